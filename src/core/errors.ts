@@ -1,0 +1,103 @@
+export type ErrorType =
+  | 'invalid_request_error'
+  | 'authentication_error'
+  | 'permission_error'
+  | 'rate_limit_error'
+  | 'server_error';
+
+interface ErrorKind {
+  status: number;
+  type: ErrorType;
+  /** What the client reads as `code`. OpenAI leaves it null where SDKs match on the message. */
+  wireCode: string | null;
+}
+
+const invalid = (wireCode: string | null, status = 400): ErrorKind => ({ status, type: 'invalid_request_error', wireCode });
+const server = (wireCode: string, status: number): ErrorKind => ({ status, type: 'server_error', wireCode });
+
+/** Every way in which a request can end badly. Closed: an error that is not here has no status to be answered with. */
+export const errorKinds = {
+  invalid_json: invalid('invalid_json'),
+  invalid_type: invalid('invalid_type'),
+  invalid_value: invalid('invalid_value'),
+  missing_required_parameter: invalid('missing_required_parameter'),
+  unknown_parameter: invalid('unknown_parameter'),
+  unsupported_parameter: invalid('unsupported_parameter'),
+  unsupported_value: invalid('unsupported_value'),
+  string_above_max_length: invalid('string_above_max_length'),
+  array_above_max_length: invalid('array_above_max_length'),
+  integer_out_of_range: invalid('integer_out_of_range'),
+  decimal_out_of_range: invalid('decimal_out_of_range'),
+  previous_response_not_found: invalid('previous_response_not_found'),
+  tool_output_missing: invalid(null),
+  tool_call_missing: invalid(null),
+  tool_output_duplicate: invalid(null),
+  item_duplicate: invalid(null),
+  item_not_found: invalid(null, 404),
+  response_not_found: invalid(null, 404),
+  context_length_exceeded: invalid('context_length_exceeded'),
+  upstream_rejected: invalid('upstream_rejected'),
+  model_not_found: invalid('model_not_found', 404),
+  not_found: invalid('unknown_url', 404),
+  method_not_allowed: invalid('method_not_supported', 405),
+  request_timeout: invalid('request_timeout', 408),
+  request_too_large: invalid('request_too_large', 413),
+  unsupported_media_type: invalid('unsupported_media_type', 415),
+  host_not_allowed: { status: 403, type: 'permission_error', wireCode: 'host_not_allowed' },
+  origin_not_allowed: { status: 403, type: 'permission_error', wireCode: 'origin_not_allowed' },
+  model_not_allowed: { status: 403, type: 'permission_error', wireCode: 'model_not_allowed' },
+  invalid_api_key: { status: 401, type: 'authentication_error', wireCode: 'invalid_api_key' },
+  upstream_rate_limited: { status: 429, type: 'rate_limit_error', wireCode: 'rate_limit_exceeded' },
+  internal_error: server('internal_error', 500),
+  upstream_auth: server('upstream_auth', 502),
+  upstream_unreachable: server('upstream_unreachable', 502),
+  upstream_tls: server('upstream_tls', 502),
+  upstream_invalid_response: server('upstream_invalid_response', 502),
+  upstream_stream_broken: server('upstream_stream_broken', 502),
+  upstream_error: server('upstream_error', 502),
+  upstream_overloaded: server('upstream_overloaded', 503),
+  upstream_timeout: server('upstream_timeout', 504),
+  no_healthy_deployment: server('no_healthy_deployment', 503),
+  store_unavailable: server('store_unavailable', 503),
+  shutting_down: server('shutting_down', 503),
+} as const satisfies Record<string, ErrorKind>;
+
+export type ErrorCode = keyof typeof errorKinds;
+
+interface ErrorDetails {
+  param?: string;
+  cause?: unknown;
+  /** Set by the provider, who alone knows: true lets the route try another deployment. */
+  retryable?: boolean;
+  /** Seconds, as the upstream said. */
+  retryAfterSeconds?: number;
+}
+
+/** The one error class. Its message is for the client: no secret, no text of ours or an upstream's that could hold one. */
+export class GatewayError extends Error {
+  readonly code: ErrorCode;
+  readonly param: string | null;
+  readonly retryable: boolean;
+  readonly retryAfterSeconds: number | undefined;
+
+  constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    this.name = 'GatewayError';
+    this.code = code;
+    this.param = details.param ?? null;
+    this.retryable = details.retryable ?? false;
+    this.retryAfterSeconds = details.retryAfterSeconds;
+  }
+
+  get status(): number {
+    return errorKinds[this.code].status;
+  }
+
+  get type(): ErrorType {
+    return errorKinds[this.code].type;
+  }
+
+  get wireCode(): string | null {
+    return errorKinds[this.code].wireCode;
+  }
+}

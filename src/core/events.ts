@@ -1,0 +1,42 @@
+import type { GatewayError } from './errors.ts';
+import type { Usage } from './usage.ts';
+import type { Warning } from './warning.ts';
+
+export type PartKind = 'output_text' | 'refusal' | 'summary_text' | 'reasoning_text';
+
+/** Why the model stopped. `paused`: the upstream wants the turn to be sent back to it, to go on. */
+export type Finish = 'completed' | 'max_tokens' | 'content_filter' | 'paused';
+
+export type ItemStart =
+  | { kind: 'message' }
+  | { kind: 'reasoning' }
+  | { kind: 'function_call'; callId: string; name: string }
+  | { kind: 'custom_tool_call'; callId: string; name: string }
+  /** `blockType` is the upstream's own word; the block itself comes as the `source` of the item's end. */
+  | { kind: 'extension'; blockType: string };
+
+/**
+ * What a model says, in no vendor's words. A decoder turns one upstream reply, streamed or plain, into:
+ *
+ *     response-start (item-start (part-start item-delta* annotation* part-end)* | item-delta* item-end)* response-end
+ *
+ * with `usage` and `warning` anywhere in between, and `error` in place of the rest. Items are numbered from 0 without
+ * gaps, in the order in which they start; parts likewise within their item. Message and reasoning items have parts;
+ * a call has none, and its deltas are its arguments (input).
+ */
+export type UpstreamEvent =
+  | { type: 'response-start'; upstreamId: string | undefined; upstreamModel: string | undefined }
+  | { type: 'item-start'; index: number; start: ItemStart }
+  | { type: 'part-start'; index: number; part: number; kind: PartKind }
+  | { type: 'item-delta'; index: number; part: number; delta: string; logprobs?: unknown[] }
+  | { type: 'annotation'; index: number; part: number; annotation: unknown }
+  | { type: 'part-end'; index: number; part: number }
+  /** `complete` false: the upstream stopped inside the item (a tool call cut by max_tokens). `source` as in `Origin`. */
+  | { type: 'item-end'; index: number; complete: boolean; source: string; encryptedContent?: string }
+  /** The input side as soon as it is known, so that a stream that is cut later can still be billed. Replaces what came before. */
+  | { type: 'usage'; usage: Usage }
+  | { type: 'warning'; warning: Warning }
+  | { type: 'response-end'; finish: Finish; usage: Usage | undefined; serviceTier?: string }
+  | { type: 'error'; error: GatewayError };
+
+export type Emit = (event: UpstreamEvent) => void;

@@ -1,0 +1,45 @@
+import { createHash, randomFillSync } from 'node:crypto';
+
+export type IdPrefix = 'resp' | 'msg' | 'rs' | 'fc' | 'fco' | 'ctc' | 'ctco' | 'call' | 'ext' | 'att' | 'sess';
+
+/** Fills the array with random bytes; injected, so that a simulation can replay a run. */
+export type FillRandom = (bytes: Uint8Array) => void;
+
+export interface IdMint {
+  /** `<prefix>_` + 48-bit millisecond time + 128 random bits, in hex. The time is the only thing an id says. */
+  mint(prefix: IdPrefix, nowMs: number): string;
+}
+
+const randomBytesPerId = 16;
+
+/** Random bytes are drawn a pool at a time: one system call for 256 ids. */
+export function createIdMint(fillRandom: FillRandom = randomFillSync): IdMint {
+  const pool = Buffer.alloc(randomBytesPerId * 256);
+  let offset = pool.length;
+  return {
+    mint(prefix, nowMs) {
+      if (offset === pool.length) {
+        fillRandom(pool);
+        offset = 0;
+      }
+      const random = pool.toString('hex', offset, offset + randomBytesPerId);
+      offset += randomBytesPerId;
+      return `${prefix}_${nowMs.toString(16).padStart(12, '0')}${random}`;
+    },
+  };
+}
+
+/** Milliseconds since the epoch that a minted id carries; undefined for an id that we cannot have minted. */
+export function timeOfId(id: string): number | undefined {
+  const match = /^[a-z]+_([0-9a-f]{12})[0-9a-f]{32}$/.exec(id);
+  return match?.[1] === undefined ? undefined : Number.parseInt(match[1], 16);
+}
+
+/**
+ * A tool call id as an upstream can take it: itself where it fits, else a digest of it. The same for a call and its output.
+ * @param maxLength 64 for Anthropic, 40 for OpenAI's Chat Completions.
+ */
+export function callIdFor(callId: string, maxLength: number): string {
+  if (callId.length <= maxLength && /^[a-zA-Z0-9_-]+$/.test(callId)) return callId;
+  return `call_${createHash('sha256').update(callId).digest('hex').slice(0, 24)}`;
+}

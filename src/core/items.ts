@@ -1,0 +1,144 @@
+/**
+ * Items: the elements of a context. They are spelled exactly as the Responses API spells them (snake_case), so that
+ * what is stored is what a client reads back, byte for byte, and every other protocol is a codec away.
+ * @see https://platform.openai.com/docs/api-reference/responses/object
+ */
+
+export type Role = 'user' | 'assistant' | 'system' | 'developer';
+export type ItemStatus = 'in_progress' | 'completed' | 'incomplete';
+
+export interface InputText {
+  type: 'input_text';
+  text: string;
+}
+
+export interface InputImage {
+  type: 'input_image';
+  /** An http(s) URL or a data URL. */
+  image_url?: string | null;
+  file_id?: string | null;
+  detail?: string | null;
+}
+
+export interface InputFile {
+  type: 'input_file';
+  /** A data URL, or bare base64. */
+  file_data?: string | null;
+  file_url?: string | null;
+  file_id?: string | null;
+  filename?: string | null;
+}
+
+export interface OutputText {
+  type: 'output_text';
+  text: string;
+  annotations: unknown[];
+  logprobs?: unknown[];
+}
+
+export interface Refusal {
+  type: 'refusal';
+  refusal: string;
+}
+
+export type InputPart = InputText | InputImage | InputFile;
+export type OutputPart = OutputText | Refusal;
+
+export interface MessageItem {
+  type: 'message';
+  id: string;
+  status?: ItemStatus;
+  role: Role;
+  content: (InputPart | OutputPart)[];
+  phase?: string | null;
+}
+
+export interface ReasoningItem {
+  type: 'reasoning';
+  id: string;
+  summary: { type: 'summary_text'; text: string }[];
+  content?: { type: 'reasoning_text'; text: string }[];
+  encrypted_content?: string | null;
+  status?: ItemStatus | null;
+}
+
+export interface FunctionCallItem {
+  type: 'function_call';
+  id: string;
+  call_id: string;
+  name: string;
+  /** JSON as the model wrote it: text from first byte to last, never parsed and printed again. */
+  arguments: string;
+  status?: ItemStatus;
+}
+
+export interface CustomToolCallItem {
+  type: 'custom_tool_call';
+  id: string;
+  call_id: string;
+  name: string;
+  input: string;
+  status?: ItemStatus;
+}
+
+export interface FunctionCallOutputItem {
+  type: 'function_call_output';
+  id: string;
+  call_id: string;
+  output: string | InputPart[];
+  status?: ItemStatus | null;
+}
+
+export interface CustomToolCallOutputItem {
+  type: 'custom_tool_call_output';
+  id: string;
+  call_id: string;
+  output: string | InputPart[];
+  status?: ItemStatus | null;
+}
+
+/** A block of an upstream that the model above has no word for; `block` is its JSON. It travels, and is never dropped. */
+export interface ExtensionItem {
+  /** `<protocol>:<the block's own type>`, as the Open Responses specification prefixes extensions. */
+  type: `${string}:${string}`;
+  id: string;
+  status?: ItemStatus;
+  block: unknown;
+}
+
+export type ToolCallItem = FunctionCallItem | CustomToolCallItem;
+export type ToolOutputItem = FunctionCallOutputItem | CustomToolCallOutputItem;
+export type Item = MessageItem | ReasoningItem | ToolCallItem | ToolOutputItem | ExtensionItem;
+
+/** In the input of a request only: points at an item of the chain, or at any stored item of the same tenant. */
+export interface ItemReference {
+  type: 'item_reference';
+  id: string;
+}
+
+/** Where an output item came from, so that it can go back there value for value. */
+export interface Origin {
+  protocol: Protocol;
+  /** Scope of the item's signatures: the model that the upstream reported, without date or cloud prefix. */
+  model: string;
+  /** Raw JSON of the wire elements that the item was decoded from, comma-joined where there are several. */
+  source: string;
+  /** The upstream's own tool call id, when the client was given another (empty, too long, or already used in the context). */
+  upstreamCallId?: string;
+}
+
+export type Protocol = 'responses' | 'chat' | 'messages' | 'gemini';
+
+/** An item in its place in a conversation. */
+export interface ContextItem {
+  item: Item;
+  origin: Origin | undefined;
+}
+
+export function isToolCall(item: Item): item is ToolCallItem {
+  return item.type === 'function_call' || item.type === 'custom_tool_call';
+}
+
+export function isToolOutput(item: Item): item is ToolOutputItem {
+  return item.type === 'function_call_output' || item.type === 'custom_tool_call_output';
+}

@@ -1,0 +1,54 @@
+import type { PartKind } from './events.ts';
+import type { Item } from './items.ts';
+import type { TurnRequest } from './request.ts';
+import type { Usage } from './usage.ts';
+import type { InputTransformation } from './warning.ts';
+
+export type ResponseStatus = 'in_progress' | 'completed' | 'incomplete' | 'failed' | 'cancelled';
+
+/** Everything about a response but its output: what the Response object's other fields are made from. */
+export interface ResponseState {
+  id: string;
+  createdAtMs: number;
+  status: ResponseStatus;
+  /** Set when the response has ended, however it ended. */
+  completedAtMs: number | undefined;
+  /** Set when `status` is failed. `code` is one of the Responses API's closed list. */
+  error: { code: string; message: string } | undefined;
+  /** Set when `status` is incomplete. */
+  incompleteReason: 'max_output_tokens' | 'content_filter' | undefined;
+  request: TurnRequest;
+  /** Undefined until the response has ended. */
+  usage: Usage | undefined;
+  /** The tier that the upstream says it used. */
+  serviceTier: string | undefined;
+  inputTransformations: InputTransformation[];
+}
+
+/** A part that the model is writing, or has written. */
+export interface OpenPart {
+  kind: PartKind;
+  text: string;
+  annotations: unknown[];
+  logprobs: unknown[];
+}
+
+/** An output item that the model is writing. */
+export interface OpenItem {
+  /** Its place in the response's output. */
+  index: number;
+  id: string;
+  kind: 'message' | 'reasoning' | 'function_call' | 'custom_tool_call' | 'extension';
+  /** Of messages and reasoning. */
+  parts: OpenPart[];
+  /** Of calls: the arguments (input) so far, and what the client knows the call by. */
+  text: string;
+  callId: string;
+  name: string;
+}
+
+/** A finished output item: the object and its JSON, which is what every reader gets. */
+export interface FinishedItem {
+  item: Item;
+  body: string;
+}

@@ -1,0 +1,117 @@
+import type { GatewayError } from '../core/errors.ts';
+import type { Emit } from '../core/events.ts';
+import type { ContextItem, Protocol } from '../core/items.ts';
+import type { FinishedItem, OpenItem, ResponseState } from '../core/response.ts';
+import type { Tool, TurnRequest } from '../core/request.ts';
+import type { InputTransformation, Warning } from '../core/warning.ts';
+
+/** What a codec must know of the model that it writes to; the provider's tables and the configuration fill it in. */
+export interface ModelProfile {
+  /** The most output tokens that the model can be asked for; undefined: unknown. */
+  maxOutputTokens: number | undefined;
+  /**
+   * How reasoning is asked for. Messages: `adaptive` (thinking adaptive + output_config.effort), `budget` (thinking
+   * enabled + budget_tokens), `none`. Chat: `effort` (reasoning_effort), `none`.
+   */
+  reasoning: 'adaptive' | 'budget' | 'effort' | 'none';
+  /** Chat only: the field in which the vendor returns reasoning and takes it back while a tool loop is open. */
+  reasoningField: 'reasoning_content' | 'reasoning' | 'none';
+  /** Messages only: the model takes `role: system` messages inside the conversation. */
+  midConversationSystem: boolean;
+  /** Chat only: the limit's field name. Older compatible servers know `max_tokens` only. */
+  maxTokensField: 'max_tokens' | 'max_completion_tokens';
+  /** Native JSON-schema output; where false, the schema goes into the instructions with a warning. */
+  jsonSchemaOutput: boolean;
+  /** Chat only: the upstream knows OpenAI's custom tools. Elsewhere they are sent as functions. */
+  customTools: boolean;
+}
+
+export interface EncodeInput {
+  request: TurnRequest;
+  /** The whole effective context: the ancestors' items, then this turn's input, pairing already checked. */
+  context: ContextItem[];
+  /**
+   * Tools of the ancestor that made the calls in the context, when the request brings none of its own: an upstream that
+   * demands definitions for a history of calls gets these, with tool choice none.
+   */
+  inheritedTools: Tool[];
+  /** The upstream's name of the model. */
+  model: string;
+  profile: ModelProfile;
+}
+
+export interface EncodedRequest {
+  /** JSON, well-formed Unicode: a lone surrogate was replaced by U+FFFD, with a warning. */
+  body: string;
+  warnings: Warning[];
+  inputTransformations: InputTransformation[];
+  decode: DecodeOptions;
+}
+
+/** What a decoder must know of the request that it decodes the answer to. */
+export interface DecodeOptions {
+  /** Names of tools that the client declared as custom: their calls come back as custom_tool_call. */
+  customTools: ReadonlySet<string>;
+}
+
+/** Turns the frames of one streamed reply into events. Never throws: what it cannot read is an `error` event, once. */
+export interface StreamDecoder {
+  /** @param event the SSE `event:` field ('' where absent), @param data the SSE data, lines joined by \n. */
+  frame(event: string, data: string, emit: Emit): void;
+  /** The upstream closed. Emits `error` (upstream_stream_broken) unless the reply was complete. */
+  end(emit: Emit): void;
+}
+
+/** The half-codec towards upstreams: pure, no I/O, no clock, no configuration. */
+export interface UpstreamCodec {
+  readonly protocol: Protocol;
+  /** @throws GatewayError (400, with param) for what the target cannot carry and what would change the meaning if dropped. */
+  encodeRequest(input: EncodeInput): EncodedRequest;
+  createStreamDecoder(options: DecodeOptions): StreamDecoder;
+  /** A plain reply's body, as the events that its stream would have made. Never throws. */
+  decodeResponse(body: string, options: DecodeOptions, emit: Emit): void;
+  /** An error reply. `headers` are lower-case. Decides `retryable`. */
+  decodeError(status: number, headers: Record<string, string | undefined>, body: string): GatewayError;
+  /** Scope within which the upstream takes its own signed items back: the reported model without date or cloud prefix. */
+  signatureScope(upstreamModel: string): string;
+}
+
+/**
+ * A response as a client gets it. `head` and `envelope` are JSON objects that together hold all fields of the Response
+ * object but `output`; they are what the store keeps, so that a later GET gives back what the create gave.
+ */
+export interface Reply {
+  state: ResponseState;
+  head: string;
+  envelope: string;
+  output: FinishedItem[];
+}
+
+/**
+ * Writes one response as a stream in the client's protocol. Every method returns the bytes' text, framing included, to be
+ * concatenated and written in one piece; none keeps a promise or a timer.
+ */
+export interface StreamEncoder {
+  begin(reply: Reply): string;
+  itemStart(item: OpenItem): string;
+  partStart(item: OpenItem, part: number): string;
+  /** @param part ignored for calls. */
+  delta(item: OpenItem, part: number, delta: string, logprobs: unknown[] | undefined): string;
+  annotation(item: OpenItem, part: number, annotation: unknown): string;
+  partEnd(item: OpenItem, part: number): string;
+  itemEnd(item: OpenItem, finished: FinishedItem): string;
+  /** The terminal event for `reply.state.status`, preceded by an `error` event where it is failed; then the end marker. */
+  end(reply: Reply): string;
+}
+
+/** The half-codec towards clients: pure. */
+export interface ClientCodec {
+  readonly protocol: Protocol;
+  /** @throws GatewayError (400, with param). */
+  decodeRequest(body: unknown): TurnRequest;
+  createStreamEncoder(): StreamEncoder;
+  /** A plain answer's body. */
+  encodeReply(reply: Reply): string;
+  /** An error answer's body, in the protocol's own shape. */
+  encodeError(error: GatewayError): string;
+}

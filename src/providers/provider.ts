@@ -1,0 +1,83 @@
+import type { ModelProfile, UpstreamCodec } from '../protocols/codec.ts';
+import type { GatewayError } from '../core/errors.ts';
+
+/** One upstream call, ready to be sent. The credential is in `headers`, never in the URL. */
+export interface UpstreamRequest {
+  /** Scheme, host and port; the connection pool's key. */
+  origin: string;
+  path: string;
+  headers: Record<string, string>;
+  body: string;
+  timeouts: Timeouts;
+}
+
+export interface Timeouts {
+  connectMs: number;
+  /** From the request sent to the response's headers. */
+  firstByteMs: number;
+  /** Between two reads of the body. */
+  idleMs: number;
+}
+
+/** Called in order: onHeaders once, onData any number of times, then onEnd or onError once. onError may come first. */
+export interface UpstreamListener {
+  /** `headers` are lower-case. */
+  onHeaders(status: number, headers: Record<string, string | undefined>): void;
+  onData(chunk: Buffer): void;
+  onEnd(): void;
+  /** upstream_unreachable, upstream_tls, upstream_timeout or upstream_stream_broken. Not called after `abort`. */
+  onError(error: GatewayError): void;
+}
+
+export interface UpstreamCall {
+  pause(): void;
+  resume(): void;
+  /** Closes the connection. Nothing is called on the listener afterwards. */
+  abort(): void;
+}
+
+/** Moves bytes: over sockets (`createSocketTransport`), or in-process (the simulator). */
+export interface Transport {
+  send(request: UpstreamRequest, listener: UpstreamListener): UpstreamCall;
+  close(): Promise<void>;
+}
+
+/** Provider + upstream model + credential + limits: one entry of the configuration's `models`. */
+export interface Deployment {
+  /** Public name of the model group that this deployment belongs to. */
+  group: string;
+  provider: Provider;
+  /** The upstream's name of the model. */
+  model: string;
+  /** Without a trailing slash. */
+  baseUrl: string;
+  apiKey: string | undefined;
+  /** Sent with every request, after the provider's own. */
+  headers: Record<string, string>;
+  timeouts: Timeouts;
+  weight: number;
+  profile: ModelProfile;
+  /** Prices in USD per million tokens that override the package's. */
+  prices: PriceOverride | undefined;
+}
+
+export interface PriceOverride {
+  input: number;
+  output: number;
+  cacheRead: number | undefined;
+  cacheWrite: number | undefined;
+}
+
+/** A vendor integration: address, credential, quirks, and the protocol it speaks. */
+export interface Provider {
+  /** As in the configuration: `anthropic`, `openai-compatible`, `simulator`. */
+  readonly name: string;
+  readonly codec: UpstreamCodec;
+  readonly transport: Transport;
+  readonly defaultBaseUrl: string | undefined;
+  /** The vendor's id in the price source; undefined: no price but an override's. */
+  readonly priceProviderId: string | undefined;
+  /** What is known of a model by its name; the configuration may override each field. */
+  profileOf(model: string): ModelProfile;
+  buildRequest(deployment: Deployment, body: string, stream: boolean): UpstreamRequest;
+}

@@ -1,0 +1,174 @@
+import type { Usage } from '../core/usage.ts';
+
+/** How a turn stands. `in_progress` until its commit, or until a sweep finds that its process is dead. */
+export type TurnStatus = 'in_progress' | 'completed' | 'incomplete' | 'failed' | 'cancelled';
+
+/** An item as it is stored: JSON as text, never parsed or printed by the store, nor read by SQL's JSON functions. */
+export interface StoredItem {
+  id: string;
+  type: string;
+  /** The item as the client reads it. */
+  body: string;
+  /** JSON of `Origin`; null for items that a client sent. */
+  origin: string | null;
+}
+
+/** An item of a context with the turn that holds it. */
+export interface StoredContextItem extends StoredItem {
+  turnId: string;
+}
+
+export interface TurnIntent {
+  /** `resp_…`, minted in `turn/`; carries `createdAtMs`. */
+  id: string;
+  createdAtMs: number;
+  /** Undefined: the turn begins a chain. */
+  parent: ParentLink | undefined;
+  sessionId: string;
+  /** Model group or alias, as the client named it. */
+  model: string;
+  /** The protocol that the client spoke. */
+  protocol: 'responses' | 'chat' | 'messages';
+  /** False: `head`'s metadata is kept, `input`, `envelope` and later `output` are not, and the turn resolves for nobody. */
+  store: boolean;
+  keyId: string;
+  endUser: string | undefined;
+  /** Which process runs the turn, and how often it was taken over (0). The commit must find both unchanged. */
+  owner: string;
+  epoch: number;
+  /** JSON object: the Response object without output and what the envelope holds. */
+  head: string;
+  /** JSON object: instructions, tools and text.format, stored once per tenant by keyed hash. Empty string where `store` is false. */
+  envelope: string;
+  /** This turn's new input, normalised, in order. */
+  input: StoredItem[];
+  attempt: AttemptStart;
+}
+
+export interface ParentLink {
+  id: string;
+  /** How many items of the parent's context this turn keeps, counted from the oldest; all, for a chain. */
+  keep: number;
+  /** Oldest turn that must be read for this turn's context; the turn's own id where it is an anchor itself. */
+  anchor: string;
+  /** Turns between the anchor and this one. */
+  depth: number;
+}
+
+/** One try of a turn on one deployment. Each leaves exactly one spend row, keyed by `id`. */
+export interface AttemptStart {
+  id: string;
+  /** From 1. */
+  number: number;
+  startedAtMs: number;
+  provider: string;
+  apiBase: string;
+  upstreamModel: string;
+  /** sha256 of the body sent and the codec's version, so that the request can be rebuilt and compared. */
+  requestHash: string;
+  codecVersion: string;
+  /** Input tokens by our estimate: billed if the process dies before the upstream told the real ones. */
+  estimatedInputTokens: number;
+  /** Cost of the estimate in nano-USD. */
+  estimatedCostNanoUsd: number;
+}
+
+export interface AttemptEnd {
+  id: string;
+  /** `abandoned`: the client left. `crashed` is written by the sweep only. */
+  status: 'completed' | 'failed' | 'cancelled';
+  endedAtMs: number;
+  firstTokenAtMs: number | undefined;
+  upstreamId: string | undefined;
+  /** As the upstream reported it. */
+  upstreamModel: string | undefined;
+  usage: Usage;
+  /** Undefined: no price is known for the model. */
+  costNanoUsd: number | undefined;
+  /** Error code and message, for a failed attempt. */
+  error: { code: string; message: string } | undefined;
+  /** The upstream's raw reply, of failed attempts only and where content may be kept, at most 64 KB. */
+  rawReply: string | undefined;
+}
+
+export interface TurnCommit {
+  id: string;
+  owner: string;
+  epoch: number;
+  status: Exclude<TurnStatus, 'in_progress'>;
+  /** The terminal Response object, as in `TurnIntent.head`. */
+  head: string;
+  /** Output in order; empty where the turn is not stored. */
+  output: StoredItem[];
+  attempt: AttemptEnd;
+}
+
+/** `fenced`: the turn was swept or taken over meanwhile; only its spend row was corrected. */
+export type CommitOutcome = 'committed' | 'fenced';
+
+export interface StoredContext {
+  status: TurnStatus;
+  sessionId: string;
+  anchor: string;
+  depth: number;
+  /** The turn's whole effective context, oldest first: its ancestors' items, its input, its output. */
+  items: StoredContextItem[];
+}
+
+export interface StoredResponse {
+  status: TurnStatus;
+  sessionId: string;
+  head: string;
+  envelope: string;
+  output: StoredItem[];
+}
+
+/** A turn as the ledger shows it. */
+export interface StoredTurn {
+  id: string;
+  parentId: string | undefined;
+  sessionId: string;
+  status: TurnStatus;
+  model: string;
+  inputItems: number;
+  outputItems: number;
+  usage: Usage;
+  costNanoUsd: number;
+}
+
+/**
+ * Everything that one tenant can reach. No method takes a tenant, and none reaches another tenant's rows: an id that is
+ * somebody else's answers as an id that does not exist.
+ * Every method rejects with GatewayError `store_unavailable` when the engine fails.
+ */
+export interface TenantStore {
+  /** Durable against SIGKILL when it resolves. */
+  beginTurn(intent: TurnIntent): Promise<void>;
+  /** Ends one attempt and begins the next of the same turn. */
+  nextAttempt(turnId: string, ended: AttemptEnd, started: AttemptStart): Promise<void>;
+  /** ONE transaction, durable against power loss when it resolves. Idempotent: the same commit twice is `committed` twice. */
+  commitTurn(commit: TurnCommit): Promise<CommitOutcome>;
+  /** Undefined: unknown, deleted, expired, not stored, or another tenant's. */
+  readContext(responseId: string): Promise<StoredContext | undefined>;
+  readResponse(responseId: string): Promise<StoredResponse | undefined>;
+  /** The turn's context without its own output: what the model saw. */
+  readInput(responseId: string): Promise<StoredContextItem[] | undefined>;
+  /** The envelope of a turn of this tenant, deleted or not; undefined where the turn has none. */
+  readEnvelope(turnId: string): Promise<string | undefined>;
+  /** The newest item with this id in any turn that is not deleted. */
+  readItem(itemId: string): Promise<StoredItem | undefined>;
+  /** Hides the turn at once; its items stay while a live descendant needs them. False: nothing to delete. */
+  deleteResponse(responseId: string, nowMs: number): Promise<boolean>;
+  /** A session's turns, oldest first, without deleted ones. */
+  listSession(sessionId: string): Promise<StoredTurn[]>;
+}
+
+export interface Store {
+  /** @param tenant an explicit id: the key's team, else the key's own; the master key's and no key's is `default`. */
+  forTenant(tenant: string): TenantStore;
+  /** Turns the intents of dead processes into failed turns with an estimated spend row. Returns how many. */
+  sweep(nowMs: number): Promise<number>;
+  /** Resolves when the engine answers; rejects with `store_unavailable`. */
+  check(): Promise<void>;
+  close(): Promise<void>;
+}
