@@ -71,6 +71,8 @@ interface ErrorDetails {
   retryable?: boolean;
   /** Seconds, as the upstream said. */
   retryAfterSeconds?: number;
+  /** True: an upstream has been paid for this request, so that SDKs must not repeat it by themselves. */
+  spent?: boolean;
 }
 
 /** The one error class. Its message is for the client: no secret, no text of ours or an upstream's that could hold one. */
@@ -79,6 +81,7 @@ export class GatewayError extends Error {
   readonly param: string | null;
   readonly retryable: boolean;
   readonly retryAfterSeconds: number | undefined;
+  readonly spent: boolean;
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
@@ -87,6 +90,19 @@ export class GatewayError extends Error {
     this.param = details.param ?? null;
     this.retryable = details.retryable ?? false;
     this.retryAfterSeconds = details.retryAfterSeconds;
+    this.spent = details.spent ?? false;
+  }
+
+  /** The same error, after money was spent on the request. */
+  asSpent(): GatewayError {
+    const { param, cause, retryable, retryAfterSeconds } = this;
+    return new GatewayError(this.code, this.message, {
+      ...(param === null ? {} : { param }),
+      ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }),
+      cause,
+      retryable,
+      spent: true,
+    });
   }
 
   get status(): number {

@@ -24,6 +24,8 @@ export interface ModelProfile {
   jsonSchemaOutput: boolean;
   /** Chat only: the upstream knows OpenAI's custom tools. Elsewhere they are sent as functions. */
   customTools: boolean;
+  /** False: the model refuses temperature and top_p, which are then left out with a warning. Absent: it takes them. */
+  samplingParameters?: boolean;
 }
 
 export interface EncodeInput {
@@ -106,7 +108,7 @@ export interface StreamEncoder {
 
 /** The half-codec towards clients: pure. */
 export interface ClientCodec {
-  readonly protocol: Protocol;
+  readonly protocol: Exclude<Protocol, 'gemini'>;
   /** @throws GatewayError (400, with param). */
   decodeRequest(body: unknown): TurnRequest;
   createStreamEncoder(): StreamEncoder;

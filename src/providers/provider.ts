@@ -25,7 +25,7 @@ export interface UpstreamListener {
   onHeaders(status: number, headers: Record<string, string | undefined>): void;
   onData(chunk: Buffer): void;
   onEnd(): void;
-  /** upstream_unreachable, upstream_tls, upstream_timeout or upstream_stream_broken. Not called after `abort`. */
+  /** upstream_unreachable, _tls, _timeout, _stream_broken or _invalid_response; shutting_down; internal_error. Not after `abort`. */
   onError(error: GatewayError): void;
 }
 
@@ -75,8 +75,8 @@ export interface Provider {
   readonly codec: UpstreamCodec;
   readonly transport: Transport;
   readonly defaultBaseUrl: string | undefined;
-  /** The vendor's id in the price source; undefined: no price but an override's. */
-  readonly priceProviderId: string | undefined;
+  /** The vendor's id in the price source; undefined: no price but an override's. Many vendors share `openai-compatible`. */
+  priceProviderIdOf(deployment: Deployment): string | undefined;
   /** What is known of a model by its name; the configuration may override each field. */
   profileOf(model: string): ModelProfile;
   buildRequest(deployment: Deployment, body: string, stream: boolean): UpstreamRequest;

@@ -1,0 +1,79 @@
+import type { ModelProfile } from '../protocols/codec.ts';
+import type { PriceOverride, Timeouts } from '../providers/provider.ts';
+
+export const providerNames = ['anthropic', 'openai-compatible', 'simulator'] as const;
+export type ProviderName = (typeof providerNames)[number];
+
+/** Everything that an operator can decide, checked and with defaults filled in. Holds secrets: never logged or printed. */
+export interface Config {
+  /** The file that was read, as the user named it; undefined: none. */
+  readonly file: string | undefined;
+  readonly server: ServerConfig;
+  readonly store: StoreConfig;
+  readonly auth: AuthConfig;
+  /** Never empty. Entries with one name form a group. */
+  readonly models: readonly ModelConfig[];
+  /** Other names of groups (or of aliases). Free of cycles. */
+  readonly aliases: Readonly<Record<string, string>>;
+  readonly routing: RoutingConfig;
+}
+
+export interface ServerConfig {
+  readonly host: string;
+  /** 0: any free port. */
+  readonly port: number;
+  /** How long a stopping gateway waits for the requests that it is serving. */
+  readonly drainSeconds: number;
+  /** Undefined: the server's own limit. */
+  readonly maxBodyBytes: number | undefined;
+}
+
+export interface StoreConfig {
+  /** `sqlite:PATH`, the path relative to the working directory. */
+  readonly url: string;
+  /** 32 bytes; undefined: kept in a file beside the database. */
+  readonly secret: Buffer | undefined;
+}
+
+export interface AuthConfig {
+  readonly masterKey: string | undefined;
+  readonly keys: readonly KeyConfig[];
+}
+
+export interface KeyConfig {
+  readonly name: string;
+  readonly key: string;
+  /** Keys of one team share a tenant; undefined: the key is a tenant of its own. */
+  readonly team: string | undefined;
+}
+
+/** One deployment. */
+export interface ModelConfig {
+  /** The group's public name. One `*` at its end stands for any ending. */
+  readonly name: string;
+  readonly provider: ProviderName;
+  /** The upstream's name; `*`: the name that the client asked for. */
+  readonly model: string;
+  /** Without a trailing slash; undefined: the provider's own. */
+  readonly baseUrl: string | undefined;
+  readonly apiKey: string | undefined;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly timeouts: Timeouts;
+  readonly weight: number;
+  /** Overrides of what the provider knows of the model. */
+  readonly profile: Readonly<Partial<ModelProfile>>;
+  readonly price: PriceOverride | undefined;
+}
+
+export interface RoutingConfig {
+  /** Further attempts after the first. */
+  readonly retries: number;
+  /** Groups to go on with when the group's own deployments have failed, in order. */
+  readonly fallbacks: Readonly<Record<string, readonly string[]>>;
+}
+
+/**
+ * A reasoning model that streams nothing while it thinks, or answers in one piece, is silent for minutes: a paid answer
+ * lost to a short timeout costs more than a dead connection that is noticed late.
+ */
+export const defaultTimeouts: Timeouts = { connectMs: 5_000, firstByteMs: 600_000, idleMs: 300_000 };

@@ -1,0 +1,85 @@
+import { defaultTimeouts, type ModelConfig } from './config.ts';
+import { pointsAtItself } from './find-conflicts.ts';
+import type { Environment } from './interpolate.ts';
+import type { Problem } from './problem.ts';
+import { findBaseUrlProblem } from './schema.ts';
+
+const ownDefaults = { headers: {}, timeouts: defaultTimeouts, weight: 1, price: undefined } as const;
+
+const simulator: ModelConfig = {
+  ...ownDefaults,
+  name: 'simulator',
+  provider: 'simulator',
+  model: 'simulator',
+  baseUrl: undefined,
+  apiKey: undefined,
+  profile: {},
+};
+
+/**
+ * OpenAI's own endpoint, unlike most that are compatible with it, knows its newer fields. Asking a model to reason that
+ * cannot is refused by OpenAI itself, which knows its models better than a list of names here.
+ */
+const openaiProfile = {
+  reasoning: 'effort',
+  maxTokensField: 'max_completion_tokens',
+  jsonSchemaOutput: true,
+  customTools: true,
+} as const;
+
+/**
+ * The models that are there when no file names any: the simulator, and those that the vendors' usual variables give:
+ * `ANTHROPIC_API_KEY` and `OPENAI_API_KEY`, each with its `_BASE_URL`. A variable that is empty counts as not set.
+ * @param address where the gateway will listen: the same variables tell a client to call the gateway, and a gateway that
+ * obeyed them would call itself.
+ */
+export function modelsFromEnvironment(
+  env: Environment,
+  address: { host: string; port: number },
+): { models: ModelConfig[]; problems: Problem[] } {
+  const models: ModelConfig[] = [];
+  const problems: Problem[] = [];
+
+  function read(variable: string): string | undefined {
+    const value = env[variable]?.trim();
+    return value === '' ? undefined : value;
+  }
+  function readBaseUrl(variable: string): string | undefined {
+    const url = read(variable);
+    if (url === undefined) return undefined;
+    const message = pointsAtItself(url, address.host, address.port)
+      ? 'is this gateway itself; unset it for the gateway'
+      : findBaseUrlProblem(url);
+    if (message !== undefined) problems.push({ where: 'environment', path: variable, message });
+    return url.replace(/\/+$/, '');
+  }
+
+  const anthropicKey = read('ANTHROPIC_API_KEY');
+  if (anthropicKey !== undefined) {
+    models.push({
+      ...ownDefaults,
+      name: 'claude-*',
+      provider: 'anthropic',
+      model: '*',
+      baseUrl: readBaseUrl('ANTHROPIC_BASE_URL'),
+      apiKey: anthropicKey,
+      profile: {},
+    });
+  }
+  const openaiKey = read('OPENAI_API_KEY');
+  if (openaiKey !== undefined) {
+    const baseUrl = readBaseUrl('OPENAI_BASE_URL') ?? 'https://api.openai.com/v1';
+    for (const name of ['gpt-*', 'o1*', 'o3*', 'o4*']) {
+      models.push({
+        ...ownDefaults,
+        name,
+        provider: 'openai-compatible',
+        model: '*',
+        baseUrl,
+        apiKey: openaiKey,
+        profile: openaiProfile,
+      });
+    }
+  }
+  return { models: [...models, simulator], problems };
+}

@@ -1,0 +1,162 @@
+import { isIPv4 } from 'node:net';
+import { z } from 'zod';
+import type { Path } from './problem.ts';
+
+export interface Conflict {
+  path: Path;
+  message: string;
+}
+
+export interface Effective {
+  host: string;
+  port: number;
+  /** Names of groups that are there when the file names no models. */
+  defaultGroups: readonly string[];
+}
+
+const text = z.string().optional().catch(undefined);
+/**
+ * What the checks across fields read, and no more. A value of the wrong type counts as absent: the schema has told it, and
+ * the others are checked all the same.
+ */
+const draftSchema = z.object({
+  server: z
+    .object({ host: text, port: z.number().optional().catch(undefined) })
+    .catch({ host: undefined, port: undefined }),
+  auth: z
+    .object({
+      master_key: z.unknown().optional(),
+      keys: z.array(z.object({ name: text, key: text }).catch({ name: undefined, key: undefined })).catch([]),
+    })
+    .catch({ master_key: undefined, keys: [] }),
+  models: z
+    .array(
+      z
+        .object({ name: text, provider: text, model: text, base_url: z.unknown().optional() })
+        .catch({ name: undefined, provider: undefined, model: undefined, base_url: undefined }),
+    )
+    .catch([]),
+  aliases: z.record(z.string(), text).catch({}),
+  routing: z.object({ fallbacks: z.record(z.string(), z.array(text).catch([])).catch({}) }).catch({ fallbacks: {} }),
+});
+
+export type Draft = z.infer<typeof draftSchema>;
+
+export function readDraft(raw: unknown): Draft {
+  return draftSchema.parse(typeof raw === 'object' && raw !== null && !Array.isArray(raw) ? raw : {});
+}
+
+export function isLoopback(host: string): boolean {
+  const bare = host.replace(/^\[(.*)\]$/, '$1').toLowerCase();
+  return bare === 'localhost' || bare === '::1' || (isIPv4(bare) && bare.startsWith('127.'));
+}
+
+/** True where calls to the address come back to the gateway that makes them. Clients' own variables name it easily. */
+export function pointsAtItself(baseUrl: string, host: string, port: number): boolean {
+  const url = URL.canParse(baseUrl) ? new URL(baseUrl) : undefined;
+  if (url === undefined || url.protocol !== 'http:' || port === 0 || Number(url.port || 80) !== port) return false;
+  const wildcard = host === '0.0.0.0' || host === '::';
+  return url.hostname === host || (isLoopback(url.hostname) && (wildcard || isLoopback(host)));
+}
+
+/** The group that an alias stands for in the end; undefined where the aliases go round in a circle. */
+export function resolveAlias(name: string, aliases: Readonly<Record<string, string | undefined>>): string | undefined {
+  const seen = new Set<string>();
+  for (let current = name; !seen.has(current);) {
+    const target = Object.hasOwn(aliases, current) ? aliases[current] : undefined;
+    if (target === undefined) return current;
+    seen.add(current);
+    current = target;
+  }
+  return undefined;
+}
+
+function servedBy(groups: readonly string[], name: string): boolean {
+  return groups.some((group) => (group.endsWith('*') ? name.startsWith(group.slice(0, -1)) : name === group));
+}
+
+function authConflicts({ auth }: Draft): Conflict[] {
+  const conflicts: Conflict[] = [];
+  const names = new Set<string>();
+  const keys = new Set<string>();
+  auth.keys.forEach(({ name, key }, index) => {
+    if (name !== undefined && names.has(name)) {
+      conflicts.push({ path: ['auth', 'keys', index, 'name'], message: 'another key has this name' });
+    }
+    if (name !== undefined) names.add(name);
+    if (key === undefined) return;
+    const path = ['auth', 'keys', index, 'key'];
+    if (key === auth.master_key) conflicts.push({ path, message: 'must differ from the master key' });
+    else if (keys.has(key)) conflicts.push({ path, message: 'another entry has the same key' });
+    keys.add(key);
+  });
+  return conflicts;
+}
+
+function modelConflicts({ models }: Draft, { host, port }: Effective): Conflict[] {
+  const conflicts: Conflict[] = [];
+  models.forEach(({ name, provider, model, base_url: baseUrl }, index) => {
+    const conflict = (field: string, message: string): number =>
+      conflicts.push({ path: ['models', index, field], message });
+    if (provider === 'openai-compatible' && baseUrl === undefined) {
+      conflict('base_url', 'is missing: openai-compatible has no address of its own');
+    }
+    if (typeof baseUrl === 'string' && pointsAtItself(baseUrl, host, port)) {
+      conflict('base_url', 'is this gateway itself');
+    }
+    if (model === '*' && name !== undefined && !name.endsWith('*')) {
+      conflict('model', 'can be * only where the name ends in *');
+    }
+  });
+  return conflicts;
+}
+
+function nameConflicts({ aliases, routing }: Draft, groups: readonly string[]): Conflict[] {
+  const conflicts: Conflict[] = [];
+  const isKnown = (name: string): boolean => servedBy(groups, name) || Object.hasOwn(aliases, name);
+  for (const [alias, target] of Object.entries(aliases)) {
+    const path = ['aliases', alias];
+    if (groups.includes(alias)) conflicts.push({ path, message: 'a model has this name already' });
+    else if (target === undefined) continue;
+    else if (!isKnown(target)) conflicts.push({ path, message: `there is no model named ${target}` });
+    else if (resolveAlias(alias, aliases) === undefined) {
+      conflicts.push({ path, message: 'the aliases go round in a circle' });
+    }
+  }
+  const withFallbacks = new Set<string>();
+  for (const [name, targets] of Object.entries(routing.fallbacks)) {
+    const path = ['routing', 'fallbacks', name];
+    const group = resolveAlias(name, aliases) ?? name;
+    if (!isKnown(name)) conflicts.push({ path, message: `there is no model named ${name}` });
+    else if (withFallbacks.has(group)) conflicts.push({ path, message: `${group} has fallbacks already` });
+    withFallbacks.add(group);
+    targets.forEach((target, index) => {
+      if (target === undefined) return;
+      if (!isKnown(target)) {
+        conflicts.push({ path: [...path, index], message: `there is no model named ${target}` });
+      } else if (resolveAlias(target, aliases) === group) {
+        conflicts.push({ path: [...path, index], message: 'a model cannot fall back to itself' });
+      }
+    });
+  }
+  return conflicts;
+}
+
+/** What is wrong between fields that are each right by themselves. */
+export function findConflicts(draft: Draft, effective: Effective): Conflict[] {
+  const named = draft.models.flatMap(({ name }) => name ?? []);
+  const conflicts = [
+    ...authConflicts(draft),
+    ...modelConflicts(draft, effective),
+    ...nameConflicts(draft, draft.models.length > 0 ? named : effective.defaultGroups),
+  ];
+  if (draft.auth.master_key === undefined && draft.auth.keys.length === 0 && !isLoopback(effective.host)) {
+    conflicts.push({
+      path: ['server', 'host'],
+      message:
+        'must be a loopback address (127.0.0.1, ::1, localhost) while no key is configured, since whoever reaches the ' +
+        'gateway could spend your money; set auth.master_key or auth.keys to listen elsewhere',
+    });
+  }
+  return conflicts;
+}

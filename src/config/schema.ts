@@ -1,0 +1,112 @@
+import { z } from 'zod';
+import { providerNames } from './config.ts';
+
+const text = z.string().min(1);
+/** What can stand in a header as it is; catches the line feed that `$(cat file)` brings along. */
+const credential = text.regex(/^[\x21-\x7e]+$/, 'must be printable ASCII without spaces or line breaks');
+const count = z.int().min(0);
+const price = z.number().min(0);
+/** A timer's longest wait is 2^31 - 1 ms. */
+const milliseconds = z.int().min(1).max(2_147_483_647);
+
+/** 32 bytes, written as 64 hexadecimal digits or as base64. */
+export function decodeSecret(secret: string): Buffer | undefined {
+  if (/^[0-9a-f]{64}$/i.test(secret)) return Buffer.from(secret, 'hex');
+  return /^[A-Za-z0-9+/_-]{43}=?$/.test(secret) ? Buffer.from(secret, 'base64') : undefined;
+}
+
+/** Why an address cannot be an upstream's; undefined: it can. Never quotes it, since it may hold a password. */
+export function findBaseUrlProblem(address: string): string | undefined {
+  const url = URL.canParse(address) ? new URL(address) : undefined;
+  if (url === undefined || !/^https?:\/\//i.test(address)) return 'must be an http:// or https:// URL';
+  if (url.username !== '' || url.password !== '') return 'must not hold credentials; use api_key or headers';
+  return /[?#]/.test(address) ? 'must not have a query or a fragment' : undefined;
+}
+
+const baseUrl = z.string().superRefine((address, context) => {
+  const message = findBaseUrlProblem(address);
+  if (message !== undefined) context.addIssue({ code: 'custom', message });
+});
+
+const headerName = z
+  .string()
+  .regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/, 'is not a header name')
+  .refine(
+    (name) => !/^(host|content-length|transfer-encoding|connection)$/i.test(name),
+    'is set by the gateway itself and cannot be configured',
+  );
+const headerValue = z.string().regex(/^[\t\x20-\x7e]*$/, 'must be printable ASCII on one line');
+
+const modelName = text.regex(/^[^*]+\*?$|^\*$/, 'can have one * only, at its end');
+
+const modelSchema = z.strictObject({
+  name: modelName,
+  provider: z.enum(providerNames),
+  model: text,
+  base_url: baseUrl.optional(),
+  api_key: credential.optional(),
+  headers: z.record(headerName, headerValue).optional(),
+  timeouts: z
+    .strictObject({
+      connect_ms: milliseconds.optional(),
+      first_byte_ms: milliseconds.optional(),
+      idle_ms: milliseconds.optional(),
+    })
+    .optional(),
+  weight: z.number().positive().optional(),
+  max_output_tokens: z.int().min(1).optional(),
+  /** How the model is asked to reason. */
+  reasoning: z.enum(['adaptive', 'budget', 'effort', 'none']).optional(),
+  /** USD per million tokens. */
+  price: z
+    .strictObject({ input: price, output: price, cache_read: price.optional(), cache_write: price.optional() })
+    .optional(),
+  quirks: z
+    .strictObject({
+      /** The field in which the upstream returns reasoning. */
+      reasoning: z.enum(['none', 'reasoning_content', 'reasoning']).optional(),
+      max_tokens_field: z.enum(['max_tokens', 'max_completion_tokens']).optional(),
+      mid_conversation_system: z.boolean().optional(),
+      json_schema_output: z.boolean().optional(),
+      custom_tools: z.boolean().optional(),
+    })
+    .optional(),
+});
+
+/** The file's shape, field by field. What spans fields is in `findConflicts`. */
+export const fileSchema = z.strictObject({
+  server: z
+    .strictObject({
+      host: text.optional(),
+      port: z.int().min(0).max(65_535).optional(),
+      drain_seconds: count.max(86_400).optional(),
+      max_body_bytes: z.int().min(1).optional(),
+    })
+    .optional(),
+  store: z
+    .strictObject({
+      url: z
+        .string()
+        .regex(/^sqlite:[^\n]+$/, 'must be sqlite:PATH')
+        .optional(),
+      secret: z
+        .string()
+        .refine((secret) => decodeSecret(secret) !== undefined, 'must be 32 bytes: 64 hexadecimal digits, or base64')
+        .optional(),
+    })
+    .optional(),
+  auth: z
+    .strictObject({
+      master_key: credential.optional(),
+      keys: z.array(z.strictObject({ name: text, key: credential, team: text.optional() })).optional(),
+    })
+    .optional(),
+  models: z.array(modelSchema).optional(),
+  aliases: z.record(text, text).optional(),
+  routing: z
+    .strictObject({ retries: count.max(100).optional(), fallbacks: z.record(text, z.array(text)).optional() })
+    .optional(),
+});
+
+export type FileConfig = z.infer<typeof fileSchema>;
+export type FileModel = z.infer<typeof modelSchema>;

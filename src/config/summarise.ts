@@ -1,0 +1,23 @@
+import type { Config, ModelConfig } from './config.ts';
+
+function describeModel({ name, provider, model, baseUrl, weight }: ModelConfig): string {
+  const target = `${provider} ${model}`;
+  return `  ${name} -> ${target}${baseUrl === undefined ? '' : ` at ${baseUrl}`}${weight === 1 ? '' : `, weight ${weight}`}\n`;
+}
+
+/** What a configuration gives, in lines of text without a secret. */
+export function summarise(config: Config): string {
+  const { server, auth, models, aliases, routing } = config;
+  const keys = [
+    ...(auth.masterKey === undefined ? [] : ['the master key']),
+    ...auth.keys.map(({ name, team }) => (team === undefined ? name : `${name} (${team})`)),
+  ];
+  let text = `file: ${config.file ?? 'none'}\nlisten: ${server.host}:${server.port}\nstore: ${config.store.url}\n`;
+  text += `keys: ${keys.length === 0 ? 'none, so loopback only' : keys.join(', ')}\nmodels:\n`;
+  text += models.map(describeModel).join('');
+  if (Object.keys(aliases).length > 0) text += 'aliases:\n';
+  for (const [alias, group] of Object.entries(aliases)) text += `  ${alias} -> ${group}\n`;
+  if (Object.keys(routing.fallbacks).length > 0) text += 'fallbacks:\n';
+  for (const [group, targets] of Object.entries(routing.fallbacks)) text += `  ${group} -> ${targets.join(', ')}\n`;
+  return text;
+}

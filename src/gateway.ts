@@ -1,0 +1,98 @@
+import { randomUUID } from 'node:crypto';
+import { dirname, join, resolve } from 'node:path';
+import type { Config, ModelConfig, ProviderName } from './config/config.ts';
+import { createIdMint } from './core/ids.ts';
+import type { Log } from './core/log.ts';
+import { createApp } from './http/app.ts';
+import { healthRoutes } from './http/routes/health.ts';
+import { modelsRoutes } from './http/routes/models.ts';
+import { responsesRoutes } from './http/routes/responses.ts';
+import { listen } from './http/serve.ts';
+import { createKeyring } from './keys/keys.ts';
+import { chatCodec } from './protocols/chat/index.ts';
+import { messagesCodec } from './protocols/messages/index.ts';
+import { responsesCodec } from './protocols/responses/index.ts';
+import { createAnthropicProvider } from './providers/anthropic.ts';
+import { createOpenAiCompatibleProvider } from './providers/openai-compatible.ts';
+import type { Deployment, Provider } from './providers/provider.ts';
+import { createSimulatorProvider, simulatorPrices } from './providers/simulator/simulator.ts';
+import { createSimulatorTransport } from './providers/simulator/transport.ts';
+import { createSocketTransport } from './providers/socket.ts';
+import { createRouter } from './routing/router.ts';
+import { deriveKey, loadOrCreateSecret } from './store/secret.ts';
+import { createSqliteStore } from './store/sqlite/create-sqlite-store.ts';
+import type { TurnLimits } from './turn/turn.ts';
+
+export interface Gateway {
+  /** Without a slash at the end. */
+  url: string;
+  /** Finishes what runs, within the configured time, then lets go of the port and the store. */
+  close(): Promise<void>;
+}
+
+const turnLimits: TurnLimits = { keepAliveMs: 10_000, stallMs: 300_000, totalMs: 3_600_000, commitMs: 5_000 };
+
+/** Puts the parts together: the only file that knows them all. */
+export async function startGateway(config: Config, { log }: { log: Log }): Promise<Gateway> {
+  const { server, auth, routing, aliases } = config;
+  const owner = randomUUID();
+  const path = resolve(config.store.url.slice('sqlite:'.length));
+  const secret = config.store.secret ?? loadOrCreateSecret(join(dirname(path), 'turnpike.secret'));
+  const store = await createSqliteStore({ path, secret, owner, log });
+  await store.sweep(Date.now());
+
+  const sockets = createSocketTransport({ log });
+  const providers: Record<ProviderName, Provider> = {
+    anthropic: createAnthropicProvider(messagesCodec, sockets),
+    'openai-compatible': createOpenAiCompatibleProvider(chatCodec, sockets),
+    simulator: createSimulatorProvider(messagesCodec, createSimulatorTransport()),
+  };
+  const ids = createIdMint();
+  const router = createRouter({
+    deployments: config.models.map((model) => deploymentOf(model, providers[model.provider])),
+    aliases,
+    retries: routing.retries,
+    fallbacks: routing.fallbacks,
+    random: Math.random,
+    nowMs: Date.now,
+  });
+
+  const app = createApp({
+    routes: [
+      ...responsesRoutes(store, { router, ids, nowMs: Date.now, owner, log, limits: turnLimits }),
+      ...modelsRoutes(router, Date.now()),
+      ...healthRoutes(store),
+    ],
+    keyring: createKeyring({ masterKey: auth.masterKey, keys: auth.keys, pepper: deriveKey(secret, 'key pepper') }),
+    encodeError: responsesCodec.encodeError,
+    newRequestId: () => ids.mint('req', Date.now()),
+    log,
+    ...(server.maxBodyBytes === undefined ? {} : { bodyLimits: { maxBytes: server.maxBodyBytes } }),
+  });
+
+  const http = await listen(app, { host: server.host, port: server.port, drainMs: server.drainSeconds * 1000 });
+  return {
+    url: http.url,
+    async close() {
+      await http.close();
+      await sockets.close();
+      await store.close();
+    },
+  };
+}
+
+function deploymentOf(model: ModelConfig, provider: Provider): Deployment {
+  const prices = model.price ?? (model.provider === 'simulator' ? simulatorPrices : undefined);
+  return {
+    group: model.name,
+    provider,
+    model: model.model,
+    baseUrl: model.baseUrl ?? provider.defaultBaseUrl ?? '',
+    apiKey: model.apiKey,
+    headers: { ...model.headers },
+    timeouts: model.timeouts,
+    weight: model.weight,
+    profile: { ...provider.profileOf(model.model), ...model.profile },
+    prices,
+  };
+}

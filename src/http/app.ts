@@ -1,0 +1,125 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { GatewayError } from '../core/errors.ts';
+import type { Log } from '../core/log.ts';
+import type { Keyring } from '../keys/keys.ts';
+import { authenticate } from './authenticate.ts';
+import { parseJson } from './check-json.ts';
+import { checkContent, checkLocal, checkTarget } from './check-request.ts';
+import { errorResponse } from './error-response.ts';
+import { type BodyLimits, checkLength, defaultBodyLimits, readBody } from './read-body.ts';
+import type { Exchange, Route } from './route.ts';
+import { createRouteTable } from './route-table.ts';
+import { sendError } from './send-error.ts';
+
+export interface AppOptions {
+  routes: readonly Route[];
+  keyring: Keyring;
+  /** The error shape of what no route answers. */
+  encodeError: (error: GatewayError) => string;
+  /** `req_…` */
+  newRequestId: () => string;
+  log: Log;
+  bodyLimits?: Partial<BodyLimits>;
+}
+
+export interface App {
+  /** Every route that is served, aliases included. */
+  readonly routes: readonly Route[];
+  /** No key is configured: the app must be reached over loopback only. */
+  readonly open: boolean;
+  readonly encodeError: (error: GatewayError) => string;
+  /** A request listener of node:http, for the events `request` and `checkContinue`. */
+  readonly listener: (request: IncomingMessage, response: ServerResponse) => void;
+  /** From now on the gateway says that it is not ready, and requests that need a key are refused with 503. */
+  readonly drain: () => void;
+}
+
+function unknownUrl(method: string, path: string): GatewayError {
+  return new GatewayError('not_found', `Invalid URL (${method} ${path.slice(0, 200)})`);
+}
+
+function wrongMethod(method: string, path: string, allow: string): GatewayError {
+  return new GatewayError(
+    'method_not_allowed',
+    `Not allowed to ${method} on ${path.slice(0, 200)}. (HINT: try ${allow}.)`,
+  );
+}
+
+/** A request's way in, in the order of the checks: target, origin, route, key, content; then the route's handler. */
+export function createApp({ routes, keyring, encodeError, newRequestId, log, ...options }: AppOptions): App {
+  const table = createRouteTable(routes);
+  const bodyLimits = { ...defaultBodyLimits, ...options.bodyLimits };
+  let draining = false;
+
+  async function readJson(request: IncomingMessage, response: ServerResponse): Promise<unknown> {
+    checkLength(request, bodyLimits);
+    if (request.headers.expect !== undefined) response.writeContinue();
+    return parseJson(await readBody(request, bodyLimits));
+  }
+
+  async function serve(exchange: Exchange, route: Route): Promise<void> {
+    if (route.auth === 'none') {
+      checkContent(exchange.request, route.content);
+      await route.handle(exchange);
+      return;
+    }
+    if (draining) throw new GatewayError('shutting_down', 'The gateway is shutting down.', { retryAfterSeconds: 1 });
+    const principal = authenticate(exchange.request, keyring);
+    checkContent(exchange.request, route.content);
+    await route.handle(Object.assign(exchange, { principal }));
+  }
+
+  async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const requestId = newRequestId();
+    let encode = encodeError;
+    response.setHeader('x-request-id', requestId);
+    // A client that left: whoever writes the answer hears of it by `close`, and without a listener this would end us.
+    response.on('error', () => undefined);
+    try {
+      checkTarget(request);
+      if (keyring.open) checkLocal(request);
+      const { method = '', url = '' } = request;
+      const queryAt = url.indexOf('?');
+      const path = queryAt === -1 ? url : url.slice(0, queryAt);
+      const match = table.match(method, path);
+      if (match === undefined) throw unknownUrl(method, path);
+      if ('allow' in match) {
+        const allow = match.allow.join(', ');
+        response.setHeader('allow', allow);
+        throw wrongMethod(method, path, allow);
+      }
+      const { route, params } = match;
+      encode = route.encodeError ?? encode;
+      let body: Promise<unknown> | undefined;
+      const exchange: Exchange = {
+        request,
+        response,
+        requestId,
+        params,
+        query: new URLSearchParams(queryAt === -1 ? '' : url.slice(queryAt + 1)),
+        get draining() {
+          return draining;
+        },
+        body: () => (body ??= readJson(request, response)),
+      };
+      await serve(exchange, route);
+    } catch (thrown) {
+      sendError(request, response, errorResponse(thrown, { requestId, encodeError: encode, log }));
+    }
+  }
+
+  return {
+    routes: table.routes,
+    open: keyring.open,
+    encodeError,
+    listener(request, response) {
+      answer(request, response).catch((err: unknown) => {
+        log.error({ err }, 'an error could not be answered');
+        response.destroy();
+      });
+    },
+    drain() {
+      draining = true;
+    },
+  };
+}

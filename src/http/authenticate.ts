@@ -1,0 +1,25 @@
+import type { IncomingMessage } from 'node:http';
+import { GatewayError } from '../core/errors.ts';
+import type { Keyring, Principal } from '../keys/keys.ts';
+import { headerValues } from './header-values.ts';
+
+const missing =
+  "You didn't provide an API key. You need to provide your API key in an Authorization header using Bearer auth " +
+  '(i.e. Authorization: Bearer YOUR_KEY).';
+
+/**
+ * Who asks, by `authorization: Bearer` or, where there is none, by `x-api-key` as Anthropic's clients send it. Needs the
+ * headers only, so that nobody without a key gets a body read.
+ * @throws GatewayError invalid_api_key; what was sent is not repeated.
+ */
+export function authenticate(request: IncomingMessage, keyring: Keyring): Principal {
+  const authorizations = keyring.open ? [] : headerValues(request, 'authorization');
+  const apiKeys = keyring.open ? [] : headerValues(request, 'x-api-key');
+  const [authorization] = authorizations;
+  const token = authorization === undefined ? apiKeys[0] : /^bearer +(\S+) *$/i.exec(authorization)?.[1];
+  const single = authorizations.length <= 1 && apiKeys.length <= 1;
+  const principal = single && (token !== undefined || keyring.open) ? keyring.authenticate(token) : undefined;
+  if (principal !== undefined) return principal;
+  const nothingSent = authorizations.length === 0 && apiKeys.length === 0;
+  throw new GatewayError('invalid_api_key', nothingSent ? missing : 'Incorrect API key provided.');
+}

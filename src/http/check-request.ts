@@ -1,0 +1,63 @@
+import type { IncomingMessage } from 'node:http';
+import { GatewayError } from '../core/errors.ts';
+import { headerValues } from './header-values.ts';
+
+const localHost = /^(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?$/i;
+const json = /^application\/json *(; *charset *= *"?utf-?8"? *)?$/i;
+
+/**
+ * Refuses what Node's parser lets through and two readers could read in two ways.
+ * @throws GatewayError invalid_value.
+ * @see https://www.rfc-editor.org/rfc/rfc9112#section-3.2
+ */
+export function checkTarget(request: IncomingMessage): void {
+  if (!request.url?.startsWith('/')) {
+    throw new GatewayError('invalid_value', 'The request target must be a path.');
+  }
+  const hosts = headerValues(request, 'host').length;
+  if (hosts > 1 || (hosts === 0 && request.httpVersion === '1.1')) {
+    throw new GatewayError('invalid_value', 'The request must have one Host header.');
+  }
+}
+
+/**
+ * Keeps web pages out of a gateway that asks for no key: neither by a name that is made to resolve to this machine, nor
+ * from another origin.
+ * @throws GatewayError host_not_allowed, origin_not_allowed.
+ */
+export function checkLocal(request: IncomingMessage): void {
+  const host = request.headers.host ?? '';
+  if (!localHost.test(host)) {
+    throw new GatewayError('host_not_allowed', 'Without a configured key the gateway answers to localhost only.');
+  }
+  const origins = headerValues(request, 'origin');
+  if (origins.some((origin) => origin.toLowerCase() !== `http://${host.toLowerCase()}`)) {
+    throw new GatewayError(
+      'origin_not_allowed',
+      'Without a configured key the gateway takes no requests from web pages.',
+    );
+  }
+}
+
+export function hasBody(request: IncomingMessage): boolean {
+  const { headers } = request;
+  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
+}
+
+/**
+ * A body is plain JSON and says so; what expects JSON is told so even by an empty body. That keeps forms of web pages out.
+ * @throws GatewayError unsupported_media_type.
+ */
+export function checkContent(request: IncomingMessage, expected: 'json' | 'none'): void {
+  if (expected === 'none' && !hasBody(request)) return;
+  const encoding = request.headers['content-encoding'];
+  if (encoding !== undefined && encoding.toLowerCase() !== 'identity') {
+    throw new GatewayError('unsupported_media_type', 'The request body must not be compressed.');
+  }
+  if (!json.test(request.headers['content-type'] ?? '')) {
+    throw new GatewayError(
+      'unsupported_media_type',
+      "The request body must be sent with 'Content-Type: application/json'.",
+    );
+  }
+}

@@ -1,0 +1,87 @@
+import { GatewayError } from '../../core/errors.ts';
+import { responsesCodec } from '../../protocols/responses/index.ts';
+import { decodePage, inputItemsPage } from '../../protocols/responses/input-items-page.ts';
+import { responseText } from '../../protocols/responses/response.ts';
+import type { Store, TenantStore } from '../../store/store.ts';
+import { runTurn } from '../../turn/run-turn.ts';
+import type { TurnDependencies } from '../../turn/turn.ts';
+import type { KeyExchange, Route } from '../route.ts';
+import { sendJson } from '../send-json.ts';
+import { sessionHeader } from '../session-header.ts';
+import { createTurnSink } from '../turn-sink.ts';
+
+/** The Responses API. Every handler opens the store with the caller's tenant, and nothing else reaches the store. */
+export function responsesRoutes(store: Store, turns: TurnDependencies): Route[] {
+  const tenantOf = ({ principal }: KeyExchange): TenantStore => store.forTenant(principal.tenant);
+
+  return [
+    {
+      method: 'POST',
+      path: '/v1/responses',
+      auth: 'key',
+      content: 'json',
+      async handle(exchange) {
+        const { request, response, principal } = exchange;
+        const sessionId = sessionHeader(request);
+        const turnRequest = responsesCodec.decodeRequest(await exchange.body());
+        await runTurn(turns, {
+          request: turnRequest,
+          client: responsesCodec,
+          store: tenantOf(exchange),
+          keyId: principal.keyId,
+          sessionId,
+          sink: createTurnSink(response),
+        });
+      },
+    },
+    {
+      method: 'GET',
+      path: '/v1/responses/{id}',
+      auth: 'key',
+      content: 'none',
+      async handle(exchange) {
+        const { params, query, response } = exchange;
+        if (query.get('stream') === 'true') {
+          throw new GatewayError('unsupported_parameter', "The parameter 'stream' is not supported yet.", {
+            param: 'stream',
+          });
+        }
+        const found = await tenantOf(exchange).readResponse(params['id'] ?? '');
+        if (found === undefined) throw responseNotFound(params['id'] ?? '');
+        const output = found.output.map(({ body }) => body);
+        response.setHeader('x-turnpike-session-id', found.sessionId);
+        sendJson(response, responseText(found.head, found.envelope, output));
+      },
+    },
+    {
+      method: 'DELETE',
+      path: '/v1/responses/{id}',
+      auth: 'key',
+      content: 'none',
+      async handle(exchange) {
+        const id = exchange.params['id'] ?? '';
+        if (!(await tenantOf(exchange).deleteResponse(id, turns.nowMs()))) throw responseNotFound(id);
+        sendJson(exchange.response, JSON.stringify({ id, object: 'response', deleted: true }));
+      },
+    },
+    {
+      method: 'GET',
+      path: '/v1/responses/{id}/input_items',
+      auth: 'key',
+      content: 'none',
+      async handle(exchange) {
+        const { params, query, response } = exchange;
+        const page = decodePage(query);
+        const input = await tenantOf(exchange).readInput(params['id'] ?? '');
+        if (input === undefined) throw responseNotFound(params['id'] ?? '');
+        sendJson(response, inputItemsPage(input, page));
+      },
+    },
+  ];
+}
+
+function responseNotFound(id: string): GatewayError {
+  return new GatewayError('response_not_found', `Response with id '${id.slice(0, 256)}' not found.`, {
+    param: 'response_id',
+  });
+}

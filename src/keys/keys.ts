@@ -1,0 +1,95 @@
+import { createHmac, hash, timingSafeEqual } from 'node:crypto';
+
+/** Who asks. */
+export interface Principal {
+  /** Stable: what spend is booked on. */
+  keyId: string;
+  keyName: string;
+  /** Whose objects the key reaches. */
+  tenant: string;
+  isMaster: boolean;
+}
+
+export interface KeyringOptions {
+  /** Undefined: there is none. */
+  masterKey: string | undefined;
+  keys: readonly { name: string; key: string; team: string | undefined }[];
+  /** Secret of the installation: a stolen table of hashes tells nothing without it. */
+  pepper: Buffer;
+}
+
+export interface Keyring {
+  /** No key is configured: everybody is the default principal. The gateway then listens on loopback only. */
+  readonly open: boolean;
+  /** Undefined: no such key. Takes the same steps for every token that is no key. */
+  authenticate(token: string | undefined): Principal | undefined;
+}
+
+interface Entry {
+  hash: Buffer;
+  principal: Principal;
+}
+
+const defaultTenant = 'default';
+const keyIdPrefix = 'key_';
+
+const master: Principal = { keyId: 'master', keyName: 'master', tenant: defaultTenant, isMaster: true };
+const anybody: Principal = { keyId: 'none', keyName: 'none', tenant: defaultTenant, isMaster: false };
+
+function principalOf(name: string, team: string | undefined): Principal {
+  if (team === '' || team === defaultTenant || team?.startsWith(keyIdPrefix)) {
+    throw new Error(`a team can't be named '${team}': the name stands for another tenant`);
+  }
+  const keyId = keyIdPrefix + name;
+  return { keyId, keyName: name, tenant: team ?? keyId, isMaster: false };
+}
+
+/**
+ * The keys of the configuration. A key's id, and where it has no team its tenant, is `key_` and its name, so that a key
+ * can be replaced without losing what it made. What is kept of a key is HMAC-SHA256(pepper, sha256(key)).
+ * @throws Error for an empty key, a key or name given twice, and a team whose name is another tenant's.
+ */
+export function createKeyring({ masterKey, keys, pepper }: KeyringOptions): Keyring {
+  const entries = new Map<string, Entry>();
+  const names = new Set<string>();
+  /** By sha256 of the token, so that a key in use costs one hash. Only keys are remembered: it can't outgrow `entries`. */
+  const remembered = new Map<string, Principal>();
+
+  const peppered = (digest: string): Buffer => createHmac('sha256', pepper).update(digest, 'hex').digest();
+  const nobody: Entry = { hash: peppered('00'), principal: anybody };
+
+  function add(key: string, principal: Principal): void {
+    if (key.trim() === '') throw new Error(`the key '${principal.keyName}' is empty`);
+    const hashed = peppered(hash('sha256', key));
+    const id = hashed.toString('hex');
+    if (entries.has(id)) throw new Error(`the key '${principal.keyName}' is another one's too`);
+    entries.set(id, { hash: hashed, principal });
+  }
+
+  if (masterKey !== undefined) add(masterKey, master);
+  for (const { name, key, team } of keys) {
+    if (names.has(name)) throw new Error(`there are two keys with the name '${name}'`);
+    names.add(name);
+    add(key, principalOf(name, team));
+  }
+
+  function lookUp(digest: string): Principal | undefined {
+    const hashed = peppered(digest);
+    const entry = entries.get(hashed.toString('hex')) ?? nobody;
+    return timingSafeEqual(hashed, entry.hash) && entry !== nobody ? entry.principal : undefined;
+  }
+
+  return {
+    open: entries.size === 0,
+    authenticate(token) {
+      if (entries.size === 0) return anybody;
+      if (token === undefined) return undefined;
+      const digest = hash('sha256', token);
+      const known = remembered.get(digest);
+      if (known !== undefined) return known;
+      const principal = lookUp(digest);
+      if (principal !== undefined) remembered.set(digest, principal);
+      return principal;
+    },
+  };
+}

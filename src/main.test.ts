@@ -1,0 +1,81 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { fileURLToPath } from 'node:url';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+
+const launcher = fileURLToPath(new URL('../bin/turnpike.js', import.meta.url));
+
+let cwd: string;
+beforeEach(async () => {
+  cwd = await mkdtemp(join(tmpdir(), 'turnpike-cli-'));
+});
+afterEach(() => rm(cwd, { recursive: true, force: true }));
+
+async function turnpike(
+  args: string[],
+  env: Record<string, string> = {},
+): Promise<{ code: number; out: string; err: string }> {
+  const child = spawn(process.execPath, [launcher, ...args], { cwd, env: { NO_COLOR: '1', ...env } });
+  const [out, err, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'exit')]);
+  return { code, out, err };
+}
+
+describe('the command line', () => {
+  test('--version is the version of the package', async () => {
+    const { code, out } = await turnpike(['--version']);
+    expect(out).toMatch(/^\d+\.\d+\.\d+\S*\n$/);
+    expect(code).toBe(0);
+  });
+
+  test.each([['--help'], ['-h'], ['serve', '--help']])('%s %s shows the usage', async (...args) => {
+    const { code, out } = await turnpike(args.filter((arg) => arg !== undefined));
+    expect(out).toContain('USAGE turnpike');
+    expect(code).toBe(0);
+  });
+
+  test('check says what there is', async () => {
+    const { code, out } = await turnpike(['check'], { ANTHROPIC_API_KEY: 's3cret' });
+    expect(out).toMatch(/^ok\n/);
+    expect(out).toContain('claude-* -> anthropic *');
+    expect(out).not.toContain('s3cret');
+    expect(code).toBe(0);
+  });
+
+  test.each(['check', 'serve'])('%s prints each problem of the configuration and ends with 1', async (command) => {
+    await writeFile(join(cwd, 'c.yaml'), 'server: { port: x }\nextra: 1\n');
+    const { code, out, err } = await turnpike([command, '--config', 'c.yaml']);
+    expect(err.split('\n')).toEqual([
+      'c.yaml:1:17: server.port: must be a number',
+      'c.yaml:2:1: extra: unknown key; known here: server, store, auth, models, aliases, routing',
+      '',
+    ]);
+    expect(out).toBe('');
+    expect(code).toBe(1);
+  });
+
+  test.each([
+    [['nope'], 'unknown command nope'],
+    [['serve', 'nope'], 'unexpected argument nope'],
+    [['--prot', '1'], 'unknown option --prot'],
+    [['--port', 'x'], '--port must be a number'],
+    [['--port', '65536'], '--port must be a number'],
+    [['--port'], '--port needs a value'],
+    [['--no-host'], '--host needs a value'],
+    [['--host', '0.0.0.0'], '--host: must be a loopback address'],
+  ])('%j is refused in one line', async (args, message) => {
+    const { code, out, err } = await turnpike(args);
+    expect(err.trimEnd().split('\n')).toEqual([expect.stringContaining(message)]);
+    expect(out).toBe('');
+    expect(code).toBe(1);
+  });
+
+  test('a log level that does not exist is refused', async () => {
+    const { code, err } = await turnpike(['serve', '--port', '0'], { TURNPIKE_LOG_LEVEL: 'loud' });
+    expect(err).toMatch(/^turnpike: TURNPIKE_LOG_LEVEL must be one of: .*\n$/);
+    expect(code).toBe(1);
+  });
+});

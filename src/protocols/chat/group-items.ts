@@ -1,0 +1,110 @@
+import { GatewayError } from '../../core/errors.ts';
+import {
+  type ContextItem,
+  isToolCall,
+  isToolOutput,
+  type MessageItem,
+  type ReasoningItem,
+  type ToolCallItem,
+  type ToolOutputItem,
+} from '../../core/items.ts';
+import type { EncodeInput } from '../codec.ts';
+import type { Warn } from './request-parts.ts';
+
+export interface Placed<T> {
+  item: T;
+  origin: ContextItem['origin'];
+  /** Where the client finds the item: `input[2]`; `input` for one of an earlier turn. */
+  path: string;
+}
+
+export interface PlacedCall extends Placed<ToolCallItem> {
+  output: Placed<ToolOutputItem> | undefined;
+}
+
+/** What the model said in one go. */
+export interface AssistantEntry {
+  kind: 'assistant';
+  messages: Placed<MessageItem>[];
+  reasoning: Placed<ReasoningItem>[];
+  calls: PlacedCall[];
+}
+
+export type Entry =
+  | AssistantEntry
+  | { kind: 'user'; message: Placed<MessageItem> }
+  | { kind: 'system'; message: Placed<MessageItem> };
+
+/**
+ * The context by who speaks: what the assistant says between others is one entry, and each output stands with its call,
+ * wherever it came.
+ * @throws GatewayError 400 for a call without an output, and the reverse: sent on, it would be the upstream that refuses.
+ */
+export function groupItems({ context, request }: EncodeInput, warn: Warn): Entry[] {
+  const entries: Entry[] = [];
+  const unanswered = new Map<string, { call: PlacedCall; entry: AssistantEntry }>();
+  const cut = new Set<string>();
+  const firstOwn = context.length - request.input.length;
+  /** The entry that the next item of the assistant's joins. */
+  let open: AssistantEntry | undefined;
+
+  function assistantEntry(): AssistantEntry {
+    if (open === undefined) {
+      open = { kind: 'assistant', messages: [], reasoning: [], calls: [] };
+      entries.push(open);
+    }
+    return open;
+  }
+
+  function answer(output: Placed<ToolOutputItem>): void {
+    const callId = output.item.call_id;
+    const waiting = unanswered.get(callId);
+    if (waiting !== undefined) {
+      unanswered.delete(callId);
+      waiting.call.output = output;
+      if (entries.at(-1) !== waiting.entry) warn('input', 'Tool outputs were moved directly behind their calls.');
+    } else if (cut.has(callId)) {
+      warn('input', 'The output of a tool call that was cut was left out.');
+    } else {
+      const message = `No tool call found for function call output with call_id ${callId}.`;
+      throw new GatewayError('tool_call_missing', message, { param: 'input' });
+    }
+  }
+
+  context.forEach(({ item, origin }, index) => {
+    const path = firstOwn >= 0 && index >= firstOwn ? `input[${index - firstOwn}]` : 'input';
+    if (isToolOutput(item)) {
+      answer({ item, origin, path });
+      open = undefined;
+    } else if (isToolCall(item)) {
+      if (item.status === 'incomplete') {
+        cut.add(item.call_id);
+        warn('input', 'A tool call that was cut was left out.');
+        return;
+      }
+      const call: PlacedCall = { item, origin, path, output: undefined };
+      const entry = assistantEntry();
+      entry.calls.push(call);
+      unanswered.set(item.call_id, { call, entry });
+    } else if (isReasoning(item)) {
+      assistantEntry().reasoning.push({ item, origin, path });
+    } else if (!isMessage(item)) {
+      warn('input', `An item of type ${item.type} was left out.`);
+    } else if (item.role === 'assistant') {
+      assistantEntry().messages.push({ item, origin, path });
+    } else {
+      const message = { item, origin, path };
+      entries.push(item.role === 'user' ? { kind: 'user', message } : { kind: 'system', message });
+      open = undefined;
+    }
+  });
+  for (const callId of unanswered.keys()) {
+    throw new GatewayError('tool_output_missing', `No tool output found for function call ${callId}.`, {
+      param: 'input',
+    });
+  }
+  return entries;
+}
+
+const isMessage = (item: ContextItem['item']): item is MessageItem => item.type === 'message';
+const isReasoning = (item: ContextItem['item']): item is ReasoningItem => item.type === 'reasoning';

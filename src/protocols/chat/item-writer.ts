@@ -1,0 +1,276 @@
+import { GatewayError } from '../../core/errors.ts';
+import type { Emit, PartKind } from '../../core/events.ts';
+import type { DecodeOptions } from '../codec.ts';
+import { callFields, isRecord, textOf, type WireRecord } from './wire.ts';
+
+/** Names of the fields in which vendors write what a model thinks. */
+export type ReasoningField = 'reasoning_content' | 'reasoning';
+
+/** Makes one sequence of items, each closed before the next, out of the fields of a message that grow side by side. */
+export interface ItemWriter {
+  content(text: string, logprobs: unknown[] | undefined, emit: Emit): void;
+  refusal(text: string, emit: Emit): void;
+  /** False: there is no text that it could belong to. */
+  annotation(annotation: unknown, emit: Emit): boolean;
+  reasoning(field: ReasoningField | undefined, text: string, details: WireRecord[], emit: Emit): void;
+  /** @throws GatewayError when the piece belongs to a call that is closed already. */
+  toolCall(piece: WireRecord, emit: Emit): void;
+  /** @param complete false: the upstream stopped inside the item that is open. */
+  close(complete: boolean, emit: Emit): void;
+}
+
+interface OpenMessage {
+  kind: 'message';
+  part: number;
+  partKind: PartKind | undefined;
+  content: string | undefined;
+  refusal: string | undefined;
+  annotations: unknown[];
+}
+
+interface OpenReasoning {
+  kind: 'reasoning';
+  partOpen: boolean;
+  texts: Partial<Record<ReasoningField, string>>;
+  details: WireRecord[];
+}
+
+interface OpenCall {
+  kind: 'call';
+  position: number | undefined;
+  id: string;
+  name: string;
+  custom: boolean;
+  /** Arguments, or a custom tool's input. */
+  text: string;
+  started: boolean;
+  /** The client knows the tool as custom, the upstream as a function: the input is inside the arguments. */
+  wrapped: boolean;
+  /** Fields that only the vendor knows, such as Gemini's thought signatures. */
+  extra: WireRecord;
+}
+
+export function createItemWriter(options: DecodeOptions): ItemWriter {
+  let open: OpenMessage | OpenReasoning | OpenCall | undefined;
+  let items = 0;
+  const closedPositions = new Set<number>();
+
+  function openMessage(emit: Emit): OpenMessage {
+    if (open?.kind === 'message') return open;
+    close(true, emit);
+    emit({ type: 'item-start', index: items, start: { kind: 'message' } });
+    const message: OpenMessage = {
+      kind: 'message',
+      part: -1,
+      partKind: undefined,
+      content: undefined,
+      refusal: undefined,
+      annotations: [],
+    };
+    open = message;
+    return message;
+  }
+
+  function openPart(message: OpenMessage, kind: PartKind, emit: Emit): void {
+    if (message.partKind === kind) return;
+    if (message.partKind !== undefined) emit({ type: 'part-end', index: items, part: message.part });
+    message.part += 1;
+    message.partKind = kind;
+    emit({ type: 'part-start', index: items, part: message.part, kind });
+  }
+
+  function openReasoning(emit: Emit): OpenReasoning {
+    if (open?.kind === 'reasoning') return open;
+    close(true, emit);
+    emit({ type: 'item-start', index: items, start: { kind: 'reasoning' } });
+    const reasoning: OpenReasoning = { kind: 'reasoning', partOpen: false, texts: {}, details: [] };
+    open = reasoning;
+    return reasoning;
+  }
+
+  function openCall(piece: WireRecord, emit: Emit): OpenCall | undefined {
+    const position = typeof piece['index'] === 'number' ? piece['index'] : undefined;
+    const spec = specOf(piece);
+    const id = textOf(piece['id']);
+    const name = textOf(spec['name']);
+    if (open?.kind === 'call' && !startsCall(open, position, id, name)) return open;
+    if (position !== undefined && closedPositions.has(position) && (id === undefined || name === undefined)) {
+      if (name === undefined && textOf(spec['arguments'] ?? spec['input']) === undefined) return undefined;
+      throw new GatewayError('upstream_invalid_response', 'The upstream went back to a tool call that it had left.', {
+        retryable: true,
+      });
+    }
+    close(true, emit);
+    const custom = piece['type'] === 'custom' || isRecord(piece['custom']);
+    open = { kind: 'call', position, id: '', name: '', custom, text: '', started: false, wrapped: false, extra: {} };
+    return open;
+  }
+
+  /** Waits for the first of the arguments: until then the name may still grow. */
+  function startCall(call: OpenCall, emit: Emit): void {
+    if (call.started) return;
+    if (call.name === '') {
+      throw new GatewayError('upstream_invalid_response', 'The upstream sent a tool call without a name.', {
+        retryable: true,
+      });
+    }
+    call.started = true;
+    call.wrapped = !call.custom && options.customTools.has(call.name);
+    const kind = call.custom || call.wrapped ? 'custom_tool_call' : 'function_call';
+    emit({ type: 'item-start', index: items, start: { kind, callId: call.id, name: call.name } });
+  }
+
+  function close(complete: boolean, emit: Emit): void {
+    const item = open;
+    if (item === undefined) return;
+    open = undefined;
+    if (item.kind === 'message') {
+      if (item.partKind !== undefined) emit({ type: 'part-end', index: items, part: item.part });
+    } else if (item.kind === 'reasoning') {
+      if (item.partOpen) emit({ type: 'part-end', index: items, part: 0 });
+    } else {
+      startCall(item, emit);
+      if (item.position !== undefined) closedPositions.add(item.position);
+      const input = item.wrapped ? unwrapInput(item.text) : '';
+      if (input !== '') emit({ type: 'item-delta', index: items, part: 0, delta: input });
+    }
+    emit({ type: 'item-end', index: items, complete, source: sourceOf(item) });
+    items += 1;
+  }
+
+  return {
+    content(text, logprobs, emit) {
+      const message = openMessage(emit);
+      openPart(message, 'output_text', emit);
+      message.content = (message.content ?? '') + text;
+      if (logprobs === undefined) emit({ type: 'item-delta', index: items, part: message.part, delta: text });
+      else emit({ type: 'item-delta', index: items, part: message.part, delta: text, logprobs });
+    },
+    refusal(text, emit) {
+      const message = openMessage(emit);
+      openPart(message, 'refusal', emit);
+      message.refusal = (message.refusal ?? '') + text;
+      emit({ type: 'item-delta', index: items, part: message.part, delta: text });
+    },
+    annotation(annotation, emit) {
+      if (open?.kind !== 'message' || open.partKind !== 'output_text') return false;
+      open.annotations.push(annotation);
+      emit({ type: 'annotation', index: items, part: open.part, annotation: flatCitation(annotation) });
+      return true;
+    },
+    reasoning(field, text, details, emit) {
+      const reasoning = openReasoning(emit);
+      mergeDetails(reasoning.details, details);
+      if (field !== undefined) reasoning.texts[field] = (reasoning.texts[field] ?? '') + text;
+      if (text === '') return;
+      if (!reasoning.partOpen) emit({ type: 'part-start', index: items, part: 0, kind: 'reasoning_text' });
+      reasoning.partOpen = true;
+      emit({ type: 'item-delta', index: items, part: 0, delta: text });
+    },
+    toolCall(piece, emit) {
+      const call = openCall(piece, emit);
+      if (call === undefined) return;
+      const spec = specOf(piece);
+      const name = textOf(spec['name']);
+      if (!call.started) {
+        if (call.id === '') call.id = textOf(piece['id']) ?? '';
+        if (name !== undefined && name !== call.name) call.name += name;
+      }
+      for (const field in piece) if (!callFields.has(field)) call.extra[field] = piece[field];
+      const delta = argumentsOf(spec);
+      if (delta === '') return;
+      startCall(call, emit);
+      call.text += delta;
+      if (!call.wrapped) emit({ type: 'item-delta', index: items, part: 0, delta });
+    },
+    close,
+  };
+}
+
+/** Vendors number calls, or not, or all with 0; repeat id and name in each piece, or not. */
+function startsCall(
+  open: OpenCall,
+  position: number | undefined,
+  id: string | undefined,
+  name: string | undefined,
+): boolean {
+  if (position !== undefined && open.position !== undefined && position !== open.position) return true;
+  if (name === undefined) return false;
+  if (id !== undefined && open.id !== '') return id !== open.id;
+  return position === undefined && id === undefined && open.text !== '';
+}
+
+function specOf(piece: WireRecord): WireRecord {
+  const spec = piece['function'] ?? piece['custom'] ?? {};
+  if (isRecord(spec)) return spec;
+  throw new GatewayError('upstream_invalid_response', 'The upstream sent a tool call that is none.', {
+    retryable: true,
+  });
+}
+
+/** Text by the protocol; a few servers send the object itself. */
+function argumentsOf(spec: WireRecord): string {
+  const value = spec['arguments'] ?? spec['input'] ?? '';
+  return typeof value === 'string' ? value : JSON.stringify(value);
+}
+
+/** What is not the wrapper that we asked for is what the model had to say: the input as it stands. */
+function unwrapInput(argumentsText: string): string {
+  try {
+    const value: unknown = JSON.parse(argumentsText);
+    return isRecord(value) && typeof value['input'] === 'string' ? value['input'] : argumentsText;
+  } catch {
+    return argumentsText;
+  }
+}
+
+/** Chat nests what Responses writes flat. Other annotations are the vendor's own and pass as they are. */
+function flatCitation(annotation: unknown): unknown {
+  if (!isRecord(annotation) || annotation['type'] !== 'url_citation') return annotation;
+  const citation = annotation['url_citation'];
+  return isRecord(citation) ? { type: 'url_citation', ...citation } : annotation;
+}
+
+/**
+ * OpenRouter streams a detail as pieces with one `index`, and wants the whole back.
+ * @see https://openrouter.ai/docs/use-cases/reasoning-tokens
+ */
+function mergeDetails(details: WireRecord[], pieces: WireRecord[]): void {
+  const last = details.at(-1);
+  let first = true;
+  for (const piece of pieces) {
+    const continues =
+      first &&
+      last !== undefined &&
+      last['index'] !== undefined &&
+      last['index'] === piece['index'] &&
+      last['type'] === piece['type'];
+    first = false;
+    if (!continues) {
+      details.push({ ...piece });
+      continue;
+    }
+    for (const field in piece) {
+      const value = piece[field];
+      const before = last[field];
+      if (value === null || value === undefined) continue;
+      const grows =
+        (field === 'text' || field === 'summary') && typeof before === 'string' && typeof value === 'string';
+      last[field] = grows ? before + value : value;
+    }
+  }
+}
+
+function sourceOf(item: OpenMessage | OpenReasoning | OpenCall): string {
+  if (item.kind === 'message') {
+    const { content, refusal, annotations } = item;
+    return JSON.stringify({ content, refusal, annotations: annotations.length === 0 ? undefined : annotations });
+  }
+  if (item.kind === 'reasoning') {
+    return JSON.stringify(item.details.length === 0 ? item.texts : { ...item.texts, reasoning_details: item.details });
+  }
+  const spec = item.custom
+    ? { type: 'custom', custom: { name: item.name, input: item.text } }
+    : { type: 'function', function: { name: item.name, arguments: item.text } };
+  return JSON.stringify({ id: item.id, ...spec, ...item.extra });
+}

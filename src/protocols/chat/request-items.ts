@@ -1,0 +1,185 @@
+import { GatewayError } from '../../core/errors.ts';
+import { callIdFor } from '../../core/ids.ts';
+import type { ContextItem, MessageItem, Origin } from '../../core/items.ts';
+import type { InputTransformation } from '../../core/warning.ts';
+import type { EncodeInput } from '../codec.ts';
+import { type AssistantEntry, type Entry, groupItems, type Placed, type PlacedCall } from './group-items.ts';
+import { encodePart, type Warn } from './request-parts.ts';
+import { signatureScope } from './signature-scope.ts';
+import {
+  callFields,
+  type ChatAssistantMessage,
+  type ChatMessage,
+  type ChatPart,
+  type ChatToolCall,
+  isRecord,
+  maxCallIdLength,
+  toolName,
+} from './wire.ts';
+
+interface EncodedItems {
+  messages: ChatMessage[];
+  inputTransformations: InputTransformation[];
+}
+
+/**
+ * The context as messages. Chat's grammar wants all that the assistant says in one go in one message, and the results of
+ * its calls, all of them, directly behind it; whatever else stood between moves behind the results.
+ * Texts of several parts are joined by a newline, since many servers take a list of parts from users only.
+ * @throws GatewayError 400 for what chat cannot carry.
+ */
+export function encodeItems(input: EncodeInput, warn: Warn): EncodedItems {
+  const entries = groupItems(input, warn);
+  const openFrom = openLoopStart(entries);
+  const messages: ChatMessage[] = [];
+  const inputTransformations: InputTransformation[] = [];
+  entries.forEach((entry, position) => {
+    if (entry.kind === 'system') messages.push({ role: 'system', content: encodeText(entry.message) });
+    else if (entry.kind === 'user') messages.push({ role: 'user', content: encodeUserContent(entry.message, warn) });
+    else {
+      const message = encodeAssistant(entry, input, warn);
+      const empty = message.content === null && message.tool_calls === undefined;
+      const reasoning = encodeReasoning(entry, input, !empty && position >= openFrom, inputTransformations);
+      if (empty) return;
+      messages.push({ ...message, ...reasoning });
+      messages.push(...encodeOutputs(entry.calls, warn));
+    }
+  });
+  return { messages, inputTransformations };
+}
+
+/** The first entry of the tool loop that is still going on; past the end where none is. */
+function openLoopStart(entries: Entry[]): number {
+  const last = entries.findLast((entry) => entry.kind !== 'system');
+  if (last?.kind !== 'assistant' || last.calls.length === 0) return entries.length;
+  return entries.findLastIndex((entry) => entry.kind === 'user') + 1;
+}
+
+function encodeText({ item, path }: Placed<MessageItem>): string {
+  const texts = item.content.map((part, index) => {
+    if (part.type === 'input_text' || part.type === 'output_text') return part.text;
+    if (part.type === 'refusal') return '';
+    const message = `The model behind this deployment takes text only from the ${item.role}.`;
+    throw new GatewayError('unsupported_value', message, { param: partPath(path, 'content', index) });
+  });
+  return texts.filter((text) => text !== '').join('\n');
+}
+
+function encodeUserContent({ item, path }: Placed<MessageItem>, warn: Warn): string | ChatPart[] {
+  const parts = item.content.map((part, index) => encodePart(part, partPath(path, 'content', index), warn));
+  const [first] = parts;
+  if (first === undefined) return '';
+  return parts.length === 1 && first.type === 'text' ? first.text : parts;
+}
+
+const partPath = (path: string, field: string, index: number) =>
+  path === 'input' ? path : `${path}.${field}[${index}]`;
+
+function encodeAssistant(entry: AssistantEntry, input: EncodeInput, warn: Warn): ChatAssistantMessage {
+  const said = entry.messages.filter(({ item }) => item.content.some((part) => part.type !== 'refusal'));
+  if (entry.messages.some(({ item }) => item.content.some((part) => part.type === 'refusal'))) {
+    warn('input', 'A refusal of the assistant was left out.');
+  }
+  const content = said
+    .map(encodeText)
+    .filter((text) => text !== '')
+    .join('\n');
+  const calls = entry.calls.map((call) => encodeCall(call, input, warn));
+  if (calls.length > 0) return { role: 'assistant', content: content === '' ? null : content, tool_calls: calls };
+  return { role: 'assistant', content: said.length === 0 ? null : content };
+}
+
+function encodeCall({ item, origin }: PlacedCall, { model, profile }: EncodeInput, warn: Warn): ChatToolCall {
+  const id = callIdFor(item.call_id, maxCallIdLength);
+  const name = encodeName(item.name, warn);
+  const extra = sameModel(origin, model) ? vendorFields(origin.source) : {};
+  if (item.type === 'function_call') {
+    return {
+      id,
+      type: 'function',
+      function: { name, arguments: item.arguments === '' ? '{}' : item.arguments },
+      ...extra,
+    };
+  }
+  return profile.customTools
+    ? { id, type: 'custom', custom: { name, input: item.input }, ...extra }
+    : { id, type: 'function', function: { name, arguments: JSON.stringify({ input: item.input }) }, ...extra };
+}
+
+function sameModel(origin: ContextItem['origin'], model: string): origin is Origin {
+  return origin?.protocol === 'chat' && signatureScope(origin.model) === signatureScope(model);
+}
+
+/** Gemini's thought signatures, for one, travel on the call and are demanded back. */
+function vendorFields(source: string): Record<string, unknown> {
+  const call: unknown = JSON.parse(source);
+  return isRecord(call) ? Object.fromEntries(Object.entries(call).filter(([field]) => !callFields.has(field))) : {};
+}
+
+/** A tool of an earlier turn may have come from a client of another protocol, with a name longer than chat takes. */
+function encodeName(name: string, warn: Warn): string {
+  if (toolName.test(name)) return name;
+  warn('input', 'The name of a tool that was called earlier was shortened to what the upstream takes.');
+  return name.replaceAll(/[^a-zA-Z0-9_-]/g, '_').slice(0, 64) || '_';
+}
+
+/** Results carry text only; what else is in them follows as a user's message. */
+function encodeOutputs(calls: PlacedCall[], warn: Warn): ChatMessage[] {
+  const messages: ChatMessage[] = [];
+  const attached: ChatPart[] = [];
+  for (const { output } of calls) {
+    if (output === undefined) continue;
+    const { item, path } = output;
+    const id = callIdFor(item.call_id, maxCallIdLength);
+    if (typeof item.output === 'string') {
+      messages.push({ role: 'tool', tool_call_id: id, content: item.output });
+      continue;
+    }
+    const parts = item.output.map((part, index) => encodePart(part, partPath(path, 'output', index), warn));
+    const texts = parts.filter((part) => part.type === 'text').map(({ text }) => text);
+    const rest = parts.filter((part) => part.type !== 'text');
+    if (rest.length > 0) {
+      warn('input', 'Images and files of a tool output were moved into a user message behind it.');
+      texts.push('(Its images and files are in the next user message.)');
+      attached.push({ type: 'text', text: `From the output of tool call ${id}:` }, ...rest);
+    }
+    messages.push({ role: 'tool', tool_call_id: id, content: texts.join('\n') });
+  }
+  if (attached.length > 0) messages.push({ role: 'user', content: attached });
+  return messages;
+}
+
+type ReasoningFields = Pick<ChatAssistantMessage, 'reasoning_content' | 'reasoning' | 'reasoning_details'>;
+
+/**
+ * Reasoning goes back to the model that it came from, while its tool loop is open: thinking models refuse to go on without
+ * it, and none wants it later.
+ * @see https://api-docs.deepseek.com/guides/thinking_mode
+ */
+function encodeReasoning(
+  entry: AssistantEntry,
+  { model, profile }: EncodeInput,
+  loopOpen: boolean,
+  removed: InputTransformation[],
+): ReasoningFields {
+  let text: string | undefined;
+  const details: unknown[] = [];
+  for (const { item, origin } of entry.reasoning) {
+    const own = sameModel(origin, model);
+    if (!own || !loopOpen || profile.reasoningField === 'none') {
+      const reason = own && !loopOpen ? 'turn_boundary' : 'model_mismatch';
+      removed.push({ id: item.id, type: 'reasoning', action: 'removed', reason });
+      continue;
+    }
+    const source: unknown = JSON.parse(origin.source);
+    if (!isRecord(source)) continue;
+    const part = source['reasoning_content'] ?? source['reasoning'];
+    if (typeof part === 'string') text = (text ?? '') + part;
+    if (Array.isArray(source['reasoning_details'])) details.push(...source['reasoning_details']);
+  }
+  if (profile.reasoningField === 'none') return {};
+  return {
+    ...(text === undefined ? {} : { [profile.reasoningField]: text }),
+    ...(details.length === 0 ? {} : { reasoning_details: details }),
+  };
+}

@@ -1,0 +1,158 @@
+import { GatewayError } from '../../core/errors.ts';
+import type { TurnRequest } from '../../core/request.ts';
+import type { Warning } from '../../core/warning.ts';
+import { replaceLoneSurrogates } from '../../core/well-formed.ts';
+import type { EncodedRequest, EncodeInput, ModelProfile } from '../codec.ts';
+import { encodeItems } from './request-items.ts';
+import type { Warn } from './request-parts.ts';
+import { encodeTools } from './request-tools.ts';
+import type { ChatMessage } from './wire.ts';
+
+type Fields = Record<string, unknown>;
+
+/** Fields of chat's own that the Responses API does not type, and that a client may send along. */
+const penalties = ['presence_penalty', 'frequency_penalty'];
+
+/**
+ * The order of fields is fixed, and what stands before the newest items does not change from turn to turn, so that
+ * upstreams find the prefix in their caches.
+ * @see https://platform.openai.com/docs/api-reference/chat/create
+ */
+export function encodeRequest(input: EncodeInput): EncodedRequest {
+  const { request, profile, model } = input;
+  const warnings: Warning[] = [];
+  const warn: Warn = (param, message) => {
+    if (!warnings.some((known) => known.param === param && known.message === message))
+      warnings.push({ param, message });
+  };
+  const tools = encodeTools(input, warn);
+  const items = encodeItems(input, warn);
+  const format = encodeFormat(request, profile, warn);
+  const messages = [...leadingMessage([request.instructions ?? '', format.instructions]), ...items.messages];
+  if (messages.length === 0) {
+    throw new GatewayError('invalid_value', 'The input holds nothing that the model can be sent.', { param: 'input' });
+  }
+  warnOfUnsent(request, warn);
+  const body: Fields = {
+    model,
+    messages,
+    ...(tools.tools.length === 0 ? {} : { tools: tools.tools }),
+    ...(tools.choice === undefined ? {} : { tool_choice: tools.choice }),
+    ...(tools.tools.length === 0 || request.parallelToolCalls ? {} : { parallel_tool_calls: false }),
+    ...encodeLimit(request, profile, warn),
+    ...encodeSampling(request, profile, warn),
+    ...encodePenalties(request, warn),
+    ...(format.field === undefined ? {} : { response_format: format.field }),
+    ...encodeReasoningOptions(request, profile, warn),
+    ...encodeLogprobs(request),
+    ...encodeUser(request, warn),
+    ...(request.serviceTier === undefined || request.serviceTier === 'auto'
+      ? {}
+      : { service_tier: request.serviceTier }),
+    ...(request.stream ? { stream: true, stream_options: { include_usage: true } } : {}),
+  };
+  const { text, replaced } = replaceLoneSurrogates(JSON.stringify(body));
+  if (replaced) warn('input', 'Halves of characters, which no upstream can read, were replaced by U+FFFD.');
+  return {
+    body: text,
+    warnings,
+    inputTransformations: items.inputTransformations,
+    decode: { customTools: tools.customTools },
+  };
+}
+
+/** One message: templates of open models refuse a second one. */
+function leadingMessage(texts: string[]): ChatMessage[] {
+  const content = texts.filter((text) => text !== '').join('\n\n');
+  return content === '' ? [] : [{ role: 'system', content }];
+}
+
+function encodeFormat(
+  { textFormat }: TurnRequest,
+  profile: ModelProfile,
+  warn: Warn,
+): { field: Fields | undefined; instructions: string } {
+  if (textFormat.type === 'text') return { field: undefined, instructions: '' };
+  if (textFormat.type === 'json_object') return { field: { type: 'json_object' }, instructions: '' };
+  const { name, description, schema, strict } = textFormat;
+  if (profile.jsonSchemaOutput) {
+    const json_schema = {
+      name,
+      ...(description === undefined ? {} : { description }),
+      schema,
+      ...(strict === null ? {} : { strict }),
+    };
+    return { field: { type: 'json_schema', json_schema }, instructions: '' };
+  }
+  warn('text.format', 'The upstream takes no schema: it is in the instructions, and nothing enforces it.');
+  const texts = [
+    description ?? '',
+    `Answer with JSON only, valid against this JSON schema:\n${JSON.stringify(schema)}`,
+  ];
+  return { field: { type: 'json_object' }, instructions: texts.filter((text) => text !== '').join('\n') };
+}
+
+function encodeLimit({ maxOutputTokens }: TurnRequest, profile: ModelProfile, warn: Warn): Fields {
+  if (maxOutputTokens === undefined) return {};
+  const most = profile.maxOutputTokens ?? maxOutputTokens;
+  if (maxOutputTokens > most)
+    warn('max_output_tokens', `The model writes at most ${most} tokens, which is what was asked for.`);
+  return { [profile.maxTokensField]: Math.min(maxOutputTokens, most) };
+}
+
+function encodeSampling({ temperature, topP }: TurnRequest, profile: ModelProfile, warn: Warn): Fields {
+  const fields = {
+    ...(temperature === undefined ? {} : { temperature }),
+    ...(topP === undefined ? {} : { top_p: topP }),
+  };
+  if (profile.samplingParameters !== false) return fields;
+  for (const param of Object.keys(fields)) warn(param, 'The model refuses sampling parameters.');
+  return {};
+}
+
+function encodePenalties({ extra }: TurnRequest, warn: Warn): Fields {
+  const fields: Fields = {};
+  for (const name of penalties) if (typeof extra[name] === 'number') fields[name] = extra[name];
+  for (const [param, value] of Object.entries(extra)) {
+    if (value !== null && !Object.hasOwn(fields, param)) warn(param, 'The upstream has no such parameter.');
+  }
+  return fields;
+}
+
+function encodeReasoningOptions({ reasoning, verbosity }: TurnRequest, profile: ModelProfile, warn: Warn): Fields {
+  const effort = reasoning?.effort ?? undefined;
+  if (reasoning !== undefined && reasoning.summary !== null) {
+    warn('reasoning.summary', 'The upstream summarises no reasoning; what it shows of it is passed on.');
+  }
+  if (profile.reasoning !== 'effort') {
+    if (effort !== undefined) warn('reasoning.effort', 'The effort of this model cannot be chosen.');
+    if (verbosity !== undefined) warn('text.verbosity', 'The verbosity of this model cannot be chosen.');
+    return {};
+  }
+  return {
+    ...(effort === undefined ? {} : { reasoning_effort: effort }),
+    ...(verbosity === undefined ? {} : { verbosity }),
+  };
+}
+
+function encodeLogprobs({ topLogprobs = 0, include }: TurnRequest): Fields {
+  if (topLogprobs > 0) return { logprobs: true, top_logprobs: topLogprobs };
+  return include.includes('message.output_text.logprobs') ? { logprobs: true } : {};
+}
+
+/** `safety_identifier` is newer than most servers; `user` is known to all. */
+function encodeUser({ user, safetyIdentifier }: TurnRequest, warn: Warn): Fields {
+  const sent = safetyIdentifier ?? user;
+  if (user !== undefined && user !== sent)
+    warn('user', 'The upstream takes one name of the user: safety_identifier was sent.');
+  return sent === undefined ? {} : { user: sent };
+}
+
+function warnOfUnsent(request: TurnRequest, warn: Warn): void {
+  if (request.promptCacheKey !== undefined) warn('prompt_cache_key', 'The upstream has no cache keys.');
+  if (request.truncation === 'auto') warn('truncation', 'The conversation is never truncated for this upstream.');
+  if (request.maxToolCalls !== undefined) warn('max_tool_calls', 'The upstream runs no tools of its own.');
+  for (const wish of request.include) {
+    if (wish !== 'message.output_text.logprobs') warn('include', `The upstream cannot give ${wish}.`);
+  }
+}

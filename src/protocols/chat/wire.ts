@@ -1,0 +1,72 @@
+/**
+ * What goes over the wire of Chat Completions: requests as types, since we write them; replies as plain records, since a
+ * dozen vendors write those and none can be trusted to.
+ * @see https://platform.openai.com/docs/api-reference/chat/create
+ */
+
+export type ChatPart =
+  | { type: 'text'; text: string }
+  | { type: 'image_url'; image_url: { url: string; detail?: string } }
+  | { type: 'file'; file: { filename: string; file_data: string } };
+
+export type ChatToolCall =
+  | { id: string; type: 'function'; function: { name: string; arguments: string } }
+  | { id: string; type: 'custom'; custom: { name: string; input: string } };
+
+export interface ChatAssistantMessage {
+  role: 'assistant';
+  /** Null only beside tool calls. */
+  content: string | null;
+  reasoning_content?: string;
+  reasoning?: string;
+  reasoning_details?: unknown[];
+  tool_calls?: ChatToolCall[];
+}
+
+export interface ChatToolMessage {
+  role: 'tool';
+  tool_call_id: string;
+  content: string;
+}
+
+export type ChatMessage =
+  | { role: 'system'; content: string }
+  | { role: 'user'; content: string | ChatPart[] }
+  | ChatAssistantMessage
+  | ChatToolMessage;
+
+export type ChatTool =
+  | {
+      type: 'function';
+      function: { name: string; description?: string; parameters: Record<string, unknown>; strict?: boolean };
+    }
+  | { type: 'custom'; custom: { name: string; description?: string; format?: ChatCustomFormat } };
+
+type ChatCustomFormat = { type: 'text' } | { type: 'grammar'; grammar: { syntax: string; definition: string } };
+
+export type ChatToolChoice =
+  | 'none'
+  | 'required'
+  | { type: 'function'; function: { name: string } }
+  | { type: 'custom'; custom: { name: string } };
+
+/** A JSON object of a reply, nothing known of its fields. */
+export type WireRecord = Record<string, unknown>;
+
+export function isRecord(value: unknown): value is WireRecord {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** A string with something in it; else undefined. Vendors write null, '' and nothing at all for the same. */
+export function textOf(value: unknown): string | undefined {
+  return typeof value === 'string' && value !== '' ? value : undefined;
+}
+
+/** The longest tool call id that OpenAI takes. */
+export const maxCallIdLength = 40;
+
+/** Names of functions and of custom tools. */
+export const toolName = /^[a-zA-Z0-9_-]{1,64}$/;
+
+/** What the protocol says of a tool call; any other field is the vendor's own. */
+export const callFields: ReadonlySet<string> = new Set(['index', 'id', 'type', 'function', 'custom']);

@@ -1,0 +1,68 @@
+import { describe, expect, test } from 'vitest';
+import type { ErrorCode } from '../../core/errors.ts';
+import { decodeError } from './decode-error.ts';
+
+const anthropic = (type: string, message: string): string =>
+  JSON.stringify({ type: 'error', error: { type, message }, request_id: 'req_1' });
+
+describe('error replies', () => {
+  test.each<[number, string, ErrorCode, boolean, string | RegExp]>([
+    [400, anthropic('invalid_request_error', 'tools.0: bad'), 'upstream_rejected', false, 'tools.0: bad'],
+    [
+      400,
+      anthropic('invalid_request_error', 'prompt is too long: 9 > 8'),
+      'context_length_exceeded',
+      false,
+      /too long/,
+    ],
+    [400, anthropic('invalid_request_error', 'Your credit balance is too low'), 'upstream_auth', false, /credential/],
+    [400, '<html>Bad Request', 'upstream_rejected', false, 'The upstream rejected the request.'],
+    [400, '{"error":"boom"}', 'upstream_rejected', false, 'The upstream rejected the request.'],
+    [401, anthropic('authentication_error', 'invalid x-api-key sk-ant-abcdefgh'), 'upstream_auth', false, /credential/],
+    [402, anthropic('billing_error', 'pay'), 'upstream_auth', false, /credential/],
+    [403, anthropic('permission_error', 'no'), 'upstream_auth', false, /credential/],
+    [404, anthropic('not_found_error', 'model: claude-x'), 'upstream_error', false, /does not know the model/],
+    [408, '', 'upstream_timeout', true, /time/],
+    [409, '', 'upstream_error', true, /failed/],
+    [413, anthropic('request_too_large', 'x'), 'request_too_large', false, /larger/],
+    [422, anthropic('invalid_request_error', 'field'), 'upstream_rejected', false, 'field'],
+    [429, anthropic('rate_limit_error', 'x'), 'upstream_rate_limited', true, /limit/],
+    [500, anthropic('api_error', 'inner detail'), 'upstream_error', true, 'The upstream failed.'],
+    [500, anthropic('overloaded_error', 'x'), 'upstream_overloaded', true, /overloaded/],
+    [502, '<html>502 Bad Gateway</html>', 'upstream_error', true, 'The upstream failed.'],
+    [503, 'null', 'upstream_overloaded', true, /overloaded/],
+    [504, '[]', 'upstream_error', true, /failed/],
+    [529, anthropic('overloaded_error', 'x'), 'upstream_overloaded', true, /overloaded/],
+    [302, '', 'upstream_error', false, /failed/],
+  ])('%d %s', (status, body, code, retryable, message) => {
+    const error = decodeError(status, {}, body);
+    expect(error).toMatchObject({ code, retryable });
+    expect(error.message).toMatch(message);
+    expect(error.message).not.toContain('<');
+  });
+
+  test('texts are capped at 2 KB, and hold no key', () => {
+    const error = decodeError(400, {}, anthropic('invalid_request_error', `sk-ant-api03-secret ${'x'.repeat(5000)}`));
+    expect(error.message.length).toBeLessThanOrEqual(2048);
+    expect(error.message).not.toContain('secret');
+    expect(String(decodeError(401, {}, 'invalid sk-ant-api03-secret').cause)).not.toContain('secret');
+  });
+});
+
+test.each([
+  ['1', undefined, 1],
+  ['0', undefined, 0],
+  ['999999', undefined, 3600],
+  ['-1', undefined, undefined],
+  ['abc', undefined, undefined],
+  ['1.5', undefined, undefined],
+  ['', undefined, undefined],
+  ['2026-01-01', 'Wed, 21 Oct 2026 07:28:00 GMT', undefined],
+  ['Wed, 21 Oct 2026 07:28:30 GMT', 'Wed, 21 Oct 2026 07:28:00 GMT', 30],
+  ['Wed, 21 Oct 2026 07:27:30 GMT', 'Wed, 21 Oct 2026 07:28:00 GMT', undefined],
+  ['Wed, 21 Oct 2026 07:28:30 GMT', undefined, undefined],
+  ['Thu, 22 Oct 2026 07:28:00 GMT', 'Wed, 21 Oct 2026 07:28:00 GMT', 3600],
+])('retry-after %j at %j is %j seconds', (value, date, seconds) => {
+  expect(decodeError(429, { 'retry-after': value, date }, '').retryAfterSeconds).toBe(seconds);
+  expect(decodeError(400, { 'retry-after': value, date }, '').retryAfterSeconds).toBeUndefined();
+});

@@ -1,0 +1,253 @@
+import type { Emit, ItemStart } from '../../core/events.ts';
+import { GatewayError } from '../../core/errors.ts';
+import { arrayElements, objectMembers, sliceJson } from '../../core/json-slice.ts';
+import type { DecodeOptions } from '../codec.ts';
+import { argumentsOf, customInputOf, mergeDelta, openBlock, sourceOf, type OpenBlock } from './decode-block.ts';
+import { mapStopReason } from './map-stop-reason.ts';
+import { addCounts, noCounts, usageOf } from './read-usage.ts';
+import { isJsonObjectValue, stringOf, type JsonObject } from './wire.ts';
+
+/**
+ * One reply of the upstream while it is read, block by block. A plain reply walks the same way with blocks that start
+ * whole, so both make the same items. Methods that read answer false where the reply breaks Anthropic's grammar.
+ */
+export interface ReplyDecoder {
+  begin(message: JsonObject, emit: Emit): void;
+  /** @param raw the block's JSON, `start` parsed. */
+  startBlock(raw: string, start: JsonObject, emit: Emit): boolean;
+  /** @param data the whole frame's JSON, of which `delta` is the parsed member. */
+  addDelta(delta: JsonObject, data: string, emit: Emit): boolean;
+  stopBlock(emit: Emit): boolean;
+  /** What `message_delta` says of the end. */
+  addEnd(end: JsonObject, usage: unknown, emit: Emit): void;
+  /** Whether a stop reason and a usage were seen and no block is open: all that is needed to call the reply complete. */
+  isWhole(): boolean;
+  finish(emit: Emit): void;
+}
+
+export function invalidReply(cause: string): GatewayError {
+  return new GatewayError(
+    'upstream_invalid_response',
+    'The upstream sent a reply that is not one of the Messages API.',
+    {
+      retryable: true,
+      cause,
+    },
+  );
+}
+
+interface OpenItem {
+  index: number;
+  kind: ItemStart['kind'];
+  parts: number;
+  sources: string[];
+  /** Calls only: held back until the end, since only what comes next tells whether the call was cut. */
+  call: OpenBlock | undefined;
+}
+
+const genericRefusal = 'The model refused to answer this request.';
+
+// Anthropic's word for the tier that OpenAI's API calls default; its others are spelled alike.
+const serviceTierOf = (tier: string): string => (tier === 'standard' ? 'default' : tier);
+
+/** Anthropic's citations say which block was said because of a source; a Responses annotation says which characters. */
+function annotationOf(citation: unknown, textLength: number): unknown {
+  if (!isJsonObjectValue(citation) || citation.type !== 'web_search_result_location') return citation;
+  const url = stringOf(citation.url);
+  if (url === undefined) return citation;
+  return { type: 'url_citation', start_index: 0, end_index: textLength, title: stringOf(citation.title) ?? '', url };
+}
+
+export function createReplyDecoder(options: DecodeOptions): ReplyDecoder {
+  let items = 0;
+  let item: OpenItem | undefined;
+  let block: OpenBlock | undefined;
+  let partOpen = false;
+  let counts = noCounts;
+  let endCounted = false;
+  let serviceTier: string | undefined;
+  let stopReason: unknown;
+  let stopDetails: unknown;
+  let warned = false;
+
+  const startItem = (start: ItemStart, emit: Emit): OpenItem => {
+    item = { index: items++, kind: start.kind, parts: 0, sources: [], call: undefined };
+    emit({ type: 'item-start', index: item.index, start });
+    return item;
+  };
+
+  const startPart = (target: OpenItem, kind: 'output_text' | 'summary_text' | 'refusal', emit: Emit): void => {
+    emit({ type: 'part-start', index: target.index, part: target.parts++, kind });
+    partOpen = true;
+  };
+
+  const endPart = (target: OpenItem, emit: Emit): void => {
+    emit({ type: 'part-end', index: target.index, part: target.parts - 1 });
+    partOpen = false;
+  };
+
+  const addText = (target: OpenItem, delta: string, emit: Emit): void => {
+    emit({ type: 'item-delta', index: target.index, part: Math.max(target.parts - 1, 0), delta });
+  };
+
+  const endItem = (complete: boolean, emit: Emit): void => {
+    if (item === undefined) return;
+    const { call } = item;
+    if (call !== undefined) {
+      // Deltas of a function's arguments have gone out as they came; nothing has where they were empty.
+      if (item.kind === 'custom_tool_call') {
+        const input = complete || !call.changed ? customInputOf(call) : call.text;
+        if (input !== '') addText(item, input, emit);
+      } else if (call.text === '' && (complete || !call.changed)) addText(item, argumentsOf(call), emit);
+      item.sources.push(sourceOf(call));
+    }
+    emit({ type: 'item-end', index: item.index, complete, source: item.sources.join(',') });
+    item = undefined;
+  };
+
+  const warnOnce = (message: string, emit: Emit): void => {
+    if (!warned) emit({ type: 'warning', warning: { param: 'output', message } });
+    warned = true;
+  };
+
+  const addStartedText = (target: OpenItem, kind: 'output_text' | 'summary_text', text: string, emit: Emit): void => {
+    if (text === '') return;
+    if (!partOpen) startPart(target, kind, emit);
+    addText(target, text, emit);
+  };
+
+  const endTextBlock = (target: OpenItem, text: OpenBlock, emit: Emit): void => {
+    const started = arrayElements(objectMembers(text.raw)?.get('citations') ?? '') ?? [];
+    for (const raw of [...started, ...text.citations]) {
+      const annotation = annotationOf(JSON.parse(raw), text.text.length);
+      emit({ type: 'annotation', index: target.index, part: target.parts - 1, annotation });
+    }
+  };
+
+  const closeBlock = (emit: Emit): void => {
+    if (block === undefined || item === undefined) return;
+    if (block.type === 'text') endTextBlock(item, block, emit);
+    if (partOpen) endPart(item, emit);
+    if (item.call === undefined) item.sources.push(sourceOf(block));
+    block = undefined;
+  };
+
+  return {
+    begin(message, emit) {
+      emit({ type: 'response-start', upstreamId: stringOf(message.id), upstreamModel: stringOf(message.model) });
+      counts = addCounts(noCounts, message.usage);
+      const tier = isJsonObjectValue(message.usage) ? stringOf(message.usage.service_tier) : undefined;
+      serviceTier = tier === undefined ? undefined : serviceTierOf(tier);
+      const usage = usageOf(counts);
+      if (usage !== undefined) emit({ type: 'usage', usage });
+    },
+
+    startBlock(raw, start, emit) {
+      const type = stringOf(start.type);
+      if (block !== undefined || type === undefined) return false;
+      block = openBlock(type, raw, start);
+      if (type === 'text' && item?.kind === 'message') {
+        startPart(item, 'output_text', emit);
+        addStartedText(item, 'output_text', block.text, emit);
+        return true;
+      }
+      endItem(true, emit);
+      if (type === 'text') {
+        const target = startItem({ kind: 'message' }, emit);
+        startPart(target, 'output_text', emit);
+        addStartedText(target, 'output_text', block.text, emit);
+      } else if (type === 'thinking' || type === 'redacted_thinking') {
+        const target = startItem({ kind: 'reasoning' }, emit);
+        addStartedText(target, 'summary_text', block.text, emit);
+      } else if (type === 'tool_use') {
+        const name = stringOf(start.name);
+        if (name === undefined) return false;
+        const kind = options.customTools.has(name) ? 'custom_tool_call' : 'function_call';
+        startItem({ kind, callId: stringOf(start.id) ?? '', name }, emit).call = block;
+      } else {
+        startItem({ kind: 'extension', blockType: type }, emit);
+      }
+      return true;
+    },
+
+    addDelta(delta, data, emit) {
+      if (block === undefined || item === undefined) return false;
+      const { type } = delta;
+      if (type === 'text_delta' && block.type === 'text') {
+        if (typeof delta.text !== 'string') return false;
+        block.text += delta.text;
+        if (delta.text !== '') addText(item, delta.text, emit);
+      } else if (type === 'thinking_delta' && block.type === 'thinking') {
+        if (typeof delta.thinking !== 'string') return false;
+        block.text += delta.thinking;
+        addStartedText(item, 'summary_text', delta.thinking, emit);
+      } else if (type === 'input_json_delta' && block.type !== 'text' && block.type !== 'thinking') {
+        if (typeof delta.partial_json !== 'string') return false;
+        block.text += delta.partial_json;
+        if (item.kind === 'function_call' && delta.partial_json !== '') addText(item, delta.partial_json, emit);
+      } else if (type === 'signature_delta' && block.type === 'thinking') {
+        if (typeof delta.signature !== 'string') return false;
+        block.signature += delta.signature;
+      } else if (type === 'citations_delta' && block.type === 'text') {
+        const citation = sliceJson(data, ['delta', 'citation']);
+        if (citation === undefined) return false;
+        block.citations.push(citation);
+      } else {
+        const raw = sliceJson(data, ['delta']);
+        if (raw !== undefined) mergeDelta(block, raw);
+        if (item.kind !== 'extension') {
+          const text = `A part of the model's answer (${String(type).slice(0, 40)}) is kept for its upstream but not shown.`;
+          warnOnce(text, emit);
+        }
+      }
+      block.changed = true;
+      return true;
+    },
+
+    stopBlock(emit) {
+      if (block === undefined) return false;
+      closeBlock(emit);
+      return true;
+    },
+
+    addEnd(end, usage, emit) {
+      if (end.stop_reason !== undefined && end.stop_reason !== null) stopReason = end.stop_reason;
+      if (end.stop_details !== undefined && end.stop_details !== null) stopDetails = end.stop_details;
+      if (!isJsonObjectValue(usage)) return;
+      counts = addCounts(counts, usage);
+      const known = addCounts(noCounts, usage).output === undefined ? undefined : usageOf(counts);
+      if (known === undefined) return;
+      endCounted = true;
+      emit({ type: 'usage', usage: known });
+    },
+
+    isWhole: () => stopReason !== undefined && endCounted && block === undefined,
+
+    finish(emit) {
+      const known = typeof stopReason === 'string' ? mapStopReason(stopReason) : undefined;
+      if (known === undefined) {
+        const said = typeof stopReason === 'string' ? `"${stopReason.slice(0, 40)}"` : 'none';
+        const message = `The upstream ended with a stop reason that is not known (${said}); taken as completed.`;
+        emit({ type: 'warning', warning: { param: 'output', message } });
+      }
+      const finish = known ?? 'completed';
+      const cut = block !== undefined;
+      closeBlock(emit);
+      if (finish === 'content_filter') {
+        const withText = item?.kind === 'message';
+        if (!withText) endItem(false, emit);
+        const target = item ?? startItem({ kind: 'message' }, emit);
+        startPart(target, 'refusal', emit);
+        const explanation = isJsonObjectValue(stopDetails) ? stringOf(stopDetails.explanation) : undefined;
+        const refusal = explanation === undefined || explanation === '' ? genericRefusal : explanation;
+        addText(target, refusal, emit);
+        endPart(target, emit);
+        endItem(!withText, emit);
+      } else {
+        endItem(!cut && finish !== 'max_tokens', emit);
+      }
+      const usage = endCounted ? usageOf(counts) : undefined;
+      emit({ type: 'response-end', finish, usage, ...(serviceTier === undefined ? {} : { serviceTier }) });
+    },
+  };
+}

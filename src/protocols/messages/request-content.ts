@@ -1,0 +1,136 @@
+import { GatewayError } from '../../core/errors.ts';
+import type { InputFile, InputImage, InputPart, OutputPart, ToolOutputItem } from '../../core/items.ts';
+import type { Report } from './report.ts';
+
+/** Anthropic refuses text blocks of nothing but white space. */
+export function isBlank(text: string): boolean {
+  return !/[^\s\u0085]/.test(text);
+}
+
+export function textBlock(text: string): string {
+  return `{"type":"text","text":${JSON.stringify(text)}}`;
+}
+
+/** As a list of none or one. Blank text is left out, and said unless it is empty, where nothing is lost. */
+export function textBlocks(text: string, report: Report): string[] {
+  if (!isBlank(text)) return [textBlock(text)];
+  if (text !== '') report.warn('input', 'Text of white space only is not taken by the upstream and was left out.');
+  return [];
+}
+
+function refuse(code: 'invalid_value' | 'unsupported_value', message: string): GatewayError {
+  return new GatewayError(code, message, { param: 'input' });
+}
+
+interface InlineData {
+  mediaType: string;
+  base64: string;
+}
+
+/** Undefined: not a data URL. */
+function readDataUrl(url: string): InlineData | undefined {
+  if (!/^data:/i.test(url)) return undefined;
+  const comma = url.indexOf(',');
+  if (comma < 0) throw refuse('invalid_value', 'A data URL has no data.');
+  const [mediaType = '', ...parameters] = url.slice(5, comma).split(';');
+  if (parameters.at(-1)?.trim().toLowerCase() !== 'base64') {
+    throw refuse('unsupported_value', 'Data URLs must be base64.');
+  }
+  return { mediaType: mediaType.trim().toLowerCase(), base64: url.slice(comma + 1) };
+}
+
+function source(kind: 'image' | 'document', json: string, title?: string | null): string {
+  const named = title === undefined || title === null || title === '' ? '' : `,"title":${JSON.stringify(title)}`;
+  return `{"type":"${kind}","source":${json}${named}}`;
+}
+
+const urlSource = (url: string): string => `{"type":"url","url":${JSON.stringify(url)}}`;
+
+const base64Source = ({ mediaType, base64 }: InlineData): string =>
+  `{"type":"base64","media_type":${JSON.stringify(mediaType)},"data":${JSON.stringify(base64)}}`;
+
+const imageTypes: ReadonlySet<string> = new Set(['image/jpeg', 'image/png', 'image/gif', 'image/webp']);
+
+/** @see https://platform.claude.com/docs/en/build-with-claude/vision */
+function imageBlock(image: InputImage, report: Report): string {
+  if (image.detail !== undefined && image.detail !== null && image.detail !== 'auto') {
+    report.warn('input', `The upstream knows no detail of images ("${image.detail}" was left out).`);
+  }
+  const url = image.image_url;
+  if (url === undefined || url === null || url === '') {
+    throw refuse('unsupported_value', 'Images must come as image_url: a URL or a data URL.');
+  }
+  const data = readDataUrl(url);
+  if (data === undefined) return source('image', urlSource(url));
+  const mediaType = data.mediaType === 'image/jpg' ? 'image/jpeg' : data.mediaType;
+  if (!imageTypes.has(mediaType)) {
+    throw refuse('unsupported_value', 'The upstream takes images of type JPEG, PNG, GIF and WebP.');
+  }
+  return source('image', base64Source({ mediaType, base64: data.base64 }));
+}
+
+const textExtensions =
+  /\.(?:txt|md|markdown|csv|tsv|json|jsonl|xml|ya?ml|html?|css|[jt]sx?|py|go|rs|java|c|h|cpp|sh|sql|log|ini|toml)$/i;
+
+/** Bare base64 says nothing of what it holds: a PDF's first bytes do, else the file's name. */
+function readFileData(data: string, filename: string | null | undefined): InlineData {
+  const inline = readDataUrl(data);
+  if (inline !== undefined) return inline;
+  const isPdf = data.startsWith('JVBERi') || /\.pdf$/i.test(filename ?? '');
+  const mediaType = isPdf ? 'application/pdf' : textExtensions.test(filename ?? '') ? 'text/plain' : '';
+  return { mediaType, base64: data };
+}
+
+/** @see https://platform.claude.com/docs/en/build-with-claude/pdf-support */
+function fileBlock(file: InputFile): string {
+  if (typeof file.file_url === 'string' && file.file_url !== '') {
+    return source('document', urlSource(file.file_url), file.filename);
+  }
+  if (typeof file.file_data !== 'string' || file.file_data === '') {
+    throw refuse('unsupported_value', 'Files must come as file_data or file_url.');
+  }
+  const data = readFileData(file.file_data, file.filename);
+  if (data.mediaType === 'application/pdf') return source('document', base64Source(data), file.filename);
+  if (!data.mediaType.startsWith('text/') && data.mediaType !== 'application/json') {
+    throw refuse('unsupported_value', 'The upstream takes files of type PDF and text.');
+  }
+  const text = Buffer.from(data.base64, 'base64').toString('utf8');
+  const json = `{"type":"text","media_type":"text/plain","data":${JSON.stringify(text)}}`;
+  return source('document', json, file.filename);
+}
+
+function partBlocks(part: InputPart | OutputPart, report: Report): string[] {
+  switch (part.type) {
+    case 'input_text':
+    case 'output_text':
+      return textBlocks(part.text, report);
+    case 'refusal':
+      return textBlocks(part.refusal, report);
+    case 'input_image':
+      return [imageBlock(part, report)];
+    case 'input_file':
+      return [fileBlock(part)];
+  }
+}
+
+/** Blocks of a message's parts, in order. */
+export function contentBlocks(parts: readonly (InputPart | OutputPart)[], report: Report): string[] {
+  return parts.flatMap((part) => partBlocks(part, report));
+}
+
+/** The texts of a message that this wire takes as text only. */
+export function textsOf(parts: readonly (InputPart | OutputPart)[], role: string): string[] {
+  return parts.map((part) => {
+    if (part.type === 'input_text' || part.type === 'output_text') return part.text;
+    if (part.type === 'refusal') return part.refusal;
+    throw refuse('unsupported_value', `The upstream takes ${role} messages of text only.`);
+  });
+}
+
+export function toolResultBlock(item: ToolOutputItem, toolUseId: string, report: Report): string {
+  const { output } = item;
+  const blocks = typeof output === 'string' ? [] : contentBlocks(output, report);
+  const content = typeof output === 'string' ? JSON.stringify(output) : `[${blocks.join(',')}]`;
+  const isEmpty = typeof output === 'string' ? output === '' : blocks.length === 0;
+  return `{"type":"tool_result","tool_use_id":${JSON.stringify(toolUseId)}${isEmpty ? '' : `,"content":${content}`}}`;
+}

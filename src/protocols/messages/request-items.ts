@@ -1,0 +1,201 @@
+import { GatewayError } from '../../core/errors.ts';
+import { callIdFor } from '../../core/ids.ts';
+import {
+  isToolCall,
+  isToolOutput,
+  type ContextItem,
+  type ExtensionItem,
+  type MessageItem,
+  type Origin,
+  type ReasoningItem,
+  type ToolCallItem,
+} from '../../core/items.ts';
+import { arrayElements, objectMembers, printMembers, sliceJson } from '../../core/json-slice.ts';
+import type { Report } from './report.ts';
+import { contentBlocks, isBlank, textBlock, textBlocks, textsOf, toolResultBlock } from './request-content.ts';
+import { signatureScope } from './signature-scope.ts';
+import {
+  customInputField,
+  isJsonObjectValue,
+  maxCallIdLength,
+  parseJsonObject,
+  wrappedArgumentsField,
+} from './wire.ts';
+
+export interface Block {
+  /** `text` is the assistant's; what users and systems say, whatever it is, is `said`. */
+  kind: 'text' | 'thinking' | 'tool_use' | 'extension' | 'tool_result' | 'said';
+  json: string;
+  /** Of thinking: the reasoning item that it comes from. */
+  itemId?: string;
+}
+
+/** An element of the context in Anthropic's words, before it has found its place in a message. */
+export type Entry =
+  | { kind: 'assistant'; blocks: Block[] }
+  | { kind: 'call'; block: Block; id: string; callId: string; name: string }
+  | { kind: 'output'; block: Block; id: string }
+  | { kind: 'user'; blocks: Block[] }
+  | { kind: 'system'; blocks: Block[] };
+
+interface ItemOptions {
+  /** The upstream's name of the model. */
+  model: string;
+  midConversationSystem: boolean;
+}
+
+function textOfBlock(json: string): string | undefined {
+  const raw = sliceJson(json, ['text']);
+  const value: unknown = raw === undefined ? undefined : JSON.parse(raw);
+  return typeof value === 'string' ? value : undefined;
+}
+
+function sourceOf(origin: Origin | undefined): string | undefined {
+  return origin?.protocol === 'messages' ? origin.source : undefined;
+}
+
+function assistantBlocks(item: MessageItem, origin: Origin | undefined, report: Report): Block[] {
+  if (typeof item.phase === 'string') report.warn('input', 'The upstream knows no phase of messages; it was left out.');
+  const source = sourceOf(origin);
+  if (source === undefined) {
+    const texts = textsOf(item.content, 'assistant').flatMap((text) => textBlocks(text, report));
+    return texts.map((json) => ({ kind: 'text', json }));
+  }
+  return (arrayElements(`[${source}]`) ?? []).flatMap((json): Block[] => {
+    const text = textOfBlock(json);
+    // The model itself writes blank blocks at times, and is refused them afterwards.
+    return text !== undefined && isBlank(text) && textBlocks(text, report).length === 0 ? [] : [{ kind: 'text', json }];
+  });
+}
+
+function reasoningBlocks(item: ReasoningItem, origin: Origin | undefined, model: string, report: Report): Block[] {
+  const source = sourceOf(origin);
+  if (source === undefined || origin?.model !== signatureScope(model)) {
+    report.removed(item.id, 'model_mismatch');
+    return [];
+  }
+  if (item.status === 'incomplete') {
+    report.warn('input', 'Reasoning that was cut off bears no signature; it was left out.');
+    report.removed(item.id, 'turn_boundary');
+    return [];
+  }
+  return [{ kind: 'thinking', json: source, itemId: item.id }];
+}
+
+function extensionBlocks(item: ExtensionItem, origin: Origin | undefined, report: Report): Block[] {
+  const source = sourceOf(origin);
+  if (source !== undefined) return [{ kind: 'extension', json: source }];
+  // A stateless client gives back what it was given.
+  if (origin === undefined && item.type.startsWith('messages:') && isJsonObjectValue(item.block)) {
+    return [{ kind: 'extension', json: JSON.stringify(item.block) }];
+  }
+  report.warn('input', `Items of type ${item.type} mean nothing to the upstream and were left out.`);
+  return [];
+}
+
+/** A call's input as the JSON object that this wire demands, spliced where the model's text is one. */
+function inputOf(item: ToolCallItem, report: Report): string {
+  if (item.type === 'custom_tool_call') return `{"${customInputField}":${JSON.stringify(item.input)}}`;
+  if (item.arguments === '') return '{}';
+  if (parseJsonObject(item.arguments) !== undefined) return item.arguments;
+  const message = `The arguments of call ${item.call_id} are not a JSON object; they were sent as the text they are.`;
+  report.warn('input', message);
+  return `{"${wrappedArgumentsField}":${JSON.stringify(item.arguments)}}`;
+}
+
+function callBlock(item: ToolCallItem, id: string, origin: Origin | undefined, report: Report): Block {
+  const input = inputOf(item, report);
+  const source = sourceOf(origin);
+  const members = source === undefined ? undefined : objectMembers(source);
+  if (source !== undefined && members !== undefined) {
+    if (members.get('id') === JSON.stringify(id)) return { kind: 'tool_use', json: source };
+    members.set('id', JSON.stringify(id));
+    return { kind: 'tool_use', json: printMembers(members) };
+  }
+  const names = `"id":${JSON.stringify(id)},"name":${JSON.stringify(item.name)}`;
+  return { kind: 'tool_use', json: `{"type":"tool_use",${names},"input":${input}}` };
+}
+
+function systemEntry(item: MessageItem, options: ItemOptions, report: Report): Entry {
+  const texts = textsOf(item.content, item.role);
+  if (options.midConversationSystem) {
+    const blocks = texts.flatMap((text) => textBlocks(text, report));
+    return { kind: 'system', blocks: blocks.map((json) => ({ kind: 'said', json })) };
+  }
+  const text = texts.join('\n');
+  if (isBlank(text)) return { kind: 'user', blocks: [] };
+  report.warn('input', `A ${item.role} message inside the conversation was sent as user text in <system> tags.`);
+  return { kind: 'user', blocks: [{ kind: 'said', json: textBlock(`<system>${text}</system>`) }] };
+}
+
+/**
+ * Tool call ids, made fit for this wire. Clients and backends that count calls from 0 in every turn use an id twice,
+ * which Anthropic refuses: later uses are renamed, and an output belongs to the oldest unanswered call of its id.
+ */
+function createCallIds() {
+  const uses = new Map<string, number>();
+  const open = new Map<string, string[]>();
+  return {
+    ofCall(callId: string): string {
+      const use = (uses.get(callId) ?? 0) + 1;
+      uses.set(callId, use);
+      const id = callIdFor(use === 1 ? callId : `${callId} ${use}`, maxCallIdLength);
+      open.set(callId, [...(open.get(callId) ?? []), id]);
+      return id;
+    },
+    ofOutput(callId: string): string | undefined {
+      return open.get(callId)?.shift();
+    },
+  };
+}
+
+/** One entry per item, in order, without those that cannot be sent (each of which is reported). */
+export function entriesOf(context: readonly ContextItem[], options: ItemOptions, report: Report): Entry[] {
+  const entries: Entry[] = [];
+  const callIds = createCallIds();
+  const cutCalls = new Set<string>();
+  const push = (kind: 'assistant' | 'user', blocks: Block[]): void => {
+    if (blocks.length > 0) entries.push({ kind, blocks });
+  };
+  for (const { item, origin } of context) {
+    if (isToolCall(item)) {
+      if (item.status === 'incomplete') {
+        report.warn('input', `Call ${item.call_id} was cut off; it was left out.`);
+        cutCalls.add(item.call_id);
+        continue;
+      }
+      const id = callIds.ofCall(item.call_id);
+      const block = callBlock(item, id, origin, report);
+      entries.push({ kind: 'call', block, id, callId: item.call_id, name: item.name });
+    } else if (isToolOutput(item)) {
+      const id = callIds.ofOutput(item.call_id);
+      if (id !== undefined) {
+        entries.push({ kind: 'output', block: { kind: 'tool_result', json: toolResultBlock(item, id, report) }, id });
+      } else if (!cutCalls.has(item.call_id)) {
+        const message = `No tool call found for function call output with call_id ${item.call_id}.`;
+        throw new GatewayError('tool_call_missing', message, { param: 'input' });
+      }
+    } else if (item.type === 'reasoning') {
+      push('assistant', reasoningBlocks(item, origin, options.model, report));
+    } else if (item.type !== 'message') {
+      if (item.status === 'incomplete')
+        report.warn('input', `An item of type ${item.type} was cut off; it was left out.`);
+      else push('assistant', extensionBlocks(item, origin, report));
+    } else if (item.role === 'assistant') {
+      // Anthropic's rule: a conversation goes on from a refusal only without the refused output.
+      if (item.content.some((part) => part.type === 'refusal')) {
+        report.warn('input', 'An assistant message that holds a refusal was left out.');
+      } else push('assistant', assistantBlocks(item, origin, report));
+    } else if (item.role === 'user') {
+      push(
+        'user',
+        contentBlocks(item.content, report).map((json) => ({ kind: 'said', json })),
+      );
+    } else {
+      const entry = systemEntry(item, options, report);
+      if (entry.kind === 'system' && entry.blocks.length > 0) entries.push(entry);
+      else if (entry.kind === 'user') push('user', entry.blocks);
+    }
+  }
+  return entries;
+}

@@ -1,0 +1,179 @@
+import { GatewayError } from '../../core/errors.ts';
+import type { ContextItem } from '../../core/items.ts';
+import type { TurnRequest } from '../../core/request.ts';
+import type { EncodedRequest, EncodeInput, ModelProfile } from '../codec.ts';
+import { createReport, type Report } from './report.ts';
+import { textBlocks, textsOf } from './request-content.ts';
+import { entriesOf } from './request-items.ts';
+import { endsInPrefill, endsInUnthoughtCalls, messagesOf, printMessages } from './request-messages.ts';
+import { encodeThinking } from './request-thinking.ts';
+import { encodeTools } from './request-tools.ts';
+import { replaceLoneSurrogates } from './well-formed.ts';
+
+const defaultMaxTokens = 4096;
+const minTopPWithThinking = 0.95;
+
+/** What would change the meaning of the answer if it were left out. */
+function refuseUnsupported(request: TurnRequest): void {
+  const refuse = (param: string): GatewayError =>
+    new GatewayError('unsupported_parameter', `Log probabilities are not supported with this model.`, { param });
+  if (request.topLogprobs !== undefined && request.topLogprobs > 0) throw refuse('top_logprobs');
+  if (request.include.includes('message.output_text.logprobs')) throw refuse('include');
+}
+
+/** Fields that change nothing of what is said, or that this wire has no word for. */
+function warnOfUnsent(request: TurnRequest, report: Report): void {
+  const leftOut = 'The upstream does not know the field; it was left out.';
+  if (request.verbosity !== undefined) report.warn('text.verbosity', leftOut);
+  if (request.truncation === 'auto') report.warn('truncation', 'Not applied: the whole input is sent.');
+  if (request.maxToolCalls !== undefined) report.warn('max_tool_calls', leftOut);
+  // A hint to caches, which changes no answer; Anthropic's caches have no keys.
+  if (request.promptCacheKey !== undefined) report.warn('prompt_cache_key', leftOut);
+  if (request.include.includes('reasoning.encrypted_content')) {
+    report.warn('include', 'reasoning.encrypted_content is not available; chain with previous_response_id instead.');
+  }
+  for (const param of Object.keys(request.extra)) report.warn(param, leftOut);
+}
+
+function maxTokensOf(request: TurnRequest, profile: ModelProfile, report: Report): number {
+  const max = profile.maxOutputTokens;
+  const wanted = request.maxOutputTokens ?? max ?? defaultMaxTokens;
+  if (max === undefined || wanted <= max) return wanted;
+  report.warn('max_output_tokens', `The model writes ${max} tokens at most; the limit was lowered to that.`);
+  return max;
+}
+
+/** The instruction that stands in for an output format that the upstream cannot enforce. */
+function formatInstruction({ textFormat }: TurnRequest, profile: ModelProfile, report: Report): string | undefined {
+  if (textFormat.type === 'text' || (textFormat.type === 'json_schema' && profile.jsonSchemaOutput)) return undefined;
+  report.warn('text.format', 'The upstream cannot enforce the format; the model is asked for it in the instructions.');
+  const json = 'Answer with JSON only: no other text, and no code fence around it.';
+  if (textFormat.type === 'json_object') return `${json} The answer must be one JSON object.`;
+  return `${json} The answer must be valid against this JSON Schema:\n${JSON.stringify(textFormat.schema)}`;
+}
+
+/** How many items lead the context as instructions of their own. */
+function countLeadingSystem(context: readonly ContextItem[]): number {
+  const first = context.findIndex(
+    ({ item }) => item.type !== 'message' || (item.role !== 'system' && item.role !== 'developer'),
+  );
+  return first < 0 ? context.length : first;
+}
+
+function systemOf(input: EncodeInput, leading: number, report: Report): string | undefined {
+  const { request, context, profile } = input;
+  const texts = request.instructions === null ? [] : [request.instructions];
+  for (const { item } of context.slice(0, leading)) {
+    if (item.type === 'message') texts.push(...textsOf(item.content, item.role));
+  }
+  const format = formatInstruction(request, profile, report);
+  if (format !== undefined) texts.push(format);
+  const blocks = texts.flatMap((text) => textBlocks(text, report));
+  return blocks.length === 0 ? undefined : `[${blocks.join(',')}]`;
+}
+
+function outputConfigOf(request: TurnRequest, profile: ModelProfile, effort: string | undefined): string | undefined {
+  const { textFormat } = request;
+  const fields: string[] = [];
+  if (effort !== undefined) fields.push(`"effort":"${effort}"`);
+  if (textFormat.type === 'json_schema' && profile.jsonSchemaOutput) {
+    fields.push(`"format":{"type":"json_schema","schema":${JSON.stringify(textFormat.schema)}}`);
+  }
+  return fields.length === 0 ? undefined : `{${fields.join(',')}}`;
+}
+
+interface Sampling {
+  temperature: number | undefined;
+  topP: number | undefined;
+}
+
+function samplingOf(request: TurnRequest, thinkingOn: boolean, report: Report): Sampling {
+  let { temperature, topP } = request;
+  if (thinkingOn && temperature !== undefined && temperature !== 1) {
+    report.warn('temperature', 'The upstream takes no temperature while the model thinks; it was left out.');
+    temperature = undefined;
+  }
+  if (thinkingOn && topP !== undefined && topP < minTopPWithThinking) {
+    report.warn(
+      'top_p',
+      `The upstream takes no top_p below ${minTopPWithThinking} while the model thinks; it was left out.`,
+    );
+    topP = undefined;
+  }
+  if (temperature !== undefined && temperature > 1) {
+    report.warn('temperature', "The upstream's temperatures end at 1; 1 was sent.");
+    temperature = 1;
+  }
+  if (temperature !== undefined && topP !== undefined) {
+    // A top_p of 1 excludes nothing, so that nothing is lost with it.
+    if (topP !== 1) report.warn('top_p', 'The upstream takes temperature or top_p, not both; top_p was left out.');
+    topP = undefined;
+  }
+  return { temperature, topP };
+}
+
+function metadataOf(request: TurnRequest, report: Report): string | undefined {
+  const userId = request.safetyIdentifier ?? request.user;
+  if (request.user !== undefined && userId !== request.user) {
+    report.warn('user', 'The upstream takes one identifier; safety_identifier was sent.');
+  }
+  return userId === undefined ? undefined : `{"user_id":${JSON.stringify(userId)}}`;
+}
+
+function serviceTierOf(request: TurnRequest, report: Report): string | undefined {
+  const { serviceTier } = request;
+  if (serviceTier === undefined) return undefined;
+  if (serviceTier === 'auto') return '"auto"';
+  if (serviceTier === 'default') return '"standard_only"';
+  report.warn('service_tier', `The upstream has no service tier "${serviceTier}"; its default is used.`);
+  return undefined;
+}
+
+/**
+ * The body of `POST /v1/messages`. Fields stand in a fixed order with the messages last, and each message is written the
+ * same in every turn, so that the request of a longer conversation begins with the request of the shorter one, and the
+ * upstream's cache holds.
+ * @see https://platform.claude.com/docs/en/api/messages
+ */
+export function encodeRequest(input: EncodeInput): EncodedRequest {
+  const { request, context, model, profile } = input;
+  const report = createReport();
+  refuseUnsupported(request);
+  warnOfUnsent(request, report);
+  const leading = countLeadingSystem(context);
+  const system = systemOf(input, leading, report);
+  const { midConversationSystem } = profile;
+  const entries = entriesOf(context.slice(leading), { model, midConversationSystem }, report);
+  const messages = messagesOf(entries, report);
+  const { tools, toolChoice, forced, customTools } = encodeTools(input, entries, report);
+  const maxTokens = maxTokensOf(request, profile, report);
+  const obstacles = {
+    forcedTool: forced,
+    unthoughtCalls: endsInUnthoughtCalls(messages),
+    prefill: endsInPrefill(messages),
+  };
+  const { on, thinking, effort } = encodeThinking(request.reasoning, profile, maxTokens, obstacles, report);
+  const { temperature, topP } = samplingOf(request, on, report);
+  const fields: [string, string | number | undefined][] = [
+    ['model', JSON.stringify(model)],
+    ['max_tokens', maxTokens],
+    ['stream', request.stream ? 'true' : undefined],
+    ['thinking', thinking],
+    ['output_config', outputConfigOf(request, profile, effort)],
+    ['temperature', temperature],
+    ['top_p', topP],
+    ['metadata', metadataOf(request, report)],
+    ['service_tier', serviceTierOf(request, report)],
+    ['tool_choice', toolChoice],
+    ['tools', tools],
+    ['system', system],
+    ['messages', printMessages(messages)],
+  ];
+  let body = '';
+  for (const [name, json] of fields) {
+    if (json !== undefined) body += `${body === '' ? '{' : ','}"${name}":${json}`;
+  }
+  body = replaceLoneSurrogates(`${body}}`, report);
+  const { warnings, inputTransformations } = report;
+  return { body, warnings, inputTransformations, decode: { customTools } };
+}

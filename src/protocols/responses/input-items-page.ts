@@ -1,0 +1,49 @@
+import { GatewayError } from '../../core/errors.ts';
+import { invalidChoice, invalidType, outOfRange } from './check.ts';
+
+export interface PageQuery {
+  /** 1 to 100. */
+  limit: number;
+  order: 'asc' | 'desc';
+  /** Id of the last item of the page before. */
+  after: string | undefined;
+}
+
+/**
+ * The query of `GET /v1/responses/{id}/input_items`.
+ * @see https://platform.openai.com/docs/api-reference/responses/input-items
+ */
+export function decodePage(query: URLSearchParams): PageQuery {
+  const limit = decodeLimit(query.get('limit'));
+  const order = query.get('order') ?? 'desc';
+  if (order !== 'asc' && order !== 'desc') throw invalidChoice('order', order, ['asc', 'desc']);
+  return { limit, order, after: query.get('after') ?? undefined };
+}
+
+/**
+ * The list object, as JSON.
+ * @param items the whole input, oldest first; `body` is the item's JSON.
+ */
+export function inputItemsPage(items: { id: string; body: string }[], { limit, order, after }: PageQuery): string {
+  const ordered = order === 'asc' ? items : items.toReversed();
+  const start = after === undefined ? 0 : ordered.findIndex(({ id }) => id === after) + 1;
+  if (after !== undefined && start === 0) {
+    const message = "Invalid 'after': there is no item with this id in the list.";
+    throw new GatewayError('invalid_value', message, { param: 'after' });
+  }
+  const page = ordered.slice(start, start + limit);
+  const first = JSON.stringify(page[0]?.id ?? null);
+  const last = JSON.stringify(page.at(-1)?.id ?? null);
+  const data = page.map(({ body }) => body).join(',');
+  const more = start + limit < ordered.length;
+  return `{"object":"list","data":[${data}],"first_id":${first},"last_id":${last},"has_more":${more}}`;
+}
+
+function decodeLimit(given: string | null): number {
+  if (given === null) return 20;
+  if (!/^-?\d+$/.test(given)) throw invalidType('limit', 'an integer', given);
+  const limit = Number(given);
+  if (limit < 1) throw outOfRange('limit', limit, 'below minimum', 1);
+  if (limit > 100) throw outOfRange('limit', limit, 'above maximum', 100);
+  return limit;
+}

@@ -1,0 +1,147 @@
+import { z } from 'zod';
+import { GatewayError } from '../../core/errors.ts';
+import type { InputPart, Item, ItemReference, MessageItem, OutputPart, ToolOutputItem } from '../../core/items.ts';
+import { check, invalidChoice, invalidType, isObject, missing, nameSchema, unsupportedValue } from './check.ts';
+import { decodeInputParts, decodeOutputParts } from './request-parts.ts';
+import { inputItemTypes, itemStatuses, laterItemTypes } from './wire.ts';
+import type { InputItemType, JsonObject } from './wire.ts';
+
+/** OpenAI's bounds, which are also the store's. */
+const id = nameSchema(64);
+const status = z.enum(itemStatuses).nullable().exactOptional();
+/** OpenAI takes 64; other vendors' ids are longer, and it is the upstream's codec that fits them to its target. */
+const callId = z.string().min(1).max(256);
+const text = z.string();
+
+const message = z.object({
+  id: id.nullish(),
+  status,
+  role: z.enum(['user', 'assistant', 'system', 'developer']),
+  phase: z.string().nullable().exactOptional(),
+});
+
+const reasoning = z.object({
+  id: id.nullish(),
+  status,
+  summary: z.array(z.object({ type: z.literal('summary_text'), text })),
+  content: z.array(z.object({ type: z.literal('reasoning_text'), text })).nullish(),
+  encrypted_content: z.string().nullable().exactOptional(),
+});
+
+const functionCall = z.object({ id: id.nullish(), status, call_id: callId, name: text.min(1), arguments: text });
+const customToolCall = z.object({ id: id.nullish(), status, call_id: callId, name: text.min(1), input: text });
+const toolOutput = z.object({ id: id.nullish(), status, call_id: callId });
+const itemReference = z.object({ id });
+
+type Decode = (raw: JsonObject, path: string) => Item | ItemReference;
+
+/**
+ * Each decoder keeps the client's fields, known or not, and adds what a stored item always has: a type, an id ('' where the
+ * turn is to mint one) and, where the type has one, a status.
+ */
+const decoders: Record<InputItemType, Decode> = {
+  message: decodeMessage,
+  reasoning(raw, path) {
+    const { id: given, content, ...rest } = check(reasoning, raw, path);
+    const item = { ...rest, type: 'reasoning' as const, id: given ?? '' };
+    return content === undefined || content === null ? item : { ...item, content };
+  },
+  function_call(raw, path) {
+    const item = check(functionCall, raw, path);
+    return { ...item, type: 'function_call', id: item.id ?? '', status: item.status ?? 'completed' };
+  },
+  custom_tool_call(raw, path) {
+    const item = check(customToolCall, raw, path);
+    return { ...item, type: 'custom_tool_call', id: item.id ?? '', status: item.status ?? 'completed' };
+  },
+  function_call_output: (raw, path) => decodeToolOutput('function_call_output', raw, path),
+  custom_tool_call_output: (raw, path) => decodeToolOutput('custom_tool_call_output', raw, path),
+  item_reference(raw, path) {
+    return { type: 'item_reference', id: check(itemReference, raw, path).id };
+  },
+};
+
+/** @throws GatewayError (400) whose param names the item, or what is wrong in it: `input[2].content[0].text`. */
+export function decodeInput(input: unknown): (Item | ItemReference)[] {
+  if (typeof input === 'string') {
+    const content: InputPart[] = [{ type: 'input_text', text: input }];
+    return [{ type: 'message', id: '', status: 'completed', role: 'user', content }];
+  }
+  if (input === undefined || input === null) throw missing('input');
+  if (!Array.isArray(input)) throw invalidType('input', 'one of a string or an array of input items', input);
+  const ids = new Set<string>();
+  return input.map((raw: unknown, index) => {
+    const path = `input[${index}]`;
+    if (!isObject(raw)) throw invalidType(path, 'an object', raw);
+    const item = decoders[typeOf(raw, path)](raw, path);
+    if (item.id !== '') {
+      if (ids.has(item.id)) throw duplicate(item.id);
+      ids.add(item.id);
+    }
+    return item;
+  });
+}
+
+/** Two forms have no type: the easy message `{role, content}`, and the reference that is nothing but an id. */
+function typeOf(raw: JsonObject, path: string): InputItemType {
+  const type = raw['type'];
+  if (type === undefined || type === null) {
+    if (raw['role'] !== undefined || raw['content'] !== undefined) return 'message';
+    if (raw['id'] !== undefined) return 'item_reference';
+    throw missing(`${path}.type`);
+  }
+  const known = inputItemTypes.find((name) => name === type);
+  if (known !== undefined) return known;
+  if (typeof type === 'string') {
+    if ((laterItemTypes as readonly string[]).includes(type)) {
+      throw unsupportedValue(`${path}.type`, type, 'This item type is not supported yet.');
+    }
+    // An upstream's raw block goes back as we stored it, never as a client wrote it: it can name objects in an account
+    // that many tenants share.
+    if (/^(chat|messages|gemini):/.test(type)) {
+      const why = "Go on with 'previous_response_id', or send an item_reference, to keep this item in the context.";
+      throw unsupportedValue(`${path}.type`, type, why);
+    }
+  }
+  throw invalidChoice(`${path}.type`, type, inputItemTypes);
+}
+
+function decodeMessage(raw: JsonObject, path: string): MessageItem {
+  const item = check(message, raw, path);
+  const content = contentOf(raw['content'], item.role, `${path}.content`);
+  return { ...item, type: 'message', id: item.id ?? '', status: item.status ?? 'completed', content };
+}
+
+function contentOf(content: unknown, role: MessageItem['role'], path: string): (InputPart | OutputPart)[] {
+  if (typeof content === 'string') {
+    return role === 'assistant'
+      ? [{ type: 'output_text', text: content, annotations: [] }]
+      : [{ type: 'input_text', text: content }];
+  }
+  if (content === undefined) throw missing(path);
+  if (!Array.isArray(content)) throw invalidType(path, 'one of a string or an array of content parts', content);
+  return role === 'assistant' ? decodeOutputParts(content, path) : decodeInputParts(content, path);
+}
+
+function decodeToolOutput(type: ToolOutputItem['type'], raw: JsonObject, path: string): ToolOutputItem {
+  const item = check(toolOutput, raw, path);
+  return {
+    ...item,
+    type,
+    id: item.id ?? '',
+    status: item.status ?? 'completed',
+    output: outputOf(raw['output'], `${path}.output`),
+  };
+}
+
+function outputOf(output: unknown, path: string): string | InputPart[] {
+  if (typeof output === 'string') return output;
+  if (output === undefined) throw missing(path);
+  if (!Array.isArray(output)) throw invalidType(path, 'one of a string or an array of content parts', output);
+  return decodeInputParts(output, path);
+}
+
+function duplicate(itemId: string): GatewayError {
+  const fault = `Duplicate item found with id ${itemId}. Remove duplicate items from your input and try again.`;
+  return new GatewayError('item_duplicate', fault, { param: 'input' });
+}

@@ -1,0 +1,116 @@
+import { z } from 'zod';
+import { GatewayError } from '../../core/errors.ts';
+import type { InputFile, InputImage, InputPart, OutputPart } from '../../core/items.ts';
+import { check, invalidChoice, invalidType, isObject, missing, unsupportedValue } from './check.ts';
+import type { JsonObject } from './wire.ts';
+
+const optionalText = z.string().nullable().exactOptional();
+const inputText = z.object({ type: z.literal('input_text'), text: z.string() });
+const inputImage = z.object({
+  type: z.literal('input_image'),
+  image_url: optionalText,
+  file_id: optionalText,
+  detail: z.enum(['low', 'high', 'auto', 'original']).nullable().exactOptional(),
+});
+const inputFile = z.object({
+  type: z.literal('input_file'),
+  file_data: optionalText,
+  file_url: optionalText,
+  file_id: optionalText,
+  filename: optionalText,
+});
+const outputText = z.object({
+  type: z.literal('output_text'),
+  text: z.string(),
+  annotations: z.array(z.unknown()).nullish(),
+  logprobs: z.array(z.unknown()).nullish(),
+});
+const refusal = z.object({ type: z.literal('refusal'), refusal: z.string() });
+
+const inputPartTypes = ['input_text', 'input_image', 'input_file'] as const;
+const outputPartTypes = ['output_text', 'refusal'] as const;
+
+/** Of users', systems' and developers' messages, and of tools' outputs. */
+export function decodeInputParts(parts: unknown[], path: string): InputPart[] {
+  return parts.map((raw, index) => {
+    const at = `${path}[${index}]`;
+    const part = partOf(raw, at);
+    switch (part['type']) {
+      case 'input_text':
+        return check(inputText, part, at);
+      case 'input_image':
+        return decodeImage(part, at);
+      case 'input_file':
+        return decodeFile(part, at);
+      default:
+        throw invalidChoice(at, part['type'], inputPartTypes);
+    }
+  });
+}
+
+/** Of assistants' messages. */
+export function decodeOutputParts(parts: unknown[], path: string): OutputPart[] {
+  return parts.map((raw, index) => {
+    const at = `${path}[${index}]`;
+    const part = partOf(raw, at);
+    switch (part['type']) {
+      case 'output_text': {
+        const { annotations, logprobs, ...rest } = check(outputText, part, at);
+        const decoded = { ...rest, annotations: annotations ?? [] };
+        return logprobs === undefined || logprobs === null ? decoded : { ...decoded, logprobs };
+      }
+      case 'refusal':
+        return check(refusal, part, at);
+      default:
+        throw invalidChoice(at, part['type'], outputPartTypes);
+    }
+  });
+}
+
+function partOf(raw: unknown, at: string): JsonObject {
+  if (!isObject(raw)) throw invalidType(at, 'an object', raw);
+  if (raw['type'] === undefined) throw missing(`${at}.type`);
+  return raw;
+}
+
+function decodeImage(raw: JsonObject, at: string): InputImage {
+  const part = check(inputImage, raw, at);
+  refuseFileId(part.file_id, at);
+  const url = part.image_url ?? undefined;
+  if (url === undefined) throw missing(`${at}.image_url`);
+  if (!/^data:image\/(png|jpeg|gif|webp);base64,/i.test(url) && !isWebUrl(url)) throw invalidUrl(`${at}.image_url`);
+  return part;
+}
+
+function decodeFile(raw: JsonObject, at: string): InputFile {
+  const part = check(inputFile, raw, at);
+  refuseFileId(part.file_id, at);
+  const data = part.file_data ?? undefined;
+  const url = part.file_url ?? undefined;
+  if (data === undefined && url === undefined) throw missing(`${at}.file_data`);
+  if (data !== undefined && url !== undefined) {
+    const message = `Mutually exclusive parameters: '${at}.file_data' and '${at}.file_url'. Ensure you are only providing one of them.`;
+    throw new GatewayError('invalid_value', message, { param: `${at}.file_url` });
+  }
+  if (url !== undefined && !isWebUrl(url)) throw invalidUrl(`${at}.file_url`);
+  return part;
+}
+
+/** A file id names an object in the provider's account, which many tenants share. */
+function refuseFileId(fileId: string | null | undefined, at: string): void {
+  if (fileId === undefined || fileId === null) return;
+  throw unsupportedValue(
+    `${at}.file_id`,
+    fileId,
+    'File ids are not supported yet: send the content itself, or its URL.',
+  );
+}
+
+function isWebUrl(url: string): boolean {
+  return /^https?:\/\//i.test(url) && URL.canParse(url);
+}
+
+function invalidUrl(param: string): GatewayError {
+  const message = `Invalid '${param}'. Expected a valid URL, but got a value with an invalid format.`;
+  return new GatewayError('invalid_value', message, { param });
+}

@@ -1,0 +1,204 @@
+import { z } from 'zod';
+import { GatewayError } from '../../core/errors.ts';
+import type { Reasoning, TextFormat, TurnRequest } from '../../core/request.ts';
+import { check, emptyArray, invalidType, isObject, nameSchema, tooLong } from './check.ts';
+import { decodeInput } from './request-items.ts';
+import { decodeToolChoice, decodeTools } from './request-tools.ts';
+import { includables, serviceTiers } from './wire.ts';
+import type { JsonObject } from './wire.ts';
+
+const flag = z.boolean().nullish();
+const text = z.string().nullish();
+const jsonObject: z.ZodType<JsonObject> = z.looseObject({});
+const summary = z.enum(['auto', 'concise', 'detailed']).nullish();
+
+/** Everything but `input`, `tools`, `tool_choice` and `metadata`, which have decoders of their own. */
+const requestBody = z.object({
+  model: z.string().min(1),
+  instructions: text,
+  previous_response_id: text,
+  store: flag,
+  stream: flag,
+  background: flag,
+  generate: flag,
+  stream_options: z.object({ include_obfuscation: flag }).nullish(),
+  parallel_tool_calls: flag,
+  // OpenAI's least is 16. Other upstreams have no such bound, so a small number is theirs to answer.
+  max_output_tokens: z.int().min(1).nullish(),
+  max_tool_calls: z.int().min(1).nullish(),
+  temperature: z.number().min(0).max(2).nullish(),
+  top_p: z.number().min(0).max(1).nullish(),
+  top_logprobs: z.int().min(0).max(20).nullish(),
+  text: z
+    .object({
+      format: z.object({ type: z.enum(['text', 'json_object', 'json_schema']) }).nullish(),
+      verbosity: z.enum(['low', 'medium', 'high']).nullish(),
+    })
+    .nullish(),
+  reasoning: z
+    .object({
+      effort: z.enum(['none', 'minimal', 'low', 'medium', 'high', 'xhigh', 'max']).nullish(),
+      summary,
+      generate_summary: summary,
+    })
+    .nullish(),
+  include: z.array(z.enum(includables)).nullish(),
+  truncation: z.enum(['auto', 'disabled']).nullish(),
+  user: text,
+  safety_identifier: z.string().max(128).nullish(),
+  prompt_cache_key: text,
+  service_tier: z.enum(serviceTiers).nullish(),
+});
+
+const jsonSchemaFormat = z.object({
+  name: nameSchema(64),
+  description: text,
+  schema: jsonObject,
+  strict: flag,
+});
+
+const decodedFields: ReadonlySet<string> = new Set([
+  ...Object.keys(requestBody.shape),
+  'input',
+  'tools',
+  'tool_choice',
+  'metadata',
+  'conversation',
+  'prompt',
+  'context_management',
+]);
+
+const knownWithin: Record<'text' | 'text.format' | 'reasoning' | 'stream_options', ReadonlySet<string>> = {
+  text: new Set(['format', 'verbosity']),
+  'text.format': new Set(['type', 'name', 'description', 'schema', 'strict']),
+  reasoning: new Set(['effort', 'summary', 'generate_summary']),
+  stream_options: new Set(['include_obfuscation']),
+};
+
+/**
+ * The body of `POST /v1/responses`. A null means that the field was not given. What the neutral request has no word for is
+ * in `extra`: top-level fields under their names, fields of known objects under dotted ones (`reasoning.context`,
+ * `tools[0].cache_control`).
+ * @throws GatewayError (400) with OpenAI's message, code and param.
+ * @see https://platform.openai.com/docs/api-reference/responses/create
+ */
+export function decodeRequest(body: unknown): TurnRequest {
+  if (!isObject(body)) throw invalidType('', 'an object', body);
+  refuseLaterParameters(body);
+  const fields = check(requestBody, body, '');
+  if (fields.stream_options && fields.stream !== true) {
+    const message = "The 'stream_options' parameter is only allowed when 'stream' is enabled.";
+    throw new GatewayError('invalid_value', message, { param: 'stream_options' });
+  }
+  const extra = extraOf(body);
+  const tools = decodeTools(body['tools'], extra);
+  const input = decodeInput(body['input']);
+  if (input.length === 0 && typeof fields.previous_response_id !== 'string') throw emptyArray('input');
+  return {
+    model: fields.model,
+    input,
+    instructions: fields.instructions ?? null,
+    previousResponseId: fields.previous_response_id ?? undefined,
+    store: fields.store ?? true,
+    stream: fields.stream ?? false,
+    tools,
+    toolChoice: decodeToolChoice(body['tool_choice'], tools),
+    parallelToolCalls: fields.parallel_tool_calls ?? true,
+    maxOutputTokens: fields.max_output_tokens ?? undefined,
+    maxToolCalls: fields.max_tool_calls ?? undefined,
+    temperature: fields.temperature ?? undefined,
+    topP: fields.top_p ?? undefined,
+    topLogprobs: fields.top_logprobs ?? undefined,
+    textFormat: decodeTextFormat(fields.text?.format ?? undefined),
+    verbosity: fields.text?.verbosity ?? undefined,
+    reasoning: decodeReasoning(fields.reasoning ?? undefined),
+    include: fields.include ?? [],
+    metadata: decodeMetadata(body['metadata']),
+    truncation: fields.truncation ?? 'disabled',
+    user: fields.user ?? undefined,
+    safetyIdentifier: fields.safety_identifier ?? undefined,
+    promptCacheKey: fields.prompt_cache_key ?? undefined,
+    serviceTier: fields.service_tier ?? undefined,
+    extra,
+  };
+}
+
+/** What would change the meaning of the answer if it were left out. */
+function refuseLaterParameters(body: JsonObject): void {
+  for (const name of ['__proto__', 'constructor', 'prototype']) {
+    if (!Object.hasOwn(body, name)) continue;
+    throw new GatewayError('unknown_parameter', `Unknown parameter: '${name}'.`, { param: name });
+  }
+  if (body['background'] === true) throw unsupported('background');
+  if (body['generate'] === false) throw unsupported('generate');
+  if (given(body['conversation'])) throw unsupported('conversation', " Use 'previous_response_id' to go on.");
+  if (given(body['prompt'])) throw unsupported('prompt');
+  const management = body['context_management'];
+  if (given(management) && !(Array.isArray(management) && management.length === 0))
+    throw unsupported('context_management');
+}
+
+function given(value: unknown): boolean {
+  return value !== undefined && value !== null;
+}
+
+function unsupported(param: string, instead = ''): GatewayError {
+  const message = `Unsupported parameter: '${param}' is not supported yet.${instead}`;
+  return new GatewayError('unsupported_parameter', message, { param });
+}
+
+function extraOf(body: JsonObject): JsonObject {
+  const extra: JsonObject = {};
+  for (const key of Object.keys(body)) {
+    if (body[key] !== null && !decodedFields.has(key)) extra[key] = body[key];
+  }
+  const format = isObject(body['text']) ? body['text']['format'] : undefined;
+  collectWithin('text', body['text'], extra);
+  collectWithin('text.format', format, extra);
+  collectWithin('reasoning', body['reasoning'], extra);
+  collectWithin('stream_options', body['stream_options'], extra);
+  // Padding is a defence that a client can ask for, and that we do not give.
+  if (isObject(body['stream_options']) && body['stream_options']['include_obfuscation'] === true) {
+    extra['stream_options.include_obfuscation'] = true;
+  }
+  return extra;
+}
+
+function collectWithin(name: keyof typeof knownWithin, value: unknown, extra: JsonObject): void {
+  if (!isObject(value)) return;
+  for (const key of Object.keys(value)) {
+    if (value[key] !== null && !knownWithin[name].has(key)) extra[`${name}.${key}`] = value[key];
+  }
+}
+
+function decodeTextFormat(format: { type: TextFormat['type'] } | undefined): TextFormat {
+  if (format === undefined || format.type === 'text') return { type: 'text' };
+  if (format.type === 'json_object') return { type: 'json_object' };
+  const { name, description, schema, strict } = check(jsonSchemaFormat, format, 'text.format');
+  const decoded = { type: format.type, name, schema, strict: strict ?? null };
+  return typeof description === 'string' ? { ...decoded, description } : decoded;
+}
+
+function decodeReasoning(reasoning: z.infer<typeof requestBody>['reasoning'] | undefined): Reasoning | undefined {
+  if (reasoning === undefined || reasoning === null) return undefined;
+  return { effort: reasoning.effort ?? null, summary: reasoning.summary ?? reasoning.generate_summary ?? null };
+}
+
+/** By hand, because zod's records leave `__proto__` out, and a key may be any string. */
+function decodeMetadata(metadata: unknown): Record<string, string> {
+  if (metadata === undefined || metadata === null) return {};
+  if (!isObject(metadata)) throw invalidType('metadata', 'an object', metadata);
+  const entries = Object.entries(metadata);
+  if (entries.length > 16) {
+    const message = `Invalid 'metadata': too many properties. Expected an object with at most 16 properties, but got an object with ${entries.length} properties instead.`;
+    throw new GatewayError('array_above_max_length', message, { param: 'metadata' });
+  }
+  return Object.fromEntries(
+    entries.map(([key, value]) => {
+      if (key.length > 64) throw tooLong('metadata', 'property name', 64, key.length);
+      if (typeof value !== 'string') throw invalidType(`metadata.${key}`, 'a string', value);
+      if (value.length > 512) throw tooLong(`metadata.${key}`, 'string', 512, value.length);
+      return [key, value];
+    }),
+  );
+}

@@ -1,0 +1,168 @@
+import type { ErrorCode, GatewayError } from '../../core/errors.ts';
+import type { TextFormat, Tool, TurnRequest } from '../../core/request.ts';
+import type { ResponseState, ResponseStatus } from '../../core/response.ts';
+import type { Usage } from '../../core/usage.ts';
+import { serviceTiers } from './wire.ts';
+import type { ResponseErrorCode } from './wire.ts';
+
+/**
+ * JSON object: the fields of a Response that are large and that turn after turn repeats.
+ * Every key is there, null where the client did not say: Open Responses' readers ask for that.
+ */
+export function envelopeText({ instructions, tools, textFormat, verbosity }: TurnRequest): string {
+  return JSON.stringify({
+    instructions,
+    tools: tools.map(toolEcho),
+    text: { format: formatEcho(textFormat), verbosity: verbosity ?? 'medium' },
+  });
+}
+
+/** The tools of a stored turn, in the neutral spelling, which is the envelope's own. */
+export function toolsOfEnvelope(envelope: string): Tool[] {
+  const { tools }: { tools: Tool[] } = JSON.parse(envelope);
+  return tools;
+}
+
+/**
+ * JSON object: the fields of a Response that neither the envelope nor the output holds.
+ * @see https://platform.openai.com/docs/api-reference/responses/object
+ */
+export function headText(state: ResponseState): string {
+  const { request, status, error, incompleteReason, completedAtMs, usage, inputTransformations } = state;
+  return JSON.stringify({
+    id: state.id,
+    object: 'response',
+    created_at: Math.floor(state.createdAtMs / 1000),
+    status,
+    background: false,
+    // OpenAI fills it for completed responses only.
+    completed_at: status === 'completed' && completedAtMs !== undefined ? Math.floor(completedAtMs / 1000) : null,
+    error: error === undefined ? null : { code: error.code, message: error.message },
+    incomplete_details: incompleteReason === undefined ? null : { reason: incompleteReason },
+    access_programs: null,
+    max_output_tokens: request.maxOutputTokens ?? null,
+    max_tool_calls: request.maxToolCalls ?? null,
+    metadata: request.metadata,
+    model: request.model,
+    parallel_tool_calls: request.parallelToolCalls,
+    previous_response_id: request.previousResponseId ?? null,
+    prompt_cache_key: request.promptCacheKey ?? null,
+    reasoning: request.reasoning ?? { effort: null, summary: null },
+    safety_identifier: request.safetyIdentifier ?? null,
+    service_tier: serviceTierOf(state),
+    store: request.store,
+    temperature: request.temperature ?? 1,
+    top_p: request.topP ?? 1,
+    top_logprobs: request.topLogprobs ?? 0,
+    presence_penalty: 0,
+    frequency_penalty: 0,
+    tool_choice: request.toolChoice,
+    truncation: request.truncation,
+    usage: usage === undefined ? null : usageOf(usage),
+    user: request.user ?? null,
+    input_transformations: inputTransformations.length === 0 ? undefined : inputTransformations,
+  });
+}
+
+/**
+ * The whole Response object, spliced from the JSON of its parts.
+ * @param output bodies of the output items, in order.
+ */
+export function responseText(head: string, envelope: string, output: readonly string[]): string {
+  return `${head.slice(0, -1)},"output":[${output.join(',')}],${envelope.slice(1)}`;
+}
+
+/** @see https://platform.openai.com/docs/guides/error-codes */
+export function errorBody(error: GatewayError): string {
+  const { message, type, param, wireCode } = error;
+  return JSON.stringify({ error: { message, type, param, code: wireCode } });
+}
+
+/** The `error.code` of a failed response: a closed list that strict clients refuse to read beyond. */
+export function responseErrorCode(code: ErrorCode): ResponseErrorCode {
+  return responseErrorCodes[code];
+}
+
+const responseErrorCodes: Record<ErrorCode, ResponseErrorCode> = {
+  invalid_json: 'invalid_prompt',
+  invalid_type: 'invalid_prompt',
+  invalid_value: 'invalid_prompt',
+  missing_required_parameter: 'invalid_prompt',
+  unknown_parameter: 'invalid_prompt',
+  unsupported_parameter: 'invalid_prompt',
+  unsupported_value: 'invalid_prompt',
+  string_above_max_length: 'invalid_prompt',
+  array_above_max_length: 'invalid_prompt',
+  integer_out_of_range: 'invalid_prompt',
+  decimal_out_of_range: 'invalid_prompt',
+  previous_response_not_found: 'invalid_prompt',
+  tool_output_missing: 'invalid_prompt',
+  tool_call_missing: 'invalid_prompt',
+  tool_output_duplicate: 'invalid_prompt',
+  item_duplicate: 'invalid_prompt',
+  item_not_found: 'invalid_prompt',
+  response_not_found: 'invalid_prompt',
+  context_length_exceeded: 'invalid_prompt',
+  upstream_rejected: 'invalid_prompt',
+  model_not_found: 'invalid_prompt',
+  not_found: 'invalid_prompt',
+  method_not_allowed: 'invalid_prompt',
+  request_timeout: 'server_error',
+  request_too_large: 'invalid_prompt',
+  unsupported_media_type: 'invalid_prompt',
+  host_not_allowed: 'server_error',
+  origin_not_allowed: 'server_error',
+  model_not_allowed: 'server_error',
+  invalid_api_key: 'server_error',
+  upstream_rate_limited: 'rate_limit_exceeded',
+  internal_error: 'server_error',
+  upstream_auth: 'server_error',
+  upstream_unreachable: 'server_error',
+  upstream_tls: 'server_error',
+  upstream_invalid_response: 'server_error',
+  upstream_stream_broken: 'server_error',
+  upstream_error: 'server_error',
+  upstream_overloaded: 'server_error',
+  upstream_timeout: 'server_error',
+  no_healthy_deployment: 'server_error',
+  store_unavailable: 'server_error',
+  shutting_down: 'server_error',
+};
+
+function toolEcho(tool: Tool): Tool {
+  const { name, description } = tool;
+  return tool.type === 'function'
+    ? { type: tool.type, name, description, parameters: tool.parameters, strict: tool.strict }
+    : { type: tool.type, name, description, format: tool.format };
+}
+
+function formatEcho(format: TextFormat): unknown {
+  if (format.type !== 'json_schema') return { type: format.type };
+  const { type, name, description = null, schema, strict } = format;
+  return { type, description, name, schema, strict };
+}
+
+/** The tier that was used; until it is known, the one that was asked for. */
+function serviceTierOf({ status, serviceTier, request }: ResponseState): string {
+  if (serviceTier === undefined) return request.serviceTier ?? unsaidTier[status];
+  // A vendor's own word for a tier is none of the list that clients know.
+  return serviceTiers.find((tier) => tier === serviceTier) ?? 'default';
+}
+
+const unsaidTier: Record<ResponseStatus, (typeof serviceTiers)[number]> = {
+  in_progress: 'auto',
+  completed: 'default',
+  incomplete: 'default',
+  failed: 'default',
+  cancelled: 'default',
+};
+
+function usageOf({ inputTokens, cachedTokens, cacheWriteTokens, outputTokens, reasoningTokens }: Usage): unknown {
+  return {
+    input_tokens: inputTokens,
+    input_tokens_details: { cached_tokens: cachedTokens, cache_write_tokens: cacheWriteTokens },
+    output_tokens: outputTokens,
+    output_tokens_details: { reasoning_tokens: reasoningTokens },
+    total_tokens: inputTokens + outputTokens,
+  };
+}

@@ -1,0 +1,87 @@
+/**
+ * The closed lists of the Responses API, as this codec reads and writes them.
+ * @see https://platform.openai.com/docs/api-reference/responses
+ */
+
+/** A JSON object as it was parsed: its keys are a client's, `__proto__` among them. */
+export type JsonObject = Record<string, unknown>;
+
+export const itemStatuses = ['in_progress', 'completed', 'incomplete'] as const;
+
+export const inputItemTypes = [
+  'message',
+  'reasoning',
+  'function_call',
+  'function_call_output',
+  'custom_tool_call',
+  'custom_tool_call_output',
+  'item_reference',
+] as const;
+export type InputItemType = (typeof inputItemTypes)[number];
+
+/** Items that OpenAI takes as input and that this gateway cannot carry yet. */
+export const laterItemTypes = [
+  'file_search_call',
+  'computer_call',
+  'computer_call_output',
+  'web_search_call',
+  'tool_search_call',
+  'tool_search_output',
+  'additional_tools',
+  'configuration_update',
+  'compaction',
+  'compaction_trigger',
+  'image_generation_call',
+  'code_interpreter_call',
+  'local_shell_call',
+  'local_shell_call_output',
+  'shell_call',
+  'shell_call_output',
+  'apply_patch_call',
+  'apply_patch_call_output',
+  'mcp_list_tools',
+  'mcp_approval_request',
+  'mcp_approval_response',
+  'mcp_call',
+  'program',
+  'program_output',
+] as const;
+
+export const toolTypes = ['function', 'custom'] as const;
+
+/** Tools that OpenAI runs, or groups, and that this gateway cannot offer yet. */
+export const laterToolTypes = [
+  'web_search',
+  'web_search_2025_08_26',
+  'web_search_preview',
+  'web_search_preview_2025_03_11',
+  'file_search',
+  'computer',
+  'computer_use',
+  'computer_use_preview',
+  'code_interpreter',
+  'image_generation',
+  'mcp',
+  'local_shell',
+  'shell',
+  'apply_patch',
+  'namespace',
+  'tool_search',
+  'programmatic_tool_calling',
+] as const;
+
+export const includables = [
+  'file_search_call.results',
+  'web_search_call.results',
+  'web_search_call.action.sources',
+  'message.input_image.image_url',
+  'computer_call_output.output.image_url',
+  'code_interpreter_call.outputs',
+  'reasoning.encrypted_content',
+  'message.output_text.logprobs',
+] as const;
+
+export const serviceTiers = ['auto', 'default', 'flex', 'scale', 'priority', 'fast', 'ultrafast'] as const;
+
+/** Those codes of a failed response's closed list that a gateway has cause to use. */
+export type ResponseErrorCode = 'server_error' | 'rate_limit_exceeded' | 'invalid_prompt';

@@ -1,0 +1,110 @@
+import type { ModelProfile, UpstreamCodec } from '../protocols/codec.ts';
+import { commonHeaders, requestTo } from './endpoint.ts';
+import type { Provider, Transport } from './provider.ts';
+
+interface Generation {
+  /** Version from which on the row holds, as major * 100 + minor. */
+  from: number;
+  /** Undefined: every family. */
+  family?: string;
+  maxOutputTokens: number;
+  reasoning: 'adaptive' | 'budget' | 'none';
+  jsonSchemaOutput: boolean;
+  midConversationSystem: boolean;
+  samplingParameters: boolean;
+}
+
+/** What the newest models have in common. */
+const adaptive = {
+  maxOutputTokens: 128_000,
+  reasoning: 'adaptive',
+  jsonSchemaOutput: true,
+  midConversationSystem: false,
+  samplingParameters: false,
+} as const;
+
+const budget = {
+  reasoning: 'budget',
+  jsonSchemaOutput: false,
+  midConversationSystem: false,
+  samplingParameters: true,
+} as const;
+
+/**
+ * Newest first; the first row that fits a model holds. Output limits, thinking and the models of structured output are
+ * those of the pages below as of November 2026. Opus 4.8 was the first model to take system messages inside a
+ * conversation; for Sonnet 5.0 no page says so, and user text in their place is always right. Models from Opus 4.7 on
+ * answer 400 to a temperature ("`temperature` is deprecated for this model").
+ * @see https://platform.claude.com/docs/en/about-claude/models/overview
+ * @see https://platform.claude.com/docs/en/build-with-claude/adaptive-thinking
+ * @see https://platform.claude.com/docs/en/build-with-claude/structured-outputs
+ * @see https://platform.claude.com/docs/en/build-with-claude/mid-conversation-system-messages
+ */
+const generations: readonly Generation[] = [
+  { from: 501, ...adaptive, midConversationSystem: true },
+  { from: 500, family: 'sonnet', ...adaptive },
+  { from: 500, ...adaptive, midConversationSystem: true },
+  { from: 408, family: 'opus', ...adaptive, midConversationSystem: true },
+  { from: 407, ...adaptive },
+  { from: 406, ...adaptive, samplingParameters: true },
+  { from: 405, ...budget, maxOutputTokens: 64_000, jsonSchemaOutput: true },
+  { from: 400, family: 'opus', ...budget, maxOutputTokens: 32_000 },
+  { from: 307, ...budget, maxOutputTokens: 64_000 },
+  { from: 305, ...budget, reasoning: 'none', maxOutputTokens: 8192 },
+  { from: 0, ...budget, reasoning: 'none', maxOutputTokens: 4096 },
+];
+
+/** A model whose name has no version that we can read is a newer one than this table: it does as the newest do. */
+const unknownGeneration: Generation = { from: 0, ...adaptive, maxOutputTokens: 64_000 };
+
+/** Anthropic's Messages API at its own address, or at one that speaks it. */
+export function createAnthropicProvider(codec: UpstreamCodec, transport: Transport): Provider {
+  return {
+    name: 'anthropic',
+    codec,
+    transport,
+    defaultBaseUrl: 'https://api.anthropic.com',
+    priceProviderIdOf: () => 'anthropic',
+    profileOf: anthropicProfile,
+    buildRequest(deployment, body, stream) {
+      const headers: Record<string, string> = { ...commonHeaders(stream), 'anthropic-version': '2023-06-01' };
+      if (deployment.apiKey !== undefined) headers['x-api-key'] = deployment.apiKey;
+      const isVersioned = /\/v1\/*$/.test(URL.parse(deployment.baseUrl)?.pathname ?? '');
+      return requestTo(deployment, isVersioned ? '/messages' : '/v1/messages', headers, body);
+    },
+  } satisfies Provider;
+}
+
+export function anthropicProfile(model: string): ModelProfile {
+  const { family, version } = generationOf(model);
+  const row =
+    version === undefined
+      ? unknownGeneration
+      : (generations.find((entry) => version >= entry.from && (entry.family ?? family) === family) ?? unknownGeneration);
+  return {
+    maxOutputTokens: row.maxOutputTokens,
+    reasoning: row.reasoning,
+    reasoningField: 'none',
+    midConversationSystem: row.midConversationSystem,
+    maxTokensField: 'max_tokens',
+    jsonSchemaOutput: row.jsonSchemaOutput,
+    customTools: false,
+    samplingParameters: row.samplingParameters,
+  };
+}
+
+/**
+ * Family and version by the name: `claude-3-5-sonnet-20241022`, `claude-opus-4-1-20250805`, `claude-sonnet-4@20250514`,
+ * `us.anthropic.claude-haiku-4-5-20251001-v1:0`, `anthropic/claude-opus-4.5`. A date is no version.
+ */
+function generationOf(model: string): { family: string | undefined; version: number | undefined } {
+  const early = /claude-(\d)(?:[-.](\d{1,2}))?(?!\d)(?:-([a-z]+))?/.exec(model);
+  if (early !== null) return { family: early[3], version: versionOf(early[1], early[2]) };
+  const late = /claude-([a-z]+)-(\d{1,2})(?!\d)(?:[-.](\d{1,2})(?!\d))?/.exec(model);
+  if (late !== null) return { family: late[1], version: versionOf(late[2], late[3]) };
+  return { family: undefined, version: model.includes('claude-instant') ? 100 : undefined };
+}
+
+function versionOf(major: string | undefined, minor: string | undefined): number {
+  return Number(major) * 100 + Number(minor ?? 0);
+}

@@ -1,0 +1,56 @@
+import { GatewayError } from '../core/errors.ts';
+import type { Deployment, UpstreamRequest } from './provider.ts';
+
+/** Headers that a configuration cannot set: they say where a request goes or how it is framed, which is the transport's. */
+const reservedHeaders: ReadonlySet<string> = new Set([
+  'host',
+  'connection',
+  'content-length',
+  'expect',
+  'keep-alive',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+]);
+
+export function isReservedHeader(name: string): boolean {
+  return reservedHeaders.has(name.toLowerCase()) || name.startsWith(':');
+}
+
+/**
+ * A request of a deployment. Its headers are the provider's own, then the deployment's, each name once in lower case.
+ * @param path below the deployment's base URL, whose own query (an API version, say) is kept.
+ * @throws GatewayError internal_error, when the base URL is none or would take the credential to another origin.
+ */
+export function requestTo(
+  deployment: Deployment,
+  path: string,
+  headers: Record<string, string>,
+  body: string,
+): UpstreamRequest {
+  const base = URL.parse(deployment.baseUrl);
+  if (base === null || (base.protocol !== 'https:' && base.protocol !== 'http:')) {
+    throw new GatewayError('internal_error', `The base URL of the model ${deployment.group} is not a URL.`);
+  }
+  const target = base.pathname.replace(/\/+$/, '') + path + base.search;
+  // A path like //elsewhere/v1 would name another host to whoever resolves it.
+  if (URL.parse(target, base.origin)?.origin !== base.origin) {
+    throw new GatewayError('internal_error', `The base URL of the model ${deployment.group} leaves its own origin.`);
+  }
+  const sent: Record<string, string> = { ...headers };
+  for (const [name, value] of Object.entries(deployment.headers)) {
+    if (!isReservedHeader(name)) sent[name.toLowerCase()] = value;
+  }
+  return { origin: base.origin, path: target, headers: sent, body, timeouts: deployment.timeouts };
+}
+
+/** What every provider sends. */
+export function commonHeaders(stream: boolean): Record<string, string> {
+  return {
+    'content-type': 'application/json',
+    accept: stream ? 'text/event-stream' : 'application/json',
+    'user-agent': 'turnpike',
+  };
+}

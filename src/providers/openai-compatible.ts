@@ -1,0 +1,62 @@
+import type { ModelProfile, UpstreamCodec } from '../protocols/codec.ts';
+import { commonHeaders, requestTo } from './endpoint.ts';
+import type { Deployment, Provider, Transport } from './provider.ts';
+
+/** Hosts whose prices are known, by the price source's name for them. */
+const priceProviders: Record<string, string> = {
+  'api.openai.com': 'openai',
+  'api.groq.com': 'groq',
+  'api.mistral.ai': 'mistral',
+  'api.deepseek.com': 'deepseek',
+  'api.x.ai': 'x-ai',
+  'openrouter.ai': 'openrouter',
+  'api.fireworks.ai': 'fireworks',
+  'api.together.xyz': 'together',
+  'api.cerebras.ai': 'cerebras',
+  'api.perplexity.ai': 'perplexity',
+  'api.moonshot.ai': 'moonshotai',
+};
+
+/**
+ * OpenAI's own reasoning models: they refuse `max_tokens`, and neither show nor take back reasoning on this API.
+ * @see https://platform.openai.com/docs/guides/reasoning
+ */
+const openAiReasoning = /(?:^|\/)(?:o[134](?:-|$)|gpt-(?:[5-9]|\d\d)(?!\d)(?!-chat))/;
+
+/** Other vendors' models that take `reasoning_effort`. */
+const otherReasoning = /(?:^|\/)(?:gpt-oss|grok-3-mini|gemini-(?:2\.5|[3-9]))/;
+
+/** Anything that speaks Chat Completions below a base URL (`https://host/v1`). A server without a key needs none. */
+export function createOpenAiCompatibleProvider(codec: UpstreamCodec, transport: Transport): Provider {
+  return {
+    name: 'openai-compatible',
+    codec,
+    transport,
+    defaultBaseUrl: undefined,
+    priceProviderIdOf,
+    profileOf: openAiCompatibleProfile,
+    buildRequest(deployment, body, stream) {
+      const headers = commonHeaders(stream);
+      if (deployment.apiKey !== undefined) headers['authorization'] = `Bearer ${deployment.apiKey}`;
+      return requestTo(deployment, '/chat/completions', headers, body);
+    },
+  } satisfies Provider;
+}
+
+function priceProviderIdOf({ baseUrl }: Deployment): string | undefined {
+  const host = URL.parse(baseUrl)?.hostname ?? '';
+  return Object.hasOwn(priceProviders, host) ? priceProviders[host] : undefined;
+}
+
+export function openAiCompatibleProfile(model: string): ModelProfile {
+  const isOpenAiReasoning = openAiReasoning.test(model);
+  return {
+    maxOutputTokens: undefined,
+    reasoning: isOpenAiReasoning || otherReasoning.test(model) ? 'effort' : 'none',
+    reasoningField: isOpenAiReasoning ? 'none' : 'reasoning_content',
+    midConversationSystem: false,
+    maxTokensField: isOpenAiReasoning ? 'max_completion_tokens' : 'max_tokens',
+    jsonSchemaOutput: true,
+    customTools: false,
+  };
+}

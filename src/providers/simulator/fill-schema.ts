@@ -1,0 +1,148 @@
+import { isObject } from './shape.ts';
+
+/** What the words that a call was asked for with offer as values. */
+export interface Hints {
+  /** What the call is about: the city, the file, the query. */
+  subject: string;
+  /** The whole text. */
+  text: string;
+  /** Numbers in the text; each is used once. */
+  numbers: number[];
+}
+
+/** Deep enough for real tools, and an end for schemas that contain themselves. */
+const maxDepth = 8;
+
+const formats: Record<string, string> = {
+  date: '2026-01-01',
+  'date-time': '2026-01-01T00:00:00Z',
+  time: '00:00:00Z',
+  duration: 'PT1S',
+  email: 'someone@example.com',
+  hostname: 'example.com',
+  ipv4: '192.0.2.1',
+  ipv6: '2001:db8::1',
+  uri: 'https://example.com/',
+  uuid: '00000000-0000-4000-8000-000000000000',
+};
+
+const textNames = /text|message|prompt|question|content|body|description|instruction/i;
+
+/** A value of the JSON Schema's kind: required properties filled, enumerations at their first value. */
+export function fillSchema(schema: unknown, hints: Hints): unknown {
+  const takeNumber = hints.numbers.values();
+  return fill(schema, 'value', 0);
+
+  function fill(node: unknown, name: string, depth: number): unknown {
+    const resolved = resolve(node, schema, depth);
+    if (!isObject(resolved)) return hints.subject;
+    if (Object.hasOwn(resolved, 'const')) return resolved['const'];
+    if (Array.isArray(resolved['enum']) && resolved['enum'].length > 0) return resolved['enum'][0];
+    const type = typeOf(resolved);
+    if (depth > maxDepth) return type === 'array' ? [] : type === 'object' ? {} : null;
+    switch (type) {
+      case 'object':
+        return fillObject(resolved, depth);
+      case 'array': {
+        const items = Array.isArray(resolved['prefixItems']) ? resolved['prefixItems'] : [];
+        const count = Math.min(Math.max(countOf(resolved['minItems']) ?? 1, items.length), countOf(resolved['maxItems']) ?? 64, 64);
+        return Array.from({ length: count }, (_, index) => fill(items[index] ?? resolved['items'] ?? {}, name, depth + 1));
+      }
+      case 'number':
+      case 'integer':
+        return fillNumber(resolved, type === 'integer');
+      case 'boolean':
+        return true;
+      case 'null':
+        return null;
+      default:
+        return fillString(resolved, name);
+    }
+  }
+
+  function fillObject(node: Record<string, unknown>, depth: number): unknown {
+    const properties = isObject(node['properties']) ? node['properties'] : {};
+    const required = Array.isArray(node['required']) ? node['required'].filter((key) => typeof key === 'string') : [];
+    const names = required.length > 0 ? required : Object.keys(properties).slice(0, 1);
+    // From entries, so that a property called __proto__ is one like any other.
+    return Object.fromEntries(
+      names.map((name) => [name, fill(Object.hasOwn(properties, name) ? properties[name] : {}, name, depth + 1)]),
+    );
+  }
+
+  function fillNumber(node: Record<string, unknown>, whole: boolean): number {
+    const step = numberOf(node['multipleOf']) ?? 0;
+    const above = numberOf(node['exclusiveMinimum']);
+    const below = numberOf(node['exclusiveMaximum']);
+    const least = Math.max(numberOf(node['minimum']) ?? -Infinity, above === undefined ? -Infinity : above + (whole ? 1 : 1e-6));
+    const most = Math.min(numberOf(node['maximum']) ?? Infinity, below === undefined ? Infinity : below - (whole ? 1 : 1e-6));
+    const fits = (value: number): boolean =>
+      value >= least && value <= most && (!whole || Number.isInteger(value)) && (step <= 0 || value % step === 0);
+    for (const offered of takeNumber) if (fits(offered)) return offered;
+    const nearest = Math.min(Math.max(1, least), most);
+    const whole1 = whole ? (nearest < 1 ? Math.floor(nearest) : Math.ceil(nearest)) : nearest;
+    return step > 0 ? Math.ceil(whole1 / step) * step : whole1;
+  }
+
+  function fillString(node: Record<string, unknown>, name: string): string {
+    const format = typeof node['format'] === 'string' ? formats[node['format']] : undefined;
+    if (format !== undefined) return format;
+    const characters = [...(textNames.test(name) ? hints.text : hints.subject)];
+    const most = countOf(node['maxLength']) ?? characters.length;
+    const least = countOf(node['minLength']) ?? 0;
+    return characters.slice(0, Math.max(most, 0)).join('') + '.'.repeat(Math.min(Math.max(least - characters.length, 0), 1024));
+  }
+}
+
+/** The schema without references and choices: of a choice, the first that is not null. */
+function resolve(node: unknown, root: unknown, depth: number): unknown {
+  if (!isObject(node) || depth > maxDepth) return node;
+  if (typeof node['$ref'] === 'string' && node['$ref'].startsWith('#')) {
+    const target = node['$ref']
+      .split('/')
+      .slice(1)
+      .reduce<unknown>((at, key) => {
+        const name = key.replaceAll('~1', '/').replaceAll('~0', '~');
+        return isObject(at) && Object.hasOwn(at, name) ? at[name] : undefined;
+      }, root);
+    return resolve(target, root, depth + 1);
+  }
+  for (const word of ['anyOf', 'oneOf']) {
+    const choices = node[word];
+    if (!Array.isArray(choices)) continue;
+    const choice = choices.find((option) => !isObject(option) || option['type'] !== 'null');
+    return resolve(merge(node, choice), root, depth + 1);
+  }
+  const all = node['allOf'];
+  if (!Array.isArray(all)) return node;
+  return all.map((part) => resolve(part, root, depth + 1)).reduce(merge, { ...node, allOf: undefined });
+}
+
+function merge(first: unknown, second: unknown): unknown {
+  if (!isObject(first) || !isObject(second)) return second ?? first;
+  const joined: Record<string, unknown> = { ...first, anyOf: undefined, oneOf: undefined, ...second };
+  if (isObject(first['properties']) && isObject(second['properties'])) {
+    joined['properties'] = { ...first['properties'], ...second['properties'] };
+  }
+  if (Array.isArray(first['required']) && Array.isArray(second['required'])) {
+    joined['required'] = [...new Set([...first['required'], ...second['required']])];
+  }
+  return joined;
+}
+
+function typeOf(node: Record<string, unknown>): unknown {
+  const { type } = node;
+  if (Array.isArray(type)) return type.find((name) => name !== 'null') ?? 'null';
+  if (type !== undefined) return type;
+  if (node['properties'] !== undefined || node['required'] !== undefined) return 'object';
+  return node['items'] === undefined ? 'string' : 'array';
+}
+
+function numberOf(value: unknown): number | undefined {
+  return typeof value === 'number' && Number.isFinite(value) ? value : undefined;
+}
+
+function countOf(value: unknown): number | undefined {
+  const count = numberOf(value);
+  return count === undefined || count < 0 ? undefined : Math.floor(count);
+}

@@ -1,0 +1,40 @@
+import type { GatewayError } from '../core/errors.ts';
+
+/** Remembers which deployments failed lately. It only puts them last: a deployment is never out. */
+export interface Health<T> {
+  failed(deployment: T, error: GatewayError): void;
+  succeeded(deployment: T): void;
+  /** The healthy ones in their order, then the cooling ones, the soonest to be well first. */
+  order(deployments: T[]): T[];
+}
+
+interface HealthOptions {
+  nowMs: () => number;
+  /** How long a failure counts, unless the upstream asks for more. */
+  cooldownMs: number;
+}
+
+const maxCooldownMs = 300_000;
+
+export function createHealth<T extends object>({ nowMs, cooldownMs }: HealthOptions): Health<T> {
+  const coolUntilMs = new Map<T, number>();
+  return {
+    failed(deployment, error) {
+      if (!error.retryable) return;
+      const askedMs = (error.retryAfterSeconds ?? 0) * 1000;
+      coolUntilMs.set(deployment, nowMs() + Math.min(Math.max(askedMs, cooldownMs), maxCooldownMs));
+    },
+    succeeded(deployment) {
+      coolUntilMs.delete(deployment);
+    },
+    order(deployments) {
+      if (coolUntilMs.size === 0) return deployments;
+      const now = nowMs();
+      const until = (deployment: T): number => {
+        const ms = coolUntilMs.get(deployment) ?? 0;
+        return ms > now ? ms : 0;
+      };
+      return deployments.toSorted((a, b) => until(a) - until(b));
+    },
+  };
+}

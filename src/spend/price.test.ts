@@ -1,0 +1,84 @@
+import { calcPrice, findProvider } from '@pydantic/genai-prices';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { noUsage, type Usage } from '../core/usage.ts';
+import { costNanoUsd } from './price.ts';
+
+const usage: Usage = { ...noUsage, inputTokens: 157, cachedTokens: 40, cacheWriteTokens: 7, outputTokens: 25 };
+const haiku = { providerId: 'anthropic', model: 'claude-haiku-4-5', override: undefined };
+
+describe('costNanoUsd', () => {
+  // Per token, in nano-USD: input 1000, read 100, write 1250, write for an hour 2000, output 5000.
+  test.each<[string, Partial<Usage>, number]>([
+    ['nothing', noUsage, 0],
+    ['every class', {}, 110 * 1000 + 40 * 100 + 7 * 1250 + 25 * 5000],
+    ['an hour', { cacheWriteHourTokens: 3 }, 110 * 1000 + 40 * 100 + 4 * 1250 + 3 * 2000 + 25 * 5000],
+    ['reasoning is output', { reasoningTokens: 20 }, 247_750],
+    ['more cached than input', { inputTokens: 0 }, 40 * 100 + 7 * 1250 + 25 * 5000],
+    ['more of an hour than written', { cacheWriteHourTokens: 9 }, 110 * 1000 + 40 * 100 + 7 * 2000 + 25 * 5000],
+    ['more reasoning than output', { reasoningTokens: 99 }, 247_750],
+  ])('bills %s', (_, change, expected) => {
+    expect(costNanoUsd({ ...usage, ...change }, haiku)).toBe(expected);
+  });
+
+  test.each([
+    ['no vendor', { providerId: undefined, model: 'claude-haiku-4-5', override: undefined }],
+    ['an unknown vendor', { providerId: 'nobody', model: 'claude-haiku-4-5', override: undefined }],
+    ['an unknown model', { providerId: 'anthropic', model: 'qwen3-32b', override: undefined }],
+    ['an override that is no price', { ...haiku, override: { input: NaN, output: 1, cacheRead: 0, cacheWrite: 0 } }],
+    ['a negative override', { ...haiku, override: { input: -1, output: 0, cacheRead: 0, cacheWrite: 0 } }],
+  ])('has no price for %s', (_, query) => {
+    expect(costNanoUsd(usage, query)).toBeUndefined();
+  });
+
+  test.each([
+    [{ input: 2, output: 4, cacheRead: 0.5, cacheWrite: 3 }, 110 * 2000 + 40 * 500 + 7 * 3000 + 25 * 4000],
+    [{ input: 2, output: 4, cacheRead: undefined, cacheWrite: undefined }, 157 * 2000 + 25 * 4000],
+    [{ input: 0, output: 0, cacheRead: undefined, cacheWrite: undefined }, 0],
+    [{ input: 0.0001, output: 0, cacheRead: 0, cacheWrite: 0 }, 11],
+  ])('an override wins: %o', (override, expected) => {
+    expect(costNanoUsd(usage, { ...haiku, override })).toBe(expected);
+    expect(costNanoUsd(usage, { providerId: undefined, model: 'local', override })).toBe(expected);
+  });
+
+  test('agrees with the price source, on every model of the vendors that we name and at any size', () => {
+    const models = ['anthropic', 'openai', 'google', 'mistral', 'deepseek', 'groq', 'x-ai', 'openrouter'].flatMap(
+      (providerId) => findProvider({ providerId })?.models.map(({ id }) => ({ providerId, model: id })) ?? [],
+    );
+    expect(models.length).toBeGreaterThan(300);
+    const count = fc.nat({ max: 400_000 });
+    fc.assert(
+      fc.property(fc.tuple(count, count, count, count, count, count), ([plain, read, write, hour, output, thought]) => {
+        const cacheWriteTokens = write + hour;
+        const tokens: Usage = {
+          inputTokens: plain + read + cacheWriteTokens,
+          cachedTokens: read,
+          cacheWriteTokens,
+          cacheWriteHourTokens: hour,
+          outputTokens: output + thought,
+          reasoningTokens: thought,
+          estimated: false,
+        };
+        for (const { providerId, model } of models) {
+          const published = calcPrice(
+            {
+              input_tokens: tokens.inputTokens,
+              cache_read_tokens: read,
+              cache_write_tokens: cacheWriteTokens,
+              cache_write_1h_tokens: hour,
+              output_tokens: tokens.outputTokens,
+              output_reasoning_tokens: thought,
+            },
+            model,
+            { providerId },
+          );
+          const cost = costNanoUsd(tokens, { providerId, model, override: undefined });
+          if (published === null) expect(cost).toBeUndefined();
+          else expect(Math.abs((cost ?? NaN) - published.total_price * 1e9)).toBeLessThanOrEqual(1);
+          if (cost !== undefined) expect(Number.isSafeInteger(cost)).toBe(true);
+        }
+      }),
+      { numRuns: 5 },
+    );
+  });
+});

@@ -1,0 +1,79 @@
+import { calcPrice, type ModelPrice, type PriceCalculation } from '@pydantic/genai-prices';
+
+/** Nano-USD for a token of each class (a million tokens for a dollar are 1,000). */
+export interface TokenPrices {
+  input: number;
+  cacheRead: number;
+  cacheWrite: number;
+  cacheWriteHour: number;
+  output: number;
+  /** Of reasoning, which some vendors sell at a price of its own. */
+  reasoning: number;
+}
+
+/** `varying`: the price depends on how much is bought, or on the time, and must be asked for anew at every use. */
+export type PriceList = { kind: 'flat'; prices: TokenPrices } | { kind: 'varying' } | { kind: 'unknown' };
+
+const nanoUsdPerToken = 1000;
+const maxRemembered = 1000;
+const remembered = new Map<string, PriceList>();
+
+/** The published prices of a model: looked up once, since the lookup costs more than all the rest of the bill. */
+export function priceListOf(providerId: string, model: string): PriceList {
+  const key = `${providerId}\0${model}`;
+  let list = remembered.get(key);
+  if (list === undefined) {
+    list = priceListFrom(calcPrice({}, model, { providerId }));
+    // Names of models come from upstreams too: they must not fill the memory.
+    if (remembered.size >= maxRemembered) remembered.clear();
+    remembered.set(key, list);
+  }
+  return list;
+}
+
+function priceListFrom(found: PriceCalculation | null): PriceList {
+  if (found === null) return { kind: 'unknown' };
+  if (Array.isArray(found.model.prices)) return { kind: 'varying' };
+  const prices = flatPrices(found.model_price);
+  return prices === undefined ? { kind: 'varying' } : { kind: 'flat', prices };
+}
+
+/** A class without a price of its own costs what the class that holds it costs. */
+function flatPrices(model: ModelPrice): TokenPrices | undefined {
+  if (Object.values(model).some((price) => typeof price === 'object')) return undefined;
+  const priceOf = (name: string) => {
+    const price = model[name];
+    return typeof price === 'number' ? price * nanoUsdPerToken : undefined;
+  };
+  // Sold by the call, or by what a token count does not say.
+  if (model['requests_kcount'] !== undefined) return undefined;
+  const input = priceOf('input_mtok') ?? 0;
+  const output = priceOf('output_mtok') ?? 0;
+  const cacheWrite = priceOf('cache_write_mtok') ?? input;
+  return {
+    input,
+    cacheRead: priceOf('cache_read_mtok') ?? input,
+    cacheWrite,
+    cacheWriteHour: priceOf('cache_write_1h_mtok') ?? cacheWrite,
+    output,
+    reasoning: priceOf('output_reasoning_mtok') ?? output,
+  };
+}
+
+/** @param override USD per million tokens; a cache price that it leaves out is the input's. */
+export function overridePrices(override: {
+  input: number;
+  output: number;
+  cacheRead: number | undefined;
+  cacheWrite: number | undefined;
+}): TokenPrices {
+  const { input, output, cacheRead = input, cacheWrite = input } = override;
+  return {
+    input: input * nanoUsdPerToken,
+    cacheRead: cacheRead * nanoUsdPerToken,
+    cacheWrite: cacheWrite * nanoUsdPerToken,
+    cacheWriteHour: cacheWrite * nanoUsdPerToken,
+    output: output * nanoUsdPerToken,
+    reasoning: output * nanoUsdPerToken,
+  };
+}

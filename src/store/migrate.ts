@@ -1,0 +1,17 @@
+import { type Dialect, Kysely } from 'kysely';
+import { type Migration, Migrator } from 'kysely/migration';
+import { begin } from './migrations/0001-begin.ts';
+import { schemaVersion } from './schema-version.ts';
+import type { ViewDialect } from './spend-logs-view.ts';
+
+/** Brings a database to the newest schema. Import it lazily: it loads Kysely. */
+export async function migrate(dialect: Dialect, viewDialect: ViewDialect): Promise<void> {
+  const migrations: Record<string, Migration> = { [schemaVersion]: begin(viewDialect) };
+  const db = new Kysely<unknown>({ dialect });
+  const { error } = await new Migrator({
+    db,
+    provider: { getMigrations: () => Promise.resolve(migrations) },
+  }).migrateToLatest();
+  if (error !== undefined)
+    throw error instanceof Error ? error : new Error('the schema could not be migrated', { cause: error });
+}

@@ -1,0 +1,106 @@
+import { GatewayError } from '../../core/errors.ts';
+import type { Log } from '../../core/log.ts';
+import { crashError, failedHead } from '../failed-head.ts';
+import { createRecentSet } from '../recent-set.ts';
+import { deriveKey } from '../secret.ts';
+import { sql } from '../sql.ts';
+import type { Store } from '../store.ts';
+import { acquireLock } from './lock.ts';
+import { prepareFile } from './prepare-file.ts';
+import { createReader, type Reader } from './reader.ts';
+import { unavailable } from './store-error.ts';
+import { createTenantStore } from './tenant-store.ts';
+import { createWriter, type Writer } from './writer.ts';
+
+export interface SqliteStoreOptions {
+  /** The database file. Its lock and its log lie beside it. */
+  path: string;
+  /** The store's secret, as `loadOrCreateSecret` gives it. */
+  secret: Uint8Array;
+  /** Names this process in the turns that it runs; another one at every start. */
+  owner: string;
+  log: Log;
+  /** For the writing connection, after our own: `max_page_count` is a quota. */
+  pragmas?: Record<string, string | number>;
+}
+
+interface AbandonedTurn {
+  tenant: string;
+  id: string;
+  owner: string;
+  epoch: number;
+  head: string;
+}
+
+/**
+ * `secure_delete`: what was deleted is overwritten, not only forgotten. `wal_autocheckpoint`, in pages of 4 KB: fewer and
+ * longer merges of the log into the file.
+ */
+const writerPragmas = { secure_delete: 'ON', wal_autocheckpoint: 4000, cache_size: -16000 };
+
+const rememberedEnvelopes = 10_000;
+
+/**
+ * A store in one SQLite file, owned by this process alone until `close`. What dead processes left running is still
+ * `in_progress` when this resolves: call `sweep`.
+ * @throws GatewayError `store_unavailable`, for the operator: it names the file.
+ */
+export async function createSqliteStore(options: SqliteStoreOptions): Promise<Store> {
+  const { path, secret, owner, log, pragmas } = options;
+  const lock = acquireLock(path);
+  let writer: Writer | undefined;
+  let reader: Reader;
+  try {
+    await prepareFile(path);
+    writer = await createWriter({ path, pragmas: { ...writerPragmas, ...pragmas } });
+    reader = createReader(path);
+  } catch (error) {
+    await writer?.close();
+    lock.release();
+    const reason = error instanceof GatewayError && error.cause instanceof Error ? error.cause : error;
+    const message = reason instanceof Error ? reason.message : String(reason);
+    throw new GatewayError('store_unavailable', `The store ${path} cannot be opened: ${message}.`, { cause: error });
+  }
+
+  const parts = {
+    reader,
+    writer,
+    envelopeKey: deriveKey(secret, 'envelope hash'),
+    knownEnvelopes: createRecentSet(rememberedEnvelopes),
+  };
+  let closing: Promise<void> | undefined;
+
+  const close = async () => {
+    // The writer's connection is to be the last: the last one folds the log into the file and removes it.
+    reader.close();
+    await writer.close();
+    lock.release();
+  };
+
+  return {
+    forTenant: (tenant) => createTenantStore(tenant, parts),
+
+    async sweep(nowMs) {
+      const abandoned = reader.all<AbandonedTurn>(sql.selectAbandoned, owner);
+      const failed = await Promise.all(
+        abandoned.map((turn) =>
+          writer.submit({ kind: 'fail', ...turn, head: failedHead(turn.head, nowMs), nowMs, error: crashError }),
+        ),
+      );
+      const count = failed.filter(Boolean).length;
+      if (count > 0) log.warn({ turns: count }, 'turns of a dead process were failed');
+      return count;
+    },
+
+    async check() {
+      if (closing !== undefined) throw unavailable('it is closed');
+      reader.all('SELECT 1');
+      await writer.submit({ kind: 'check' });
+    },
+
+    close() {
+      closing ??= close();
+      return closing;
+    },
+  };
+}

@@ -1,0 +1,66 @@
+import { closeSync, openSync } from 'node:fs';
+import { DatabaseSync } from 'node:sqlite';
+import type { ViewDialect } from '../spend-logs-view.ts';
+import { schemaVersion } from '../schema-version.ts';
+
+const viewDialect: ViewDialect = {
+  timestamp: (ms) => `strftime('%Y-%m-%d %H:%M:%f', (${ms}) / 1000.0, 'unixepoch')`,
+  json: (text) => text,
+};
+
+/**
+ * Makes the database file where there is none (its owner's only, as it holds what users said) and brings it to the newest
+ * schema. The caller holds the lock.
+ * @throws Error of SQLite, or one that says that a newer Turnpike wrote the file.
+ */
+export async function prepareFile(path: string): Promise<void> {
+  closeSync(openSync(path, 'a', 0o600));
+  const db = new DatabaseSync(path);
+  try {
+    db.exec('PRAGMA journal_mode = WAL');
+    const version = versionOf(db);
+    if (version === schemaVersion) return;
+    if (version !== undefined && version > schemaVersion) {
+      throw new Error(`it was written by a newer Turnpike (schema ${version}, this one knows ${schemaVersion})`);
+    }
+    await migrateFile(db);
+  } finally {
+    db.close();
+  }
+}
+
+function versionOf(db: DatabaseSync): string | undefined {
+  const migrated = db.prepare(`SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'kysely_migration'`).get();
+  if (migrated === undefined) return undefined;
+  const newest = db.prepare('SELECT max(name) AS name FROM kysely_migration').get() as
+    | { name: string | null }
+    | undefined;
+  return newest?.name ?? undefined;
+}
+
+/** All migrations or none: SQLite can roll back its schema, though Kysely does not count on it. */
+async function migrateFile(db: DatabaseSync): Promise<void> {
+  const [{ SqliteDialect }, { migrate }] = await Promise.all([import('kysely'), import('../migrate.ts')]);
+  const dialect = new SqliteDialect({
+    database: {
+      prepare(text) {
+        const statement = db.prepare(text);
+        return {
+          reader: statement.columns().length > 0,
+          all: (parameters) => statement.all(...(parameters as string[])),
+          run: (parameters) => statement.run(...(parameters as string[])),
+          iterate: (parameters) => statement.iterate(...(parameters as string[])),
+        };
+      },
+      close: () => {},
+    },
+  });
+  db.exec('BEGIN IMMEDIATE');
+  try {
+    await migrate(dialect, viewDialect);
+    db.exec('COMMIT');
+  } catch (error) {
+    if (db.isTransaction) db.exec('ROLLBACK');
+    throw error;
+  }
+}

@@ -1,0 +1,27 @@
+import { DatabaseSync } from 'node:sqlite';
+import type { SqlValue } from '../rows.ts';
+import { createStatements } from './statements.ts';
+import { failureOf, storeError } from './store-error.ts';
+
+export interface Reader {
+  /** `Row` names the columns that `sql` selects. @throws GatewayError `store_unavailable` */
+  all<Row>(sql: string, ...parameters: SqlValue[]): Row[];
+  close(): void;
+}
+
+/** A read-only connection of the main thread. It sees everything that the writer has acknowledged. */
+export function createReader(path: string): Reader {
+  const db = new DatabaseSync(path, { readOnly: true, timeout: 5000 });
+  db.exec('PRAGMA cache_size = -16000');
+  const prepare = createStatements(db);
+  return {
+    all<Row>(sql: string, ...parameters: SqlValue[]) {
+      try {
+        return prepare(sql).all(...parameters) as unknown as Row[];
+      } catch (error) {
+        throw storeError(failureOf(error));
+      }
+    },
+    close: () => db.close(),
+  };
+}

@@ -1,0 +1,141 @@
+import type { DatabaseSync } from 'node:sqlite';
+import { itemValueCount, type SqlValue } from '../rows.ts';
+import { sql } from '../sql.ts';
+import { createStatements } from './statements.ts';
+import { type EngineFailure, failureOf } from './store-error.ts';
+import type { WriteOp, WriteResult } from './write-op.ts';
+
+type OpOf<Kind extends WriteOp['kind']> = Extract<WriteOp, { kind: Kind }>;
+
+/** What a client was told to be done survives a power cut; an intent survives the process only, and is cheaper by an fsync. */
+const survivesPowerCut: Record<WriteOp['kind'], boolean> = {
+  begin: false,
+  'next-attempt': false,
+  commit: true,
+  delete: true,
+  fail: false,
+  check: false,
+};
+
+/**
+ * Runs groups of writes on the one writing connection: each group is one transaction, with one fsync at most. Where
+ * something in it fails, nothing of it was written; its writes are then run one by one, so that the bad one fails alone.
+ */
+export function createGroupWriter(db: DatabaseSync): (ops: WriteOp[]) => (WriteResult | EngineFailure)[] {
+  const prepare = createStatements(db);
+  let synchronous: 'FULL' | 'NORMAL' | undefined;
+
+  const insertItems = (tenant: string, turnId: string, items: SqlValue[], from: number, output: 0 | 1) => {
+    const insert = prepare(sql.insertItem);
+    for (let at = 0; at < items.length; at += itemValueCount) {
+      insert.run(tenant, turnId, from + at / itemValueCount, output, ...items.slice(at, at + itemValueCount));
+    }
+  };
+
+  /** Returns whether the turn itself was among those whose items went. */
+  const purge = (tenant: string, id: string): boolean => {
+    const gone = prepare(sql.purgeTurns).all(tenant, id) as unknown as { id: string }[];
+    for (const turn of gone) prepare(sql.deleteItems).run(tenant, turn.id);
+    return gone.some((turn) => turn.id === id);
+  };
+
+  const begin = (op: OpOf<'begin'>) => {
+    if (op.parent !== undefined) {
+      const parent = prepare(sql.selectParent).get(op.tenant, op.parent.id) as { length: number } | undefined;
+      if (parent === undefined) return 'parent-not-found';
+      if (parent.length < op.parent.keep) return 'parent-too-short';
+    }
+    prepare(sql.insertTurn).run(...op.turn);
+    if (op.envelope !== undefined) prepare(sql.insertEnvelope).run(...op.envelope);
+    prepare(sql.insertAttempt).run(...op.attempt);
+    insertItems(op.tenant, op.id, op.items, 0, 0);
+    return 'begun';
+  };
+
+  const nextAttempt = (op: OpOf<'next-attempt'>) => {
+    prepare(sql.endAttempt).run(...op.ended);
+    if (prepare(sql.selectRunning).get(op.tenant, op.id) === undefined) return false;
+    prepare(sql.insertAttempt).run(...op.started);
+    return true;
+  };
+
+  const commit = (op: OpOf<'commit'>) => {
+    const { tenant, id, owner, epoch, status, head, items } = op;
+    prepare(sql.endAttempt).run(...op.attempt);
+    const count = items.length / itemValueCount;
+    const turn = prepare(sql.commitTurn).get(tenant, id, owner, epoch, status, head, count) as
+      | { stored: number; deleted_at_ms: number | null; input_count: number }
+      | undefined;
+    if (turn === undefined) {
+      return prepare(sql.selectCommitted).get(tenant, id, owner, epoch, status) === undefined ? 'fenced' : 'committed';
+    }
+    // Deleted while it ran: its output is written only if somebody has come to need it.
+    const purged = turn.deleted_at_ms !== null && purge(tenant, id);
+    if (turn.stored === 1 && !purged) insertItems(tenant, id, items, turn.input_count, 1);
+    return 'committed';
+  };
+
+  const hide = ({ tenant, id, nowMs }: OpOf<'delete'>) => {
+    if (prepare(sql.hideTurn).run(tenant, id, nowMs).changes === 0) return false;
+    prepare(sql.dropRawReplies).run(tenant, id);
+    purge(tenant, id);
+    return true;
+  };
+
+  const fail = ({ tenant, id, owner, epoch, head, nowMs, error }: OpOf<'fail'>) => {
+    if (prepare(sql.failTurn).run(tenant, id, owner, epoch, head).changes === 0) return false;
+    prepare(sql.crashAttempts).run(tenant, id, nowMs, error.code, error.message);
+    purge(tenant, id);
+    return true;
+  };
+
+  const run = (op: WriteOp): WriteResult => {
+    switch (op.kind) {
+      case 'begin':
+        return begin(op);
+      case 'next-attempt':
+        return nextAttempt(op);
+      case 'commit':
+        return commit(op);
+      case 'delete':
+        return hide(op);
+      case 'fail':
+        return fail(op);
+      case 'check':
+        return true;
+    }
+  };
+
+  const transact = (ops: WriteOp[]): WriteResult[] => {
+    const level = ops.some((op) => survivesPowerCut[op.kind]) ? 'FULL' : 'NORMAL';
+    if (level !== synchronous) {
+      db.exec(`PRAGMA synchronous = ${level}`);
+      synchronous = level;
+    }
+    prepare('BEGIN IMMEDIATE').run();
+    try {
+      const results = ops.map(run);
+      prepare('COMMIT').run();
+      return results;
+    } catch (error) {
+      // A full disk ends the transaction by itself.
+      if (db.isTransaction) prepare('ROLLBACK').run();
+      throw error;
+    }
+  };
+
+  return (ops) => {
+    try {
+      return transact(ops);
+    } catch (error) {
+      if (ops.length === 1) return [failureOf(error)];
+    }
+    return ops.map((op) => {
+      try {
+        return transact([op])[0] ?? failureOf('no result');
+      } catch (error) {
+        return failureOf(error);
+      }
+    });
+  };
+}

@@ -1,0 +1,71 @@
+import type { SqlValue } from '../rows.ts';
+import type { CommitOutcome, TurnStatus } from '../store.ts';
+import type { EngineFailure } from './store-error.ts';
+
+/**
+ * What the writer thread can be asked for: flat rows, since every object is copied between the threads. Row fields are
+ * parameters of the statement of the same name in sql.ts.
+ */
+export type WriteOp =
+  | {
+      kind: 'begin';
+      /** Undefined: nothing of a parent is kept. */
+      parent: { id: string; keep: number } | undefined;
+      turn: SqlValue[];
+      /** Undefined: none, or written before. */
+      envelope: SqlValue[] | undefined;
+      attempt: SqlValue[];
+      /** `itemValues`; empty where the turn is not stored. */
+      items: SqlValue[];
+      tenant: string;
+      id: string;
+    }
+  | { kind: 'next-attempt'; tenant: string; id: string; ended: SqlValue[]; started: SqlValue[] }
+  | {
+      kind: 'commit';
+      tenant: string;
+      id: string;
+      owner: string;
+      epoch: number;
+      status: TurnStatus;
+      head: string;
+      items: SqlValue[];
+      attempt: SqlValue[];
+    }
+  | { kind: 'delete'; tenant: string; id: string; nowMs: number }
+  | {
+      kind: 'fail';
+      tenant: string;
+      id: string;
+      owner: string;
+      epoch: number;
+      head: string;
+      nowMs: number;
+      error: { code: string; message: string };
+    }
+  | { kind: 'check' };
+
+export interface WriteResults {
+  begin: 'begun' | 'parent-not-found' | 'parent-too-short';
+  /** False: the turn is not running any more, and no attempt was begun. */
+  'next-attempt': boolean;
+  commit: CommitOutcome;
+  delete: boolean;
+  fail: boolean;
+  check: true;
+}
+
+export type WriteResult = WriteResults[WriteOp['kind']];
+
+/** What the thread says: once that it stands (or why not), then one answer for each group, in order. */
+export type WriterMessage =
+  | { type: 'ready' }
+  | { type: 'refused'; failure: EngineFailure }
+  | { type: 'done'; results: (WriteResult | EngineFailure)[] };
+
+export type WriterRequest = WriteOp[] | 'close';
+
+export interface WriterData {
+  path: string;
+  pragmas: Record<string, string | number>;
+}

@@ -1,0 +1,130 @@
+import { once } from 'node:events';
+import { Worker } from 'node:worker_threads';
+import type { GatewayError } from '../../core/errors.ts';
+import { storeError, unavailable } from './store-error.ts';
+import type { WriteOp, WriteResult, WriteResults, WriterData, WriterMessage, WriterRequest } from './write-op.ts';
+
+export interface Writer {
+  /** Resolves when the transaction that holds the write is committed. */
+  submit<Op extends WriteOp>(op: Op): Promise<WriteResults[Op['kind']]>;
+  /** Waits for what was submitted, then closes the file. */
+  close(): Promise<void>;
+}
+
+interface Pending {
+  op: WriteOp;
+  resolve: (result: WriteResult) => void;
+  reject: (error: GatewayError) => void;
+}
+
+/** The most writes in one transaction: bounds how long the first of them waits for the last. */
+const maxGroup = 256;
+
+/** Sources run unbundled; the build puts the thread's file beside the bundle. */
+const threadUrl = new URL(
+  import.meta.url.endsWith('.ts') ? './writer-thread.ts' : './writer-thread.mjs',
+  import.meta.url,
+);
+
+/**
+ * The main thread's side of the writer thread. What is submitted while a group is being written makes the next group, so
+ * that groups grow with the load, and a group is one message each way.
+ * @throws GatewayError `store_unavailable` where the file cannot be opened for writing.
+ */
+export async function createWriter(data: WriterData, thread: URL = threadUrl): Promise<Writer> {
+  const worker = new Worker(thread, { name: 'turnpike-writer', workerData: data });
+  let queue: Pending[] = [];
+  let running: Pending[] = [];
+  let pumpScheduled = false;
+  /** Set: nothing more is taken. */
+  let refused: GatewayError | undefined;
+  /** Set: the thread answers nothing more. */
+  let dead: GatewayError | undefined;
+  let closing: Promise<void> | undefined;
+  let onIdle = () => {};
+
+  const fail = (error: GatewayError) => {
+    if (dead !== undefined) return;
+    dead = error;
+    refused ??= error;
+    const lost = [...running, ...queue];
+    running = [];
+    queue = [];
+    for (const { reject } of lost) reject(error);
+    onIdle();
+  };
+  const post = (request: WriterRequest) => {
+    // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, not a window
+    worker.postMessage(request);
+  };
+
+  const pump = () => {
+    pumpScheduled = false;
+    if (running.length > 0 || dead !== undefined) return;
+    if (queue.length === 0) {
+      onIdle();
+      return;
+    }
+    running = queue.splice(0, maxGroup);
+    post(running.map(({ op }) => op));
+  };
+
+  const settle = (results: Extract<WriterMessage, { type: 'done' }>['results']) => {
+    const group = running;
+    running = [];
+    // First the next group, then the answers: the thread writes while the callers run.
+    pump();
+    for (const [index, { resolve, reject }] of group.entries()) {
+      const result = results[index];
+      if (typeof result === 'object') reject(storeError(result));
+      else if (result === undefined) reject(unavailable('its writer thread lost an answer'));
+      else resolve(result);
+    }
+  };
+
+  worker.on('error', (error) => fail(storeError({ message: error.message, errcode: 0 })));
+  worker.on('exit', () => fail(unavailable('its writer thread has ended')));
+  await new Promise<void>((resolve, reject) => {
+    onIdle = () => reject(dead ?? unavailable('its writer thread has ended'));
+    worker.on('message', (message: WriterMessage) => {
+      if (message.type === 'done') settle(message.results);
+      else if (message.type === 'ready') resolve();
+      else reject(storeError(message.failure));
+    });
+  });
+  onIdle = () => {};
+
+  const close = async () => {
+    refused ??= unavailable('it is closed');
+    if (dead === undefined) {
+      await new Promise<void>((resolve) => {
+        onIdle = resolve;
+        pump();
+      });
+    }
+    if (dead !== undefined) return;
+    const exited = once(worker, 'exit');
+    post('close');
+    await exited;
+  };
+
+  return {
+    submit<Op extends WriteOp>(op: Op) {
+      return new Promise<WriteResults[Op['kind']]>((resolve, reject) => {
+        if (refused !== undefined) {
+          reject(refused);
+          return;
+        }
+        // The thread answers an op with the result of its own kind; the list it answers in cannot say so to the compiler.
+        queue.push({ op, resolve: resolve as Pending['resolve'], reject });
+        if (pumpScheduled || running.length > 0) return;
+        pumpScheduled = true;
+        queueMicrotask(pump);
+      });
+    },
+    close() {
+      closing ??= close();
+      return closing;
+    },
+  };
+}

@@ -1,0 +1,115 @@
+import { GatewayError } from '../core/errors.ts';
+import type { Warning } from '../core/warning.ts';
+import type { StreamEncoder } from '../protocols/codec.ts';
+import { keepAliveComment } from '../sse/write.ts';
+import { move, turnLifecycle } from './lifecycle.ts';
+import type { AttemptRun } from './send-attempt.ts';
+import type { Turn, TurnCall, TurnDependencies } from './turn.ts';
+
+/** The client's side of a turn: when the headers leave, what is written, and what keeps the line alive meanwhile. */
+export interface Answer {
+  /** Undefined: the client asked for a plain answer. */
+  readonly encoder: StreamEncoder | undefined;
+  /** Ties the client to the attempt that serves it: a client that leaves hangs up on it, one that reads slowly slows it. */
+  follow(run: AttemptRun, warnings: Warning[]): void;
+  /** Sends the headers and the beginning of the stream, if they have not left yet. */
+  announce(): void;
+  /** @returns false: the client can't take more now. */
+  write(text: string, isPartOfItem: boolean): boolean;
+  /** @throws GatewayError the very error, where the client has got no headers yet. */
+  finish(error: GatewayError | undefined): void;
+}
+
+export function createAnswer(
+  { nowMs, limits }: TurnDependencies,
+  { request, client, sink }: TurnCall,
+  turn: Turn,
+): Answer {
+  const encoder = request.stream ? client.createStreamEncoder() : undefined;
+  const openedAtMs = nowMs();
+  let run: AttemptRun | undefined;
+  let warnings: Warning[] = [];
+  let quiet = true;
+
+  function announce(): void {
+    if (encoder === undefined || turn.state !== 'begun') return;
+    turn.state = move(turnLifecycle, turn.state, 'announce');
+    turn.announced = true;
+    sink.start(answerHeaders(turn, warnings, 'text/event-stream; charset=utf-8'));
+    sink.write(encoder.begin(turn.reply));
+  }
+
+  const timer = setInterval(() => {
+    if (encoder !== undefined) {
+      if (turn.state === 'begun') announce();
+      else if (quiet) sink.write(keepAliveComment);
+      quiet = true;
+    }
+    const now = nowMs();
+    if (run === undefined) return;
+    if (now - run.lastEventAtMs > limits.stallMs) run.fail(timedOut('The upstream stalled.'));
+    else if (now - openedAtMs > limits.totalMs) run.fail(timedOut('The upstream took longer than the gateway waits.'));
+  }, limits.keepAliveMs);
+  timer.unref();
+
+  sink.onClose = () => run?.cancel();
+  sink.onDrain = () => run?.resume();
+
+  return {
+    encoder,
+    follow(next, nextWarnings) {
+      run = next;
+      warnings = nextWarnings;
+    },
+    announce,
+    write(text, isPartOfItem) {
+      if (text === '') return true;
+      if (isPartOfItem) turn.state = move(turnLifecycle, turn.state, 'show');
+      quiet = false;
+      return sink.write(text);
+    },
+    finish(error) {
+      clearInterval(timer);
+      sink.onClose = () => {};
+      sink.onDrain = () => {};
+      if (sink.closed) return;
+      const { reply } = turn;
+      if (turn.announced) {
+        sink.end(encoder?.end(reply) ?? '');
+        return;
+      }
+      if (error !== undefined) throw reply.state.usage === undefined ? error : error.asSpent();
+      const body = client.encodeReply(reply);
+      const headers = answerHeaders(turn, warnings, 'application/json; charset=utf-8');
+      headers['content-length'] = String(Buffer.byteLength(body));
+      sink.start(headers);
+      sink.end(body);
+    },
+  };
+}
+
+function timedOut(message: string): GatewayError {
+  return new GatewayError('upstream_timeout', message);
+}
+
+const maxWarningsHeaderLength = 4096;
+
+function answerHeaders({ sessionId }: Turn, warnings: Warning[], contentType: string): Record<string, string> {
+  const headers: Record<string, string> = { 'content-type': contentType, 'x-turnpike-session-id': sessionId };
+  if (contentType.startsWith('text/event-stream')) headers['cache-control'] = 'no-cache';
+  if (warnings.length > 0) headers['x-turnpike-warnings'] = warningsHeader(warnings);
+  return headers;
+}
+
+/** A JSON array in ASCII, since a header carries nothing else; what does not fit is counted. */
+function warningsHeader(warnings: Warning[]): string {
+  for (let shown = warnings.length; ; shown--) {
+    const rest = warnings.length - shown;
+    const listed = rest === 0 ? warnings : [...warnings.slice(0, shown), { param: '', message: `${rest} more` }];
+    const text = JSON.stringify(listed).replace(
+      /[^\x20-\x7e]/g,
+      (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
+    );
+    if (text.length <= maxWarningsHeaderLength || shown === 0) return text;
+  }
+}

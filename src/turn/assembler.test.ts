@@ -1,0 +1,190 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { GatewayError } from '../core/errors.ts';
+import type { ItemStart, PartKind, UpstreamEvent } from '../core/events.ts';
+import { createIdMint } from '../core/ids.ts';
+import { noUsage } from '../core/usage.ts';
+import { type Assembler, type AssemblerOptions, createAssembler } from './assembler.ts';
+
+function assembler(options: Partial<AssemblerOptions> = {}): Assembler {
+  return createAssembler({
+    ids: createIdMint(),
+    nowMs: () => 1_700_000_000_000,
+    protocol: 'messages',
+    signatureScope: (model) => `scope of ${model}`,
+    usedCallIds: new Set(),
+    encoder: undefined,
+    ...options,
+  });
+}
+
+function feed(target: Assembler, events: UpstreamEvent[]): Assembler {
+  for (const event of events) target.accept(event);
+  return target;
+}
+
+interface Plan {
+  start: ItemStart;
+  parts: { kind: PartKind; deltas: string[] }[];
+  deltas: string[];
+}
+
+const text = fc.string({ unit: 'grapheme', maxLength: 12 });
+const partPlan = (...kinds: PartKind[]) =>
+  fc.record({ kind: fc.constantFrom(...kinds), deltas: fc.array(text, { maxLength: 4 }) });
+const itemPlan: fc.Arbitrary<Plan> = fc.oneof(
+  fc.record({
+    start: fc.constant({ kind: 'message' as const }),
+    parts: fc.array(partPlan('output_text', 'refusal'), { maxLength: 3 }),
+    deltas: fc.constant<string[]>([]),
+  }),
+  fc.record({
+    start: fc.constant({ kind: 'reasoning' as const }),
+    parts: fc.array(partPlan('summary_text', 'reasoning_text'), { maxLength: 2 }),
+    deltas: fc.constant<string[]>([]),
+  }),
+  fc.record({
+    start: fc.record({
+      kind: fc.constantFrom('function_call' as const, 'custom_tool_call' as const),
+      callId: fc.string({ maxLength: 70 }),
+      name: fc.string({ minLength: 1, maxLength: 9 }),
+    }),
+    parts: fc.constant<Plan['parts']>([]),
+    deltas: fc.array(text, { maxLength: 4 }),
+  }),
+);
+
+function eventsOf(plans: Plan[]): UpstreamEvent[] {
+  return plans.flatMap(({ start, parts, deltas }, index) => [
+    { type: 'item-start' as const, index, start },
+    ...parts.flatMap((planned, part) => [
+      { type: 'part-start' as const, index, part, kind: planned.kind },
+      ...planned.deltas.map((delta) => ({ type: 'item-delta' as const, index, part, delta })),
+      { type: 'part-end' as const, index, part },
+    ]),
+    ...deltas.map((delta) => ({ type: 'item-delta' as const, index, part: 0, delta })),
+    { type: 'item-end' as const, index, complete: true, source: '{}' },
+  ]);
+}
+
+test('items hold exactly what was written into them, in order, and their body is the item', () => {
+  fc.assert(
+    fc.property(fc.array(itemPlan, { maxLength: 5 }), (plans) => {
+      const { output, storedOutput } = feed(assembler(), eventsOf(plans));
+      expect(output.map(({ item }) => item.type)).toEqual(plans.map(({ start }) => start.kind));
+      expect(new Set(output.map(({ item }) => item.id)).size).toBe(plans.length);
+      plans.forEach(({ start, parts, deltas }, index) => {
+        const finished = output[index];
+        expect(JSON.parse(finished?.body ?? '')).toEqual(finished?.item);
+        expect(storedOutput[index]).toMatchObject({ body: finished?.body, id: finished?.item.id });
+        const written = parts.map((part) => part.deltas.join(''));
+        const item = finished?.item;
+        if (item?.type === 'message') {
+          expect(item.content.map((part) => ('refusal' in part ? part.refusal : 'text' in part && part.text))).toEqual(
+            written,
+          );
+        } else if (item?.type === 'reasoning') {
+          const ofKind = (kind: PartKind) => written.filter((_, part) => parts[part]?.kind === kind);
+          expect(item.summary.map((part) => part.text)).toEqual(ofKind('summary_text'));
+          expect((item.content ?? []).map((part) => part.text)).toEqual(ofKind('reasoning_text'));
+        } else if (item?.type === 'function_call') {
+          expect(item.arguments).toBe(deltas.join('') || '{}');
+          expect(item.name).toBe('name' in start && start.name);
+        } else if (item?.type === 'custom_tool_call') {
+          expect(item.input).toBe(deltas.join(''));
+        }
+      });
+    }),
+  );
+});
+
+describe('tool call ids', () => {
+  const call = (index: number, callId: string): UpstreamEvent[] => [
+    { type: 'item-start', index, start: { kind: 'function_call', callId, name: 'f' } },
+    { type: 'item-end', index, complete: true, source: '{}' },
+  ];
+  const idsOf = (target: Assembler) =>
+    target.output.map(({ item }) => (item.type === 'function_call' ? item.call_id : undefined));
+
+  test('the upstream’s own is kept', () => {
+    const target = feed(assembler(), [...call(0, 'toolu_1'), ...call(1, 'x'.repeat(64))]);
+    expect(idsOf(target)).toEqual(['toolu_1', 'x'.repeat(64)]);
+    expect(JSON.parse(target.storedOutput[0]?.origin ?? '')).toEqual({
+      protocol: 'messages',
+      model: 'scope of undefined',
+      source: '{}',
+    });
+  });
+
+  test.each([
+    ['empty', ''],
+    ['longer than 64', 'x'.repeat(65)],
+    ['used in the context', 'old'],
+    ['used in this reply', 'toolu_1'],
+  ])('one that is %s is replaced once, and kept beside the new one', (_, callId) => {
+    const target = feed(assembler({ usedCallIds: new Set(['old']) }), [...call(0, 'toolu_1'), ...call(1, callId)]);
+    const given = idsOf(target);
+    expect(given[0]).toBe('toolu_1');
+    expect(given[1]).toMatch(/^call_[0-9a-f]{44}$/);
+    expect(JSON.parse(target.storedOutput[1]?.origin ?? '')).toMatchObject({ upstreamCallId: callId });
+  });
+});
+
+describe('a reply that is cut', () => {
+  test('leaves what was written, as incomplete, and nothing to be replayed', () => {
+    const target = feed(assembler(), [
+      { type: 'response-start', upstreamId: 'msg_1', upstreamModel: 'm' },
+      { type: 'item-start', index: 0, start: { kind: 'message' } },
+      { type: 'part-start', index: 0, part: 0, kind: 'output_text' },
+      { type: 'item-delta', index: 0, part: 0, delta: 'half' },
+      { type: 'part-end', index: 0, part: 0 },
+      { type: 'item-end', index: 0, complete: true, source: '{"type":"text","text":"half"}' },
+      { type: 'item-start', index: 1, start: { kind: 'function_call', callId: 'a', name: 'f' } },
+      { type: 'item-delta', index: 1, part: 0, delta: '{"path":"/et' },
+    ]);
+    target.cut();
+    target.cut();
+    expect(target.output.map(({ item }) => item.status)).toEqual(['completed', 'incomplete']);
+    expect(target.output[1]?.item).toMatchObject({ arguments: '{"path":"/et' });
+    expect(target.storedOutput.map(({ origin }) => origin === null)).toEqual([false, true]);
+    expect(target.outputCharacters).toBe('half{"path":"/et'.length);
+  });
+
+  test('ends once: the first end stands', () => {
+    const error = new GatewayError('upstream_error', 'no');
+    const target = feed(assembler(), [
+      { type: 'error', error },
+      { type: 'response-end', finish: 'completed', usage: noUsage },
+    ]);
+    expect(target.end).toEqual({ error });
+  });
+});
+
+describe('events that no lifecycle allows throw here', () => {
+  const started: UpstreamEvent = { type: 'item-start', index: 0, start: { kind: 'message' } };
+  test.each<[string, UpstreamEvent[]]>([
+    ['an item out of order', [{ ...started, index: 1 }]],
+    ['a part of an item that never started', [{ type: 'part-start', index: 0, part: 0, kind: 'output_text' }]],
+    ['a delta outside of a part', [started, { type: 'item-delta', index: 0, part: 0, delta: 'x' }]],
+    [
+      'a second end',
+      [
+        started,
+        { type: 'item-end', index: 0, complete: true, source: '' },
+        { type: 'item-end', index: 0, complete: true, source: '' },
+      ],
+    ],
+  ])('%s', (_, events) => {
+    expect(() => feed(assembler(), events)).toThrow('illegal move');
+  });
+});
+
+test('a block that has no word here travels as an extension with its JSON as it was', () => {
+  const source = '{"type":"server_tool_use","input":{"2":18446744073709551616,"1":0}}';
+  const { output } = feed(assembler(), [
+    { type: 'item-start', index: 0, start: { kind: 'extension', blockType: 'server_tool_use' } },
+    { type: 'item-end', index: 0, complete: true, source },
+  ]);
+  expect(output[0]?.item.type).toBe('messages:server_tool_use');
+  expect(output[0]?.body).toContain(source);
+});

@@ -1,0 +1,305 @@
+import type { GatewayError } from '../core/errors.ts';
+import type { Finish, ItemStart, UpstreamEvent } from '../core/events.ts';
+import type { IdMint, IdPrefix } from '../core/ids.ts';
+import type { Item, ItemStatus, MessageItem, Origin, OutputPart, Protocol, ReasoningItem } from '../core/items.ts';
+import type { FinishedItem, OpenItem, OpenPart } from '../core/response.ts';
+import type { Usage } from '../core/usage.ts';
+import type { Warning } from '../core/warning.ts';
+import type { StreamEncoder } from '../protocols/codec.ts';
+import type { StoredItem } from '../store/store.ts';
+import { type ItemEvent, type ItemState, move, partedItemLifecycle, plainItemLifecycle } from './lifecycle.ts';
+
+export interface AssemblerOptions {
+  ids: IdMint;
+  nowMs: () => number;
+  /** The protocol that the events were decoded from. */
+  protocol: Protocol;
+  /** Scope of signatures (see `Origin.model`) of an upstream model, as the upstream reports it. */
+  signatureScope: (upstreamModel: string | undefined) => string;
+  /** Every tool call id of the context. Calls of this response are added. */
+  usedCallIds: Set<string>;
+  /** Undefined: the answer is plain. */
+  encoder: StreamEncoder | undefined;
+}
+
+/** How the upstream's reply ended: with a finish, or with an error. */
+export type ReplyEnd = { finish: Finish; error?: undefined } | { finish?: undefined; error: GatewayError };
+
+/** Turns the events of one upstream reply into finished items, and into the client's stream as they come. */
+export interface Assembler {
+  /** @throws Error on an event that the lifecycles forbid: a decoder's fault. */
+  accept(event: UpstreamEvent): void;
+  /** Closes whatever is still open as incomplete; nothing cut is ever executable. */
+  cut(): void;
+  /** The client's stream since the last call. */
+  takeText(): string;
+  /** An item has been started: what the client has seen can no longer be taken back. */
+  readonly itemStarted: boolean;
+  readonly end: ReplyEnd | undefined;
+  readonly output: FinishedItem[];
+  readonly storedOutput: StoredItem[];
+  readonly upstreamId: string | undefined;
+  readonly upstreamModel: string | undefined;
+  readonly serviceTier: string | undefined;
+  /** The last that the upstream said; undefined: nothing. */
+  readonly usage: Usage | undefined;
+  /** True: `usage` is the reply's whole, not the input side of one that never ended. */
+  readonly usageFinal: boolean;
+  readonly outputCharacters: number;
+  readonly warnings: Warning[];
+}
+
+interface Slot {
+  item: OpenItem;
+  state: ItemState;
+  part: number;
+  blockType: string;
+  upstreamCallId: string | undefined;
+}
+
+const idPrefixOf: Record<ItemStart['kind'], IdPrefix> = {
+  message: 'msg',
+  reasoning: 'rs',
+  function_call: 'fc',
+  custom_tool_call: 'ctc',
+  extension: 'ext',
+};
+
+const maxCallIdLength = 64;
+
+export function createAssembler(options: AssemblerOptions): Assembler {
+  const { ids, nowMs, protocol, usedCallIds, encoder } = options;
+  const slots: Slot[] = [];
+  const output: FinishedItem[] = [];
+  const storedOutput: StoredItem[] = [];
+  const warnings: Warning[] = [];
+  let text = '';
+  let end: ReplyEnd | undefined;
+  let upstreamId: string | undefined;
+  let upstreamModel: string | undefined;
+  let serviceTier: string | undefined;
+  let usage: Usage | undefined;
+  let usageFinal = false;
+  let outputCharacters = 0;
+
+  function slotAt(index: number, event: ItemEvent): Slot {
+    const slot = slots[index];
+    if (slot === undefined) throw new Error(`illegal move: ${event} of item ${index}, which never started`);
+    const parted = slot.item.kind === 'message' || slot.item.kind === 'reasoning';
+    slot.state = move(parted ? partedItemLifecycle : plainItemLifecycle, slot.state, event);
+    return slot;
+  }
+
+  function startItem(index: number, start: ItemStart): void {
+    if (index !== slots.length) throw new Error(`illegal move: start of item ${index} after ${slots.length} items`);
+    const item: OpenItem = {
+      index,
+      id: ids.mint(idPrefixOf[start.kind], nowMs()),
+      kind: start.kind,
+      parts: [],
+      text: '',
+      callId: '',
+      name: '',
+    };
+    let upstreamCallId: string | undefined;
+    if (start.kind === 'function_call' || start.kind === 'custom_tool_call') {
+      item.name = start.name;
+      item.callId = start.callId;
+      if (start.callId === '' || start.callId.length > maxCallIdLength || usedCallIds.has(start.callId)) {
+        upstreamCallId = start.callId;
+        item.callId = ids.mint('call', nowMs());
+      }
+      usedCallIds.add(item.callId);
+    }
+    const blockType = start.kind === 'extension' ? `${protocol}:${start.blockType}` : '';
+    slots.push({ item, state: 'open', part: -1, blockType, upstreamCallId });
+    if (encoder !== undefined) text += encoder.itemStart(item);
+  }
+
+  function appendDelta(slot: Slot, delta: string, logprobs: unknown[] | undefined): void {
+    const { item } = slot;
+    outputCharacters += delta.length;
+    const part = item.parts[slot.part];
+    if (part === undefined) {
+      item.text += delta;
+    } else {
+      part.text += delta;
+      if (logprobs !== undefined) part.logprobs.push(...logprobs);
+    }
+    if (encoder !== undefined) text += encoder.delta(item, slot.part, delta, logprobs);
+  }
+
+  function endPart(slot: Slot): void {
+    if (encoder !== undefined) text += encoder.partEnd(slot.item, slot.part);
+  }
+
+  function endItem(slot: Slot, complete: boolean, source: string, encryptedContent: string | undefined): void {
+    const { item } = slot;
+    const finished = finishItem(slot, complete ? 'completed' : 'incomplete', source, encryptedContent);
+    output[item.index] = finished;
+    const origin: Origin = { protocol, model: options.signatureScope(upstreamModel), source };
+    if (slot.upstreamCallId !== undefined) origin.upstreamCallId = slot.upstreamCallId;
+    storedOutput[item.index] = {
+      id: item.id,
+      type: finished.item.type,
+      body: finished.body,
+      // A cut item has no whole source to go back to.
+      origin: complete ? JSON.stringify(origin) : null,
+    };
+    if (encoder !== undefined) text += encoder.itemEnd(item, finished);
+  }
+
+  return {
+    accept(event) {
+      switch (event.type) {
+        case 'response-start':
+          upstreamId = event.upstreamId;
+          upstreamModel = event.upstreamModel;
+          return;
+        case 'item-start':
+          startItem(event.index, event.start);
+          return;
+        case 'part-start': {
+          const slot = slotAt(event.index, 'part-start');
+          const part: OpenPart = { kind: event.kind, text: '', annotations: [], logprobs: [] };
+          slot.item.parts.push(part);
+          slot.part = slot.item.parts.length - 1;
+          if (encoder !== undefined) text += encoder.partStart(slot.item, slot.part);
+          return;
+        }
+        case 'item-delta':
+          if (event.delta !== '') appendDelta(slotAt(event.index, 'delta'), event.delta, event.logprobs);
+          return;
+        case 'annotation': {
+          const slot = slotAt(event.index, 'annotation');
+          slot.item.parts[slot.part]?.annotations.push(event.annotation);
+          if (encoder !== undefined) text += encoder.annotation(slot.item, slot.part, event.annotation);
+          return;
+        }
+        case 'part-end':
+          endPart(slotAt(event.index, 'part-end'));
+          return;
+        case 'item-end': {
+          const open = slots[event.index];
+          // A call without arguments reads as an empty object, in the stream as well as at its end.
+          if (event.complete && open?.item.kind === 'function_call' && open.item.text === '') {
+            appendDelta(slotAt(event.index, 'delta'), '{}', undefined);
+          }
+          endItem(slotAt(event.index, 'end'), event.complete, event.source, event.encryptedContent);
+          return;
+        }
+        case 'usage':
+          usage = event.usage;
+          return;
+        case 'warning':
+          warnings.push(event.warning);
+          return;
+        case 'response-end':
+          end ??= { finish: event.finish };
+          serviceTier = event.serviceTier;
+          if (event.usage !== undefined) {
+            usage = event.usage;
+            usageFinal = true;
+          }
+          return;
+        case 'error':
+          end ??= { error: event.error };
+          return;
+      }
+    },
+    cut() {
+      for (const slot of slots) {
+        if (slot.state === 'done') continue;
+        if (slot.state === 'writing' && slot.part >= 0) {
+          slot.state = move(partedItemLifecycle, slot.state, 'part-end');
+          endPart(slot);
+        }
+        slot.state = 'done';
+        endItem(slot, false, '', undefined);
+      }
+    },
+    takeText() {
+      const taken = text;
+      text = '';
+      return taken;
+    },
+    get itemStarted() {
+      return slots.length > 0;
+    },
+    get end() {
+      return end;
+    },
+    output,
+    storedOutput,
+    get upstreamId() {
+      return upstreamId;
+    },
+    get upstreamModel() {
+      return upstreamModel;
+    },
+    get serviceTier() {
+      return serviceTier;
+    },
+    get usage() {
+      return usage;
+    },
+    get usageFinal() {
+      return usageFinal;
+    },
+    get outputCharacters() {
+      return outputCharacters;
+    },
+    warnings,
+  };
+}
+
+/** Keys in OpenAI's own order. */
+function finishItem(
+  slot: Slot,
+  status: ItemStatus,
+  source: string,
+  encryptedContent: string | undefined,
+): FinishedItem {
+  const { id, kind, parts, text, callId, name } = slot.item;
+  let item: Item;
+  switch (kind) {
+    case 'message':
+      item = { id, type: 'message', status, content: parts.map(outputPart), role: 'assistant' } satisfies MessageItem;
+      break;
+    case 'reasoning':
+      item = reasoningItem(id, status, parts, encryptedContent);
+      break;
+    case 'function_call':
+      item = { id, type: 'function_call', status, arguments: text, call_id: callId, name };
+      break;
+    case 'custom_tool_call':
+      item = { id, type: 'custom_tool_call', status, call_id: callId, input: text, name };
+      break;
+    case 'extension': {
+      const type = slot.blockType as `${string}:${string}`;
+      const block = source === '' ? 'null' : source;
+      const body = `{"id":"${id}","type":${JSON.stringify(type)},"status":"${status}","block":${block}}`;
+      return { item: { id, type, status, block: JSON.parse(block) }, body };
+    }
+  }
+  return { item, body: JSON.stringify(item) };
+}
+
+function outputPart({ kind, text, annotations, logprobs }: OpenPart): OutputPart {
+  return kind === 'refusal' ? { type: 'refusal', refusal: text } : { type: 'output_text', annotations, logprobs, text };
+}
+
+function reasoningItem(
+  id: string,
+  status: ItemStatus,
+  parts: OpenPart[],
+  encryptedContent: string | undefined,
+): ReasoningItem {
+  const item: ReasoningItem = { id, type: 'reasoning', status, summary: [] };
+  for (const { kind, text } of parts) {
+    if (kind === 'summary_text') item.summary.push({ type: 'summary_text', text });
+    else (item.content ??= []).push({ type: 'reasoning_text', text });
+  }
+  if (encryptedContent !== undefined) item.encrypted_content = encryptedContent;
+  return item;
+}

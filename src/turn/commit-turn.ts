@@ -1,0 +1,51 @@
+import { GatewayError } from '../core/errors.ts';
+import type { Log } from '../core/log.ts';
+import type { AttemptEnd, TurnCommit } from '../store/store.ts';
+import { concludeLost } from './conclude.ts';
+import { move, turnLifecycle } from './lifecycle.ts';
+import type { Turn, TurnCall, TurnDependencies } from './turn.ts';
+
+const pauseMs = 100;
+
+/**
+ * Writes the end of the turn. A commit whose outcome is unknown is run again, it being the same whenever it is run, for as
+ * long as the client can be kept waiting: "told failed, stored completed" may come of it, the reverse never.
+ * @returns what the client must be told in place of the reply; undefined: the end is stored.
+ */
+export async function commitTurn(
+  { owner, nowMs, log, limits }: TurnDependencies,
+  { store, request }: TurnCall,
+  turn: Turn,
+  attempt: AttemptEnd,
+): Promise<GatewayError | undefined> {
+  const { status } = turn.reply.state;
+  if (status === 'in_progress') throw new Error('a turn is committed when it has ended');
+  const commit: TurnCommit = {
+    id: turn.id,
+    owner,
+    epoch: 0,
+    status,
+    head: request.store ? turn.reply.head : '',
+    output: request.store ? turn.storedOutput : [],
+    attempt,
+  };
+  const giveUpAtMs = nowMs() + limits.commitMs;
+  for (;;) {
+    try {
+      if ((await store.commitTurn(commit)) === 'fenced') return lose(turn, log, 'it was taken over while it ran');
+      turn.state = move(turnLifecycle, turn.state, 'commit');
+      return undefined;
+    } catch (cause) {
+      if (nowMs() >= giveUpAtMs) return lose(turn, log, cause);
+    }
+    await new Promise((resolve) => setTimeout(resolve, pauseMs));
+  }
+}
+
+function lose(turn: Turn, log: Log, cause: unknown): GatewayError {
+  log.error({ responseId: turn.id, err: cause }, 'the turn could not be stored');
+  const error = new GatewayError('store_unavailable', 'The response could not be stored.', { cause, spent: true });
+  turn.state = move(turnLifecycle, turn.state, 'lose');
+  concludeLost(turn, error);
+  return error;
+}

@@ -1,0 +1,91 @@
+import { GatewayError } from '../core/errors.ts';
+import type { Finish } from '../core/events.ts';
+import type { ResponseState } from '../core/response.ts';
+import { noUsage, type Usage } from '../core/usage.ts';
+import { headText, responseErrorCode } from '../protocols/responses/response.ts';
+import { estimateTokens } from '../spend/estimate-tokens.ts';
+import type { AttemptEnd } from '../store/store.ts';
+import { costOf } from './cost-of.ts';
+import { move, responseLifecycle, type ResponseEvent, turnLifecycle } from './lifecycle.ts';
+import type { AttemptOutcome, PreparedAttempt, Turn } from './turn.ts';
+
+const endOf: Record<Finish, { event: ResponseEvent; reason: ResponseState['incompleteReason'] }> = {
+  completed: { event: 'complete', reason: undefined },
+  max_tokens: { event: 'cut', reason: 'max_output_tokens' },
+  content_filter: { event: 'cut', reason: 'content_filter' },
+  // Only a tool that the upstream runs itself pauses a turn, and such tools are refused at the door.
+  paused: { event: 'fail', reason: undefined },
+};
+
+/** Writes into the reply how the last attempt ended. */
+export function concludeReply(turn: Turn, { outcome, error, assembler, usage }: AttemptOutcome, nowMs: number): void {
+  const { state } = turn.reply;
+  turn.state = move(turnLifecycle, turn.state, 'end');
+  let event: ResponseEvent = outcome === 'cancelled' ? 'cancel' : 'fail';
+  if (outcome === 'ended') {
+    const end = endOf[assembler.end?.finish ?? 'paused'];
+    event = end.event;
+    state.incompleteReason = end.reason;
+  }
+  state.status = move(responseLifecycle, state.status, event);
+  if (event === 'fail') state.error = responseError(error);
+  state.completedAtMs = Math.max(nowMs, state.createdAtMs);
+  state.usage = usage.inputTokens + usage.outputTokens > 0 ? usage : undefined;
+  state.serviceTier = assembler.serviceTier;
+  turn.reply.head = headText(state);
+  turn.reply.output = assembler.output;
+  turn.storedOutput = assembler.storedOutput;
+}
+
+/** Writes into the reply that its end could not be stored: what the client gets then is a failure. */
+export function concludeLost(turn: Turn, error: GatewayError): void {
+  const { state } = turn.reply;
+  state.status = 'failed';
+  state.incompleteReason = undefined;
+  state.error = responseError(error);
+  turn.reply.head = headText(state);
+}
+
+function responseError(error: GatewayError | undefined): { code: string; message: string } {
+  const known = error ?? new GatewayError('upstream_error', 'The upstream did not finish its reply.');
+  return { code: responseErrorCode(known.code), message: known.message };
+}
+
+/** The spend row's end. */
+export function concludeAttempt(
+  { deployment, start }: PreparedAttempt,
+  { outcome, error, assembler, usage, firstTokenAtMs, rawReply }: AttemptOutcome,
+  keepsContent: boolean,
+  nowMs: number,
+): AttemptEnd {
+  return {
+    id: start.id,
+    status: outcome === 'ended' ? 'completed' : outcome,
+    endedAtMs: Math.max(nowMs, start.startedAtMs),
+    firstTokenAtMs,
+    upstreamId: assembler.upstreamId,
+    upstreamModel: assembler.upstreamModel,
+    usage,
+    costNanoUsd: costOf(usage, deployment),
+    error: error === undefined ? undefined : { code: error.code, message: error.message },
+    rawReply: keepsContent && outcome === 'failed' ? rawReply : undefined,
+  };
+}
+
+/**
+ * The provider's figures where it gave them. A reply that was cut has been billed all the same: its output is counted from
+ * its text and marked as our estimate. An upstream that refused bills nothing.
+ */
+export function usageOf(outcome: Omit<AttemptOutcome, 'usage'>, estimatedInputTokens: number): Usage {
+  const { assembler } = outcome;
+  if (assembler.usageFinal && assembler.usage !== undefined) return assembler.usage;
+  if (!outcome.answered && !mayHaveRun(outcome)) return noUsage;
+  const known = assembler.usage ?? { ...noUsage, inputTokens: estimatedInputTokens };
+  const outputTokens = Math.max(known.outputTokens, estimateTokens(assembler.outputCharacters));
+  return { ...known, outputTokens, estimated: true };
+}
+
+/** The request was sent and nothing came back that says that it was not served. */
+function mayHaveRun({ outcome, error }: Omit<AttemptOutcome, 'usage'>): boolean {
+  return outcome === 'cancelled' || error?.code === 'upstream_timeout' || error?.code === 'upstream_stream_broken';
+}

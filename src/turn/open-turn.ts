@@ -1,0 +1,100 @@
+import { hash } from 'node:crypto';
+import type { TurnRequest } from '../core/request.ts';
+import type { ResponseState } from '../core/response.ts';
+import { noUsage } from '../core/usage.ts';
+import { envelopeText, headText } from '../protocols/responses/response.ts';
+import type { Deployment } from '../providers/provider.ts';
+import { estimateTokens } from '../spend/estimate-tokens.ts';
+import type { AttemptStart, TurnIntent } from '../store/store.ts';
+import { costOf } from './cost-of.ts';
+import type { History } from './resolve-history.ts';
+import type { PreparedAttempt, Turn, TurnCall, TurnDependencies } from './turn.ts';
+
+/** The response's id is minted here, once, before any upstream is called. */
+export function openTurn({ ids, nowMs }: TurnDependencies, call: TurnCall, history: History): Turn {
+  const createdAtMs = nowMs();
+  const id = ids.mint('resp', createdAtMs);
+  const state: ResponseState = {
+    id,
+    createdAtMs,
+    status: 'in_progress',
+    completedAtMs: undefined,
+    error: undefined,
+    incompleteReason: undefined,
+    request: call.request,
+    usage: undefined,
+    serviceTier: undefined,
+    inputTransformations: [],
+  };
+  return {
+    id,
+    sessionId: history.sessionId ?? call.sessionId ?? ids.mint('sess', createdAtMs),
+    history,
+    reply: { state, head: headText(state), envelope: envelopeText(call.request), output: [] },
+    state: 'begun',
+    announced: false,
+    storedOutput: [],
+  };
+}
+
+/** Grows when a codec writes the same request differently, so that a stored hash says what it is the hash of. */
+const codecVersion = 1;
+
+/** @throws GatewayError 400 for what the deployment's protocol cannot carry. */
+export function prepareAttempt(
+  { ids, nowMs }: TurnDependencies,
+  request: TurnRequest,
+  history: History,
+  deployment: Deployment,
+  number: number,
+): PreparedAttempt {
+  const { provider, model, profile } = deployment;
+  const encoded = provider.codec.encodeRequest({
+    request,
+    context: history.context,
+    inheritedTools: history.inheritedTools,
+    model,
+    profile,
+  });
+  const upstream = provider.buildRequest(deployment, encoded.body, request.stream);
+  const startedAtMs = nowMs();
+  const estimatedInputTokens = estimateTokens(encoded.body.length);
+  return {
+    deployment,
+    encoded,
+    upstream,
+    start: {
+      id: ids.mint('att', startedAtMs),
+      number,
+      startedAtMs,
+      provider: provider.name,
+      apiBase: deployment.baseUrl,
+      upstreamModel: model,
+      requestHash: hash('sha256', encoded.body),
+      codecVersion: `${provider.codec.protocol}/${codecVersion}`,
+      estimatedInputTokens,
+      estimatedCostNanoUsd: costOf({ ...noUsage, inputTokens: estimatedInputTokens }, deployment) ?? 0,
+    },
+  };
+}
+
+export function intentOf(turn: Turn, call: TurnCall, owner: string, attempt: AttemptStart): TurnIntent {
+  const { request } = call;
+  return {
+    id: turn.id,
+    createdAtMs: turn.reply.state.createdAtMs,
+    parent: turn.history.parent,
+    sessionId: turn.sessionId,
+    model: request.model,
+    protocol: call.client.protocol,
+    store: request.store,
+    keyId: call.keyId,
+    endUser: request.safetyIdentifier ?? request.user,
+    owner,
+    epoch: 0,
+    head: request.store ? turn.reply.head : '',
+    envelope: request.store ? turn.reply.envelope : '',
+    input: request.store ? turn.history.input : [],
+    attempt,
+  };
+}

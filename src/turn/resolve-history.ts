@@ -1,0 +1,148 @@
+import { GatewayError } from '../core/errors.ts';
+import type { IdMint, IdPrefix } from '../core/ids.ts';
+import { type ContextItem, type Item, isToolCall, type Origin } from '../core/items.ts';
+import type { Tool, TurnRequest } from '../core/request.ts';
+import { toolsOfEnvelope } from '../protocols/responses/response.ts';
+import type { ParentLink, StoredContext, StoredItem, TenantStore } from '../store/store.ts';
+import { pairToolCalls } from './pair-tool-calls.ts';
+
+/** What the model is to see, and what of it is new. */
+export interface History {
+  /** The ancestors' items, then this turn's input: paired, in order, each call id used by one call only. */
+  context: ContextItem[];
+  /** This turn's input as it will be stored: references resolved, ids given. */
+  input: StoredItem[];
+  parent: ParentLink | undefined;
+  /** The parent's session; undefined where a chain begins. */
+  sessionId: string | undefined;
+  inheritedTools: Tool[];
+  usedCallIds: Set<string>;
+}
+
+/** @throws GatewayError 400 or 404: everything that is wrong with the state is found here, before anything is spent. */
+export async function resolveHistory(
+  store: TenantStore,
+  request: TurnRequest,
+  ids: IdMint,
+  nowMs: number,
+): Promise<History> {
+  const parentId = request.previousResponseId;
+  const parent = parentId === undefined ? undefined : await readParent(store, parentId);
+  const ancestors = parent?.items ?? [];
+  const known = new Set(ancestors.map((item) => item.id));
+  const context: ContextItem[] = ancestors.map(contextItemOf);
+  const input: StoredItem[] = [];
+
+  for (const given of request.input) {
+    let stored: StoredItem;
+    if (given.type === 'item_reference') {
+      // A reference to what the chain already holds points there: nothing is doubled.
+      if (known.has(given.id)) continue;
+      stored = await readReference(store, given.id);
+    } else {
+      stored = await storedInput(store, given, ids, nowMs);
+    }
+    if (known.has(stored.id)) throw duplicateItem(stored.id);
+    known.add(stored.id);
+    input.push(stored);
+    context.push(contextItemOf(stored));
+  }
+
+  const usedCallIds = new Set<string>();
+  const paired = pairToolCalls(context, usedCallIds);
+  const needsTools = request.tools.length === 0 && paired.some(({ item }) => isToolCall(item));
+  return {
+    context: paired,
+    input,
+    parent:
+      parentId === undefined || parent === undefined
+        ? undefined
+        : { id: parentId, keep: ancestors.length, anchor: parent.anchor, depth: parent.depth + 1 },
+    sessionId: parent?.sessionId,
+    inheritedTools: needsTools ? await readInheritedTools(store, parent) : [],
+    usedCallIds,
+  };
+}
+
+async function readParent(store: TenantStore, id: string): Promise<StoredContext> {
+  const parent = await store.readContext(id);
+  if (parent === undefined) {
+    throw new GatewayError('previous_response_not_found', `Previous response with id '${id}' not found.`, {
+      param: 'previous_response_id',
+    });
+  }
+  if (parent.status !== 'completed' && parent.status !== 'incomplete') {
+    const message = `Previous response with id '${id}' cannot be continued: its status is '${parent.status}'.`;
+    throw new GatewayError('previous_response_not_found', message, { param: 'previous_response_id' });
+  }
+  return parent;
+}
+
+async function readReference(store: TenantStore, id: string): Promise<StoredItem> {
+  const stored = await store.readItem(id);
+  if (stored === undefined) {
+    throw new GatewayError('item_not_found', `Item with id '${id}' not found.`, { param: 'input' });
+  }
+  return stored;
+}
+
+/**
+ * A client that carries its history itself sends reasoning items back as it read them. The signed blocks behind them never
+ * left us, so they are found again by the item's id.
+ */
+async function storedInput(store: TenantStore, item: Item, ids: IdMint, nowMs: number): Promise<StoredItem> {
+  if (item.type === 'reasoning' && item.id !== '') {
+    const ours = await store.readItem(item.id);
+    if (ours !== undefined && ours.type === 'reasoning' && sameSummary(ours.body, item.summary)) return ours;
+  }
+  const identified = item.id === '' ? { ...item, id: ids.mint(inputIdPrefix(item), nowMs) } : item;
+  return { id: identified.id, type: identified.type, body: JSON.stringify(identified), origin: null };
+}
+
+function sameSummary(body: string, summary: unknown): boolean {
+  return JSON.stringify((JSON.parse(body) as { summary: unknown }).summary) === JSON.stringify(summary);
+}
+
+function inputIdPrefix({ type }: Item): IdPrefix {
+  switch (type) {
+    case 'message':
+      return 'msg';
+    case 'reasoning':
+      return 'rs';
+    case 'function_call':
+      return 'fc';
+    case 'function_call_output':
+      return 'fco';
+    case 'custom_tool_call':
+      return 'ctc';
+    case 'custom_tool_call_output':
+      return 'ctco';
+    default:
+      return 'ext';
+  }
+}
+
+function contextItemOf({ body, origin }: StoredItem): ContextItem {
+  return {
+    item: JSON.parse(body) as Item,
+    origin: origin === null ? undefined : (JSON.parse(origin) as Origin),
+  };
+}
+
+function duplicateItem(id: string): GatewayError {
+  const message = `Duplicate item found with id ${id}. Remove duplicate items from your input and try again.`;
+  return new GatewayError('item_duplicate', message, { param: 'input' });
+}
+
+/** The tools of the newest ancestor that made a call and brought tools of its own. */
+async function readInheritedTools(store: TenantStore, parent: StoredContext | undefined): Promise<Tool[]> {
+  const asked = new Set<string>();
+  for (const { type, turnId } of parent?.items.toReversed() ?? []) {
+    if ((type !== 'function_call' && type !== 'custom_tool_call') || asked.has(turnId)) continue;
+    asked.add(turnId);
+    const envelope = await store.readEnvelope(turnId);
+    const tools = envelope === undefined ? [] : toolsOfEnvelope(envelope);
+    if (tools.length > 0) return tools;
+  }
+  return [];
+}

@@ -1,0 +1,91 @@
+import { GatewayError } from '../core/errors.ts';
+import { headText } from '../protocols/responses/response.ts';
+import type { Deployment } from '../providers/provider.ts';
+import type { Answer } from './answer.ts';
+import { createAssembler } from './assembler.ts';
+import { concludeAttempt, usageOf } from './conclude.ts';
+import { move, turnLifecycle } from './lifecycle.ts';
+import { prepareAttempt } from './open-turn.ts';
+import { sendAttempt } from './send-attempt.ts';
+import type { AttemptOutcome, AttemptResult, PreparedAttempt, Turn, TurnCall, TurnDependencies } from './turn.ts';
+
+/** Sends one attempt, streams its reply to the client as it comes, and resolves when the upstream is done with. */
+export async function runAttempt(
+  { router, ids, nowMs }: TurnDependencies,
+  { sink }: TurnCall,
+  turn: Turn,
+  attempt: PreparedAttempt,
+  answer: Answer,
+): Promise<AttemptOutcome> {
+  const { deployment, encoded } = attempt;
+  const { state } = turn.reply;
+  state.inputTransformations = encoded.inputTransformations;
+  if (turn.state === 'begun') turn.reply.head = headText(state);
+
+  const assembler = createAssembler({
+    ids,
+    nowMs,
+    protocol: deployment.provider.codec.protocol,
+    signatureScope: (upstreamModel) => deployment.provider.codec.signatureScope(upstreamModel ?? deployment.model),
+    usedCallIds: new Set(turn.history.usedCallIds),
+    encoder: answer.encoder,
+  });
+  const progress = () => answer.write(assembler.takeText(), assembler.itemStarted);
+  let result: AttemptResult;
+  if (sink.closed) {
+    result = { outcome: 'cancelled', answered: false, error: undefined, firstTokenAtMs: undefined, rawReply: '' };
+  } else {
+    const run = sendAttempt(attempt, assembler, { onBegin: answer.announce, onProgress: progress }, nowMs);
+    answer.follow(run, encoded.warnings);
+    result = await run.done;
+  }
+  if (result.outcome !== 'ended') {
+    assembler.cut();
+    progress();
+  }
+  if (result.outcome === 'ended') router.succeeded(deployment);
+  else if (result.error !== undefined) router.failed(deployment, result.error);
+  const outcome = { ...result, assembler };
+  return { ...outcome, usage: usageOf(outcome, attempt.start.estimatedInputTokens) };
+}
+
+/** Another deployment may be tried as long as the client has seen no part of an item. */
+export function isRetryable({ outcome, error }: AttemptOutcome, turn: Turn, { sink }: TurnCall): boolean {
+  return outcome === 'failed' && error?.retryable === true && turnLifecycle[turn.state].retry !== null && !sink.closed;
+}
+
+/** A deployment that has just refused for its rate limit would refuse again. */
+export function isPointless({ error }: AttemptOutcome, { deployment }: PreparedAttempt, next: Deployment): boolean {
+  return (
+    error?.code === 'upstream_rate_limited' &&
+    next.baseUrl === deployment.baseUrl &&
+    next.model === deployment.model &&
+    next.apiKey === deployment.apiKey
+  );
+}
+
+/**
+ * Ends one attempt in the store and begins the next.
+ * @returns undefined where there can be none: its protocol can't carry the request, or the store does not answer. What the
+ * first attempt ended with then stands.
+ */
+export async function beginNextAttempt(
+  dependencies: TurnDependencies,
+  { request, store }: TurnCall,
+  turn: Turn,
+  attempt: PreparedAttempt,
+  outcome: AttemptOutcome,
+  deployment: Deployment,
+): Promise<PreparedAttempt | undefined> {
+  const { nowMs, log } = dependencies;
+  try {
+    const next = prepareAttempt(dependencies, request, turn.history, deployment, attempt.start.number + 1);
+    await store.nextAttempt(turn.id, concludeAttempt(attempt, outcome, request.store, nowMs()), next.start);
+    turn.state = move(turnLifecycle, turn.state, 'retry');
+    return next;
+  } catch (cause) {
+    if (!(cause instanceof GatewayError)) throw cause;
+    log.warn({ responseId: turn.id, err: cause }, 'no further attempt could be made');
+    return undefined;
+  }
+}

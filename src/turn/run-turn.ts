@@ -1,0 +1,48 @@
+import { createAnswer } from './answer.ts';
+import { commitTurn } from './commit-turn.ts';
+import { concludeAttempt, concludeReply } from './conclude.ts';
+import { intentOf, openTurn, prepareAttempt } from './open-turn.ts';
+import { resolveHistory } from './resolve-history.ts';
+import { beginNextAttempt, isPointless, isRetryable, runAttempt } from './run-attempt.ts';
+import type { TurnCall, TurnDependencies } from './turn.ts';
+
+/**
+ * The path of a request, top to bottom (ARCHITECTURE.md draws the same steps).
+ * @throws GatewayError for whatever ends it before the client has its headers.
+ */
+export async function runTurn(dependencies: TurnDependencies, call: TurnCall): Promise<void> {
+  const { router, ids, nowMs, owner } = dependencies;
+  const { request, store, sink } = call;
+
+  // 4 resolve state: unknown parents and unpaired tool calls end here, with nothing spent
+  const history = await resolveHistory(store, request, ids, nowMs());
+
+  // 5 route: in the order in which they are to be tried
+  const [first, ...others] = router.route(request.model);
+
+  // 6 begin: encoded first, since what the target cannot carry is a 400; then the intent, before any upstream is called
+  const turn = openTurn(dependencies, call, history);
+  let attempt = prepareAttempt(dependencies, request, history, first, 1);
+  if (sink.closed) return;
+  await store.beginTurn(intentOf(turn, call, owner, attempt.start));
+
+  // 7 send, 8 stream back: another deployment is tried until the client has seen part of an item
+  const answer = createAnswer(dependencies, call, turn);
+  let outcome = await runAttempt(dependencies, call, turn, attempt, answer);
+  for (const deployment of others) {
+    if (!isRetryable(outcome, turn, call)) break;
+    if (isPointless(outcome, attempt, deployment)) continue;
+    const next = await beginNextAttempt(dependencies, call, turn, attempt, outcome, deployment);
+    if (next === undefined) break;
+    attempt = next;
+    outcome = await runAttempt(dependencies, call, turn, attempt, answer);
+  }
+
+  // 9 commit: output, status and spend in one transaction, before the client is told that the turn has ended
+  concludeReply(turn, outcome, nowMs());
+  const attemptEnd = concludeAttempt(attempt, outcome, request.store, nowMs());
+  const lost = await commitTurn(dependencies, call, turn, attemptEnd);
+
+  // 10 terminal event out
+  answer.finish(lost ?? outcome.error);
+}

@@ -1,0 +1,176 @@
+import { GatewayError } from '../core/errors.ts';
+import type { UpstreamEvent } from '../core/events.ts';
+import type { StreamDecoder } from '../protocols/codec.ts';
+import type { UpstreamCall } from '../providers/provider.ts';
+import { createSseParser } from '../sse/parse.ts';
+import type { Assembler } from './assembler.ts';
+import type { AttemptResult, PreparedAttempt } from './turn.ts';
+
+/** Where the reply goes while it comes. */
+export interface AttemptListener {
+  /** The upstream has begun to answer well. Called at most once, before anything is assembled. */
+  onBegin(): void;
+  /** Something of the reply was assembled. False: the client can't take more now; call `resume` when it can. */
+  onProgress(): boolean;
+}
+
+export interface AttemptRun {
+  /** Resolves when the upstream is done with, whatever became of it. Never rejects. */
+  done: Promise<AttemptResult>;
+  resume(): void;
+  /** The client left: the upstream is hung up on. */
+  cancel(): void;
+  /** Ends the attempt with this error: a limit was passed. */
+  fail(error: GatewayError): void;
+  /** Time of the last event that was more than a sign of life. */
+  readonly lastEventAtMs: number;
+}
+
+const maxReplyBytes = 256 * 1024 * 1024;
+const maxRawReplyBytes = 64 * 1024;
+
+/** Sends one attempt and feeds its reply to the assembler: step 7 and 8 of a request's path. */
+export function sendAttempt(
+  { deployment, encoded, upstream }: PreparedAttempt,
+  assembler: Assembler,
+  listener: AttemptListener,
+  nowMs: () => number,
+): AttemptRun {
+  const { codec, transport } = deployment.provider;
+  const raw = createTail(maxRawReplyBytes);
+  let settle: (result: AttemptResult) => void = () => {};
+  const done = new Promise<AttemptResult>((resolve) => {
+    settle = resolve;
+  });
+  let settled = false;
+  let begun = false;
+  let status = 0;
+  let headers: Record<string, string | undefined> = {};
+  let decoder: StreamDecoder | undefined;
+  let body: Buffer[] = [];
+  let replyBytes = 0;
+  let firstTokenAtMs: number | undefined;
+  let lastEventAtMs = nowMs();
+  let call: UpstreamCall | undefined;
+
+  function finish(outcome: AttemptResult['outcome'], error?: GatewayError): void {
+    if (settled) return;
+    settled = true;
+    settle({ outcome, answered: begun, error, firstTokenAtMs, rawReply: error === undefined ? '' : raw.text() });
+  }
+
+  function fail(error: GatewayError): void {
+    call?.abort();
+    finish('failed', error);
+  }
+
+  function emit(event: UpstreamEvent): void {
+    lastEventAtMs = nowMs();
+    if (!begun && event.type !== 'error') {
+      begun = true;
+      listener.onBegin();
+    }
+    if (event.type === 'item-delta') firstTokenAtMs ??= lastEventAtMs;
+    assembler.accept(event);
+  }
+
+  /** Runs what decodes and assembles; a fault of ours in there ends the attempt, not the process. */
+  function guarded(step: () => void): void {
+    try {
+      step();
+    } catch (cause) {
+      fail(
+        cause instanceof GatewayError
+          ? cause
+          : new GatewayError('internal_error', 'The gateway could not process the reply.', { cause }),
+      );
+    }
+  }
+
+  /** The reply has said its last word: what remains is to hear the connection out, which nobody needs to wait for. */
+  function settleIfEnded(): void {
+    const { end } = assembler;
+    if (end === undefined) return;
+    if (end.error === undefined) finish('ended');
+    else fail(end.error);
+  }
+
+  const parser = createSseParser((event, data) => {
+    if (!settled) decoder?.frame(event, data, emit);
+  });
+
+  call = transport.send(upstream, {
+    onHeaders(receivedStatus, receivedHeaders) {
+      status = receivedStatus;
+      headers = receivedHeaders;
+      const isStream = (headers['content-type'] ?? '').toLowerCase().startsWith('text/event-stream');
+      if (status === 200 && isStream) decoder = codec.createStreamDecoder(encoded.decode);
+    },
+    onData(chunk) {
+      if (settled) return;
+      raw.push(chunk);
+      replyBytes += chunk.length;
+      if (replyBytes > maxReplyBytes) {
+        fail(new GatewayError('upstream_invalid_response', 'The upstream sent more than the gateway takes.'));
+        return;
+      }
+      if (decoder === undefined) {
+        body.push(chunk);
+        return;
+      }
+      guarded(() => {
+        parser.push(chunk);
+        if (!listener.onProgress()) call?.pause();
+        settleIfEnded();
+      });
+    },
+    onEnd() {
+      if (settled) return;
+      guarded(() => {
+        if (decoder !== undefined) {
+          parser.end();
+          decoder.end(emit);
+        } else if (status === 200) {
+          codec.decodeResponse(Buffer.concat(body).toString('utf8'), encoded.decode, emit);
+        } else {
+          finish('failed', codec.decodeError(status, headers, Buffer.concat(body).toString('utf8')));
+          return;
+        }
+        body = [];
+        listener.onProgress();
+        settleIfEnded();
+        fail(new GatewayError('upstream_stream_broken', 'The upstream closed before its reply was complete.'));
+      });
+    },
+    onError(error) {
+      finish('failed', error);
+    },
+  });
+
+  return {
+    done,
+    resume: () => call.resume(),
+    cancel() {
+      call.abort();
+      finish('cancelled');
+    },
+    fail,
+    get lastEventAtMs() {
+      return lastEventAtMs;
+    },
+  };
+}
+
+/** Keeps the last bytes of a stream, whole chunks at a time. */
+function createTail(maxBytes: number): { push(chunk: Buffer): void; text(): string } {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  return {
+    push(chunk) {
+      chunks.push(chunk);
+      bytes += chunk.length;
+      while (bytes > maxBytes && chunks.length > 1) bytes -= chunks.shift()?.length ?? 0;
+    },
+    text: () => Buffer.concat(chunks).subarray(-maxBytes).toString('utf8'),
+  };
+}

@@ -1,0 +1,97 @@
+import type { GatewayError } from '../core/errors.ts';
+import type { IdMint } from '../core/ids.ts';
+import type { Log } from '../core/log.ts';
+import type { TurnRequest } from '../core/request.ts';
+import type { Usage } from '../core/usage.ts';
+import type { ClientCodec, EncodedRequest, Reply } from '../protocols/codec.ts';
+import type { Deployment, UpstreamRequest } from '../providers/provider.ts';
+import type { Router } from '../routing/router.ts';
+import type { AttemptStart, StoredItem, TenantStore } from '../store/store.ts';
+import type { Assembler } from './assembler.ts';
+import type { TurnState } from './lifecycle.ts';
+import type { History } from './resolve-history.ts';
+
+/** What every turn of this process shares. */
+export interface TurnDependencies {
+  router: Router;
+  ids: IdMint;
+  nowMs: () => number;
+  /** This process, as turns name their owner. */
+  owner: string;
+  log: Log;
+  limits: TurnLimits;
+}
+
+export interface TurnLimits {
+  /** A stream says something at least this often, from its request on: headers first, then keep-alive comments. */
+  keepAliveMs: number;
+  /** An upstream that sends signs of life and nothing else is given up after this long. */
+  stallMs: number;
+  /** An attempt is given up after this long, whatever it sends. */
+  totalMs: number;
+  /** How long a commit whose outcome is unknown is run again before the client is told that it failed. */
+  commitMs: number;
+}
+
+/** One request of a client, decoded: steps 1 to 3 of its path are behind it. */
+export interface TurnCall {
+  request: TurnRequest;
+  client: ClientCodec;
+  store: TenantStore;
+  keyId: string;
+  /** The client's session header; undefined: none. */
+  sessionId: string | undefined;
+  sink: TurnSink;
+}
+
+/** Where an answer goes. Knows HTTP; the turn does not. */
+export interface TurnSink {
+  /** The client has gone: nothing will be read any more. */
+  readonly closed: boolean;
+  /** Sends status 200 and the headers. Once, before the first write. */
+  start(headers: Record<string, string>): void;
+  /** False: the client reads slower than we write; `onDrain` tells when it has caught up. */
+  write(text: string): boolean;
+  end(text: string): void;
+  /** Each is called any number of times, until `end`. */
+  onClose: () => void;
+  onDrain: () => void;
+}
+
+/** A turn under way: its identity, and the reply as it grows. */
+export interface Turn {
+  id: string;
+  sessionId: string;
+  history: History;
+  reply: Reply;
+  state: TurnState;
+  /** The headers have left: from here on an error is an event of the stream. */
+  announced: boolean;
+  /** The output with where it came from; filled when the turn ends. */
+  storedOutput: StoredItem[];
+}
+
+/** One try on one deployment, encoded and ready to go. */
+export interface PreparedAttempt {
+  deployment: Deployment;
+  encoded: EncodedRequest;
+  upstream: UpstreamRequest;
+  start: AttemptStart;
+}
+
+/** How the upstream's side of an attempt ended. */
+export interface AttemptResult {
+  outcome: 'ended' | 'failed' | 'cancelled';
+  /** The upstream began to answer well: it bills for what it said, whatever came of it. */
+  answered: boolean;
+  error: GatewayError | undefined;
+  firstTokenAtMs: number | undefined;
+  /** The end of the upstream's raw reply, at most 64 KB. */
+  rawReply: string;
+}
+
+/** An attempt that is over, with what came of it. */
+export interface AttemptOutcome extends AttemptResult {
+  assembler: Assembler;
+  usage: Usage;
+}

@@ -1,0 +1,107 @@
+import type {
+  AttemptEnd,
+  AttemptStart,
+  ParentLink,
+  StoredItem,
+  TurnCommit,
+  TurnIntent,
+} from '../../src/store/store.ts';
+import type { Usage } from '../../src/core/usage.ts';
+
+/** What tests put into stores. Ids are counted, so that a failing run reads the same every time. */
+let made = 0;
+const nextId = (prefix: string) => `${prefix}_${String(++made).padStart(6, '0')}`;
+
+export const startMs = 1_763_800_000_007;
+
+export function itemOf(value: unknown, origin: string | null = null): StoredItem {
+  const id = nextId('msg');
+  return { id, type: 'message', body: JSON.stringify({ type: 'message', id, value }), origin };
+}
+
+export function attemptStartOf(overrides: Partial<AttemptStart> = {}): AttemptStart {
+  return {
+    id: nextId('att'),
+    number: 1,
+    startedAtMs: startMs,
+    provider: 'anthropic',
+    apiBase: 'https://api.example.com',
+    upstreamModel: 'claude-x',
+    requestHash: 'hash',
+    codecVersion: '1',
+    estimatedInputTokens: 11,
+    estimatedCostNanoUsd: 1100,
+    ...overrides,
+  };
+}
+
+export const someUsage: Usage = {
+  inputTokens: 157,
+  cachedTokens: 40,
+  cacheWriteTokens: 7,
+  cacheWriteHourTokens: 2,
+  outputTokens: 25,
+  reasoningTokens: 5,
+  estimated: false,
+};
+
+export function attemptEndOf(id: string, overrides: Partial<AttemptEnd> = {}): AttemptEnd {
+  return {
+    id,
+    status: 'completed',
+    endedAtMs: startMs + 1500,
+    firstTokenAtMs: startMs + 200,
+    upstreamId: 'msg_upstream',
+    upstreamModel: 'claude-x-20261101',
+    usage: someUsage,
+    costNanoUsd: 247_750,
+    error: undefined,
+    rawReply: undefined,
+    ...overrides,
+  };
+}
+
+export function intentOf(overrides: Partial<TurnIntent> = {}): TurnIntent {
+  const id = overrides.id ?? nextId('resp');
+  return {
+    id,
+    createdAtMs: startMs + made,
+    parent: undefined,
+    sessionId: 'sess_1',
+    model: 'fast',
+    protocol: 'responses',
+    store: true,
+    keyId: 'key_1',
+    endUser: undefined,
+    owner: 'process-1',
+    epoch: 0,
+    head: JSON.stringify({ id, object: 'response', status: 'in_progress', metadata: {} }),
+    envelope: '{"instructions":"be brief","tools":[]}',
+    input: [itemOf(`input of ${id}`)],
+    attempt: attemptStartOf(),
+    ...overrides,
+  };
+}
+
+export function commitOf(intent: TurnIntent, overrides: Partial<TurnCommit> = {}): TurnCommit {
+  return {
+    id: intent.id,
+    owner: intent.owner,
+    epoch: intent.epoch,
+    status: 'completed',
+    head: JSON.stringify({ id: intent.id, object: 'response', status: 'completed', metadata: {} }),
+    output: intent.store ? [itemOf(`output of ${intent.id}`)] : [],
+    attempt: attemptEndOf(intent.attempt.id),
+    ...overrides,
+  };
+}
+
+/** The link of a turn that keeps the first `keep` items of its parent's context; keeping none makes it an anchor. */
+export function linkTo(parent: TurnIntent, keep: number, childId: string): ParentLink {
+  const { anchor, depth } = parent.parent ?? { anchor: parent.id, depth: 0 };
+  return keep === 0
+    ? { id: parent.id, keep, anchor: childId, depth: 0 }
+    : { id: parent.id, keep, anchor, depth: depth + 1 };
+}
+
+export { nextId };

@@ -1,0 +1,320 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import {
+  copyFileSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { DatabaseSync } from 'node:sqlite';
+import { fileURLToPath } from 'node:url';
+import { afterEach, describe, expect, test } from 'vitest';
+import { createSqliteStore } from '../../src/store/sqlite/create-sqlite-store.ts';
+import { createWriter } from '../../src/store/sqlite/writer.ts';
+import { attemptEndOf, commitOf, intentOf, itemOf, startMs } from './make.ts';
+import { storeSuite } from './suite.ts';
+
+const secret = Buffer.alloc(32, 7);
+const log = { info: () => {}, warn: () => {}, error: () => {} };
+const childPath = fileURLToPath(new URL('crash-child.ts', import.meta.url));
+
+const newDirectory = () => mkdtempSync(join(tmpdir(), 'turnpike-store-'));
+
+const queryFile = (path: string, sql: string) => {
+  const db = new DatabaseSync(path, { readOnly: true });
+  const rows = db.prepare(sql).all();
+  db.close();
+  return rows.map((row) => ({ ...row }));
+};
+
+storeSuite('sqlite', async () => {
+  const directory = newDirectory();
+  const path = join(directory, 'turnpike.db');
+  return {
+    open: (owner) => createSqliteStore({ path, secret, owner, log }),
+    query: async (sql) => queryFile(path, sql),
+    destroy: async () => rmSync(directory, { recursive: true }),
+  };
+});
+
+describe('the SQLite file', () => {
+  const directories: string[] = [];
+  const children: ChildProcess[] = [];
+  afterEach(() => {
+    for (const child of children.splice(0)) child.kill('SIGKILL');
+    for (const directory of directories.splice(0)) rmSync(directory, { recursive: true });
+  });
+  const newPath = () => {
+    const directory = newDirectory();
+    directories.push(directory);
+    return join(directory, 'turnpike.db');
+  };
+  const open = (path: string, pragmas: Record<string, string | number> = {}) =>
+    createSqliteStore({ path, secret, owner: 'parent', log, pragmas });
+  /** Every byte that lies beside the database. Only while no store of this process is open: closing a file drops its locks. */
+  const bytesBeside = (path: string) => {
+    const directory = join(path, '..');
+    return Buffer.concat(readdirSync(directory).map((name) => readFileSync(join(directory, name))));
+  };
+  const integrityOf = (path: string) => queryFile(path, 'PRAGMA integrity_check');
+  const sound = [{ integrity_check: 'ok' }];
+
+  /** Starts the child and resolves when it has said that `count` turns are committed. */
+  const runChild = async (path: string, count: number) => {
+    const args = [childPath, path, 'CONTENT-TO-KEEP', 'CONTENT-TO-FORGET'];
+    const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+    children.push(child);
+    const begun: string[] = [];
+    const committed: string[] = [];
+    const lines = createInterface(child.stdout);
+    // What it had said before it was killed is read to the end: it was acknowledged.
+    const ended = once(lines, 'close');
+    const enough = new Promise<void>((resolve) => {
+      lines.on('line', (line) => {
+        const [what, id = ''] = line.split(' ');
+        (what === 'begun' ? begun : committed).push(id);
+        if (committed.length === count) resolve();
+      });
+    });
+    await Promise.race([enough, ended]);
+    return { child, begun, committed, ended };
+  };
+
+  test('everything acknowledged to a process that was killed is there, the rest is failed, nothing unstored is', async () => {
+    const path = newPath();
+    const { child, begun, committed, ended } = await runChild(path, 300);
+    const refusal = open(path);
+    await expect(refusal).rejects.toMatchObject({ code: 'store_unavailable' });
+    await expect(refusal).rejects.toThrow(path);
+    if (process.platform === 'linux') await expect(refusal).rejects.toThrow(`process ${child.pid}`);
+    child.kill('SIGKILL');
+    await ended;
+
+    const bytes = bytesBeside(path);
+    expect(bytes.includes('CONTENT-TO-KEEP')).toBe(true);
+    expect(bytes.includes('CONTENT-TO-FORGET')).toBe(false);
+
+    // The log as a power cut could leave it: whatever its length, whole turns are there and half ones are not.
+    const torn = join(path, '..', 'torn.db');
+    const walBytes = statSync(`${path}-wal`).size;
+    for (let cut = 0; cut < 12; cut++) {
+      copyFileSync(path, torn);
+      copyFileSync(`${path}-wal`, `${torn}-wal`);
+      rmSync(`${torn}-shm`, { force: true });
+      truncateSync(`${torn}-wal`, walBytes - cut * 512 * 7);
+      const db = new DatabaseSync(torn);
+      expect(
+        db
+          .prepare('PRAGMA integrity_check')
+          .all()
+          .map((row) => ({ ...row })),
+      ).toEqual(sound);
+      const half = `SELECT t.id FROM turns t WHERE t.stored = 1 AND t.input_count + t.output_count <>
+        (SELECT COUNT(*) FROM items i WHERE i.tenant = t.tenant AND i.turn_id = t.id)`;
+      expect(db.prepare(half).all()).toEqual([]);
+      db.close();
+    }
+
+    const store = await open(path);
+    const own = store.forTenant('t');
+    const running = begun.filter((id) => !committed.includes(id));
+    await store.sweep(startMs);
+    const listed = new Map((await own.listSession('sess_1')).map((turn) => [turn.id, turn]));
+    for (const id of committed) expect(listed.get(id)?.status).toBe('completed');
+    // Those not heard to be committed may be so; none is left running.
+    for (const id of running) expect(listed.get(id)?.status).toMatch(/^(completed|failed)$/);
+    expect([...listed.values()].filter(({ status }) => status === 'in_progress')).toEqual([]);
+    const stored = committed.filter((id) => queryFileHas(path, id));
+    expect(stored.length).toBeGreaterThan(100);
+    for (const id of stored) {
+      const context = await own.readContext(id);
+      expect(context?.items).toHaveLength(2 * ((context?.depth ?? 0) + 1));
+      expect((await own.readResponse(id))?.output).toHaveLength(1);
+    }
+    const orphans = `SELECT a.status, COUNT(*) AS n FROM attempts a GROUP BY a.status HAVING a.status NOT IN ('completed', 'crashed')`;
+    expect(queryFile(path, orphans)).toEqual([]);
+    expect(queryFile(path, 'SELECT turn_id FROM attempts GROUP BY turn_id HAVING COUNT(*) <> 1')).toEqual([]);
+    await store.close();
+    expect(integrityOf(path)).toEqual(sound);
+  });
+
+  const queryFileHas = (path: string, id: string) =>
+    queryFile(path, `SELECT 1 AS found FROM turns WHERE id = '${id}' AND stored = 1`).length === 1;
+
+  test('one process opens it once', async () => {
+    const path = newPath();
+    const store = await open(path);
+    await expect(open(path)).rejects.toThrow(/in use by (this|another) process/);
+    await store.check();
+    await store.close();
+    await (await open(path)).close();
+  });
+
+  test('only its owner can read it, and nothing is left beside it but the lock', async () => {
+    const path = newPath();
+    const store = await open(path);
+    for (const name of [path, `${path}-wal`]) expect(statSync(name).mode & 0o777).toBe(0o600);
+    await store.close();
+    expect(readdirSync(join(path, '..')).toSorted()).toEqual(['turnpike.db', 'turnpike.db.lock']);
+  });
+
+  test('content that is deleted, or is not to be stored, leaves no bytes', async () => {
+    const path = newPath();
+    const store = await open(path);
+    const own = store.forTenant('t');
+    const deleted = intentOf({ input: [itemOf(`FORGET ${'x'.repeat(20_000)} FORGET`)], head: '{"metadata":"FORGET"}' });
+    await own.beginTurn(deleted);
+    const attempt = attemptEndOf(deleted.attempt.id, { status: 'failed', rawReply: 'FORGET' });
+    await own.commitTurn(commitOf(deleted, { head: '{"metadata":"FORGET"}', output: [itemOf('FORGET')], attempt }));
+    const unstored = intentOf({ store: false, input: [itemOf('FORGET')], head: '"FORGET"', envelope: '{"FORGET":1}' });
+    await own.beginTurn(unstored);
+    await own.commitTurn(commitOf(unstored, { head: '"FORGET"', output: [itemOf('FORGET')] }));
+    const kept = intentOf({ input: [itemOf('KEEP')] });
+    await own.beginTurn(kept);
+    await own.deleteResponse(deleted.id, startMs);
+    await store.close();
+    const bytes = bytesBeside(path);
+    expect(bytes.includes('KEEP')).toBe(true);
+    expect(bytes.includes('FORGET')).toBe(false);
+  });
+
+  test('a full disk is said, reads go on, and space that is freed is used', async () => {
+    const path = newPath();
+    const store = await open(path, { max_page_count: 120 });
+    const own = store.forTenant('t');
+    const done: string[] = [];
+    const failed: unknown[] = [];
+    for (let turn = 0; turn < 40; turn++) {
+      const intent = intentOf({ input: [itemOf('x'.repeat(10_000))] });
+      try {
+        await own.beginTurn(intent);
+        await own.commitTurn(commitOf(intent, { output: [itemOf('y'.repeat(10_000))] }));
+        done.push(intent.id);
+      } catch (error) {
+        failed.push(error);
+      }
+    }
+    expect(done.length).toBeGreaterThan(5);
+    expect(failed.length).toBeGreaterThan(5);
+    for (const error of failed) {
+      expect(error).toMatchObject({ code: 'store_unavailable' });
+      expect(String(error)).toContain('full');
+    }
+    for (const id of done) expect((await own.readContext(id))?.items).toHaveLength(2);
+    await own.deleteResponse(done[0] ?? '', startMs);
+    const small = intentOf();
+    await own.beginTurn(small);
+    expect(await own.commitTurn(commitOf(small))).toBe('committed');
+    await store.close();
+    expect(integrityOf(path)).toEqual(sound);
+    const after = await open(path);
+    for (const id of done.slice(1)) expect((await after.forTenant('t').readContext(id))?.items).toHaveLength(2);
+    await after.close();
+  });
+
+  test('a file that cannot be written is said, in the client language', async () => {
+    const path = newPath();
+    const store = await open(path, { query_only: 1 });
+    const begun = store.forTenant('t').beginTurn(intentOf());
+    await expect(begun).rejects.toMatchObject({ code: 'store_unavailable', status: 503 });
+    await expect(begun).rejects.toThrow('read-only');
+    await expect(begun).rejects.not.toThrow(path);
+    await store.close();
+    expect(integrityOf(path)).toEqual(sound);
+  });
+
+  test('another program that locks it is said', async () => {
+    const path = newPath();
+    const store = await open(path, { busy_timeout: 0 });
+    const intruder = new DatabaseSync(path);
+    intruder.exec('BEGIN IMMEDIATE');
+    await expect(store.forTenant('t').beginTurn(intentOf())).rejects.toThrow('locked');
+    await expect(store.check()).rejects.toMatchObject({ code: 'store_unavailable' });
+    intruder.exec('ROLLBACK');
+    intruder.close();
+    await store.check();
+    await store.close();
+  });
+
+  test('what is no database of ours is refused by name, and the lock is given back', async () => {
+    const path = newPath();
+    writeFileSync(path, 'not a database, but long enough to be looked at as if it were one'.repeat(100));
+    for (let start = 0; start < 2; start++) {
+      const opened = open(path);
+      await expect(opened).rejects.toMatchObject({ code: 'store_unavailable' });
+      await expect(opened).rejects.toThrow(`The store ${path} cannot be opened: file is not a database`);
+    }
+    await expect(open(join(path, 'nowhere', 'turnpike.db'))).rejects.toThrow('turnpike.db.lock');
+  });
+
+  test('a newer schema is refused, and left alone', async () => {
+    const path = newPath();
+    await (await open(path)).close();
+    const db = new DatabaseSync(path);
+    db.exec(`INSERT INTO kysely_migration (name, timestamp) VALUES ('9999-later', '')`);
+    db.close();
+    await expect(open(path)).rejects.toThrow('newer Turnpike (schema 9999-later');
+    expect(queryFile(path, 'SELECT name FROM kysely_migration')).toHaveLength(2);
+  });
+
+  test('missing items of an ancestor are an error, never a shorter history', async () => {
+    const path = newPath();
+    const store = await open(path);
+    const own = store.forTenant('t');
+    const root = intentOf();
+    await own.beginTurn(root);
+    await own.commitTurn(commitOf(root));
+    const child = intentOf({ parent: { id: root.id, keep: 2, anchor: root.id, depth: 1 } });
+    await own.beginTurn(child);
+    const vandal = new DatabaseSync(path);
+    vandal.exec(`DELETE FROM items WHERE turn_id = '${root.id}' AND position = 0`);
+    vandal.close();
+    await expect(own.readContext(child.id)).rejects.toMatchObject({ code: 'store_unavailable' });
+    await expect(own.readInput(child.id)).rejects.toMatchObject({ code: 'store_unavailable' });
+    await store.close();
+  });
+});
+
+describe('the writer thread', () => {
+  const threadOf = (code: string) =>
+    new URL(`data:text/javascript,${encodeURIComponent(`import { parentPort } from 'node:worker_threads'; ${code}`)}`);
+  const data = { path: 'unused', pragmas: {} };
+
+  test.each([
+    ['exits', 'process.exit(1)'],
+    ['throws', 'throw new Error("out of memory")'],
+  ])('that %s fails what waits and what comes', async (_, deed) => {
+    const code = `parentPort.on('message', () => { ${deed} }); parentPort.postMessage({ type: 'ready' });`;
+    const writer = await createWriter(data, threadOf(code));
+    const results = await Promise.allSettled([writer.submit({ kind: 'check' }), writer.submit({ kind: 'check' })]);
+    const refused = { status: 'rejected', reason: { code: 'store_unavailable' } };
+    expect(results).toMatchObject([refused, refused]);
+    await expect(writer.submit({ kind: 'check' })).rejects.toMatchObject({ code: 'store_unavailable' });
+    await writer.close();
+  });
+
+  test('that ends before it stands is an error', async () => {
+    await expect(createWriter(data, threadOf('process.exit(0)'))).rejects.toMatchObject({ code: 'store_unavailable' });
+  });
+
+  test('gets one message for all that came while it wrote', async () => {
+    const code = `parentPort.on('message', (ops) => {
+      if (ops === 'close') return parentPort.close();
+      parentPort.postMessage({ type: 'done', results: ops.map(() => String(ops.length)) });
+    }); parentPort.postMessage({ type: 'ready' });`;
+    const writer = await createWriter(data, threadOf(code));
+    const check = () => writer.submit({ kind: 'check' });
+    const first = [check(), check()];
+    const rest = Promise.resolve().then(() => Promise.all([check(), check(), check()]));
+    expect(await Promise.all(first)).toEqual(['2', '2']);
+    expect(await rest).toEqual(['3', '3', '3']);
+    await writer.close();
+  });
+});

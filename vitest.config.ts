@@ -1,0 +1,11 @@
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  test: {
+    include: ['src/**/*.test.ts', 'test/**/*.test.ts'],
+    pool: 'forks',
+    // Caps, not expectations: no test waits for time to pass, and a slow machine must not fail one.
+    testTimeout: 60_000,
+    hookTimeout: 120_000,
+  },
+});
