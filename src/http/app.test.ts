@@ -164,6 +164,24 @@ describe('routes', () => {
     expect(logged).toContainEqual({ requestId: 'req_2', err: new TypeError('canary') });
   });
 
+  test('an answer that is written to after its end is told to the log, and ends nothing else', async () => {
+    const writeOn: Route = {
+      method: 'GET',
+      path: '/on',
+      auth: 'none',
+      content: 'none',
+      handle({ response }) {
+        response.end('done');
+        response.write('more');
+        return Promise.resolve();
+      },
+    };
+    const { port, logged } = await start({ routes: [writeOn] });
+    expect((await exchange(port, request('GET /on'))).body).toBe('done');
+    expect((await exchange(port, request('GET /on'))).status).toBe(200);
+    expect(logged[0]).toMatchObject({ requestId: 'req_1', err: { code: 'ERR_STREAM_WRITE_AFTER_END' } });
+  });
+
   test('an answer that fails half-way is cut, never ended', async () => {
     const { port } = await start();
     const { body } = await exchange(port, request('GET /v1/half'));
@@ -280,7 +298,8 @@ describe('bodies', () => {
     const { port } = await start();
     const socket = open(port);
     socket.write(
-      request('POST /v1/responses', `${auth}content-type: application/json\r\ncontent-length: 10000000000\r\n`),
+      `POST /v1/responses HTTP/1.1\r\nhost: localhost\r\n${auth}` +
+        'content-type: application/json\r\ncontent-length: 10000000000\r\n\r\n',
     );
     const text = await received(socket, (sofar) => sofar.includes('}'));
     expect(text).toMatch(/^HTTP\/1\.1 413 [^]*connection: close/i);
@@ -290,9 +309,13 @@ describe('bodies', () => {
     const { port } = await start({ bodyLimits: { maxBytes: 1000 } });
     const chunk = `1000\r\n${'x'.repeat(4096)}\r\n`;
     const headers = `${auth}content-type: application/json\r\ntransfer-encoding: chunked\r\n`;
-    const answer = await exchange(port, request('POST /v1/responses', headers, `${chunk.repeat(2000)}0\r\n\r\n`));
-    expect(answer.status).toBe(413);
-    expect(errorOf(answer)).toMatchObject({ code: 'request_too_large' });
+    const socket = open(port);
+    const sent = Promise.withResolvers<void>();
+    socket.write(request('POST /v1/responses', headers, `${chunk.repeat(4000)}0\r\n\r\n`), () => sent.resolve());
+    await sent.promise;
+    const text = await received(socket);
+    expect(text).toMatch(/^HTTP\/1\.1 413 /);
+    expect(text).toContain('request_too_large');
   });
 
   test('a body of exactly the limit is read', async () => {
@@ -329,6 +352,32 @@ describe('bodies', () => {
     );
     expect(await rejected.promise).toMatchObject({ code: 'invalid_json' });
     expect(logged).toEqual([]);
+  });
+
+  test('a body that is asked for after the client left is not waited for', async () => {
+    const begun = Promise.withResolvers<void>();
+    const rejected = Promise.withResolvers<unknown>();
+    const { port } = await start({
+      routes: [
+        {
+          method: 'POST',
+          path: '/v1/responses',
+          auth: 'key',
+          content: 'json',
+          async handle({ body, response }) {
+            const left = new Promise((resolve) => response.on('close', resolve));
+            begun.resolve();
+            await left;
+            await body().catch((error: unknown) => rejected.resolve(error));
+          },
+        },
+      ],
+    });
+    const socket = open(port);
+    socket.write(post('{').replace('length: 1', 'length: 5'));
+    await begun.promise;
+    socket.destroy();
+    expect(await rejected.promise).toMatchObject({ code: 'invalid_json' });
   });
 });
 

@@ -73,8 +73,7 @@ export function createApp({ routes, keyring, encodeError, newRequestId, log, ...
     const requestId = newRequestId();
     let encode = encodeError;
     response.setHeader('x-request-id', requestId);
-    // A client that left: whoever writes the answer hears of it by `close`, and without a listener this would end us.
-    response.on('error', () => undefined);
+    response.on('error', (err) => log.error({ requestId, err }, 'an answer could not be written'));
     try {
       checkTarget(request);
       if (keyring.open) checkLocal(request);

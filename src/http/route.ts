@@ -17,7 +17,7 @@ export interface Exchange {
    * The body's JSON, within the limits of size, depth and number of values; read and parsed once, when first asked for.
    * Rejects with GatewayError 400, 408 or 413.
    */
-  body(): Promise<unknown>;
+  body: () => Promise<unknown>;
 }
 
 export interface KeyExchange extends Exchange {

@@ -159,6 +159,7 @@ describe('what is not HTTP', () => {
     const next = client(server);
     next.socket.write(get('/health/ready'));
     await next.until('ready');
+    expect(next.text()).toMatch(/^HTTP\/1\.1 200 OK/);
   });
 });
 

@@ -16,7 +16,7 @@ export interface HttpServer {
   /** Without a slash at the end. */
   readonly url: string;
   /** Takes no new connections, lets running requests end within `drainMs`, cuts the others. The same promise each time. */
-  close(): Promise<void>;
+  close: () => Promise<void>;
 }
 
 const idleSweepMs = 50;
@@ -81,7 +81,7 @@ export async function listen(app: App, { port, drainMs, ...options }: ServeOptio
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
     const answer = answers.get(socket);
     const mayWrite = answer === undefined || answer.writableFinished || !answer.headersSent;
-    if (mayWrite && socket.writable && error.code !== 'ECONNRESET') {
+    if (mayWrite && socket.writable) {
       socket.end(rawAnswer(app, error.code ?? ''), () => socket.destroy());
     } else {
       socket.destroy();

@@ -3,7 +3,7 @@ import { commonHeaders, requestTo } from './endpoint.ts';
 import type { Deployment, Provider, Transport } from './provider.ts';
 
 /** Hosts whose prices are known, by the price source's name for them. */
-const priceProviders: Record<string, string> = {
+export const priceProviders: Record<string, string> = {
   'api.openai.com': 'openai',
   'api.groq.com': 'groq',
   'api.mistral.ai': 'mistral',

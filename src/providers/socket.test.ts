@@ -96,7 +96,8 @@ function send(through: ReturnType<typeof createSocketTransport>, request: Upstre
 }
 
 const sse = 'HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n';
-const chunked = sse + 'transfer-encoding: chunked\r\n\r\n5\r\nhello\r\n';
+const chunkedHead = sse + 'transfer-encoding: chunked\r\n\r\n';
+const chunked = chunkedHead + '5\r\nhello\r\n';
 
 describe('createSocketTransport', () => {
   test('sends the body with its length and hands on status, lower-case headers and bytes', async () => {
@@ -163,6 +164,7 @@ describe('createSocketTransport', () => {
       (socket) => socket.write(chunked, () => setImmediate(() => socket.resetAndDestroy())),
     ],
     ['broken chunk framing', 'upstream_stream_broken', false, (socket) => socket.write(chunked + 'zz\r\n')],
+    ['closed right after the headers', 'upstream_stream_broken', true, (socket) => socket.end(chunkedHead)],
     ['not HTTP', 'upstream_invalid_response', true, (socket) => socket.end('SSH-2.0-OpenSSH_9.2\r\n')],
     [
       'headers without end (F-42)',
@@ -213,6 +215,8 @@ describe('createSocketTransport', () => {
     const { error } = await send(transport(), requestTo(secure, { headers: { 'x-api-key': 'canary' } })).done;
     expect(error).toMatchObject({ code: 'upstream_tls', retryable: false });
     expect(received).not.toContain('canary');
+    expect(received).toContain('\x08http/1.1');
+    expect(received).not.toContain('\x08http/1.1\x02h2');
   });
 
   test.each([302, 307])('a redirect is an answer, not followed (F-31): %d', async (status) => {
@@ -232,7 +236,8 @@ describe('createSocketTransport', () => {
       socket.on('close', () => closed.resolve());
       socket.write(chunked);
     });
-    const { call, heard, flowing } = send(transport(), requestTo(origin));
+    const timeouts = { connectMs: 1000, firstByteMs: 600_000, idleMs: 600_000 };
+    const { call, heard, flowing } = send(transport(), requestTo(origin, { timeouts }));
     await flowing;
     const before = [...heard.calls];
     call.abort();
@@ -300,6 +305,16 @@ describe('createSocketTransport', () => {
     expect(bytes).toBe(total);
   });
 
+  test('a call that is paused before its answer gets headers, and no data until resume', async () => {
+    const origin = await httpServer((_request, response) => response.end('hello'));
+    const { call, heard, done } = send(transport(), requestTo(origin));
+    call.pause();
+    for (let i = 0; i < 20; i += 1) await send(transport(), requestTo(origin)).done;
+    expect(heard.calls).toEqual(['headers']);
+    call.resume();
+    expect(await done).toMatchObject({ body: 'hello' });
+  });
+
   test('a request that cannot be sent is an internal error, told after send has returned', async () => {
     const { heard, done } = send(
       transport(),
@@ -332,7 +347,10 @@ describe('createSocketTransport', () => {
     await open.flowing;
     await through.close();
     expect((await open.done).error).toBeDefined();
-    expect((await send(through, requestTo(origin)).done).error).toMatchObject({ code: 'shutting_down' });
+    const other = await httpServer((_request, response) => response.end('ok'));
+    for (const target of [origin, other]) {
+      expect((await send(through, requestTo(target)).done).error).toMatchObject({ code: 'shutting_down' });
+    }
   });
 
   test('a proxy from the environment is used, but not for what NO_PROXY names', async () => {

@@ -72,10 +72,10 @@ describe('route', () => {
     ['fallback groups after the group itself, each with its retries', 1, 'smart', ['s', 's', 'a', 'b', 'l', 'l']],
     ['an alias has the fallbacks of its group', 0, 'clever', ['s', 'a', 'l']],
     ['fallbacks of an alias itself come before those of its group', 0, 'brilliant', ['s', 'l']],
-    ['a pattern', 0, 'claude-opus-9', ['claude-opus-9']],
+    ['a pattern', 0, 'claude-sonnet-9', ['claude-sonnet-9']],
     ['the longest pattern that fits', 0, 'claude-haiku-9', ['haiku']],
     ['an exact name wins over a pattern', 0, 'claude-exact', ['exact']],
-    ['an alias of a name that a pattern serves', 0, 'best', ['claude-opus-9']],
+    ['an alias of a name that a pattern serves, with its fallbacks', 0, 'best', ['claude-opus-9', 'l']],
     ['a provider prefix goes no further', 0, 'openai/ft:gpt/x', ['ft:gpt/x']],
   ])('%s', (_name, retries, model, tried) => {
     const made = router({
@@ -90,7 +90,7 @@ describe('route', () => {
         deployment('openai/*', '*'),
       ],
       aliases: { 'gpt-4o-mini': 'small', small: 'fast', clever: 'smart', brilliant: 'smart', best: 'claude-opus-9' },
-      fallbacks: { smart: ['small', 'last'], brilliant: ['last'] },
+      fallbacks: { smart: ['small', 'last'], brilliant: ['last'], 'claude-opus-9': ['last'] },
       retries,
     });
     expect(models(made.route(model))).toEqual(tried);

@@ -100,9 +100,7 @@ export function createRouter(options: RouterOptions): Router {
 
   function groupOf(name: string): Group | undefined {
     if (name === '' || name.endsWith('*')) return undefined;
-    return (
-      groups.get(name) ?? patterns.find(({ prefix }) => name.startsWith(prefix))?.group
-    );
+    return groups.get(name) ?? patterns.find(({ prefix }) => name.startsWith(prefix))?.group;
   }
 
   function attempts(name: string): Deployment[] {

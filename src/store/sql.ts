@@ -112,14 +112,14 @@ export const sql = {
 
   /**
    * tenant, id. Marks the turn, and upwards each hidden ancestor, whose items no turn needs any more; their items are to be
-   * deleted by whoever runs this.
+   * deleted by whoever runs this. CROSS JOIN: SQLite takes the tables in this order, else it would look at all of the tenant's turns.
    */
   purgeTurns: `UPDATE turns SET purged = 1 WHERE tenant = $1 AND id IN (
-    WITH RECURSIVE gone (id, parent, keep) AS (
-      SELECT t.id, t.parent, t.keep FROM turns t WHERE t.tenant = $1 AND t.id = $2 AND ${isGone('t', '')}
+    WITH RECURSIVE gone (id, parent) AS (
+      SELECT t.id, t.parent FROM turns t WHERE t.tenant = $1 AND t.id = $2 AND ${isGone('t', '')}
       UNION ALL
-      SELECT p.id, p.parent, p.keep FROM gone g JOIN turns p ON p.tenant = $1 AND p.id = g.parent
-      WHERE ${isGone('p', ' AND c.id <> g.id')}
+      SELECT p.id, p.parent FROM gone g CROSS JOIN turns p
+      WHERE p.tenant = $1 AND p.id = g.parent AND ${isGone('p', ' AND c.id <> g.id')}
     ) SELECT id FROM gone) RETURNING id`,
 
   /** tenant, turn id. */
@@ -180,5 +180,5 @@ export const sql = {
       COALESCE(MAX(a.estimated), 0) AS estimated, COALESCE(SUM(a.cost_nano_usd), 0) AS cost_nano_usd
     FROM turns t LEFT JOIN attempts a ON a.tenant = t.tenant AND a.turn_id = t.id
     WHERE t.tenant = $1 AND t.session_id = $2 AND t.deleted_at_ms IS NULL
-    GROUP BY t.tenant, t.id ORDER BY t.created_at_ms, t.id`,
+    GROUP BY t.tenant, t.session_id, t.created_at_ms, t.id ORDER BY t.created_at_ms, t.id`,
 } as const;

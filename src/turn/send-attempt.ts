@@ -139,6 +139,7 @@ export function sendAttempt(
         body = [];
         listener.onProgress();
         settleIfEnded();
+        if (settled) return;
         fail(new GatewayError('upstream_stream_broken', 'The upstream closed before its reply was complete.'));
       });
     },

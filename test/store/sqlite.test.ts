@@ -16,6 +16,7 @@ import { createInterface } from 'node:readline';
 import { DatabaseSync } from 'node:sqlite';
 import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, test } from 'vitest';
+import { sql } from '../../src/store/sql.ts';
 import { createSqliteStore } from '../../src/store/sqlite/create-sqlite-store.ts';
 import { createWriter } from '../../src/store/sqlite/writer.ts';
 import { attemptEndOf, commitOf, intentOf, itemOf, startMs } from './make.ts';
@@ -264,6 +265,26 @@ describe('the SQLite file', () => {
     expect(queryFile(path, 'SELECT name FROM kysely_migration')).toHaveLength(2);
   });
 
+  test('no statement looks at more than it needs: each row is found by more than its tenant', async () => {
+    const path = newPath();
+    await (await open(path)).close();
+    for (const [name, statement] of Object.entries(sql)) {
+      const plan = queryFile(path, `EXPLAIN QUERY PLAN ${statement.replaceAll(/\$(\d+)/g, '?$1')}`);
+      const steps = plan
+        .map((row) => String(row['detail']))
+        .filter((step) => /\b(turns|items|attempts|envelopes)_/.test(step));
+      if (!name.startsWith('insert')) expect(steps.length, name).toBeGreaterThan(0);
+      for (const step of steps) {
+        if (step.includes('turns_in_progress')) continue;
+        expect(`${name}: ${step}`).toMatch(/SEARCH .*\(tenant=\? AND /);
+      }
+      expect(
+        plan.filter((row) => /^SCAN (turns|items|attempts|envelopes|[tpialew])$/.test(String(row['detail']))),
+        name,
+      ).toEqual([]);
+    }
+  });
+
   test('missing items of an ancestor are an error, never a shorter history', async () => {
     const path = newPath();
     const store = await open(path);
@@ -315,6 +336,10 @@ describe('the writer thread', () => {
     const rest = Promise.resolve().then(() => Promise.all([check(), check(), check()]));
     expect(await Promise.all(first)).toEqual(['2', '2']);
     expect(await rest).toEqual(['3', '3', '3']);
-    await writer.close();
+    const last = check();
+    const closed = writer.close();
+    await expect(check()).rejects.toMatchObject({ code: 'store_unavailable' });
+    expect(await last).toBe('1');
+    await closed;
   });
 });

@@ -19,6 +19,7 @@ export interface FakeUpstream {
 /** A provider on 127.0.0.1 that keeps what it was sent and answers as the test says. */
 export async function fakeUpstream(
   answer: (request: UpstreamRequest, response: ServerResponse, count: number) => void | Promise<void>,
+  onCleanup: (cleanup: () => void) => void = onTestFinished,
 ): Promise<FakeUpstream> {
   const requests: UpstreamRequest[] = [];
   const server = createServer((request, response) => {
@@ -33,7 +34,7 @@ export async function fakeUpstream(
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
-  onTestFinished(() => {
+  onCleanup(() => {
     server.closeAllConnections();
     server.close();
   });
@@ -55,12 +56,20 @@ export function frame(event: { type: string }): string {
   return `event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`;
 }
 
-type Block = { type: string; [field: string]: unknown };
+export type Block = { type: string; [field: string]: unknown };
 
 /** The stream of an Anthropic message with these blocks: each text, thinking and input in two deltas. */
 export function messageEvents(
   blocks: Block[],
-  { model = 'claude-test-1', stopReason = 'end_turn', inputTokens = 25, outputTokens = 7, id = 'msg_upstream' } = {},
+  {
+    model = 'claude-test-1',
+    stopReason = 'end_turn',
+    inputTokens = 25,
+    outputTokens = 7,
+    id = 'msg_upstream',
+    usage = { input_tokens: inputTokens, cache_creation_input_tokens: 3, cache_read_input_tokens: 2 } as object,
+    endUsage = { output_tokens: outputTokens } as object,
+  } = {},
 ): { type: string }[] {
   const events: { type: string; [field: string]: unknown }[] = [
     {
@@ -73,12 +82,7 @@ export function messageEvents(
         content: [],
         stop_reason: null,
         stop_sequence: null,
-        usage: {
-          input_tokens: inputTokens,
-          output_tokens: 1,
-          cache_creation_input_tokens: 3,
-          cache_read_input_tokens: 2,
-        },
+        usage: { ...usage, output_tokens: 1 },
       },
     },
     { type: 'ping' },
@@ -111,7 +115,7 @@ export function messageEvents(
     {
       type: 'message_delta',
       delta: { stop_reason: stopReason, stop_sequence: null },
-      usage: { output_tokens: outputTokens },
+      usage: endUsage,
     },
     { type: 'message_stop' },
   );

@@ -24,6 +24,8 @@ export interface SpawnOptions {
   folder: string;
   env?: Record<string, string>;
   arguments?: string[];
+  /** Takes what ends the process; undefined: it is ended with the test. For a gateway that a whole file shares. */
+  onCleanup?: (cleanup: () => void) => void;
 }
 
 export function temporaryFolder(): string {
@@ -58,7 +60,7 @@ export async function spawnGateway(options: SpawnOptions): Promise<SpawnedGatewa
       return (await exited)[0];
     },
   };
-  onTestFinished(() => {
+  (options.onCleanup ?? onTestFinished)(() => {
     child.kill('SIGKILL');
   });
   gateway.url = await new Promise<string>((resolve, reject) => {

@@ -1,4 +1,5 @@
 import { GatewayError, type ErrorCode } from '../../core/errors.ts';
+import { retryAfterSeconds } from '../../core/retry-after.ts';
 import { isJsonObjectValue, parseJsonObject, stringOf, type JsonObject } from './wire.ts';
 
 type ErrorName =
@@ -92,7 +93,7 @@ const tooLongText = /prompt is too long|context window|context limit|context len
 // Anthropic answers 400 where the account is out of money: the operator's matter, not the client's.
 const unpaidText = /credit balance/i;
 
-function errorOf(verdict: Verdict, text: string | undefined, cause: string, retryAfterSeconds?: number): GatewayError {
+function errorOf(verdict: Verdict, text: string | undefined, cause: string, waitSeconds?: number): GatewayError {
   let { code, message, retryable } = verdict;
   if (code === 'upstream_rejected' && text !== undefined) {
     if (unpaidText.test(text)) ({ code, message, retryable } = noCredential);
@@ -105,7 +106,7 @@ function errorOf(verdict: Verdict, text: string | undefined, cause: string, retr
     retryable,
     ...(code === tooLong.code ? { param: 'input' } : {}),
     cause: safeText(cause),
-    ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }),
+    ...(waitSeconds === undefined ? {} : { retryAfterSeconds: waitSeconds }),
   });
 }
 
@@ -120,19 +121,6 @@ export function decodeErrorEvent(event: JsonObject, data: string): GatewayError 
   return errorOf(name !== undefined && isErrorName(name) ? verdicts[name] : failed, textOf(event.error), data);
 }
 
-const maxRetryAfterSeconds = 3600;
-
-/** Seconds; undefined where the header is no delay. A date counts from the reply's own `date`: this file has no clock. */
-function retryAfterOf(headers: Record<string, string | undefined>): number | undefined {
-  const value = headers['retry-after']?.trim();
-  if (value === undefined) return undefined;
-  if (/^\d+$/.test(value)) return Math.min(Number(value), maxRetryAfterSeconds);
-  const now = Date.parse(headers.date ?? '');
-  const then = /^[A-Z][a-z]{2},? /.test(value) ? Date.parse(value) : Number.NaN;
-  const seconds = Math.ceil((then - now) / 1000);
-  return seconds >= 0 ? Math.min(seconds, maxRetryAfterSeconds) : undefined;
-}
-
 /**
  * An error reply: Anthropic's JSON, or whatever a proxy in front of it wrote. Only the text of a rejected request
  * reaches the client, whose own request it speaks of; a credential's failure never does.
@@ -141,5 +129,5 @@ export function decodeError(status: number, headers: Record<string, string | und
   const error = parseJsonObject(body)?.error;
   const name = isJsonObjectValue(error) ? stringOf(error.type) : undefined;
   const verdict = status >= 500 && name === 'overloaded_error' ? overloaded : ofStatus(status);
-  return errorOf(verdict, textOf(error), body, verdict.retryable ? retryAfterOf(headers) : undefined);
+  return errorOf(verdict, textOf(error), body, verdict.retryable ? retryAfterSeconds(headers) : undefined);
 }

@@ -11,7 +11,7 @@ import { isJsonObjectValue, stringOf, type JsonObject } from './wire.ts';
  * One reply of the upstream while it is read, block by block. A plain reply walks the same way with blocks that start
  * whole, so both make the same items. Methods that read answer false where the reply breaks Anthropic's grammar.
  */
-export interface ReplyDecoder {
+interface ReplyDecoder {
   begin(message: JsonObject, emit: Emit): void;
   /** @param raw the block's JSON, `start` parsed. */
   startBlock(raw: string, start: JsonObject, emit: Emit): boolean;

@@ -81,8 +81,8 @@ describe('what a reply becomes', () => {
   });
 
   test('the input side of the usage is known from the start', () => {
-    const usages = eventsOfStream(messagesCodec, streamFixture('text')).filter((event) => event.type === 'usage');
-    expect(usages[0]).toMatchObject({ usage: { inputTokens: 1160 } });
+    const first = eventsOfStream(messagesCodec, streamFixture('text')).find((event) => event.type === 'usage');
+    expect(first).toMatchObject({ usage: { inputTokens: 1160 } });
   });
 
   test('thinking and a call, whose arguments are the text that the model wrote', () => {
@@ -234,6 +234,27 @@ describe('ends', () => {
 
   test('the model’s context is full', () => {
     expect(streamed([start, ...said(0, 'x'), ended('model_context_window_exceeded'), stop]).finish).toBe('max_tokens');
+  });
+
+  test('without message_stop, an end needs a stop reason, a usage and closed blocks', () => {
+    const noUsage = '{"type":"message_delta","delta":{"stop_reason":"end_turn"}}';
+    const noReason = '{"type":"message_delta","delta":{},"usage":{"output_tokens":7}}';
+    const broken = [
+      [...said(0, 'x'), noUsage],
+      [...said(0, 'x'), noReason],
+      [...said(0, 'x').slice(0, 2), ended('end_turn')],
+    ];
+    for (const frames of broken) expect(streamed([start, ...frames]).errors).toEqual(['upstream_stream_broken']);
+    expect(streamed([start, ...said(0, 'x'), noUsage, noReason]).finish).toBe('completed');
+  });
+
+  test('citations of the start and of deltas are kept, in order', () => {
+    const block = { type: 'text', text: 'a', citations: [{ type: 'x', n: 1 }] };
+    const cited = delta(0, { type: 'citations_delta', citation: { type: 'x', n: 2 } });
+    const { context } = streamed([start, started(0, block), cited, stopped(0), ended('end_turn'), stop]);
+    const citations = [...block.citations, { type: 'x', n: 2 }];
+    expect(JSON.parse(context[0]?.origin?.source ?? '')).toEqual({ ...block, citations });
+    expect(context[0]?.item).toMatchObject({ content: [{ annotations: citations }] });
   });
 
   test('what comes after the end is ignored', () => {

@@ -2,7 +2,7 @@ import { tokenCount, type Usage } from '../../core/usage.ts';
 import { isJsonObjectValue } from './wire.ts';
 
 /** What a reply has said of its tokens so far; undefined: not a word, or nothing that is a count. */
-export interface UsageCounts {
+interface UsageCounts {
   input: number | undefined;
   cacheRead: number | undefined;
   cacheWrite: number | undefined;

@@ -97,11 +97,10 @@ const from = (source: object, model = 'claude-haiku-4-5', protocol: Origin['prot
   model,
   source: JSON.stringify(source),
 });
-const thinking = (
-  origin: Origin | undefined = from({ type: 'thinking', thinking: 't', signature: 's' }),
-): ContextItem => ({
+const signed = from({ type: 'thinking', thinking: 't', signature: 's' });
+const thinking = (origin: Origin | 'none' = signed): ContextItem => ({
   item: { type: 'reasoning', id: 'rs_1', summary: [] },
-  origin,
+  origin: origin === 'none' ? undefined : origin,
 });
 
 /** Roles with the blocks' types, ids and texts, to compare at a glance. */
@@ -247,7 +246,7 @@ describe('grouping', () => {
   test.each<[string, ContextItem[]]>([
     ['nothing', []],
     ['blank text', [text('user', ' ')]],
-    ['foreign reasoning', [thinking(undefined)]],
+    ['foreign reasoning', [thinking('none')]],
   ])('%s is nothing to send', (_, context) => {
     expect(() => encode(context)).toThrow(expect.objectContaining({ code: 'invalid_value', param: 'input' }));
   });
@@ -335,14 +334,9 @@ function contextOf(made: readonly Step[]): ContextItem[] {
   const open: string[] = [];
   for (const step of made) {
     if (step.kind === 'text') context.push(text(step.role, step.value));
-    else if (step.kind === 'thinking')
-      context.push(
-        thinking(step.foreign ? undefined : (undefined ?? from({ type: 'thinking', thinking: 't', signature: 's' }))),
-      );
+    else if (step.kind === 'thinking') context.push(thinking(step.foreign ? 'none' : signed));
     else if (step.kind === 'call') {
-      context.push(
-        call(step.id, { arguments: step.json, status: step.cut ? 'incomplete' : 'completed' } as Partial<Item>),
-      );
+      context.push(call(step.id, { arguments: step.json, status: step.cut ? 'incomplete' : 'completed' }));
       if (!step.cut) open.push(step.id);
     } else if (step.kind === 'refusal') {
       const item: Item = { type: 'message', id: 'm', role: 'assistant', content: [{ type: 'refusal', refusal: 'no' }] };

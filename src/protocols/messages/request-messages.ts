@@ -4,7 +4,7 @@ import type { Report } from './report.ts';
 import { isBlank, textBlock } from './request-content.ts';
 import type { Block, Entry } from './request-items.ts';
 
-export interface WireMessage {
+interface WireMessage {
   role: 'user' | 'assistant' | 'system';
   blocks: Block[];
 }
@@ -82,10 +82,13 @@ function trimPrefill(block: Block, report: Report): Block {
   return { ...block, json: printMembers(members) };
 }
 
-/** Whether the conversation ends with the model's own words, for it to go on from (and not with a paused turn). */
-export function endsInPrefill(messages: readonly WireMessage[]): boolean {
-  const last = messages.at(-1);
-  return last?.role === 'assistant' && last.blocks.every((block) => block.kind !== 'extension');
+/**
+ * The model's own words, where the conversation ends with them for it to go on from; undefined where it does not, or
+ * ends with a paused turn. System messages do not count as an answer.
+ */
+export function prefillOf(messages: readonly WireMessage[]): WireMessage | undefined {
+  const last = messages.findLast((message) => message.role !== 'system');
+  return last?.role === 'assistant' && last.blocks.every((block) => block.kind !== 'extension') ? last : undefined;
 }
 
 /**
@@ -115,13 +118,13 @@ export function messagesOf(entries: readonly Entry[], report: Report): WireMessa
     push('user', results);
     for (const { role, blocks } of rest) push(role, blocks);
   }
-  const last = messages.at(-1);
-  if (last !== undefined && endsInPrefill(messages)) {
-    last.blocks = dropThinking(last.blocks, () => true, report);
-    const final = last.blocks.pop();
-    if (final !== undefined) last.blocks.push(trimPrefill(final, report));
+  const prefill = prefillOf(messages);
+  if (prefill !== undefined) {
+    prefill.blocks = dropThinking(prefill.blocks, () => true, report);
+    const final = prefill.blocks.pop();
+    if (final !== undefined) prefill.blocks.push(trimPrefill(final, report));
   }
-  if (last === undefined) {
+  if (messages.length === 0) {
     throw new GatewayError('invalid_value', 'The input holds nothing that can be sent to the model.', {
       param: 'input',
     });

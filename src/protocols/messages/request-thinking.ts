@@ -4,7 +4,7 @@ import type { Report } from './report.ts';
 
 type ActiveEffort = Exclude<Effort, 'none'>;
 
-export interface EncodedThinking {
+interface EncodedThinking {
   on: boolean;
   /** JSON of the field; undefined: not sent. */
   thinking: string | undefined;
@@ -13,7 +13,7 @@ export interface EncodedThinking {
 }
 
 /** Why this call cannot think though the client asks for it; each is refused by Anthropic. */
-export interface ThinkingObstacles {
+interface ThinkingObstacles {
   forcedTool: boolean;
   unthoughtCalls: boolean;
   prefill: boolean;

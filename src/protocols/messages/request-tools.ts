@@ -5,7 +5,7 @@ import type { Report } from './report.ts';
 import type { Entry } from './request-items.ts';
 import { customInputField } from './wire.ts';
 
-export interface EncodedTools {
+interface EncodedTools {
   /** JSON of the fields; undefined: not sent. */
   tools: string | undefined;
   toolChoice: string | undefined;

@@ -5,7 +5,7 @@ import type { EncodedRequest, EncodeInput, ModelProfile } from '../codec.ts';
 import { createReport, type Report } from './report.ts';
 import { textBlocks, textsOf } from './request-content.ts';
 import { entriesOf } from './request-items.ts';
-import { endsInPrefill, endsInUnthoughtCalls, messagesOf, printMessages } from './request-messages.ts';
+import { endsInUnthoughtCalls, messagesOf, prefillOf, printMessages } from './request-messages.ts';
 import { encodeThinking } from './request-thinking.ts';
 import { encodeTools } from './request-tools.ts';
 import { replaceLoneSurrogates } from './well-formed.ts';
@@ -150,7 +150,7 @@ export function encodeRequest(input: EncodeInput): EncodedRequest {
   const obstacles = {
     forcedTool: forced,
     unthoughtCalls: endsInUnthoughtCalls(messages),
-    prefill: endsInPrefill(messages),
+    prefill: prefillOf(messages) !== undefined,
   };
   const { on, thinking, effort } = encodeThinking(request.reasoning, profile, maxTokens, obstacles, report);
   const { temperature, topP } = samplingOf(request, on, report);

@@ -190,7 +190,9 @@ function cutAt(blocks: AnswerBlock[], request: MessagesRequest, signer: Signer):
   for (const block of blocks) {
     const tokens = tokensOf(block);
     if (tokens > left) {
-      if (left > 0) kept.push(shortened(block, left, request.model, signer));
+      // A call begins with its name: where that does not fit, there is no call yet.
+      const least = block.type === 'tool_use' ? tokensIn(block.name) : 1;
+      if (left >= least) kept.push(shortened(block, left, request.model, signer));
       return { blocks: kept, isCut: true };
     }
     left -= tokens;
@@ -205,7 +207,7 @@ function shortened(block: AnswerBlock, tokens: number, model: string, signer: Si
     case 'text':
       return { ...block, text: shorten(block.text, most) };
     case 'tool_use':
-      return { ...block, input: shorten(block.input, Math.max(most - block.name.length, 0)), complete: false };
+      return { ...block, input: shorten(block.input, most - block.name.length), complete: false };
     case 'redacted_thinking':
       return { ...block, tokens };
     case 'thinking': {

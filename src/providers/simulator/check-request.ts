@@ -72,7 +72,8 @@ const request = (find: (request: MessagesRequest) => string | undefined) => (sub
 const thinks = ({ thinking }: MessagesRequest): boolean => thinking?.type === 'enabled' || thinking?.type === 'adaptive';
 
 /**
- * Everything that the simulator refuses, as Anthropic refuses it, in the order in which it is looked for. `check-request.test.ts` `check-request.test.ts` holds a refused and a just accepted request for each.
+ * Everything that the simulator refuses, as Anthropic refuses it, in the order in which it is looked for.
+ * `check-request.test.ts` holds a refused and a just accepted request for each.
  * @see https://platform.claude.com/docs/en/api/errors
  */
 export const refusals = {

@@ -29,7 +29,7 @@ const tables = [
     PRIMARY KEY (tenant, id)
   )`,
   'CREATE INDEX turns_parent ON turns (tenant, parent)',
-  'CREATE INDEX turns_session ON turns (tenant, session_id, created_at_ms)',
+  'CREATE INDEX turns_session ON turns (tenant, session_id, created_at_ms, id)',
   `CREATE INDEX turns_in_progress ON turns (owner) WHERE status = 'in_progress'`,
   `CREATE TABLE items (
     tenant text NOT NULL,

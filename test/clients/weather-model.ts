@@ -1,0 +1,148 @@
+import type { ServerResponse } from 'node:http';
+import { messageEvents, sendEvents, sendJson, type UpstreamRequest } from '../support/fake-upstream.ts';
+
+/** What a model sees of a conversation, whatever the protocol. */
+interface Seen {
+  /** What the user wrote at its end; undefined: it ends in tool results. */
+  question: string | undefined;
+  /** Every tool result of the conversation, in order. */
+  results: string[];
+  wantsJson: boolean;
+}
+
+type Answer = { text: string } | { calls: { name: string; input: object }[] };
+
+/**
+ * A model of few words: it looks up the weather in every city it is asked about, answers with every tool result that it
+ * was ever shown, and says what it was asked where there is none.
+ */
+function answerTo({ question, results, wantsJson }: Seen): Answer {
+  const cities = question?.match(/Paris|Rome|Oslo/g) ?? [];
+  if (wantsJson) return { text: JSON.stringify({ city: cities[0] ?? '', sunny: true }) };
+  if (cities.length > 0) return { calls: cities.map((city) => ({ name: 'get_weather', input: { city } })) };
+  return { text: results.length > 0 ? results.join(' / ') : `You said: ${question ?? ''}` };
+}
+
+interface MessagesBody {
+  stream?: boolean;
+  messages: { role: string; content: { type: string; text?: string; content?: string }[] }[];
+  output_config?: { format?: unknown };
+}
+
+/** The model behind Anthropic's wire format. */
+function answerAsAnthropic({ body }: UpstreamRequest, response: ServerResponse, count: number): void {
+  const { messages, stream, output_config: output } = body as MessagesBody;
+  const answer = answerTo({
+    question: messages.at(-1)?.content.findLast((block) => block.type === 'text')?.text,
+    results: messages.flatMap(({ content }) =>
+      content.flatMap((block) => (block.type === 'tool_result' ? [block.content ?? ''] : [])),
+    ),
+    wantsJson: output?.format !== undefined,
+  });
+  const blocks =
+    'text' in answer
+      ? [{ type: 'text', text: answer.text }]
+      : answer.calls.map((call, index) => ({ type: 'tool_use', id: `toolu_${count}_${index}`, ...call }));
+  const model = 'claude-haiku-4-5-20251001';
+  const stopReason = 'text' in answer ? 'end_turn' : 'tool_use';
+  if (stream === true) {
+    sendEvents(response, messageEvents(blocks, { model, stopReason, id: `msg_${count}` }));
+    return;
+  }
+  sendJson(response, {
+    id: `msg_${count}`,
+    type: 'message',
+    role: 'assistant',
+    model,
+    content: blocks,
+    stop_reason: stopReason,
+    stop_sequence: null,
+    usage: { input_tokens: 25, cache_creation_input_tokens: 3, cache_read_input_tokens: 2, output_tokens: 7 },
+  });
+}
+
+interface ChatBody {
+  stream?: boolean;
+  messages: { role: string; content: string | null }[];
+  response_format?: unknown;
+}
+
+/** The model behind OpenAI's Chat Completions. */
+function answerAsChat({ body }: UpstreamRequest, response: ServerResponse, count: number): void {
+  const { messages, stream, response_format: format } = body as ChatBody;
+  const last = messages.at(-1);
+  const answer = answerTo({
+    question: last?.role === 'user' ? (last.content ?? '') : undefined,
+    results: messages.flatMap(({ role, content }) => (role === 'tool' ? [content ?? ''] : [])),
+    wantsJson: format !== undefined,
+  });
+  const toolCalls =
+    'text' in answer
+      ? undefined
+      : answer.calls.map(({ name, input }, index) => ({
+          index,
+          id: `call_${count}_${index}`,
+          type: 'function',
+          function: { name, arguments: JSON.stringify(input) },
+        }));
+  const message = { role: 'assistant', content: 'text' in answer ? answer.text : null, tool_calls: toolCalls };
+  const finish = toolCalls === undefined ? 'stop' : 'tool_calls';
+  const usage = { prompt_tokens: 30, completion_tokens: 7, total_tokens: 37 };
+  const head = { id: `chatcmpl-${count}`, created: 1_700_000_000, model: 'small-model-1' };
+  if (stream !== true) {
+    const choices = [{ index: 0, message, finish_reason: finish }];
+    sendJson(response, { ...head, object: 'chat.completion', choices, usage });
+    return;
+  }
+  const chunks = [
+    { choices: [{ index: 0, delta: message, finish_reason: null }] },
+    { choices: [{ index: 0, delta: {}, finish_reason: finish }] },
+    { choices: [], usage },
+  ];
+  response.writeHead(200, { 'content-type': 'text/event-stream' });
+  for (const chunk of chunks) {
+    response.write(`data: ${JSON.stringify({ ...head, object: 'chat.completion.chunk', ...chunk })}\n\n`);
+  }
+  response.end('data: [DONE]\n\n');
+}
+
+/** What a client is tried over: the simulator, or the model above behind an upstream's wire format. */
+export interface Backend {
+  name: string;
+  /** Which tool results its answers repeat: those that came last, or all of the conversation. */
+  repeats: 'newest' | 'all';
+  /** An entry of the configuration's `models`, without its name. */
+  entry: (upstreamUrl: string) => string;
+  answer: (request: UpstreamRequest, response: ServerResponse, count: number) => void;
+}
+
+export const simulator: Backend = {
+  name: 'simulator',
+  repeats: 'newest',
+  entry: () => 'provider: simulator, model: any',
+  answer() {
+    throw new Error('the simulator needs no upstream');
+  },
+};
+
+export const anthropic: Backend = {
+  name: 'anthropic',
+  repeats: 'all',
+  entry: (url) => `provider: anthropic, model: claude-haiku-4-5, base_url: "${url}", api_key: upstream-key`,
+  answer: answerAsAnthropic,
+};
+
+export const openAiCompatible: Backend = {
+  name: 'openai-compatible',
+  repeats: 'all',
+  entry: (url) => `provider: openai-compatible, model: small-model, base_url: "${url}/v1", api_key: upstream-key`,
+  answer: answerAsChat,
+};
+
+export const backends: readonly Backend[] = [simulator, anthropic, openAiCompatible];
+
+/** Values that nobody but the tool can know. */
+export const weatherIn: Record<string, string> = {
+  Paris: '18 °C, station kestrel-4711',
+  Rome: '27 °C, station heron-0815',
+};
