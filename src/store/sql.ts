@@ -162,6 +162,11 @@ export const sql = {
     WHERE t.tenant = $1 AND t.id = $2 AND ${live('t')} ORDER BY i.position`,
 
   /** tenant, id. */
+  selectCost: `SELECT CASE WHEN COUNT(a.cost_nano_usd) = COUNT(*) THEN SUM(a.cost_nano_usd) END AS cost_nano_usd
+    FROM turns t JOIN attempts a ON a.tenant = t.tenant AND a.turn_id = t.id
+    WHERE t.tenant = $1 AND t.id = $2 AND ${live('t')}`,
+
+  /** tenant, id. */
   selectEnvelope: `SELECT e.body FROM turns t JOIN envelopes e ON e.tenant = t.tenant AND e.hash = t.envelope_hash
     WHERE t.tenant = $1 AND t.id = $2`,
 

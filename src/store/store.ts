@@ -151,6 +151,8 @@ export interface TenantStore {
   /** Undefined: unknown, deleted, expired, not stored, or another tenant's. */
   readContext(responseId: string): Promise<StoredContext | undefined>;
   readResponse(responseId: string): Promise<StoredResponse | undefined>;
+  /** In nano-USD, all attempts together. Undefined: one of them runs or has no known price, or there is no such turn. */
+  readCost(responseId: string): Promise<number | undefined>;
   /** The turn's context without its own output: what the model saw. */
   readInput(responseId: string): Promise<StoredContextItem[] | undefined>;
   /** The envelope of a turn of this tenant, deleted or not; undefined where the turn has none. */

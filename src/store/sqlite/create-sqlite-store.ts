@@ -65,7 +65,7 @@ export async function createSqliteStore(options: SqliteStoreOptions): Promise<St
   const parts = {
     reader,
     writer,
-    envelopeKey: deriveKey(secret, 'envelope hash'),
+    envelopeKey: deriveKey(secret, 'envelope hash').toString('hex'),
     knownEnvelopes: createRecentSet(rememberedEnvelopes),
   };
   let closing: Promise<void> | undefined;

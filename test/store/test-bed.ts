@@ -1,0 +1,52 @@
+import { expect } from 'vitest';
+import type { Store, StoredItem, TenantStore, TurnCommit, TurnIntent } from '../../src/store/store.ts';
+import { commitOf, nextId } from './make.ts';
+
+/** One database of the engine under test. */
+export interface Engine {
+  /** Opens the database as this process. The store opened before must have been closed where the engine has one owner. */
+  open(owner: string): Promise<Store>;
+  /** Reads what is committed, past the interface. */
+  query(sql: string): Promise<Record<string, unknown>[]>;
+  destroy(): Promise<void>;
+}
+
+/** What the laws work with. */
+export interface TestBed {
+  engine: Engine;
+  /** Another one after a test that restarts it. */
+  store: Store;
+  /** Who runs the turns of `store`. */
+  owner: string;
+  createEngine: () => Promise<Engine>;
+  /** Each test has a tenant of its own: isolation is one of the laws. */
+  newTenant: () => { tenant: string; own: TenantStore };
+  /** Begins and commits a turn. */
+  run: (own: TenantStore, intent: TurnIntent, overrides?: Partial<TurnCommit>) => Promise<TurnCommit>;
+  rowsOf: (table: string, tenant: string) => Promise<Record<string, unknown>[]>;
+  ids: (items: StoredItem[] | undefined) => string[] | undefined;
+}
+
+export async function createTestBed(createEngine: () => Promise<Engine>): Promise<TestBed> {
+  const engine = await createEngine();
+  const owner = 'process-1';
+  const bed: TestBed = {
+    engine,
+    store: await engine.open(owner),
+    owner,
+    createEngine,
+    newTenant: () => {
+      const tenant = nextId('tenant');
+      return { tenant, own: bed.store.forTenant(tenant) };
+    },
+    run: async (own, intent, overrides = {}) => {
+      const commit = commitOf(intent, overrides);
+      await own.beginTurn(intent);
+      expect(await own.commitTurn(commit)).toBe('committed');
+      return commit;
+    },
+    rowsOf: (table, tenant) => engine.query(`SELECT * FROM ${table} WHERE tenant = '${tenant}' ORDER BY 2, 3`),
+    ids: (items) => items?.map((item) => item.id),
+  };
+  return bed;
+}
