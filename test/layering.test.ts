@@ -70,7 +70,7 @@ const mayImport: Record<string, readonly string[]> = {
     'turn/',
   ],
   'main.ts': ['core/', 'config/', 'gateway.ts', 'demo.ts'],
-  'demo.ts': ['core/'],
+  'demo.ts': ['core/', 'sse/'],
   'index.ts': ['core/', 'config/', 'gateway.ts'],
 };
 

@@ -40,14 +40,17 @@ const rows: Row[] = [
   ['something-else', 64_000, 'adaptive', true, false, false],
 ];
 
-describe.each(rows)('%s', (model, maxOutputTokens, reasoning, jsonSchemaOutput, midConversationSystem, samplingParameters) => {
-  test('is known by its name', () => {
-    expect(anthropicProfile(model)).toMatchObject({
-      maxOutputTokens,
-      reasoning,
-      jsonSchemaOutput,
-      midConversationSystem,
-      samplingParameters,
+describe.each(rows)(
+  '%s',
+  (model, maxOutputTokens, reasoning, jsonSchemaOutput, midConversationSystem, samplingParameters) => {
+    test('is known by its name', () => {
+      expect(anthropicProfile(model)).toMatchObject({
+        maxOutputTokens,
+        reasoning,
+        jsonSchemaOutput,
+        midConversationSystem,
+        samplingParameters,
+      });
     });
-  });
-});
+  },
+);

@@ -80,7 +80,8 @@ export function anthropicProfile(model: string): ModelProfile {
   const row =
     version === undefined
       ? unknownGeneration
-      : (generations.find((entry) => version >= entry.from && (entry.family ?? family) === family) ?? unknownGeneration);
+      : (generations.find((entry) => version >= entry.from && (entry.family ?? family) === family) ??
+        unknownGeneration);
   return {
     maxOutputTokens: row.maxOutputTokens,
     reasoning: row.reasoning,

@@ -71,7 +71,11 @@ describe('simulator', () => {
     expect(simulator.name).toBe('simulator');
     expect(simulator.priceProviderIdOf(deployment(simulator))).toBeUndefined();
     expect(simulatorPrices.output).toBeGreaterThan(simulatorPrices.input);
-    expect(simulator.profileOf('simulator')).toMatchObject({ reasoning: 'adaptive', jsonSchemaOutput: true, maxOutputTokens: 64_000 });
+    expect(simulator.profileOf('simulator')).toMatchObject({
+      reasoning: 'adaptive',
+      jsonSchemaOutput: true,
+      maxOutputTokens: 64_000,
+    });
   });
 });
 
@@ -83,21 +87,30 @@ describe.each([anthropic, compatible, simulator])('$name', (provider) => {
   });
 
   test('a header cannot say where the request goes, nor how it is framed', () => {
-    const evil = { Host: 'evil.example', ':authority': 'evil.example', 'Content-Length': '0', 'transfer-encoding': 'chunked', connection: 'close' };
+    const evil = {
+      Host: 'evil.example',
+      ':authority': 'evil.example',
+      'Content-Length': '0',
+      'transfer-encoding': 'chunked',
+      connection: 'close',
+    };
     expect(build(provider, { headers: evil })).toEqual(build(provider));
   });
 
-  test.each(['https://api.example//evil.example', 'https://api.example/\\evil.example', 'file:///etc', 'api.example', ''])(
-    'the credential does not leave its origin: %s',
-    (baseUrl) => {
-      const origin = URL.parse(baseUrl)?.origin;
-      try {
-        const sent = build(provider, { baseUrl });
-        expect(new URL(sent.path, sent.origin).origin).toBe(origin);
-      } catch (error) {
-        expect(error).toMatchObject({ code: 'internal_error' });
-        expect(String(error)).not.toContain('secret');
-      }
-    },
-  );
+  test.each([
+    'https://api.example//evil.example',
+    'https://api.example/\\evil.example',
+    'file:///etc',
+    'api.example',
+    '',
+  ])('the credential does not leave its origin: %s', (baseUrl) => {
+    const origin = URL.parse(baseUrl)?.origin;
+    try {
+      const sent = build(provider, { baseUrl });
+      expect(new URL(sent.path, sent.origin).origin).toBe(origin);
+    } catch (error) {
+      expect(error).toMatchObject({ code: 'internal_error' });
+      expect(String(error)).not.toContain('secret');
+    }
+  });
 });

@@ -5,20 +5,21 @@ import { createOpenAiCompatibleProvider, openAiCompatibleProfile, priceProviders
 import type { Deployment } from './provider.ts';
 
 describe.each([
-  ['gpt-4o', 'none', 'max_tokens', 'reasoning_content'],
-  ['gpt-4.1-mini', 'none', 'max_tokens', 'reasoning_content'],
-  ['o1', 'effort', 'max_completion_tokens', 'none'],
-  ['o3-mini', 'effort', 'max_completion_tokens', 'none'],
-  ['openai/o4-mini-2025-04-16', 'effort', 'max_completion_tokens', 'none'],
-  ['gpt-5', 'effort', 'max_completion_tokens', 'none'],
-  ['gpt-5.1-codex', 'effort', 'max_completion_tokens', 'none'],
-  ['gpt-6-astra', 'effort', 'max_completion_tokens', 'none'],
-  ['openai/gpt-oss-120b', 'effort', 'max_tokens', 'reasoning_content'],
-  ['gemini-2.5-flash', 'effort', 'max_tokens', 'reasoning_content'],
-  ['olmo-3', 'none', 'max_tokens', 'reasoning_content'],
-  ['qwen3-32b', 'none', 'max_tokens', 'reasoning_content'],
-  ['deepseek-reasoner', 'none', 'max_tokens', 'reasoning_content'],
-])('%s', (model, reasoning, maxTokensField, reasoningField) => {
+  ['gpt-4o', 'none', 'max_tokens', 'reasoning_content', true],
+  ['gpt-4.1-mini', 'none', 'max_tokens', 'reasoning_content', true],
+  ['o1', 'effort', 'max_completion_tokens', 'none', false],
+  ['o3-mini', 'effort', 'max_completion_tokens', 'none', false],
+  ['openai/o4-mini-2025-04-16', 'effort', 'max_completion_tokens', 'none', false],
+  ['gpt-5', 'effort', 'max_completion_tokens', 'none', false],
+  ['gpt-5.1-codex', 'effort', 'max_completion_tokens', 'none', true],
+  ['gpt-6-astra', 'effort', 'max_completion_tokens', 'none', true],
+  ['openai/gpt-oss-120b', 'effort', 'max_tokens', 'reasoning_content', true],
+  ['gemini-2.5-flash', 'effort', 'max_tokens', 'reasoning_content', true],
+  ['gpt-5-chat-latest', 'none', 'max_tokens', 'reasoning_content', true],
+  ['olmo-3', 'none', 'max_tokens', 'reasoning_content', true],
+  ['qwen3-32b', 'none', 'max_tokens', 'reasoning_content', true],
+  ['deepseek-reasoner', 'none', 'max_tokens', 'reasoning_content', true],
+])('%s', (model, reasoning, maxTokensField, reasoningField, samplingParameters) => {
   test('is known by its name', () => {
     expect(openAiCompatibleProfile(model)).toEqual({
       maxOutputTokens: undefined,
@@ -28,12 +29,16 @@ describe.each([
       maxTokensField,
       jsonSchemaOutput: true,
       customTools: false,
+      samplingParameters,
     });
   });
 });
 
 describe('prices', () => {
-  const provider = createOpenAiCompatibleProvider(messagesCodec, { send: () => ({ pause() {}, resume() {}, abort() {} }), close: () => Promise.resolve() });
+  const provider = createOpenAiCompatibleProvider(messagesCodec, {
+    send: () => ({ pause() {}, resume() {}, abort() {} }),
+    close: () => Promise.resolve(),
+  });
   const idOf = (baseUrl: string) => {
     const deployment: Deployment = {
       group: 'g',
@@ -55,7 +60,10 @@ describe('prices', () => {
     expect(findProvider({ providerId: id })?.id).toBe(id);
   });
 
-  test.each(['http://gpu:8000/v1', 'https://api.openai.com.evil.example/v1', 'https://constructor/v1', 'nowhere'])('%s has none', (baseUrl) => {
-    expect(idOf(baseUrl)).toBeUndefined();
-  });
+  test.each(['http://gpu:8000/v1', 'https://api.openai.com.evil.example/v1', 'https://constructor/v1', 'nowhere'])(
+    '%s has none',
+    (baseUrl) => {
+      expect(idOf(baseUrl)).toBeUndefined();
+    },
+  );
 });

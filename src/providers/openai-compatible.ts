@@ -23,6 +23,9 @@ export const priceProviders: Record<string, string> = {
  */
 const openAiReasoning = /(?:^|\/)(?:o[134](?:-|$)|gpt-(?:[5-9]|\d\d)(?!\d)(?!-chat))/;
 
+/** Of these, the ones that refuse a temperature however they are asked to think; later ones take it when they do not. */
+const refusesSampling = /(?:^|\/)(?:o[134](?:-|$)|gpt-5(?![.\d])(?!-chat))/;
+
 /** Other vendors' models that take `reasoning_effort`. */
 const otherReasoning = /(?:^|\/)(?:gpt-oss|grok-3-mini|gemini-(?:2\.5|[3-9]))/;
 
@@ -58,5 +61,6 @@ export function openAiCompatibleProfile(model: string): ModelProfile {
     maxTokensField: isOpenAiReasoning ? 'max_completion_tokens' : 'max_tokens',
     jsonSchemaOutput: true,
     customTools: false,
+    samplingParameters: !refusesSampling.test(model),
   };
 }

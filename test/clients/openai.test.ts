@@ -376,7 +376,10 @@ describe('errors come in the classes that applications catch', () => {
     const reading = (async () => {
       for await (const event of await client().responses.create({ ...hello, stream: true })) seen.push(event.type);
     })();
-    await expect(reading).rejects.toMatchObject({ code: 'server_error', message: 'The upstream closed the connection early.' });
+    await expect(reading).rejects.toMatchObject({
+      code: 'server_error',
+      message: expect.stringContaining('The upstream closed the connection'),
+    });
     expect(seen).toContain('response.output_text.delta');
     expect(seen).not.toContain('response.completed');
     await expect(client().responses.stream(hello).finalResponse()).rejects.toBeInstanceOf(OpenAI.APIError);

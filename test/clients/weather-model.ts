@@ -13,13 +13,14 @@ interface Seen {
 type Answer = { text: string } | { calls: { name: string; input: object }[] };
 
 /**
- * A model of few words: it looks up the weather in every city it is asked about, answers with every tool result that it
- * was ever shown, and says what it was asked where there is none.
+ * A model of few words: it looks up the weather, or where the question is about it the time, in every city it is asked
+ * about, answers with every tool result that it was ever shown, and says what it was asked where there is none.
  */
 function answerTo({ question, results, wantsJson }: Seen): Answer {
   const cities = question?.match(/Paris|Rome|Oslo/g) ?? [];
   if (wantsJson) return { text: JSON.stringify({ city: cities[0] ?? '', sunny: true }) };
-  if (cities.length > 0) return { calls: cities.map((city) => ({ name: 'get_weather', input: { city } })) };
+  const name = question?.includes('time') === true ? 'get_time' : 'get_weather';
+  if (cities.length > 0) return { calls: cities.map((city) => ({ name, input: { city } })) };
   return { text: results.length > 0 ? results.join(' / ') : `You said: ${question ?? ''}` };
 }
 

@@ -184,7 +184,8 @@ export async function startHarness() {
   async function runTurn(options: TurnOptions): Promise<Outcome> {
     const { dialect, stream, script, hasty = false } = options;
     const { name, calls } = nextModel(script);
-    const model = options.model === undefined ? `${hasty ? 'hasty-' : ''}${dialect}/${name}` : `${options.model}/${name}`;
+    const model =
+      options.model === undefined ? `${hasty ? 'hasty-' : ''}${dialect}/${name}` : `${options.model}/${name}`;
     const previous_response_id = parents.get(dialect);
     const answer = await post({ model, stream, previous_response_id, input: 'What is the weather in Paris?' });
     expect(answer.text).not.toContain(upstreamKey);

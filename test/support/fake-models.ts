@@ -38,10 +38,13 @@ export interface FakeModel<T> extends FakeUpstream {
   answer: Answerer<T>;
 }
 
-/** The text that a user said last, of a request in either protocol. */
+/** The text that a user said last, of a request in either protocol; outputs of tools are no texts. */
 export function lastText({ body }: UpstreamRequest): string {
-  const { content } = body.messages.findLast((message: { role: string }) => message.role === 'user');
-  return typeof content === 'string' ? content : String(content.at(-1).text);
+  const said = body.messages.flatMap(({ role, content }: { role: string; content: string | Block[] }) => {
+    if (role !== 'user') return [];
+    return typeof content === 'string' ? [content] : content.flatMap(({ text }) => text ?? []);
+  });
+  return String(said.at(-1));
 }
 
 export const messagesEcho: Answerer<MessagesAnswer> = (request) => ({

@@ -88,7 +88,12 @@ export function sendStream(call: RawCall, data: string | Buffer): void {
   call.socket.write(lastChunk);
 }
 
-export function sendBody({ socket }: RawCall, body: string, status = '200 OK', headers: Record<string, string> = {}): void {
+export function sendBody(
+  { socket }: RawCall,
+  body: string,
+  status = '200 OK',
+  headers: Record<string, string> = {},
+): void {
   const length = String(Buffer.byteLength(body));
   socket.write(headOf(status, { 'content-type': 'application/json', ...headers, 'content-length': length }) + body);
 }

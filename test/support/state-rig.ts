@@ -42,7 +42,7 @@ export function stateRig(): StateRig {
   const rig = {} as StateRig;
   const folder = temporaryFolder();
   const cleanups: (() => void)[] = [];
-  const onCleanup = X;
+  const onCleanup = (cleanup: () => void) => void cleanups.push(cleanup);
 
   beforeAll(async () => {
     rig.messages = await fakeMessagesModel(onCleanup);
@@ -86,6 +86,8 @@ routing: { retries: 1 }
     }
   };
   rig.filesWith = (text) =>
-    readdirSync(folder).filter((name) => name.startsWith('turnpike.db') && readFileSync(join(folder, name)).includes(text));
+    readdirSync(folder).filter(
+      (name) => name.startsWith('turnpike.db') && readFileSync(join(folder, name)).includes(text),
+    );
   return rig;
 }

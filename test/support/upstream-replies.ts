@@ -45,7 +45,14 @@ export function blocksOf({ thinking, text, calls = [] }: Reply): { type: string;
 /** One frame of a Chat Completions stream. */
 export function chatFrame(delta: object, finishReason: string | null = null, more: object = {}): string {
   const choices = [{ index: 0, delta, finish_reason: finishReason }];
-  const chunk = { id: 'chatcmpl-1', object: 'chat.completion.chunk', created: 1, model: 'chat-test-1', choices, ...more };
+  const chunk = {
+    id: 'chatcmpl-1',
+    object: 'chat.completion.chunk',
+    created: 1,
+    model: 'chat-test-1',
+    choices,
+    ...more,
+  };
   return `data: ${JSON.stringify(chunk)}\n\n`;
 }
 
@@ -101,5 +108,11 @@ export function plainOf(dialect: Dialect, shape: Shape = 'text'): string {
   }));
   const message = { role: 'assistant', content: text ?? null, reasoning_content: thinking, tool_calls };
   const choices = [{ index: 0, message, finish_reason: calls === undefined ? 'stop' : 'tool_calls' }];
-  return JSON.stringify({ id: 'chatcmpl-1', object: 'chat.completion', model: 'chat-test-1', choices, usage: chatUsage });
+  return JSON.stringify({
+    id: 'chatcmpl-1',
+    object: 'chat.completion',
+    model: 'chat-test-1',
+    choices,
+    usage: chatUsage,
+  });
 }

@@ -21,14 +21,22 @@ const weather = {
   description: 'The weather in a city.',
   input_schema: { type: 'object', properties: { city: { type: 'string' } }, required: ['city'] },
 };
-const result = (id: string, content: unknown = '18 °C', more: Body = {}) => ({ type: 'tool_result', tool_use_id: id, content, ...more });
+const result = (id: string, content: unknown = '18 °C', more: Body = {}) => ({
+  type: 'tool_result',
+  tool_use_id: id,
+  content,
+  ...more,
+});
 const ask = { tools: [weather], messages: [user('What is the weather in Paris and Rome?')] };
 const uses = (ids: string[]) => ids.map((id) => ({ type: 'tool_use', id, name: 'get_weather', input: {} }));
 const answered = (...content: unknown[]) => ({
   tools: [weather],
   messages: [...ask.messages, { role: 'assistant', content: uses(['a', 'b']) }, user(content)],
 });
-const textOf = (fields: Body) => answer(fields).blocks.flatMap((block) => (block.type === 'text' ? [block.text] : [])).join('');
+const textOf = (fields: Body) =>
+  answer(fields)
+    .blocks.flatMap((block) => (block.type === 'text' ? [block.text] : []))
+    .join('');
 
 describe('text', () => {
   test('says what it heard, and how much it remembers', () => {
@@ -49,14 +57,24 @@ describe('text', () => {
   });
 
   test('names what it cannot read', () => {
-    expect(textOf({ messages: [user([{ type: 'image', source: { type: 'url', url: 'https://a.example/b.png' } }])] })).toBe(
+    expect(
+      textOf({ messages: [user([{ type: 'image', source: { type: 'url', url: 'https://a.example/b.png' } }])] }),
+    ).toBe(
       'You sent a message of image. I am a simulator: I remember this conversation, and I call tools when I am asked to.',
     );
   });
 
   test('is of the JSON schema that is asked for', () => {
-    const schema = { type: 'object', additionalProperties: false, required: ['city', 'days'], properties: { city: { type: 'string' }, days: { type: 'integer' } } };
-    const text = textOf({ messages: [user('Plan 3 days in Paris')], output_config: { format: { type: 'json_schema', schema } } });
+    const schema = {
+      type: 'object',
+      additionalProperties: false,
+      required: ['city', 'days'],
+      properties: { city: { type: 'string' }, days: { type: 'integer' } },
+    };
+    const text = textOf({
+      messages: [user('Plan 3 days in Paris')],
+      output_config: { format: { type: 'json_schema', schema } },
+    });
     expect(JSON.parse(text)).toEqual({ city: 'Paris', days: 3 });
   });
 });
@@ -66,10 +84,18 @@ describe('tools', () => {
     const first = answer(ask);
     expect(first.stopReason).toBe('tool_use');
     const ids = first.blocks.map((block) => (block.type === 'tool_use' ? block.id : ''));
-    expect(first.blocks.map((block) => block.type === 'tool_use' && block.input)).toEqual(['{"city":"Paris"}', '{"city":"Rome"}']);
+    expect(first.blocks.map((block) => block.type === 'tool_use' && block.input)).toEqual([
+      '{"city":"Paris"}',
+      '{"city":"Rome"}',
+    ]);
     const again = answer({
       tools: [weather],
-      messages: [...ask.messages, { role: 'assistant', content: uses(ids) }, user(ids.map((id) => result(id))), ...ask.messages],
+      messages: [
+        ...ask.messages,
+        { role: 'assistant', content: uses(ids) },
+        user(ids.map((id) => result(id))),
+        ...ask.messages,
+      ],
     });
     expect(again.blocks.map(({ type }) => type)).toEqual(['tool_use', 'tool_use']);
     const all = [...ids, ...again.blocks.map((block) => (block.type === 'tool_use' ? block.id : ''))];
@@ -85,27 +111,34 @@ describe('tools', () => {
 
   test('are called again when words after the results ask for it, or when a call is forced', () => {
     const results = [result('a'), result('b')];
-    expect(answer(answered(...results, { type: 'text', text: 'And the weather in Oslo?' })).stopReason).toBe('tool_use');
+    expect(answer(answered(...results, { type: 'text', text: 'And the weather in Oslo?' })).stopReason).toBe(
+      'tool_use',
+    );
     expect(answer({ ...answered(...results), tool_choice: { type: 'any' } }).stopReason).toBe('tool_use');
     expect(textOf(answered(...results, { type: 'text', text: 'Thanks!' }))).toContain('You also said: "Thanks!".');
   });
 });
 
 describe('thinking', () => {
-  test.each([{ type: 'adaptive' }, { type: 'enabled', budget_tokens: 1024 }])('$type: thinks first, signs it and takes it back', (thinking) => {
-    const first = answer({ ...ask, thinking, max_tokens: 2000 });
-    const [thought, ...calls] = first.blocks;
-    if (thought?.type !== 'thinking') throw new Error('no thinking');
-    expect(thought.thinking).toContain('get_weather');
-    expect(first.usage.thinkingTokens).toBe(thought.tokens);
-    const content = [
-      { type: 'thinking', thinking: thought.thinking, signature: thought.signature },
-      ...uses(calls.map((block) => (block.type === 'tool_use' ? block.id : ''))),
-    ];
-    const results = uses(calls.map((block) => (block.type === 'tool_use' ? block.id : ''))).map(({ id }) => result(id));
-    const messages = [...ask.messages, { role: 'assistant', content }, user(results)];
-    expect(answer({ ...ask, thinking, max_tokens: 2000, messages }).stopReason).toBe('end_turn');
-  });
+  test.each([{ type: 'adaptive' }, { type: 'enabled', budget_tokens: 1024 }])(
+    '$type: thinks first, signs it and takes it back',
+    (thinking) => {
+      const first = answer({ ...ask, thinking, max_tokens: 2000 });
+      const [thought, ...calls] = first.blocks;
+      if (thought?.type !== 'thinking') throw new Error('no thinking');
+      expect(thought.thinking).toContain('get_weather');
+      expect(first.usage.thinkingTokens).toBe(thought.tokens);
+      const content = [
+        { type: 'thinking', thinking: thought.thinking, signature: thought.signature },
+        ...uses(calls.map((block) => (block.type === 'tool_use' ? block.id : ''))),
+      ];
+      const results = uses(calls.map((block) => (block.type === 'tool_use' ? block.id : ''))).map(({ id }) =>
+        result(id),
+      );
+      const messages = [...ask.messages, { role: 'assistant', content }, user(results)];
+      expect(answer({ ...ask, thinking, max_tokens: 2000, messages }).stopReason).toBe('end_turn');
+    },
+  );
 
   test('is not shown where that is not wanted, and counts all the same', () => {
     const shown = answer({ ...ask, thinking: { type: 'adaptive' } });
@@ -124,18 +157,27 @@ describe('thinking', () => {
   test('is off unless asked for', () => {
     expect(answer(ask).usage.thinkingTokens).toBeUndefined();
     expect(answer({ ...ask, thinking: { type: 'between_tools' } }).blocks[0]?.type).toBe('tool_use');
-    expect(answer({ ...answered(result('a'), result('b')), thinking: { type: 'between_tools' } }).blocks[0]?.type).toBe('thinking');
+    expect(answer({ ...answered(result('a'), result('b')), thinking: { type: 'between_tools' } }).blocks[0]?.type).toBe(
+      'thinking',
+    );
   });
 });
 
 describe('ends', () => {
   test('refused', () => {
-    expect(answer({ messages: [user(`Please. ${refusalTrigger}`)] })).toMatchObject({ blocks: [], stopReason: 'refusal' });
+    expect(answer({ messages: [user(`Please. ${refusalTrigger}`)] })).toMatchObject({
+      blocks: [],
+      stopReason: 'refusal',
+    });
   });
 
   test('at a stop sequence, which is not part of the text', () => {
     const stopped = answer({ messages: [user('one two three')], stop_sequences: ['three', 'two'] });
-    expect(stopped).toMatchObject({ stopReason: 'stop_sequence', stopSequence: 'two', blocks: [{ text: 'You said: "one ' }] });
+    expect(stopped).toMatchObject({
+      stopReason: 'stop_sequence',
+      stopSequence: 'two',
+      blocks: [{ text: 'You said: "one ' }],
+    });
   });
 
   test('at max_tokens, wherever that is: the answer is a beginning of the whole answer and never longer', () => {
@@ -147,7 +189,8 @@ describe('ends', () => {
       expect(cut.usage.outputTokens).toBeLessThanOrEqual(max);
       for (const [index, block] of cut.blocks.entries()) {
         const full = whole.blocks[index];
-        if (block.type === 'tool_use' && full?.type === 'tool_use') expect(full.input.startsWith(block.input)).toBe(true);
+        if (block.type === 'tool_use' && full?.type === 'tool_use')
+          expect(full.input.startsWith(block.input)).toBe(true);
         if (block.type === 'thinking' && full?.type === 'thinking') {
           expect(full.thinking.startsWith(block.thinking)).toBe(true);
           expect(signer.verify('m', block.thinking, block.signature)).toBe(true);

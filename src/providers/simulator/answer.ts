@@ -60,7 +60,14 @@ export function answerTo(request: MessagesRequest, turns: Turn[], signer: Signer
   const answersResults = turns.at(-1) === lastUser && blocksOf(lastUser, 'tool_result').length > 0;
   const forced = request.tool_choice?.type === 'any' || request.tool_choice?.type === 'tool';
   const calls = answersResults && asked === '' && !forced ? [] : chooseCalls(request, asked);
-  const thoughts = think(request, asked, turns, calls.map(({ name }) => name), answersResults, signer);
+  const thoughts = think(
+    request,
+    asked,
+    turns,
+    calls.map(({ name }) => name),
+    answersResults,
+    signer,
+  );
   const said: AnswerBlock[] =
     calls.length > 0
       ? calls.map(({ name, input }, place) => ({
@@ -98,8 +105,21 @@ function textOf(turn: Turn | undefined, most = maxQuotedCharacters): string {
   const blocks = turn?.blocks ?? [];
   const afterResults = blocks.findLastIndex(({ block }) => block.type === 'tool_result') + 1;
   const texts = blocks.slice(afterResults).flatMap(({ block }) => (block.type === 'text' ? [block.text] : []));
-  const spoken = texts.join('\n').replace(/<(system[a-z-]*)>[\s\S]*?<\/\1>/g, '').trim();
+  const spoken = withoutTagged(withoutTagged(texts.join('\n'), 'system-reminder'), 'system').trim();
   return shorten(spoken, most);
+}
+
+/** Searched for, not matched by a pattern: time stays linear in a text of nothing but opening tags. */
+function withoutTagged(text: string, tag: string): string {
+  let kept = '';
+  let from = 0;
+  for (;;) {
+    const open = text.indexOf(`<${tag}>`, from);
+    const close = open < 0 ? -1 : text.indexOf(`</${tag}>`, open);
+    if (close < 0) return kept + text.slice(from);
+    kept += text.slice(from, open);
+    from = close + tag.length + 3;
+  }
 }
 
 function think(
@@ -111,7 +131,10 @@ function think(
   signer: Signer,
 ): AnswerBlock[] {
   const { thinking } = request;
-  const isOn = thinking?.type === 'enabled' || thinking?.type === 'adaptive' || (thinking?.type === 'between_tools' && answersResults);
+  const isOn =
+    thinking?.type === 'enabled' ||
+    thinking?.type === 'adaptive' ||
+    (thinking?.type === 'between_tools' && answersResults);
   if (!isOn) return [];
   const plan =
     calls.length > 0
@@ -124,7 +147,9 @@ function think(
     return [{ type: 'redacted_thinking', data: signer.sign(request.model, '', text), tokens: tokensIn(text) }];
   }
   const shown = 'display' in thinking && thinking.display === 'omitted' ? '' : text;
-  return [{ type: 'thinking', thinking: shown, signature: signer.sign(request.model, shown, text), tokens: tokensIn(text) }];
+  return [
+    { type: 'thinking', thinking: shown, signature: signer.sign(request.model, shown, text), tokens: tokensIn(text) },
+  ];
 }
 
 function sayText(request: MessagesRequest, asked: string, turns: Turn[], answersResults: boolean): string {
@@ -170,7 +195,10 @@ function kindsIn(turn: Turn | undefined): string {
   return kinds.size === 0 ? 'nothing' : `a message of ${[...kinds].join(' and ')}`;
 }
 
-function stopAtSequence(blocks: AnswerBlock[], sequences: string[]): { blocks: AnswerBlock[]; sequence: string | undefined } {
+function stopAtSequence(
+  blocks: AnswerBlock[],
+  sequences: string[],
+): { blocks: AnswerBlock[]; sequence: string | undefined } {
   const [block] = blocks;
   if (block?.type !== 'text') return { blocks, sequence: undefined };
   const hits = sequences
@@ -184,7 +212,11 @@ function stopAtSequence(blocks: AnswerBlock[], sequences: string[]): { blocks: A
 }
 
 /** As much of the answer as max_tokens lets through: the block in which they end is cut short, what follows is not there. */
-function cutAt(blocks: AnswerBlock[], request: MessagesRequest, signer: Signer): { blocks: AnswerBlock[]; isCut: boolean } {
+function cutAt(
+  blocks: AnswerBlock[],
+  request: MessagesRequest,
+  signer: Signer,
+): { blocks: AnswerBlock[]; isCut: boolean } {
   let left = request.max_tokens;
   const kept: AnswerBlock[] = [];
   for (const block of blocks) {

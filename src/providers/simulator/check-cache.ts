@@ -1,18 +1,17 @@
-import { segmentsOf } from './segments.ts';
-import type { MessagesRequest } from './wire.ts';
+import type { Segment } from './segments.ts';
 
 const maxBreakpoints = 4;
 
-export function tooManyBreakpoints(request: MessagesRequest): string | undefined {
-  const count = segmentsOf(request).filter(({ cacheControl }) => cacheControl !== undefined).length;
+export function tooManyBreakpoints(segments: Segment[]): string | undefined {
+  const count = segments.filter(({ cacheControl }) => cacheControl !== undefined).length;
   return count > maxBreakpoints
     ? `A maximum of ${maxBreakpoints} blocks with cache_control may be provided. Found ${count}.`
     : undefined;
 }
 
-export function breakpointOrderProblem(request: MessagesRequest): string | undefined {
+export function breakpointOrderProblem(segments: Segment[]): string | undefined {
   let short = false;
-  for (const { cacheControl, path } of segmentsOf(request)) {
+  for (const { cacheControl, path } of segments) {
     if (cacheControl === undefined) continue;
     if (cacheControl.ttl !== '1h') short = true;
     else if (short) {

@@ -76,7 +76,8 @@ export function textProblem({ messages, system }: MessagesRequest): string | und
     return 'system: text content blocks must be non-empty';
   }
   for (const { content } of messages) {
-    const blocks = typeof content === 'string' ? (content === '' ? [] : [{ type: 'text' as const, text: content }]) : content;
+    const blocks =
+      typeof content === 'string' ? (content === '' ? [] : [{ type: 'text' as const, text: content }]) : content;
     for (const block of blocks ?? []) {
       if (block.type === 'tool_result' && Array.isArray(block.content)) {
         if (block.content.some((inner) => inner.type === 'text' && inner.text === '')) {
@@ -142,7 +143,9 @@ export function lateResultProblem(turns: Turn[]): string | undefined {
 function unansweredProblem(turns: Turn[], answering: (blocks: PlacedBlock[]) => PlacedBlock[]): string | undefined {
   for (const [index, turn] of turns.entries()) {
     const answered = new Set(
-      answering(turns[index + 1]?.blocks ?? []).map(({ block }) => (block.type === 'tool_result' ? block.tool_use_id : '')),
+      answering(turns[index + 1]?.blocks ?? []).map(({ block }) =>
+        block.type === 'tool_result' ? block.tool_use_id : '',
+      ),
     );
     const calls = blocksOf(turn, 'tool_use').filter(({ block }) => !answered.has(block.id));
     if (calls.length === 0) continue;
@@ -191,7 +194,8 @@ export function missingThinkingProblem(turns: Turn[]): string | undefined {
   const last = turns.at(-1);
   const turn = last?.role === 'assistant' ? last : blocksOf(last, 'tool_result').length > 0 ? turns.at(-2) : undefined;
   const first = turn?.blocks[0];
-  if (first === undefined || first.block.type === 'thinking' || first.block.type === 'redacted_thinking') return undefined;
+  if (first === undefined || first.block.type === 'thinking' || first.block.type === 'redacted_thinking')
+    return undefined;
   return (
     `${first.path}.type: Expected \`thinking\` or \`redacted_thinking\`, but found \`${first.block.type}\`. ` +
     'When `thinking` is enabled, a final `assistant` message must start with a thinking block (preceeding the lastmost ' +

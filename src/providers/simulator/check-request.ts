@@ -20,6 +20,7 @@ import { findShapeProblem, isObject } from './shape.ts';
 import type { ShapeProblem, ShapeProblemKind } from './shape.ts';
 import type { Signer } from './signature.ts';
 import { segmentsOf } from './segments.ts';
+import type { Segment } from './segments.ts';
 import { blocksOf, turnsOf } from './turns.ts';
 import type { Turn } from './turns.ts';
 import { messagesRequest } from './wire.ts';
@@ -33,7 +34,9 @@ export interface RefusedRequest {
   message: string;
 }
 
-export type CheckedRequest = { refused: RefusedRequest } | { refused: undefined; request: MessagesRequest; turns: Turn[] };
+export type CheckedRequest =
+  | { refused: RefusedRequest }
+  | { refused: undefined; request: MessagesRequest; turns: Turn[] };
 
 /** What came in: as much of it as could be read. */
 interface Submission {
@@ -46,6 +49,7 @@ interface Submission {
   /** Undefined: the body has no shape to look into. */
   request: MessagesRequest | undefined;
   turns: Turn[];
+  segments: Segment[];
   signer: Signer;
 }
 
@@ -54,7 +58,7 @@ interface Refusal {
   status?: number;
   type?: RefusedRequest['type'];
   /** The message to refuse with; undefined where the rule is kept. */
-  find(submission: Submission): string | undefined;
+  find: (submission: Submission) => string | undefined;
 }
 
 /** Anthropic's limit on a request of the Messages API. */
@@ -69,7 +73,8 @@ const shape = (kind: ShapeProblemKind) => (submission: Submission) =>
 const request = (find: (request: MessagesRequest) => string | undefined) => (submission: Submission) =>
   submission.request === undefined ? undefined : find(submission.request);
 
-const thinks = ({ thinking }: MessagesRequest): boolean => thinking?.type === 'enabled' || thinking?.type === 'adaptive';
+const thinks = ({ thinking }: MessagesRequest): boolean =>
+  thinking?.type === 'enabled' || thinking?.type === 'adaptive';
 
 /**
  * Everything that the simulator refuses, as Anthropic refuses it, in the order in which it is looked for.
@@ -87,7 +92,8 @@ export const refusals = {
     rule: 'A credential is sent.',
     status: 401,
     type: 'authentication_error',
-    find: ({ headers }) => (headers['x-api-key'] || headers['authorization'] ? undefined : 'x-api-key header is required'),
+    find: ({ headers }) =>
+      headers['x-api-key'] || headers['authorization'] ? undefined : 'x-api-key header is required',
   },
   R3: {
     rule: 'The API version is named.',
@@ -246,8 +252,8 @@ export const refusals = {
         ? 'Requests which include `tool_use` or `tool_result` blocks must define tools'
         : undefined,
   },
-  R41: { rule: 'There are at most four cache breakpoints.', find: request(tooManyBreakpoints) },
-  R42: { rule: 'Long-lived cache breakpoints come first.', find: request(breakpointOrderProblem) },
+  R41: { rule: 'There are at most four cache breakpoints.', find: ({ segments }) => tooManyBreakpoints(segments) },
+  R42: { rule: 'Long-lived cache breakpoints come first.', find: ({ segments }) => breakpointOrderProblem(segments) },
   R43: {
     rule: 'Stop sequences hold more than white space.',
     find: request(({ stop_sequences = [] }) =>
@@ -263,7 +269,9 @@ export const refusals = {
         .flatMap((turn) => blocksOf(turn, 'tool_result'))
         .find(
           ({ block }) =>
-            block.is_error === true && Array.isArray(block.content) && block.content.some(({ type }) => type !== 'text'),
+            block.is_error === true &&
+            Array.isArray(block.content) &&
+            block.content.some(({ type }) => type !== 'text'),
         );
       return failed && `${failed.path}.tool_result: all content must be type "text" if "is_error" is true`;
     },
@@ -278,12 +286,12 @@ export const refusals = {
   },
   R46: {
     rule: 'The prompt fits the context window.',
-    find: request((body) => {
-      const tokens = segmentsOf(body).reduce((sum, segment) => sum + segment.tokens, 0);
+    find: ({ segments }) => {
+      const tokens = segments.reduce((sum, segment) => sum + segment.tokens, 0);
       return tokens > contextWindowTokens
         ? `prompt is too long: ${tokens} tokens > ${contextWindowTokens} maximum`
         : undefined;
-    }),
+    },
   },
 } as const satisfies Record<`R${number}`, Refusal>;
 
@@ -298,7 +306,8 @@ export function checkRequest(
   const shapeProblem = value === undefined ? undefined : findShapeProblem(value, messagesRequest);
   const request = value !== undefined && shapeProblem === undefined && hasShape(value) ? value : undefined;
   const turns = request === undefined ? [] : turnsOf(request);
-  const submission: Submission = { path, headers, body, value, shapeProblem, request, turns, signer };
+  const segments = request === undefined ? [] : segmentsOf(request);
+  const submission: Submission = { path, headers, body, value, shapeProblem, request, turns, segments, signer };
   const rules: [string, Refusal][] = Object.entries(refusals);
   for (const [number, { status = 400, type = 'invalid_request_error', find }] of rules) {
     const message = find(submission);

@@ -36,7 +36,10 @@ export function openObjectProblem({ tools = [], output_config, output_format }: 
 function isOpen(schema: unknown): boolean {
   if (!isObject(schema)) return false;
   const { type } = schema;
-  if ((type === 'object' || (Array.isArray(type) && type.includes('object'))) && schema['additionalProperties'] !== false) {
+  if (
+    (type === 'object' || (Array.isArray(type) && type.includes('object'))) &&
+    schema['additionalProperties'] !== false
+  ) {
     return true;
   }
   const named = [schema['properties'], schema['$defs'], schema['definitions']].flatMap((group) =>

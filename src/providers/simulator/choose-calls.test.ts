@@ -2,23 +2,43 @@ import { describe, expect, test } from 'vitest';
 import { chooseCalls } from './choose-calls.ts';
 import type { MessagesRequest } from './wire.ts';
 
-const object = (properties: Record<string, unknown>) => ({ type: 'object' as const, properties, required: Object.keys(properties) });
-const weather = { name: 'get_weather', description: 'Current conditions outside.', input_schema: object({ city: { type: 'string' } }) };
-const time = { name: 'get_time', description: 'What a clock shows.', input_schema: object({ zone: { type: 'string' } }) };
+const object = (properties: Record<string, unknown>) => ({
+  type: 'object' as const,
+  properties,
+  required: Object.keys(properties),
+});
+const weather = {
+  name: 'get_weather',
+  description: 'Current conditions outside.',
+  input_schema: object({ city: { type: 'string' } }),
+};
+const time = {
+  name: 'get_time',
+  description: 'What a clock shows.',
+  input_schema: object({ zone: { type: 'string' } }),
+};
 const read = { name: 'Read', description: 'Opens a document.', input_schema: object({ path: { type: 'string' } }) };
 const ping = { name: 'ping', input_schema: { type: 'object' as const } };
 const tools = [weather, time, read, ping];
 
 const calls = (text: string, more: Partial<MessagesRequest> = {}) =>
-  chooseCalls({ model: 'm', max_tokens: 1, messages: [], tools, ...more }, text).map(({ name, input }) => `${name} ${input}`);
+  chooseCalls({ model: 'm', max_tokens: 1, messages: [], tools, ...more }, text).map(
+    ({ name, input }) => `${name} ${input}`,
+  );
 
 describe.each([
   ['Hello there.', []],
   ['What is the weather in Paris?', ['get_weather {"city":"Paris"}']],
   ['weather in paris please', ['get_weather {"city":"paris"}']],
   ['How is the weather in "são paulo"?', ['get_weather {"city":"são paulo"}']],
-  ['What is the weather in both Paris and New York today?', ['get_weather {"city":"Paris"}', 'get_weather {"city":"New York"}']],
-  ['weather in Paris, London & Rome', ['get_weather {"city":"Paris"}', 'get_weather {"city":"London"}', 'get_weather {"city":"Rome"}']],
+  [
+    'What is the weather in both Paris and New York today?',
+    ['get_weather {"city":"Paris"}', 'get_weather {"city":"New York"}'],
+  ],
+  [
+    'weather in Paris, London & Rome',
+    ['get_weather {"city":"Paris"}', 'get_weather {"city":"London"}', 'get_weather {"city":"Rome"}'],
+  ],
   ['Give me the weather and the time in Paris.', ['get_weather {"city":"Paris"}', 'get_time {"zone":"Paris"}']],
   ['Call get_time and get_weather in parallel for Oslo.', ['get_time {"zone":"Oslo"}', 'get_weather {"city":"Oslo"}']],
   ['Ask get weather about Oslo.', ['get_weather {"city":"Oslo"}']],
@@ -26,7 +46,10 @@ describe.each([
   ['Use a tool for Oslo.', ['get_weather {"city":"Oslo"}']],
   ['Call the weather tool twice for Oslo.', ['get_weather {"city":"Oslo"}', 'get_weather {"city":"Oslo"}']],
   ['ping', ['ping {}']],
-  ['Read it. Then call get_time with {"zone": 18446744073709551616, "2": 1, "1": "}"} now', ['get_time {"zone": 18446744073709551616, "2": 1, "1": "}"}']],
+  [
+    'Read it. Then call get_time with {"zone": 18446744073709551616, "2": 1, "1": "}"} now',
+    ['get_time {"zone": 18446744073709551616, "2": 1, "1": "}"}'],
+  ],
   ['get_time {"zone":"a"} get_time {"zone":"b"}', ['get_time {"zone":"a"}', 'get_time {"zone":"b"}']],
   ['get_time {"zone":', ['get_time {"zone":"zone"}']],
 ])('%s', (text, expected) => {
@@ -43,13 +66,15 @@ describe('tool_choice', () => {
   });
 
   test('tool: that one is called, whatever is asked for', () => {
-    expect(calls('Weather in Oslo', { tool_choice: { type: 'tool', name: 'get_time' } })).toEqual(['get_time {"zone":"Oslo"}']);
+    expect(calls('Weather in Oslo', { tool_choice: { type: 'tool', name: 'get_time' } })).toEqual([
+      'get_time {"zone":"Oslo"}',
+    ]);
   });
 
   test('without parallel calls there is one', () => {
-    expect(calls('Weather in Oslo and Rome', { tool_choice: { type: 'auto', disable_parallel_tool_use: true } })).toEqual([
-      'get_weather {"city":"Oslo"}',
-    ]);
+    expect(
+      calls('Weather in Oslo and Rome', { tool_choice: { type: 'auto', disable_parallel_tool_use: true } }),
+    ).toEqual(['get_weather {"city":"Oslo"}']);
   });
 });
 

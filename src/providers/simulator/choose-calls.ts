@@ -18,11 +18,13 @@ interface Mention {
 
 /** Words of tool names and descriptions that say nothing about what the tool is for. */
 const commonWords = new Set(
-  ('get set put add run make create update delete list fetch all new current tool tools function call use user with this that from ' +
+  (
+    'get set put add run make create update delete list fetch all new current tool tools function call use user with this that from ' +
     'into your their will when where which what about have does given takes return returns returned used using based provide ' +
     'provides value values name names data information some more than each other only also first last text string number input ' +
     'output result results optional required must should would could able very said tell told them they then there here over ' +
-    'under just like want need known').split(' '),
+    'under just like want need known'
+  ).split(' '),
 );
 const asksForTool = /\b(?:call|use|using|invoke|tools?|function)\b/i;
 const asksForSeveral = /\b(?:both|parallel|each|and)\b/i;
@@ -42,7 +44,8 @@ export function chooseCalls(request: MessagesRequest, text: string): PlannedCall
   const [first] = tools;
   if (choice.type === 'none' || first === undefined) return [];
   const mentions = meantTools(tools, text);
-  if (mentions.length === 0 && (forced || asksForTool.test(text))) mentions.push({ tool: first, at: 0, input: undefined });
+  if (mentions.length === 0 && (forced || asksForTool.test(text)))
+    mentions.push({ tool: first, at: 0, input: undefined });
   const calls = plan(mentions, text, tools);
   return choice.disable_parallel_tool_use === true ? calls.slice(0, 1) : calls;
 }
@@ -66,7 +69,8 @@ function meantTools(tools: BetaTool[], text: string): Mention[] {
   const named = tools.flatMap((tool) => mentionsOf(tool, text)).toSorted((a, b) => a.at - b.at);
   const spelledOut = named.filter(({ input }) => input !== undefined);
   if (spelledOut.length > 0) return spelledOut;
-  if (named.length > 0) return named.filter((mention, index) => named.findIndex(({ tool }) => tool === mention.tool) === index);
+  if (named.length > 0)
+    return named.filter((mention, index) => named.findIndex(({ tool }) => tool === mention.tool) === index);
   const words = new Set(wordsOf(text));
   const byName = best(tools, words, ({ name }) => name);
   const [byNameFirst] = byName;
@@ -94,7 +98,11 @@ function wordsOf(text: string): string[] {
 
 /** Every place where the tool's name stands, as it is or with spaces between its words. */
 function mentionsOf(tool: BetaTool, text: string): Mention[] {
-  const spoken = tool.name.split(/[_-]+/).filter((word) => word !== '').join('[ _-]') || tool.name;
+  const spoken =
+    tool.name
+      .split(/[_-]+/)
+      .filter((word) => word !== '')
+      .join('[ _-]') || tool.name;
   const pattern = new RegExp(`(?<![\\p{L}\\p{N}_-])(?:${tool.name}|${spoken})(?![\\p{L}\\p{N}_-])`, 'giu');
   return [...text.matchAll(pattern)].map((match) => ({
     tool,

@@ -45,8 +45,14 @@ export function fillSchema(schema: unknown, hints: Hints): unknown {
         return fillObject(resolved, depth);
       case 'array': {
         const items = Array.isArray(resolved['prefixItems']) ? resolved['prefixItems'] : [];
-        const count = Math.min(Math.max(countOf(resolved['minItems']) ?? 1, items.length), countOf(resolved['maxItems']) ?? 64, 64);
-        return Array.from({ length: count }, (_, index) => fill(items[index] ?? resolved['items'] ?? {}, name, depth + 1));
+        const count = Math.min(
+          Math.max(countOf(resolved['minItems']) ?? 1, items.length),
+          countOf(resolved['maxItems']) ?? 64,
+          64,
+        );
+        return Array.from({ length: count }, (_, index) =>
+          fill(items[index] ?? resolved['items'] ?? {}, name, depth + 1),
+        );
       }
       case 'number':
       case 'integer':
@@ -74,8 +80,14 @@ export function fillSchema(schema: unknown, hints: Hints): unknown {
     const step = numberOf(node['multipleOf']) ?? 0;
     const above = numberOf(node['exclusiveMinimum']);
     const below = numberOf(node['exclusiveMaximum']);
-    const least = Math.max(numberOf(node['minimum']) ?? -Infinity, above === undefined ? -Infinity : above + (whole ? 1 : 1e-6));
-    const most = Math.min(numberOf(node['maximum']) ?? Infinity, below === undefined ? Infinity : below - (whole ? 1 : 1e-6));
+    const least = Math.max(
+      numberOf(node['minimum']) ?? -Infinity,
+      above === undefined ? -Infinity : above + (whole ? 1 : 1e-6),
+    );
+    const most = Math.min(
+      numberOf(node['maximum']) ?? Infinity,
+      below === undefined ? Infinity : below - (whole ? 1 : 1e-6),
+    );
     const fits = (value: number): boolean =>
       value >= least && value <= most && (!whole || Number.isInteger(value)) && (step <= 0 || value % step === 0);
     for (const offered of takeNumber) if (fits(offered)) return offered;
@@ -87,10 +99,13 @@ export function fillSchema(schema: unknown, hints: Hints): unknown {
   function fillString(node: Record<string, unknown>, name: string): string {
     const format = typeof node['format'] === 'string' ? formats[node['format']] : undefined;
     if (format !== undefined) return format;
-    const characters = [...(textNames.test(name) ? hints.text : hints.subject)];
+    const characters = Array.from(textNames.test(name) ? hints.text : hints.subject);
     const most = countOf(node['maxLength']) ?? characters.length;
     const least = countOf(node['minLength']) ?? 0;
-    return characters.slice(0, Math.max(most, 0)).join('') + '.'.repeat(Math.min(Math.max(least - characters.length, 0), 1024));
+    return (
+      characters.slice(0, Math.max(most, 0)).join('') +
+      '.'.repeat(Math.min(Math.max(least - characters.length, 0), 1024))
+    );
   }
 }
 
@@ -110,7 +125,7 @@ function resolve(node: unknown, root: unknown, depth: number): unknown {
   for (const word of ['anyOf', 'oneOf']) {
     const choices = node[word];
     if (!Array.isArray(choices)) continue;
-    const choice = choices.find((option) => !isObject(option) || option['type'] !== 'null');
+    const choice: unknown = choices.find((option) => !isObject(option) || option['type'] !== 'null') ?? choices[0];
     return resolve(merge(node, choice), root, depth + 1);
   }
   const all = node['allOf'];

@@ -5,15 +5,19 @@ const preposition = String.raw`\b(?:in|for|at|of|about|near)\s+(?:both\s+|the\s+
 const quoted = /"([^"\n]{1,200})"|“([^”\n]{1,200})”|`([^`\n]{1,200})`/gu;
 const namesAfterPreposition = new RegExp(preposition + `(${names})`, 'u');
 const namesAnywhere = new RegExp(names, 'gu');
-const phraseAfterPreposition = new RegExp(preposition + String.raw`([\p{L}\p{N}][^.,;:?!\n]{0,80}(?:,[^.,;:?!\n]{1,40})*)`, 'iu');
+const phraseAfterPreposition = new RegExp(
+  preposition + String.raw`([\p{L}\p{N}][^.,;:?!\n]{0,80}(?:,[^.,;:?!\n]{1,40})*)`,
+  'iu',
+);
 const phraseEnd = /\s+(?:please|using|with|right|today|now|tomorrow|tonight|via|by|and then|then)\b.*$/iu;
 const together = /\b(?:in parallel|at the same time|at once|in turn)\b/giu;
 
 /** Words that begin a sentence more often than they name a thing. */
 const starters = new Set(
-  ('a an the i it is are was do does did can could would will what how when where which who why please tell get give show ' +
-    'call use using run ask find look check compare fetch read list search and or then now both my your also invoke make try')
-    .split(' '),
+  (
+    'a an the i it is are was do does did can could would will what how when where which who why please tell get give show ' +
+    'call use using run ask find look check compare fetch read list search and or then now both my your also invoke make try'
+  ).split(' '),
 );
 
 /**
@@ -26,13 +30,15 @@ export function findSubjects(text: string, ignored: ReadonlySet<string>): string
   if (quotations.length > 0) return quotations;
   const lists = [cleaned.match(namesAfterPreposition)?.[1], ...(cleaned.match(namesAnywhere) ?? [])];
   for (const list of lists) {
-    const found = splitList(list ?? '').map(withoutStarter).filter((word) => word !== '' && !ignored.has(word.toLowerCase()));
+    const found = splitList(list ?? '')
+      .map(withoutStarter)
+      .filter((word) => word !== '' && !ignored.has(word.toLowerCase()));
     if (found.length > 0) return [...new Set(found)];
   }
   const phrase = cleaned.match(phraseAfterPreposition)?.[1]?.replace(phraseEnd, '').trim() ?? '';
   const items = splitList(phrase);
   if (phrase !== '') return items.every((item) => item.split(/\s+/).length <= 3) ? [...new Set(items)] : [phrase];
-  return [[...cleaned.trim()].slice(0, 200).join('')];
+  return [Array.from(cleaned.trim()).slice(0, 200).join('')];
 }
 
 function splitList(list: string): string[] {

@@ -8,7 +8,8 @@ export function loneSurrogateAt(json: string): number | undefined {
     const code = hex === undefined ? text.charCodeAt(0) : Number.parseInt(hex, 16);
     if (code >= 0xdc00 && code <= 0xdfff) {
       // Halves of different spelling are no pair once the body is UTF-8.
-      const pairs = high !== undefined && high.at + high.text.length === match.index && high.text.length === text.length;
+      const pairs =
+        high !== undefined && high.at + high.text.length === match.index && high.text.length === text.length;
       if (!pairs) return high?.at ?? match.index;
       high = undefined;
     } else {

@@ -1,7 +1,11 @@
 import { expect, test } from 'vitest';
 import { recall } from './recall.ts';
 
-const earlier = ['My name is Ada Lovelace and I like tea.', 'The code word is zebra (42). My favourite colour is blue', 'Call me Countess, please'];
+const earlier = [
+  'My name is Ada Lovelace and I like tea.',
+  'The code word is zebra (42). My favourite colour is blue',
+  'Call me Countess, please',
+];
 
 test.each([
   ['What is my name?', earlier.slice(0, 2), 'Your name is Ada Lovelace.'],

@@ -1,4 +1,5 @@
-const position = /\bwhat (?:did|have|was it) (?:i|it)?\s*(?:just )?(?:say|said|ask|asked|tell you|told you|write|written)\b(.*)/i;
+const position =
+  /\bwhat (?:did|have|was it) (?:i|it)?\s*(?:just )?(?:say|said|ask|asked|tell you|told you|write|written)\b(.*)/i;
 const question = /\bwhat(?:['’]s|\s+is|\s+was|\s+were|\s+are)\s+((?:my|the|our)\s+[^?.!\n]{1,80})/i;
 
 /**
@@ -16,8 +17,15 @@ export function recall(asked: string, earlier: string[]): string | undefined {
   }
   const thing = question.exec(asked)?.[1]?.trim();
   if (thing === undefined) return undefined;
-  const words = thing.split(/\s+/).slice(1).map(escape).join(String.raw`\s+`);
-  const statement = new RegExp(String.raw`\b${words}\s*(?:is|are|was|were|=|:)\s+((?:(?! and (?:i|my|we)\b)[^.!?\n])+)`, 'i');
+  const words = thing
+    .split(/\s+/)
+    .slice(1)
+    .map(escape)
+    .join(String.raw`\s+`);
+  const statement = new RegExp(
+    String.raw`\b${words}\s*(?:is|are|was|were|=|:)\s+((?:(?! and (?:i|my|we)\b)[^.!?\n])+)`,
+    'i',
+  );
   const introduction = /\bname\b/i.test(thing) ? /\b(?:i am|i['’]m|call me)\s+((?:(?! and )[^.!?,\n])+)/i : undefined;
   for (const text of earlier.toReversed()) {
     const value = (statement.exec(text) ?? introduction?.exec(text))?.[1]?.trim();

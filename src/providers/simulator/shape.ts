@@ -28,9 +28,7 @@ interface OptionalField {
 
 /** A field table for T: every key once, and optional or nullable exactly where T's is. */
 type FieldsOf<T> = {
-  [K in keyof T]-?: object extends Pick<T, K>
-    ? { optional: Shape; nullable: null extends T[K] ? true : false }
-    : Shape;
+  [K in keyof T]-?: object extends Pick<T, K> ? { optional: Shape; nullable: null extends T[K] ? true : false } : Shape;
 };
 
 type Tag<U, K extends 'type' | 'role'> = U extends { [P in K]?: infer V } ? NonNullable<V> & string : never;

@@ -26,7 +26,9 @@ export function createSigner(key: string): Signer {
     verify(model, shown, signature) {
       const given = Buffer.from(signature, 'base64');
       const expected = sealed(model, shown, given.subarray(0, saltBytes));
-      return given.toString('base64') === signature && given.length === expected.length && timingSafeEqual(given, expected);
+      return (
+        given.toString('base64') === signature && given.length === expected.length && timingSafeEqual(given, expected)
+      );
     },
   };
 }

@@ -18,7 +18,12 @@ export function streamFrames(answer: Answer): string[] {
     frame('message_start', `{"type":"message_start","message":${messageWith(answer, '', openStopJson, 1, false)}}`),
   ];
   for (const [index, block] of answer.blocks.entries()) {
-    frames.push(frame('content_block_start', `{"type":"content_block_start","index":${index},"content_block":${emptyBlockJson(block)}}`));
+    frames.push(
+      frame(
+        'content_block_start',
+        `{"type":"content_block_start","index":${index},"content_block":${emptyBlockJson(block)}}`,
+      ),
+    );
     if (index === 0) frames.push(frame('ping', '{"type": "ping"}'));
     for (const delta of deltasOf(block)) {
       frames.push(frame('content_block_delta', `{"type":"content_block_delta","index":${index},"delta":${delta}}`));

@@ -4,13 +4,18 @@ import Anthropic from '@anthropic-ai/sdk';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Transport, UpstreamListener } from '../provider.ts';
+import { refusalTrigger } from './answer.ts';
 import { createSimulatorTransport } from './transport.ts';
 
 const timeouts = { connectMs: 1000, firstByteMs: 1000, idleMs: 1000 };
 const weather = {
   name: 'get_weather',
   description: 'The weather in a city.',
-  input_schema: { type: 'object' as const, properties: { city: { type: 'string' }, 'é😀': { type: 'number' } }, required: ['city', 'é😀'] },
+  input_schema: {
+    type: 'object' as const,
+    properties: { city: { type: 'string' }, 'é😀': { type: 'number' } },
+    required: ['city', 'é😀'],
+  },
 };
 const ping = { name: 'ping', description: 'Says that somebody is there.', input_schema: { type: 'object' as const } };
 
@@ -49,7 +54,12 @@ function send(transport: Transport, body: unknown, listener: Partial<UpstreamLis
   return { call, log, ended: ended.promise };
 }
 
-const body = (text: string, more: object = {}) => ({ model: 'm', max_tokens: 1000, messages: [{ role: 'user' as const, content: text }], ...more });
+const body = (text: string, more: object = {}) => ({
+  model: 'm',
+  max_tokens: 1000,
+  messages: [{ role: 'user' as const, content: text }],
+  ...more,
+});
 /** A message without what the SDK's stream helper adds to it. */
 const wire = (message: Anthropic.Message) => {
   const { parsed_output: _, ...rest }: Record<string, unknown> = JSON.parse(JSON.stringify(message));
@@ -122,12 +132,13 @@ describe('an error', () => {
     });
   });
 
-  test('in ourselves is the end of the call, not of the process', async () => {
-    const deep = `{"model":"m","max_tokens":1,"messages":[{"role":"user","content":"Hi"}],"thread":${'{"a":'.repeat(20_000)}1${'}'.repeat(20_000)}}`;
-    const transport = createSimulatorTransport();
-    await expect(send(transport, deep).ended.catch((error: unknown) => Promise.reject(error))).rejects.toMatchObject({
-      code: 'internal_error',
-    });
+  test('of our own is the end of the call, not of the process', async () => {
+    const deep = `${'{"items":'.repeat(50_000)}{}${'}'.repeat(50_000)}`;
+    const sent = JSON.stringify(body('Hello')).replace(
+      '{',
+      `{"tools":[{"name":"a","strict":true,"input_schema":{"type":"object","additionalProperties":false,"items":${deep}}}],`,
+    );
+    await expect(send(createSimulatorTransport(), sent).ended).rejects.toMatchObject({ code: 'internal_error' });
   });
 });
 
@@ -136,7 +147,9 @@ test('thinking of a simulator with another key is foreign', async () => {
   const first = JSON.parse(textOf(await send(createSimulatorTransport(), body('Hello', think)).ended));
   const messages = [...body('Hello').messages, { role: 'assistant', content: first.content }, ...body('And?').messages];
   const again = textOf(await send(createSimulatorTransport(), body('', { ...think, messages })).ended);
-  const foreign = textOf(await send(createSimulatorTransport({ signingKey: 'other' }), body('', { ...think, messages })).ended);
+  const foreign = textOf(
+    await send(createSimulatorTransport({ signingKey: 'other' }), body('', { ...think, messages })).ended,
+  );
   expect(JSON.parse(again).type).toBe('message');
   expect(JSON.parse(foreign).error.message).toBe('messages.1.content.0: Invalid `signature` in `thinking` block');
 });
@@ -151,7 +164,8 @@ describe('spoken to by @anthropic-ai/sdk over a socket', () => {
       const sent = { origin: '', path: request.url ?? '', headers, body: Buffer.concat(chunks).toString(), timeouts };
       transport.send(sent, {
         onHeaders: (status, answered) => {
-          for (const [name, value] of Object.entries(answered)) if (value !== undefined) response.setHeader(name, value);
+          for (const [name, value] of Object.entries(answered))
+            if (value !== undefined) response.setHeader(name, value);
           response.writeHead(status);
         },
         onData: (chunk) => response.write(chunk),
@@ -173,7 +187,13 @@ describe('spoken to by @anthropic-ai/sdk over a socket', () => {
     ['calls', body('The weather in Paris and 東京 Rome, and ping', { tools: [weather, ping] })],
     ['a call without arguments', body('ping', { tools: [ping] })],
     ['thinking', body('What is the weather in Paris?', { tools: [weather], thinking: { type: 'adaptive' } })],
-    ['hidden thinking', body('Hello', { thinking: { type: 'adaptive', display: 'omitted' }, system: [{ type: 'text', text: 'Hi', ...cached }] })],
+    [
+      'hidden thinking',
+      body('Hello', {
+        thinking: { type: 'adaptive', display: 'omitted' },
+        system: [{ type: 'text', text: 'Hi', ...cached }],
+      }),
+    ],
     ['a cut text', body('Hello', { max_tokens: 3 })],
     ['a stop sequence', body('Hello there', { stop_sequences: ['there'] })],
     ['nothing', body('Hello', { max_tokens: 0 })],
@@ -185,7 +205,23 @@ describe('spoken to by @anthropic-ai/sdk over a socket', () => {
   });
 
   test('whatever is said, tools are called with what they require', async () => {
-    const words = fc.constantFrom('weather', 'in', 'Paris', 'and', 'Rome', 'call', 'get_weather', '{', '"', '7', '😀', '\u0000', 'both', 'ping', '<system>');
+    const words = fc.constantFrom(
+      'weather',
+      'in',
+      'Paris',
+      'and',
+      'Rome',
+      'call',
+      'get_weather',
+      '{',
+      '"',
+      '7',
+      '😀',
+      '\u0000',
+      'both',
+      'ping',
+      '<system>',
+    );
     const texts = fc.array(words, { minLength: 1, maxLength: 8 }).map((all) => all.join(' '));
     await fc.assert(
       fc.asyncProperty(texts, fc.boolean(), async (text, thinks) => {
@@ -208,7 +244,6 @@ describe('spoken to by @anthropic-ai/sdk over a socket', () => {
   });
 
   test('a refusal has its details in both', async () => {
-    const { refusalTrigger } = await import('./answer.ts');
     const plain = await client().messages.create(body(refusalTrigger));
     const streamed = await client().messages.stream(body(refusalTrigger)).finalMessage();
     expect(plain).toMatchObject({ stop_reason: 'refusal', stop_details: { type: 'refusal' }, content: [] });
@@ -216,6 +251,8 @@ describe('spoken to by @anthropic-ai/sdk over a socket', () => {
   });
 
   test('a refused request is the error class of its status', async () => {
-    await expect(client().messages.create({ ...body('Hello'), messages: [] })).rejects.toThrow(Anthropic.BadRequestError);
+    await expect(client().messages.create({ ...body('Hello'), messages: [] })).rejects.toThrow(
+      Anthropic.BadRequestError,
+    );
   });
 });

@@ -31,7 +31,6 @@ export type MessagesRequest = Omit<sdk.MessageCreateParamsBase, 'betas' | 'user_
   SamplingFields;
 
 export type ContentBlock = sdk.BetaContentBlockParam;
-export type MessageRole = sdk.BetaMessageParam['role'];
 
 /** Like Anthropic's, these patterns say what an id or a name may consist of. */
 const toolUseId: Shape = { kind: 'string', pattern: /^[a-zA-Z0-9_-]+$/ };
@@ -58,7 +57,9 @@ const imageFields = {
     file: { type: any, file_id: string },
   }),
   cache_control: nullable(cacheControl),
-  transformations: nullable(object<sdk.BetaImageTransformationsParam>({ oversized_image: optional(literal('downsize', 'error')) })),
+  transformations: nullable(
+    object<sdk.BetaImageTransformationsParam>({ oversized_image: optional(literal('downsize', 'error')) }),
+  ),
 };
 const textBlock = tagged<sdk.BetaTextBlockParam>('type', { text: textFields });
 const documentFields = {
@@ -68,7 +69,9 @@ const documentFields = {
     text: { type: any, data: string, media_type: literal('text/plain') },
     content: {
       type: any,
-      content: stringOr(list(tagged<sdk.BetaContentBlockSourceContent>('type', { text: textFields, image: imageFields }))),
+      content: stringOr(
+        list(tagged<sdk.BetaContentBlockSourceContent>('type', { text: textFields, image: imageFields })),
+      ),
     },
     url: { type: any, url: string },
     file: { type: any, file_id: string },
@@ -300,11 +303,14 @@ export const messagesRequest: Shape = object<MessagesRequest>({
         content: optional(
           stringOr(
             list(
-              tagged<sdk.BetaTextBlockParam | sdk.BetaRequestToolAdditionBlock | sdk.BetaRequestToolRemovalBlock>('type', {
-                text: textFields,
-                tool_addition: toolChangeFields,
-                tool_removal: toolChangeFields,
-              }),
+              tagged<sdk.BetaTextBlockParam | sdk.BetaRequestToolAdditionBlock | sdk.BetaRequestToolRemovalBlock>(
+                'type',
+                {
+                  text: textFields,
+                  tool_addition: toolChangeFields,
+                  tool_removal: toolChangeFields,
+                },
+              ),
             ),
           ),
         ),

@@ -1,0 +1,92 @@
+/** OpenAI's Agents SDK against a spawned gateway over each backend: conversations that go on by the id of the last run. */
+import { Agent, OpenAIResponsesModel, run, setTracingDisabled, tool } from '@openai/agents';
+import OpenAI from 'openai';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { z } from 'zod';
+import { fakeUpstream } from '../support/fake-upstream.ts';
+import { spawnGateway, temporaryFolder } from '../support/spawn-gateway.ts';
+import { backends, weatherIn } from './weather-model.ts';
+
+const timeIn: Record<string, string> = { Oslo: '14:07, clock plover-23' };
+const question = 'What is the weather in Paris and Rome?';
+
+interface Finished {
+  text: unknown;
+  responseId: string | undefined;
+  /** Text that came as deltas; undefined: the run was not streamed. */
+  streamed: string | undefined;
+}
+
+type Ask = (agent: Agent, input: string, previousResponseId: string | undefined) => Promise<Finished>;
+
+const chained = (previousResponseId: string | undefined) =>
+  previousResponseId === undefined ? {} : { previousResponseId };
+
+const ways: Record<string, Ask> = {
+  async plain(agent, input, previous) {
+    const result = await run(agent, input, chained(previous));
+    return { text: result.finalOutput, responseId: result.lastResponseId, streamed: undefined };
+  },
+  async streamed(agent, input, previous) {
+    const result = await run(agent, input, { ...chained(previous), stream: true });
+    let streamed = '';
+    for await (const text of result.toTextStream()) streamed += text;
+    await result.completed;
+    return { text: result.finalOutput, responseId: result.lastResponseId, streamed };
+  },
+};
+
+beforeAll(() => setTracingDisabled(true));
+
+describe.each(backends)('over $name', (backend) => {
+  test.each(Object.entries(ways))('three runs with two tools: %s', async (_, ask) => {
+    const upstream = await fakeUpstream(backend.answer);
+    const gateway = await spawnGateway({
+      folder: temporaryFolder(),
+      config: `models: [{ name: weather-model, ${backend.entry(upstream.url)} }]`,
+    });
+    const client = new OpenAI({ baseURL: `${gateway.url}/v1`, apiKey: 'none', maxRetries: 0 });
+    const asked: string[] = [];
+    const lookUp = (name: string, description: string, known: Record<string, string>) =>
+      tool({
+        name,
+        description,
+        parameters: z.object({ city: z.string() }),
+        async execute({ city }) {
+          asked.push(`${name} ${city}`);
+          return known[city] ?? `nothing of ${city}`;
+        },
+      });
+    const agent = new Agent({
+      name: 'reporter',
+      model: new OpenAIResponsesModel(client, 'weather-model'),
+      instructions: 'Look things up. Say what you found.',
+      tools: [lookUp('get_weather', 'The weather in a city', weatherIn), lookUp('get_time', 'The time there', timeIn)],
+    });
+
+    const first = await ask(agent, question, undefined);
+    expect(first.text).toContain(weatherIn['Paris']);
+    expect(first.text).toContain(weatherIn['Rome']);
+    const second = await ask(agent, 'What time is it in Oslo?', first.responseId);
+    expect(second.text).toContain(timeIn['Oslo']);
+    const third = await ask(agent, 'And what did I ask you first?', second.responseId);
+    expect(asked).toEqual(['get_weather Paris', 'get_weather Rome', 'get_time Oslo']);
+    for (const value of backend.repeats === 'all' ? [...Object.values(weatherIn), timeIn['Oslo']] : [question]) {
+      expect(third.text).toContain(value);
+    }
+    for (const { text, streamed } of [first, second, third]) {
+      if (streamed !== undefined) expect(streamed).toBe(text);
+    }
+
+    // The runs are one conversation in the store: the last run sent one message, and its input is everything before.
+    const input: string[] = [];
+    const { responses } = client;
+    for await (const item of responses.inputItems.list(third.responseId ?? '', { order: 'asc' })) input.push(item.type);
+    const round = ['message', 'function_call', 'function_call_output', 'message'];
+    expect(input).toEqual([
+      ...['message', 'function_call', 'function_call', 'function_call_output', 'function_call_output', 'message'],
+      ...round,
+      'message',
+    ]);
+  });
+});
