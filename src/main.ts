@@ -47,9 +47,34 @@ const check = defineCommand({
   },
 });
 
+const demoArguments = {
+  url: { type: 'string', valueHint: 'URL', description: 'The gateway (default: http://127.0.0.1:4000)' },
+  key: { type: 'string', valueHint: 'K', description: 'Its key (default: TURNPIKE_MASTER_KEY of the environment)' },
+  model: { type: 'string', valueHint: 'M', description: 'The model (default: the simulator, else the first there is)' },
+} as const satisfies ArgsDef;
+
+const demo = defineCommand({
+  meta: {
+    name: 'demo',
+    description: 'Hold a conversation with tools through a running gateway, and show what it stored',
+  },
+  args: demoArguments,
+  async run({ args }) {
+    refuseUnknownArguments(args, demoArguments);
+    const { runDemo } = await import('./demo.ts');
+    await runDemo({
+      url: args.url ?? 'http://127.0.0.1:4000',
+      key: args.key ?? process.env['TURNPIKE_MASTER_KEY'],
+      model: args.model,
+      write: (text) => process.stdout.write(text),
+    });
+  },
+});
+
 const subCommands: SubCommandsDef = {
   serve,
   check,
+  demo,
 };
 
 const turnpike = defineCommand({

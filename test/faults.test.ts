@@ -3,10 +3,14 @@
  * `runTurn` in faults/harness.ts; the tables beside it say how each must end.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { transportCases } from './faults/transport-cases.ts';
 import type { FaultCase } from './faults/cases.ts';
-import { answerWell, type Harness, startHarness } from './faults/harness.ts';
-import { type Dialect, dialects } from './support/upstream-replies.ts';
+import { chatCases } from './faults/chat-cases.ts';
+import { answerWell, type Harness, startHarness, upstreamKey } from './faults/harness.ts';
+import { messagesCases } from './faults/messages-cases.ts';
+import { textCases } from './faults/text-cases.ts';
+import { transportCases } from './faults/transport-cases.ts';
+import { beginStream, chunkOf, type RawCall } from './support/raw-upstream.ts';
+import { type Dialect, dialects, framesOf } from './support/upstream-replies.ts';
 
 let harness: Harness;
 beforeAll(async () => {
@@ -23,7 +27,9 @@ async function expectEnding(fault: FaultCase, dialect: Dialect, stream: boolean)
 }
 
 describe.each(dialects)('%s', (dialect) => {
-  const mine = [...transportCases].filter((fault) => (fault.dialect ?? dialect) === dialect);
+  const mine = [...transportCases, ...textCases, ...messagesCases, ...chatCases].filter(
+    (fault) => (fault.dialect ?? dialect) === dialect,
+  );
 
   describe('streamed', () => {
     test.each(mine.filter(({ stream }) => stream !== undefined))('$name', async (fault) => {
@@ -35,6 +41,47 @@ describe.each(dialects)('%s', (dialect) => {
     test.each(mine.filter(({ plain }) => plain !== undefined))('$name', async (fault) => {
       await expectEnding(fault, dialect, false);
     });
+  });
+
+  test('F-16 the connection is reset in the middle of a stream', async () => {
+    let upstream: RawCall | undefined;
+    const frames = framesOf(dialect);
+    const { ending, response, attempts } = await harness.runTurn({
+      dialect,
+      stream: true,
+      script(call) {
+        upstream = call;
+        beginStream(call, frames.slice(0, frames.findIndex((each) => each.includes('It is')) + 1).join(''));
+      },
+      onText(text) {
+        if (text.includes('It is')) upstream?.socket.resetAndDestroy();
+      },
+    });
+    expect(ending).toBe('failed');
+    expect(response.output).toMatchObject([{ status: 'incomplete', content: [{ text: 'It is 18 °C ' }] }]);
+    expect(attempts).toMatchObject([{ error_code: 'upstream_stream_broken', estimated: 1 }]);
+  });
+
+  test('F-39 a stream without an end ends with its client', async () => {
+    const { name, calls } = harness.nextModel((call) => {
+      const [delta = ''] = framesOf(dialect).filter((each) => each.includes('It is'));
+      beginStream(call, framesOf(dialect).slice(0, framesOf(dialect).indexOf(delta)).join(''));
+      const more = (): void => {
+        if (!call.socket.destroyed) call.socket.write(chunkOf(delta), more);
+      };
+      more();
+    });
+    const reply = await harness.send({ model: `${dialect}/${name}`, input: 'Go on for ever.', stream: true });
+    let text = '';
+    for await (const piece of (reply.body ?? new ReadableStream()).pipeThrough(new TextDecoderStream())) {
+      text += piece;
+      if (text.split('response.output_text.delta').length > 100) break;
+    }
+    await calls[0]?.closed;
+    const id = /"id":"(resp_\w+)"/.exec(text)?.[1] ?? '';
+    await expect.poll(() => harness.get(id), { timeout: 30_000 }).toMatchObject({ status: 'cancelled' });
+    expect(harness.attemptsOf(`${dialect}/${name}`)).toMatchObject([{ status: 'cancelled', estimated: 1 }]);
+    expect(calls).toHaveLength(1);
   });
 
   describe.each([true, false])('nobody there, with stream: %s', (stream) => {
@@ -58,5 +105,26 @@ describe.each(dialects)('%s', (dialect) => {
       expect((await nobody('reset')).ending).toEqual({ status: 502, code: 'upstream_unreachable' });
       expect(harness.connections.reset - before).toBe(2);
     });
+  });
+});
+
+describe('afterwards', () => {
+  test('nobody followed a redirect', () => {
+    expect(harness.trap.calls).toEqual([]);
+  });
+
+  test('no attempt is left open, and each has a turn', () => {
+    expect(harness.query("SELECT id, status FROM attempts WHERE status = 'started' OR ended_at_ms IS NULL")).toEqual(
+      [],
+    );
+    expect(harness.query("SELECT id FROM turns WHERE status = 'in_progress'")).toEqual([]);
+  });
+
+  test('the log knows of no error that nobody foresaw, and of no key', async () => {
+    expect(await harness.gateway.kill('SIGTERM')).toBe(0);
+    const log = harness.gateway.output();
+    const unforeseen = log.split('\n').filter((line) => /uncaught|unhandled|unforeseen|"level":[56]0/i.test(line));
+    expect(unforeseen).toEqual([]);
+    expect(log).not.toContain(upstreamKey);
   });
 });

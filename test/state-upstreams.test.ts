@@ -2,6 +2,7 @@
  * What an upstream is sent of a conversation, value for value, and what comes of its answer: the grammar of two protocols,
  * signed thinking, moves between models in mid-chain, answers that end early, counts, and further attempts.
  */
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Answer } from './support/client.ts';
 import type { Block } from './support/fake-upstream.ts';
@@ -300,18 +301,9 @@ describe.each([{ stream: false }, { stream: true }])('stream: $stream', ({ strea
     });
 
     test('a tool call that a limit cut is shown as it is, and never replayed nor answered', async () => {
-      answerBlocks([said('I call.'), use('toolu_1', { what: 'whole' }), use('toolu_2', '{"what": "hal')], 'max_tokens');
-      // A plain reply of Anthropic's holds no half of a call: there the input is as far as it parses.
-      if (!stream) {
-        const whole = rig.messages.answer;
-        rig.messages.answer = () => {
-          rig.messages.answer = whole;
-          return {
-            blocks: [said('I call.'), use('toolu_1', { what: 'whole' }), use('toolu_2', {})],
-            stopReason: 'max_tokens',
-          };
-        };
-      }
+      // A plain reply of Anthropic's is JSON: there a cut call holds what could be closed, or nothing.
+      const half = stream ? '{"what": "hal' : {};
+      answerBlocks([said('I call.'), use('toolu_1', { what: 'whole' }), use('toolu_2', half)], 'max_tokens');
       const cut = await go('claude', null, 'one', { tools, stream }, 'incomplete');
       expect(cut.body.output).toMatchObject([
         { status: 'completed' },
@@ -523,7 +515,11 @@ describe.each([{ stream: false }, { stream: true }])('stream: $stream', ({ strea
         { number: 1, status: 'failed' },
         { number: 2, status: 'completed' },
       ]);
-      await go('claude', answer, 'two', { stream });
+      // What has just failed comes last for a while.
+      const next = await go(answer.body.model, answer, 'two', { stream });
+      expect(rig.query('SELECT status FROM attempts WHERE turn_id = ?', next.body.id)).toEqual([
+        { status: 'completed' },
+      ]);
       expect(messagesSent()[1]).toHaveLength(3);
     },
   );
@@ -548,6 +544,115 @@ test('backends that count their calls anew in each answer get by: later ones are
     asUser({ ...result(again.call_id), content: `output of ${again.call_id}` }),
   ]);
   expect(messagesSent()[1].slice(0, 5)).toEqual(messagesSent()[0]);
+});
+
+test.each(['claude', 'qwen'])('a client that uses a call id twice gets by too, on %s', async (model) => {
+  const call = { type: 'function_call', call_id: 'call_0', name: 'look_up', arguments: '{"what":"call_0"}' };
+  const pair = [call, output('call_0')];
+  const first = await go(model, null, [user('one'), ...pair], { tools });
+  await go(model, first, pair, { tools });
+  const sent = rig.messages.requests.at(-1)?.text ?? rig.chat.requests.at(-1)?.text ?? '';
+  expect(sent.match(/"(?:tool_use_id|tool_call_id)":"[^"]+"/g)?.map((match) => match.split('"')[3])).toEqual([
+    'call_0',
+    'call_0_2',
+  ]);
+  expect(new Set(sent.match(/"id":"call[^"]+"/g))).toEqual(new Set(['"id":"call_0"', '"id":"call_0_2"']));
+});
+
+describe('random chains over every model', () => {
+  /** What the fake models say, and how it ends. The simulators choose for themselves. */
+  const speech = fc.constantFrom('', ' ', '\n', 'x', 'half \ud800', '\u0000');
+  const reply = fc.record({
+    thinks: fc.boolean(),
+    text: speech,
+    calls: fc.array(fc.constantFrom('{}', '', '{"what":1}', 'not JSON', '[1]', '"x"', '{"2":1,"1":2}'), {
+      maxLength: 3,
+    }),
+    custom: fc.boolean(),
+    end: fc.constantFrom('end', 'end', 'end', 'max_tokens', 'refusal'),
+    /** Chat models may count their calls anew in each answer, or leave the id out. */
+    ids: fc.constantFrom('new', 'same', 'none', 'long'),
+  });
+  const step = fc.record({
+    model: fc.constantFrom('simulator', 'simulator', 'simulator-2', 'claude', 'qwen', 'pair'),
+    stream: fc.boolean(),
+    reply,
+    /** What the user says, and at which place among the outputs of open calls. */
+    says: fc.array(
+      fc.record({
+        role: fc.constantFrom('user', 'user', 'system', 'developer', 'assistant'),
+        text: fc.constantFrom('x', ' ', '', 'Use look_up on A.', 'Look up "A" and "B" in parallel.', 'Use apply.'),
+        at: fc.nat(4),
+      }),
+      { maxLength: 3 },
+    ),
+    reverse: fc.boolean(),
+    tools: fc.boolean(),
+    effort: fc.constantFrom(null, 'low', 'none'),
+    outputText: fc.constantFrom('', ' ', 'done', '{"a":1}'),
+    /** Goes on from an earlier turn than the last. */
+    back: fc.nat(2),
+  });
+  let made = 0;
+
+  function setReplies({
+    thinks,
+    text,
+    calls,
+    custom,
+    end,
+    ids,
+  }: typeof reply extends fc.Arbitrary<infer Value> ? Value : never): void {
+    const idOf = (index: number) =>
+      ids === 'same' ? `call_${index}` : ids === 'none' ? '' : `call_${++made}${ids === 'long' ? 'x'.repeat(90) : ''}`;
+    const names = calls.map((_, index) => (custom && index === 0 ? 'apply' : 'look_up'));
+    rig.messages.answer = () => ({
+      blocks: [
+        ...(thinks ? [thought(`thought ${++made}`, `c2ln${made}`)] : []),
+        ...(text === '' && calls.length > 0 ? [] : [said(text === '' ? 'x' : text)]),
+        ...calls.map((input, index) => use(`toolu_${++made}`, input.startsWith('{') ? input : {}, names[index])),
+      ],
+      stopReason: end === 'end' ? (calls.length > 0 ? 'tool_use' : 'end_turn') : end,
+    });
+    rig.chat.answer = () => ({
+      ...(thinks ? { reasoning_content: `thought ${++made}` } : {}),
+      content: text === '' && calls.length === 0 ? 'x' : text,
+      ...(calls.length === 0
+        ? {}
+        : { tool_calls: calls.map((args, index) => chatCall(idOf(index), args, names[index])) }),
+      ...(end === 'end' ? {} : { finishReason: end === 'refusal' ? 'content_filter' : 'length' }),
+    });
+  }
+
+  test('are never refused by the simulator, which refuses what Anthropic refuses', async () => {
+    const property = fc.asyncProperty(fc.array(step, { minLength: 2, maxLength: 10 }), async (steps) => {
+      const chain: Answer[] = [];
+      for (const { model, stream, reply, says, reverse, tools: brings, effort, outputText, back } of steps) {
+        setReplies(reply);
+        const parent = chain.at(-1 - back) ?? chain.at(-1) ?? null;
+        const open: { type: string; call_id: string; status: string }[] = parent?.body.output ?? [];
+        const outputs = open
+          .filter(({ type, status }) => /^(function|custom_tool)_call$/.test(type) && status !== 'incomplete')
+          .map(({ type, call_id }) => ({ type: `${type}_output`, call_id, output: outputText }));
+        const input: object[] = reverse ? outputs.toReversed() : outputs;
+        for (const { role, text, at } of says) input.splice(at, 0, { role, content: text });
+        input.push(user('And now?'));
+        const answer = await rig.client.create({
+          model,
+          stream,
+          previous_response_id: parent?.body.id ?? null,
+          input,
+          ...(brings ? { tools } : {}),
+          reasoning: { effort },
+        });
+        expect(answer.status, answer.text).toBe(200);
+        expect(answer.body.status, answer.text).toMatch(/^(completed|incomplete)$/);
+        expect((await rig.client.get(answer.body.id)).body).toEqual(answer.body);
+        chain.push(answer);
+      }
+    });
+    await fc.assert(property, { numRuns: 100, interruptAfterTimeLimit: 40_000 });
+  });
 });
 
 describe('the warnings header', () => {

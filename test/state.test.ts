@@ -127,9 +127,10 @@ describe.each(wires)('$model, stream: $stream', ({ model, stream }) => {
     );
     expect(children.map(textOf)).toEqual(names.map((name) => `Re: ${name}`));
     expect(new Set(children.map(({ body }) => body.id)).size).toBe(10);
-    expect(sentTo(model).slice(1).map(saidIn).toSorted()).toEqual(
-      names.map((name) => ['user: root', 'assistant: Re: root', `user: ${name}`]),
-    );
+    const sent = sentTo(model)
+      .slice(1)
+      .map((request) => saidIn(request).join(', '));
+    expect(sent.toSorted()).toEqual(names.map((name) => `user: root, assistant: Re: root, user: ${name}`));
     for (const [index, child] of children.entries()) {
       await turn({ model, stream, previous_response_id: child.body.id, input: 'and then' });
       expect(lastSaid(model).slice(2)).toEqual([
@@ -273,7 +274,7 @@ describe.each(wires)('$model, stream: $stream', ({ model, stream }) => {
   });
 
   test.each([
-    ['a string is replaced by 60,000 characters', 'x'.repeat(60_000)],
+    ['60,000 characters', 'x'.repeat(60_000)],
     ['just above what LiteLLM keeps', 'y'.repeat(2049)],
   ])('long texts chain whole: %s', async (_, long) => {
     answerOnce(model, 'get_weather', { location: long }, 'call_a');
@@ -640,7 +641,7 @@ describe('sessions', () => {
       'SELECT request_id FROM "LiteLLM_SpendLogs" WHERE session_id = ? ORDER BY request_id',
       sessionOf(first) ?? '',
     );
-    const ids = [first, second, fork].map(({ body }) => body.id).toSorted();
+    const ids = [first, second, fork].map(({ body }) => String(body.id)).toSorted();
     expect(rows).toEqual(ids.map((request_id) => ({ request_id })));
   });
 

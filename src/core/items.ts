@@ -121,7 +121,10 @@ export interface Origin {
   protocol: Protocol;
   /** Scope of the item's signatures: the model that the upstream reported, without date or cloud prefix. */
   model: string;
-  /** Raw JSON of the wire elements that the item was decoded from, comma-joined where there are several. */
+  /**
+   * Raw JSON of the wire elements that the item was decoded from, comma-joined where there are several. Empty: the item
+   * says it all.
+   */
   source: string;
   /** The upstream's own tool call id, when the client was given another (empty, too long, or already used in the context). */
   upstreamCallId?: string;

@@ -30,7 +30,10 @@ export interface ModelProfile {
 
 export interface EncodeInput {
   request: TurnRequest;
-  /** The whole effective context: the ancestors' items, then this turn's input, pairing already checked. */
+  /**
+   * The whole effective context: the ancestors' items, then this turn's input. Pairing is already checked: each call id is
+   * used by one call, and each call that was not cut has one output, somewhere after it; there are no other outputs.
+   */
   context: ContextItem[];
   /**
    * Tools of the ancestor that made the calls in the context, when the request brings none of its own: an upstream that

@@ -161,8 +161,10 @@ export const sql = {
     LEFT JOIN items i ON i.tenant = t.tenant AND i.turn_id = t.id AND i.output = 1
     WHERE t.tenant = $1 AND t.id = $2 AND ${live('t')} ORDER BY i.position`,
 
-  /** tenant, id. */
-  selectCost: `SELECT CASE WHEN COUNT(a.cost_nano_usd) = COUNT(*) THEN SUM(a.cost_nano_usd) END AS cost_nano_usd
+  /** tenant, id. Null where an attempt runs, or used tokens of no known price. */
+  selectCost: `SELECT CASE WHEN SUM(CASE WHEN a.cost_nano_usd IS NOT NULL THEN 0
+        WHEN a.status <> 'started' AND a.input_tokens + a.output_tokens = 0 THEN 0 ELSE 1 END) = 0
+      THEN SUM(a.cost_nano_usd) END AS cost_nano_usd
     FROM turns t JOIN attempts a ON a.tenant = t.tenant AND a.turn_id = t.id
     WHERE t.tenant = $1 AND t.id = $2 AND ${live('t')}`,
 

@@ -12,16 +12,20 @@ export interface Answer {
   readonly encoder: StreamEncoder | undefined;
   /** Ties the client to the attempt that serves it: a client that leaves hangs up on it, one that reads slowly slows it. */
   follow(run: AttemptRun, warnings: Warning[]): void;
+  /** Adds what the reply itself gave cause for. A stream's headers have left by then: the log has it. */
+  warn(warnings: Warning[]): void;
   /** Sends the headers and the beginning of the stream, if they have not left yet. */
   announce(): void;
   /** @returns false: the client can't take more now. */
   write(text: string, isPartOfItem: boolean): boolean;
   /** @throws GatewayError the very error, where the client has got no headers yet. */
   finish(error: GatewayError | undefined): void;
+  /** Stops the keep-alive and lets go of the client, however the turn ended. */
+  release(): void;
 }
 
 export function createAnswer(
-  { nowMs, limits }: TurnDependencies,
+  { nowMs, limits, log }: TurnDependencies,
   { request, client, sink }: TurnCall,
   turn: Turn,
 ): Answer {
@@ -61,6 +65,11 @@ export function createAnswer(
       run = next;
       warnings = nextWarnings;
     },
+    warn(more) {
+      if (more.length === 0) return;
+      warnings = [...warnings, ...more];
+      if (turn.announced) log.warn({ responseId: turn.id, warnings: more }, 'the reply could not be read whole');
+    },
     announce,
     write(text, isPartOfItem) {
       if (text === '') return true;
@@ -69,9 +78,6 @@ export function createAnswer(
       return sink.write(text);
     },
     finish(error) {
-      clearInterval(timer);
-      sink.onClose = () => {};
-      sink.onDrain = () => {};
       if (sink.closed) return;
       const { reply } = turn;
       if (turn.announced) {
@@ -84,6 +90,11 @@ export function createAnswer(
       headers['content-length'] = String(Buffer.byteLength(body));
       sink.start(headers);
       sink.end(body);
+    },
+    release() {
+      clearInterval(timer);
+      sink.onClose = () => {};
+      sink.onDrain = () => {};
     },
   };
 }

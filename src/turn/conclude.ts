@@ -51,6 +51,9 @@ function responseError(error: GatewayError | undefined): { code: string; message
   return { code: responseErrorCode(known.code), message: known.message };
 }
 
+/** An upstream that rejects a request may quote it. */
+const withheld = 'Withheld, because the turn is not stored.';
+
 /** The spend row's end. */
 export function concludeAttempt(
   { deployment, start }: PreparedAttempt,
@@ -67,7 +70,7 @@ export function concludeAttempt(
     upstreamModel: assembler.upstreamModel,
     usage,
     costNanoUsd: costOf(usage, deployment),
-    error: error === undefined ? undefined : { code: error.code, message: error.message },
+    error: error === undefined ? undefined : { code: error.code, message: keepsContent ? error.message : withheld },
     rawReply: keepsContent && outcome === 'failed' ? rawReply : undefined,
   };
 }

@@ -111,5 +111,12 @@ test('a backend that counts its calls anew in each answer gets ids that are used
   const calls = twice.flatMap(({ item }) => (item.type === 'function_call' ? [item.call_id] : []));
   const outputs = twice.flatMap(({ item }) => (item.type === 'function_call_output' ? [item.call_id] : []));
   expect(new Set(calls).size).toBe(6);
-  expect([...outputs].sort()).toEqual([...calls].sort());
+  expect(outputs.toSorted()).toEqual(calls.toSorted());
+});
+
+test('a call that gets another id keeps what its upstream sent beside it', () => {
+  const origin = { protocol: 'chat' as const, model: 'm', source: '{"id":"call_0","thought_signature":"s"}' };
+  const round = [call('call_0'), output('call_0')].map((item) => ({ item, origin }));
+  const [, , renamed] = pairToolCalls([...round, ...round], new Set());
+  expect(renamed).toEqual({ item: { ...call('call_0'), call_id: 'call_0_2' }, origin });
 });

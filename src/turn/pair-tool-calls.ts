@@ -35,7 +35,7 @@ export function pairToolCalls(context: ContextItem[], usedCallIds: Set<string>):
       const callId = freeCallId(item.call_id, usedCallIds);
       usedCallIds.add(callId);
       renamed.set(item.call_id, callId);
-      paired.push({ item: { ...item, call_id: callId }, origin: undefined });
+      paired.push({ item: { ...item, call_id: callId }, origin: entry.origin });
     } else if (isToolOutput(item)) {
       if (!closes(open.get(item.call_id), item)) {
         throw answered.has(item.call_id) ? duplicateOutput(item) : missingCall(item);

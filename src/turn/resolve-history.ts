@@ -67,9 +67,8 @@ export async function resolveHistory(
 async function readParent(store: TenantStore, id: string): Promise<StoredContext> {
   const parent = await store.readContext(id);
   if (parent === undefined) {
-    throw new GatewayError('previous_response_not_found', `Previous response with id '${id}' not found.`, {
-      param: 'previous_response_id',
-    });
+    const message = `Previous response with id '${id.slice(0, 256)}' not found.`;
+    throw new GatewayError('previous_response_not_found', message, { param: 'previous_response_id' });
   }
   if (parent.status !== 'completed' && parent.status !== 'incomplete') {
     const message = `Previous response with id '${id}' cannot be continued: its status is '${parent.status}'.`;

@@ -19,8 +19,10 @@ export async function runAttempt(
 ): Promise<AttemptOutcome> {
   const { deployment, encoded } = attempt;
   const { state } = turn.reply;
-  state.inputTransformations = encoded.inputTransformations;
-  if (turn.state === 'begun') turn.reply.head = headText(state);
+  if (state.inputTransformations.length > 0 || encoded.inputTransformations.length > 0) {
+    state.inputTransformations = encoded.inputTransformations;
+    turn.reply.head = headText(state);
+  }
 
   const assembler = createAssembler({
     ids,
@@ -38,6 +40,7 @@ export async function runAttempt(
     const run = sendAttempt(attempt, assembler, { onBegin: answer.announce, onProgress: progress }, nowMs);
     answer.follow(run, encoded.warnings);
     result = await run.done;
+    answer.warn(assembler.warnings);
   }
   if (result.outcome !== 'ended') {
     assembler.cut();

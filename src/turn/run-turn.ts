@@ -28,21 +28,25 @@ export async function runTurn(dependencies: TurnDependencies, call: TurnCall): P
 
   // 7 send, 8 stream back: another deployment is tried until the client has seen part of an item
   const answer = createAnswer(dependencies, call, turn);
-  let outcome = await runAttempt(dependencies, call, turn, attempt, answer);
-  for (const deployment of others) {
-    if (!isRetryable(outcome, turn, call)) break;
-    if (isPointless(outcome, attempt, deployment)) continue;
-    const next = await beginNextAttempt(dependencies, call, turn, attempt, outcome, deployment);
-    if (next === undefined) break;
-    attempt = next;
-    outcome = await runAttempt(dependencies, call, turn, attempt, answer);
+  try {
+    let outcome = await runAttempt(dependencies, call, turn, attempt, answer);
+    for (const deployment of others) {
+      if (!isRetryable(outcome, turn, call)) break;
+      if (isPointless(outcome, attempt, deployment)) continue;
+      const next = await beginNextAttempt(dependencies, call, turn, attempt, outcome, deployment);
+      if (next === undefined) break;
+      attempt = next;
+      outcome = await runAttempt(dependencies, call, turn, attempt, answer);
+    }
+
+    // 9 commit: output, status and spend in one transaction, before the client is told that the turn has ended
+    concludeReply(turn, outcome, nowMs());
+    const attemptEnd = concludeAttempt(attempt, outcome, request.store, nowMs());
+    const lost = await commitTurn(dependencies, call, turn, attemptEnd);
+
+    // 10 terminal event out
+    answer.finish(lost ?? outcome.error);
+  } finally {
+    answer.release();
   }
-
-  // 9 commit: output, status and spend in one transaction, before the client is told that the turn has ended
-  concludeReply(turn, outcome, nowMs());
-  const attemptEnd = concludeAttempt(attempt, outcome, request.store, nowMs());
-  const lost = await commitTurn(dependencies, call, turn, attemptEnd);
-
-  // 10 terminal event out
-  answer.finish(lost ?? outcome.error);
 }

@@ -13,7 +13,7 @@ import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { fakeUpstream, frame, messageEvents, sendJson } from '../support/fake-upstream.ts';
 import { spawnGateway, temporaryFolder } from '../support/spawn-gateway.ts';
-import { anthropic, type Backend, backends, simulator, weatherIn } from './weather-model.ts';
+import { anthropic, type Backend, backends, openAiCompatible, simulator, weatherIn } from './weather-model.ts';
 
 const model = 'weather-model';
 const masterKey = 'sk-test-master';
@@ -49,7 +49,7 @@ models: [{ name: ${model}, ${backend.entry(upstream.url)} }]
     upstream,
     url: () => gateway.url,
     client: () => clientOf(gateway.url),
-    async restart() {
+    restart: async () => {
       await gateway.kill('SIGKILL');
       gateway = await spawnGateway({ folder, config });
     },
@@ -215,12 +215,38 @@ describe('what is stored', () => {
     });
   });
 
+  test('what a response cost is told where the price is known', async () => {
+    const costOver = async (backend: Backend) => {
+      const { client } = await start(backend);
+      const { id } = await client().responses.create({ model, input: 'Hello.' });
+      const { response } = await client().responses.retrieve(id).withResponse();
+      return response.headers.get('x-turnpike-cost-usd');
+    };
+    const price = 'price: { input: 1, output: 5, cache_read: 0.1, cache_write: 1.25 }';
+    // 25 tokens of input, 2 read from the cache, 3 written to it, 7 of output.
+    expect(await costOver({ ...anthropic, entry: (url) => `${anthropic.entry(url)}, ${price}` })).toBe('0.00006395');
+    expect(await costOver(openAiCompatible)).toBeNull();
+  });
+
   test('models are listed', async () => {
     const { client } = await start(simulator);
     const names: string[] = [];
     for await (const each of client().models.list()) names.push(each.id);
     expect(names).toEqual([model]);
   });
+});
+
+test('what the model refuses is left out with a warning', async () => {
+  const { client, upstream } = await start({
+    ...anthropic,
+    entry: (url) => anthropic.entry(url).replace('claude-haiku-4-5', 'claude-opus-4-8'),
+  });
+  const { data, response } = await client()
+    .responses.create({ model, input: 'Hello.', temperature: 0.5 })
+    .withResponse();
+  expect(data.status).toBe('completed');
+  expect(upstream.requests[0]?.body).not.toHaveProperty('temperature');
+  expect(response.headers.get('x-turnpike-warnings')).toContain('"temperature"');
 });
 
 describe('errors come in the classes that applications catch', () => {

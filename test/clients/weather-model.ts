@@ -64,17 +64,20 @@ function answerAsAnthropic({ body }: UpstreamRequest, response: ServerResponse, 
 
 interface ChatBody {
   stream?: boolean;
-  messages: { role: string; content: string | null }[];
+  /** Parts, where a user sends more than text. */
+  messages: { role: string; content: string | object[] | null }[];
   response_format?: unknown;
 }
+
+const textOf = (content: ChatBody['messages'][number]['content']) => (typeof content === 'string' ? content : '');
 
 /** The model behind OpenAI's Chat Completions. */
 function answerAsChat({ body }: UpstreamRequest, response: ServerResponse, count: number): void {
   const { messages, stream, response_format: format } = body as ChatBody;
   const last = messages.at(-1);
   const answer = answerTo({
-    question: last?.role === 'user' ? (last.content ?? '') : undefined,
-    results: messages.flatMap(({ role, content }) => (role === 'tool' ? [content ?? ''] : [])),
+    question: last?.role === 'user' ? textOf(last.content) : undefined,
+    results: messages.flatMap(({ role, content }) => (role === 'tool' ? [textOf(content)] : [])),
     wantsJson: format !== undefined,
   });
   const toolCalls =

@@ -41,6 +41,8 @@ export interface Outcome extends Answer {
   calls: RawCall[];
   /** What the upstream got on the next turn; undefined where there is none. */
   next: RawCall | undefined;
+  /** What the client got on the next turn. */
+  nextAnswer: Answer;
 }
 
 export interface TurnOptions {
@@ -53,6 +55,8 @@ export interface TurnOptions {
   model?: string;
   /** The upstream has no ear to count calls with; undefined: it has. */
   expectedCalls?: number;
+  /** Told of all that the client has read so far. */
+  onText?: (text: string) => void;
 }
 
 export const upstreamKey = 'sk-upstream-canary-0123456789';
@@ -137,9 +141,13 @@ export async function startHarness() {
     });
   }
 
-  async function post(body: object): Promise<Answer> {
+  async function post(body: object, onText: (text: string) => void = () => undefined): Promise<Answer> {
     const reply = await send(body);
-    const text = await reply.text();
+    let text = '';
+    for await (const piece of (reply.body ?? new ReadableStream()).pipeThrough(new TextDecoderStream())) {
+      text += piece;
+      onText(text);
+    }
     const base = { status: reply.status, headers: reply.headers, text };
     if (reply.status !== 200) {
       const { error } = JSON.parse(text);
@@ -187,7 +195,8 @@ export async function startHarness() {
     const model =
       options.model === undefined ? `${hasty ? 'hasty-' : ''}${dialect}/${name}` : `${options.model}/${name}`;
     const previous_response_id = parents.get(dialect);
-    const answer = await post({ model, stream, previous_response_id, input: 'What is the weather in Paris?' });
+    const body = { model, stream, previous_response_id, input: 'What is the weather in Paris?' };
+    const answer = await post(body, options.onText);
     expect(answer.text).not.toContain(upstreamKey);
 
     const attempts = attemptsOf(model);
@@ -226,7 +235,7 @@ export async function startHarness() {
       const sibling = await post({ model: `${dialect}/${after.name}`, previous_response_id, input: 'Again.' });
       expect(sibling.ending, sibling.text).toBe('completed');
     }
-    return { ...answer, attempts, calls, next: ended ? after.calls[0] : undefined };
+    return { ...answer, attempts, calls, next: ended ? after.calls[0] : undefined, nextAnswer: nextTurn };
   }
 
   return {

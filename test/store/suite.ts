@@ -1,6 +1,7 @@
 import { afterAll, describe } from 'vitest';
 import { createTestBed, type Engine } from './test-bed.ts';
 import { commitLaws } from './commit-laws.ts';
+import { costLaws } from './cost-laws.ts';
 import { readingLaws } from './reading-laws.ts';
 import { treeLaw } from './tree-law.ts';
 import { viewLaws } from './view-laws.ts';
@@ -17,6 +18,7 @@ export function storeSuite(name: string, createEngine: () => Promise<Engine>): v
     readingLaws(bed);
     wallLaws(bed);
     commitLaws(bed);
+    costLaws(bed);
     treeLaw(bed);
     viewLaws(bed);
   });

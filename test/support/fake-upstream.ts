@@ -58,6 +58,18 @@ export function frame(event: { type: string }): string {
 
 export type Block = { type: string; [field: string]: unknown };
 
+interface MessageOptions {
+  model?: string;
+  stopReason?: string;
+  inputTokens?: number;
+  outputTokens?: number;
+  id?: string;
+  /** Of the input, as the stream's begin says it. */
+  usage?: object;
+  /** Of the output, as the stream's end says it. */
+  endUsage?: object;
+}
+
 /** The stream of an Anthropic message with these blocks: each text, thinking and input in two deltas. */
 export function messageEvents(
   blocks: Block[],
@@ -67,9 +79,9 @@ export function messageEvents(
     inputTokens = 25,
     outputTokens = 7,
     id = 'msg_upstream',
-    usage = { input_tokens: inputTokens, cache_creation_input_tokens: 3, cache_read_input_tokens: 2 } as object,
-    endUsage = { output_tokens: outputTokens } as object,
-  } = {},
+    usage = { input_tokens: inputTokens, cache_creation_input_tokens: 3, cache_read_input_tokens: 2 },
+    endUsage = { output_tokens: outputTokens },
+  }: MessageOptions = {},
 ): { type: string }[] {
   const events: { type: string; [field: string]: unknown }[] = [
     {
@@ -101,6 +113,8 @@ export function messageEvents(
       });
       for (const thinking of halves(String(block['thinking']))) delta({ type: 'thinking_delta', thinking });
       delta({ type: 'signature_delta', signature: block['signature'] });
+    } else if (!('input' in block)) {
+      events.push({ type: 'content_block_start', index, content_block: block });
     } else {
       const { input, ...rest } = block;
       events.push({ type: 'content_block_start', index, content_block: { ...rest, input: {} } });

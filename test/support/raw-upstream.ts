@@ -45,7 +45,7 @@ export async function rawServer(onConnection: (socket: Socket) => void): Promise
 /** A provider that reads requests properly and answers byte by byte as the test says. */
 export async function rawUpstream(answer: (call: RawCall) => void): Promise<RawServer> {
   return rawServer((socket) => {
-    const closed = once(socket, 'close').then(() => undefined);
+    const closed = new Promise<void>((resolve) => socket.on('close', () => resolve()));
     let received = Buffer.alloc(0);
     socket.on('data', (chunk: Buffer) => {
       received = Buffer.concat([received, chunk]);

@@ -10,7 +10,7 @@ export function parseEvents(text: string): ClientEvent[] {
   const frames = text.split('\n\n').filter((frame) => frame !== '' && !frame.startsWith(':'));
   if (frames.pop() !== 'data: [DONE]') throw new Error(`the stream did not end with [DONE]:\n${text.slice(-400)}`);
   return frames.map((frame) => {
-    const match = /^event: (.+)\ndata: (.+)$/.exec(frame);
+    const match = /^event: ([^\n]+)\ndata: ([^\n]+)$/.exec(frame);
     if (match?.[2] === undefined) throw new Error(`not a frame: ${frame}`);
     return { event: match[1] ?? '', data: JSON.parse(match[2]) as unknown };
   });

@@ -56,7 +56,8 @@ models:
   - { name: qwen, provider: openai-compatible, model: qwen3-32b, base_url: "${rig.chat.url}/v1", api_key: k }
   - { name: pair, provider: anthropic, model: claude-haiku-4-5, base_url: "${url}", api_key: k, weight: 1 }
   - { name: pair, provider: openai-compatible, model: qwen3-32b, base_url: "${rig.chat.url}/v1", api_key: k, weight: 1 }
-  - { name: simulator, provider: simulator, model: simulator }${shakyGroups
+  - { name: simulator, provider: simulator, model: simulator }
+  - { name: simulator-2, provider: simulator, model: another }${shakyGroups
     .flatMap((name) =>
       ['', '-stream'].map((end) => shaky(`${name}${end}`, name === 'shaky-closed' ? closedUrl : rig.broken.url, url)),
     )

@@ -1,4 +1,5 @@
 import { GatewayError } from '../../core/errors.ts';
+import { usdText } from '../../core/usd-text.ts';
 import { responsesCodec } from '../../protocols/responses/index.ts';
 import { decodePage, inputItemsPage } from '../../protocols/responses/input-items-page.ts';
 import { responseText } from '../../protocols/responses/response.ts';
@@ -46,10 +47,14 @@ export function responsesRoutes(store: Store, turns: TurnDependencies): Route[] 
             param: 'stream',
           });
         }
-        const found = await tenantOf(exchange).readResponse(params['id'] ?? '');
-        if (found === undefined) throw responseNotFound(params['id'] ?? '');
+        const tenant = tenantOf(exchange);
+        const id = params['id'] ?? '';
+        const found = await tenant.readResponse(id);
+        if (found === undefined) throw responseNotFound(id);
         const output = found.output.map(({ body }) => body);
+        const cost = await tenant.readCost(id);
         response.setHeader('x-turnpike-session-id', found.sessionId);
+        if (cost !== undefined) response.setHeader('x-turnpike-cost-usd', usdText(cost));
         sendJson(response, responseText(found.head, found.envelope, output));
       },
     },

@@ -1,6 +1,8 @@
-import { type ErrorCode, GatewayError } from '../../core/errors.ts';
+import { GatewayError } from '../../core/errors.ts';
+import { isJsonObject } from '../../core/json-object.ts';
 import { retryAfterSeconds } from '../../core/retry-after.ts';
-import { isRecord, textOf } from './wire.ts';
+import { safeText, shownText } from '../../core/safe-text.ts';
+import { saysContextOverflow, upstreamVerdict } from '../../core/upstream-verdict.ts';
 
 type Headers = Record<string, string | undefined>;
 
@@ -13,46 +15,15 @@ interface UpstreamError {
   status: number | undefined;
 }
 
-interface Verdict {
-  code: ErrorCode;
-  retryable: boolean;
-  message: string;
-}
-
-const maxCharacters = 2048;
-const contextOverflow = /context.?length|context window|maximum context|prompt is too long|too many (input )?tokens/i;
-const html = /^\s*<|<(!doctype|html|head|body)\b/i;
 const wrongKey = /api.?key/i;
-
-const verdict = (code: ErrorCode, message: string, retryable: boolean): Verdict => ({ code, message, retryable });
-
-const verdictOf: Record<number, Verdict> = {
-  401: verdict('upstream_auth', 'The upstream refused the credential of the deployment.', false),
-  402: verdict('upstream_auth', 'The upstream refused the account of the deployment.', false),
-  403: verdict('upstream_auth', 'The upstream refused the credential of the deployment.', false),
-  404: verdict('upstream_error', 'The upstream does not know the model of the deployment.', false),
-  408: verdict('upstream_error', 'The upstream gave up waiting.', true),
-  409: verdict('upstream_error', 'The upstream reported a conflict.', true),
-  413: verdict('request_too_large', 'The upstream refused the request as too large.', false),
-  429: verdict('upstream_rate_limited', 'The upstream limits the rate of requests.', true),
-  503: verdict('upstream_overloaded', 'The upstream is overloaded.', true),
-  529: verdict('upstream_overloaded', 'The upstream is overloaded.', true),
-};
-
-function statusVerdict(status: number): Verdict {
-  const known = verdictOf[status];
-  if (known !== undefined) return known;
-  if (status >= 400 && status < 500) return verdict('upstream_rejected', 'The upstream rejected the request.', false);
-  return verdict('upstream_error', 'The upstream failed.', status >= 500);
-}
 
 function readError(value: unknown): UpstreamError {
   const outer: unknown = Array.isArray(value) ? value[0] : value;
   if (typeof outer === 'string') return { message: shown(outer), words: [], status: undefined };
-  if (!isRecord(outer)) return { message: undefined, words: [], status: undefined };
+  if (!isJsonObject(outer)) return { message: undefined, words: [], status: undefined };
   const inner = outer['error'] ?? outer;
   if (typeof inner === 'string') return { message: shown(inner), words: [], status: undefined };
-  if (!isRecord(inner)) return { message: undefined, words: [], status: undefined };
+  if (!isJsonObject(inner)) return { message: undefined, words: [], status: undefined };
   const { code, type } = inner;
   return {
     message: shown(inner['message'] ?? inner['detail']),
@@ -61,25 +32,17 @@ function readError(value: unknown): UpstreamError {
   };
 }
 
-/** Short, well-formed, and without anything that looks like a key. */
-function safeText(text: string): string {
-  return text
-    .slice(0, maxCharacters)
-    .toWellFormed()
-    .replaceAll(/\b(sk|xai|gsk)-?_?[\w-]{8,}/g, '$1-…');
-}
-
 /** Validation errors of FastAPI servers are a list, shown as its JSON. */
 function shown(message: unknown): string | undefined {
-  const text = typeof message === 'string' || message === undefined ? textOf(message) : JSON.stringify(message);
-  return text === undefined || html.test(text) ? undefined : safeText(text);
+  if (message === undefined || message === null) return undefined;
+  return shownText(typeof message === 'string' ? message : JSON.stringify(message));
 }
 
 function parse(body: string): unknown {
   try {
     return JSON.parse(body);
   } catch {
-    // Plain text is a message as good as any; `shown` keeps HTML out.
+    // Plain text is a message as good as any; `shownText` keeps HTML out.
     return body;
   }
 }
@@ -90,26 +53,25 @@ function gatewayError(status: number | undefined, error: UpstreamError, headers:
   const has = (word: RegExp) => error.words.some((said) => word.test(said));
   const effective = status ?? error.status ?? statusOfWords(has);
   if (effective === 400 || effective === 413 || effective === 422) {
-    if (has(/context_length/) || contextOverflow.test(error.message ?? '')) {
+    if (has(/context_length/) || saysContextOverflow(error.message ?? '')) {
       const message = error.message ?? "The conversation is longer than the model's context.";
       return new GatewayError('context_length_exceeded', message, { cause, param: 'input' });
     }
   }
-  const { code, message, retryable } = statusVerdict(effective);
+  const { code, message, retryable } = upstreamVerdict(effective);
   if (code === 'upstream_rejected') {
     // xAI and Gemini answer a wrong key with 400 and quote it.
     if (has(/api_key|authentication/) || (effective === 400 && wrongKey.test(error.message ?? ''))) {
-      const auth = statusVerdict(401);
+      const auth = upstreamVerdict(401);
       return new GatewayError(auth.code, auth.message, { cause, retryable: auth.retryable });
     }
     return new GatewayError(code, error.message ?? message, { cause });
   }
-  if (effective !== 429 && effective !== 503 && effective !== 529)
-    return new GatewayError(code, message, { cause, retryable });
-  const seconds = retryAfterSeconds(headers);
+  const mayRetry = retryable && !has(/insufficient_quota/);
+  const seconds = mayRetry ? retryAfterSeconds(headers) : undefined;
   return new GatewayError(code, message, {
     cause,
-    retryable: retryable && !has(/insufficient_quota/),
+    retryable: mayRetry,
     ...(seconds === undefined ? {} : { retryAfterSeconds: seconds }),
   });
 }

@@ -1,5 +1,6 @@
 import { GatewayError } from '../../core/errors.ts';
 import type { Emit } from '../../core/events.ts';
+import { isJsonObject, type JsonObject, parseJsonObject } from '../../core/json-object.ts';
 import type { Usage } from '../../core/usage.ts';
 import type { DecodeOptions, StreamDecoder } from '../codec.ts';
 import { decodeStreamError } from './decode-error.ts';
@@ -7,11 +8,11 @@ import { createItemWriter, type ReasoningField } from './item-writer.ts';
 import { mapFinishReason } from './map-finish-reason.ts';
 import { mapLogprobs } from './map-logprobs.ts';
 import { readUsage } from './read-usage.ts';
-import { isRecord, textOf, type WireRecord } from './wire.ts';
+import { textOf } from './wire.ts';
 
 /** Reads chunks, however they came. Throws GatewayError for what it cannot read, and for errors that the upstream sends. */
 export interface ReplyReader {
-  chunk(chunk: WireRecord, emit: Emit): void;
+  chunk(chunk: JsonObject, emit: Emit): void;
   /** The upstream said that it is done. */
   complete(emit: Emit): void;
   /** The model has said why it stopped, and what that took: what follows can only be the end marker. */
@@ -41,14 +42,14 @@ export function createReplyReader(options: DecodeOptions): ReplyReader {
     emit({ type: 'warning', warning: { param: 'model', message } });
   }
 
-  function start(chunk: WireRecord, emit: Emit): void {
+  function start(chunk: JsonObject, emit: Emit): void {
     if (started) return;
     started = true;
     emit({ type: 'response-start', upstreamId: textOf(chunk['id']), upstreamModel: textOf(chunk['model']) });
   }
 
-  function readReasoning(delta: WireRecord, emit: Emit): void {
-    const details = Array.isArray(delta['reasoning_details']) ? delta['reasoning_details'].filter(isRecord) : [];
+  function readReasoning(delta: JsonObject, emit: Emit): void {
+    const details = Array.isArray(delta['reasoning_details']) ? delta['reasoning_details'].filter(isJsonObject) : [];
     // vLLM and OpenRouter write the same text into both fields.
     for (const field of ['reasoning_content', 'reasoning'] satisfies ReasoningField[]) {
       const text = textOf(delta[field]);
@@ -61,12 +62,12 @@ export function createReplyReader(options: DecodeOptions): ReplyReader {
 
   /** Mistral writes content as parts as soon as it thinks. */
   function readPart(part: unknown, emit: Emit): void {
-    if (!isRecord(part)) throw unreadable('a part');
+    if (!isJsonObject(part)) throw unreadable('a part');
     const { type } = part;
     if (type === 'thinking') {
       const thinking = Array.isArray(part['thinking']) ? part['thinking'] : [];
       for (const piece of thinking) {
-        const text = isRecord(piece) ? textOf(piece['text']) : undefined;
+        const text = isJsonObject(piece) ? textOf(piece['text']) : undefined;
         if (text !== undefined) writer.reasoning('reasoning_content', text, [], emit);
       }
       return;
@@ -86,7 +87,7 @@ export function createReplyReader(options: DecodeOptions): ReplyReader {
     }
   }
 
-  function readDelta(delta: WireRecord, logprobs: unknown[] | undefined, emit: Emit): void {
+  function readDelta(delta: JsonObject, logprobs: unknown[] | undefined, emit: Emit): void {
     readReasoning(delta, emit);
     readContent(delta['content'], logprobs, emit);
     const refusal = textOf(delta['refusal']);
@@ -99,10 +100,10 @@ export function createReplyReader(options: DecodeOptions): ReplyReader {
     const calls = delta['tool_calls'] ?? [];
     if (!Array.isArray(calls)) throw unreadable('tool calls');
     for (const call of calls) {
-      if (!isRecord(call)) throw unreadable('a tool call');
+      if (!isJsonObject(call)) throw unreadable('a tool call');
       writer.toolCall(call, emit);
     }
-    if (isRecord(delta['function_call'])) writer.toolCall({ index: 0, function: delta['function_call'] }, emit);
+    if (isJsonObject(delta['function_call'])) writer.toolCall({ index: 0, function: delta['function_call'] }, emit);
     for (const field of unreadFields) {
       const value = delta[field];
       if (value === null || value === undefined || (Array.isArray(value) && value.length === 0)) continue;
@@ -117,10 +118,12 @@ export function createReplyReader(options: DecodeOptions): ReplyReader {
       if (choice !== undefined || textOf(chunk['id']) !== undefined) start(chunk, emit);
       serviceTier = textOf(chunk['service_tier']) ?? serviceTier;
       const groq = chunk['x_groq'];
-      const reported = readUsage(chunk['usage'] ?? (isRecord(groq) ? groq['usage'] : undefined) ?? choice?.['usage']);
+      const reported = readUsage(
+        chunk['usage'] ?? (isJsonObject(groq) ? groq['usage'] : undefined) ?? choice?.['usage'],
+      );
       if (choice !== undefined) {
         const delta = choice['delta'];
-        if (isRecord(delta)) readDelta(delta, mapLogprobs(choice['logprobs']), emit);
+        if (isJsonObject(delta)) readDelta(delta, mapLogprobs(choice['logprobs']), emit);
         else if (delta !== null && delta !== undefined) throw unreadable('a delta');
         finishReason = textOf(choice['finish_reason']) ?? finishReason;
       }
@@ -155,11 +158,11 @@ export function createReplyReader(options: DecodeOptions): ReplyReader {
 }
 
 /** The choice with index 0; the others are of no use to a response, which has one answer. */
-function firstChoice(chunk: WireRecord): WireRecord | undefined {
+function firstChoice(chunk: JsonObject): JsonObject | undefined {
   const choices = chunk['choices'] ?? [];
   if (!Array.isArray(choices)) throw unreadable('choices');
   for (const choice of choices) {
-    if (!isRecord(choice)) throw unreadable('a choice');
+    if (!isJsonObject(choice)) throw unreadable('a choice');
     if ((choice['index'] ?? 0) === 0) return choice;
   }
   return undefined;
@@ -186,7 +189,8 @@ export function createStreamDecoder(options: DecodeOptions): StreamDecoder {
       ended = true;
       return;
     }
-    const chunk = parseFrame(data);
+    const chunk = parseJsonObject(data);
+    if (chunk === undefined) throw unreadable('an event');
     const failed = event === 'error' || chunk['object'] === 'error';
     if (failed || (chunk['error'] !== null && chunk['error'] !== undefined)) throw decodeStreamError(chunk, data);
     reader.chunk(chunk, emit);
@@ -205,18 +209,4 @@ export function createStreamDecoder(options: DecodeOptions): StreamDecoder {
       });
     },
   };
-}
-
-function parseFrame(data: string): WireRecord {
-  let chunk: unknown;
-  try {
-    chunk = JSON.parse(data);
-  } catch (cause) {
-    throw new GatewayError('upstream_invalid_response', 'The upstream sent an event that is not JSON.', {
-      cause,
-      retryable: true,
-    });
-  }
-  if (isRecord(chunk)) return chunk;
-  throw unreadable('an event');
 }

@@ -1,4 +1,3 @@
-import { GatewayError } from '../../core/errors.ts';
 import {
   type ContextItem,
   isToolCall,
@@ -9,7 +8,7 @@ import {
   type ToolOutputItem,
 } from '../../core/items.ts';
 import type { EncodeInput } from '../codec.ts';
-import type { Warn } from './request-parts.ts';
+import type { Report } from '../../core/report.ts';
 
 export interface Placed<T> {
   item: T;
@@ -38,12 +37,10 @@ export type Entry =
 /**
  * The context by who speaks: what the assistant says between others is one entry, and each output stands with its call,
  * wherever it came.
- * @throws GatewayError 400 for a call without an output, and the reverse: sent on, it would be the upstream that refuses.
  */
-export function groupItems({ context, request }: EncodeInput, warn: Warn): Entry[] {
+export function groupItems({ context, request }: EncodeInput, report: Report): Entry[] {
   const entries: Entry[] = [];
-  const unanswered = new Map<string, { call: PlacedCall; entry: AssistantEntry }>();
-  const cut = new Set<string>();
+  const calls = new Map<string, { call: PlacedCall; entry: AssistantEntry }>();
   const firstOwn = context.length - request.input.length;
   /** The entry that the next item of the assistant's joins. */
   let open: AssistantEntry | undefined;
@@ -57,18 +54,10 @@ export function groupItems({ context, request }: EncodeInput, warn: Warn): Entry
   }
 
   function answer(output: Placed<ToolOutputItem>): void {
-    const callId = output.item.call_id;
-    const waiting = unanswered.get(callId);
-    if (waiting !== undefined) {
-      unanswered.delete(callId);
-      waiting.call.output = output;
-      if (entries.at(-1) !== waiting.entry) warn('input', 'Tool outputs were moved directly behind their calls.');
-    } else if (cut.has(callId)) {
-      warn('input', 'The output of a tool call that was cut was left out.');
-    } else {
-      const message = `No tool call found for function call output with call_id ${callId}.`;
-      throw new GatewayError('tool_call_missing', message, { param: 'input' });
-    }
+    const called = calls.get(output.item.call_id);
+    if (called === undefined) throw new Error(`an output without its call: ${output.item.call_id}`);
+    called.call.output = output;
+    if (entries.at(-1) !== called.entry) report.warn('input', 'Tool outputs were moved directly behind their calls.');
   }
 
   context.forEach(({ item, origin }, index) => {
@@ -78,18 +67,17 @@ export function groupItems({ context, request }: EncodeInput, warn: Warn): Entry
       open = undefined;
     } else if (isToolCall(item)) {
       if (item.status === 'incomplete') {
-        cut.add(item.call_id);
-        warn('input', 'A tool call that was cut was left out.');
+        report.warn('input', 'A tool call that was cut was left out.');
         return;
       }
       const call: PlacedCall = { item, origin, path, output: undefined };
       const entry = assistantEntry();
       entry.calls.push(call);
-      unanswered.set(item.call_id, { call, entry });
+      calls.set(item.call_id, { call, entry });
     } else if (isReasoning(item)) {
       assistantEntry().reasoning.push({ item, origin, path });
     } else if (!isMessage(item)) {
-      warn('input', `An item of type ${item.type} was left out.`);
+      report.warn('input', `An item of type ${item.type} was left out.`);
     } else if (item.role === 'assistant') {
       assistantEntry().messages.push({ item, origin, path });
     } else {
@@ -98,11 +86,6 @@ export function groupItems({ context, request }: EncodeInput, warn: Warn): Entry
       open = undefined;
     }
   });
-  for (const callId of unanswered.keys()) {
-    throw new GatewayError('tool_output_missing', `No tool output found for function call ${callId}.`, {
-      param: 'input',
-    });
-  }
   return entries;
 }
 

@@ -1,7 +1,9 @@
+import { unwrapCustomInput } from '../../core/custom-input.ts';
 import { GatewayError } from '../../core/errors.ts';
 import type { Emit, PartKind } from '../../core/events.ts';
+import { isJsonObject, type JsonObject } from '../../core/json-object.ts';
 import type { DecodeOptions } from '../codec.ts';
-import { callFields, isRecord, textOf, type WireRecord } from './wire.ts';
+import { callFields, textOf } from './wire.ts';
 
 /** Names of the fields in which vendors write what a model thinks. */
 export type ReasoningField = 'reasoning_content' | 'reasoning';
@@ -12,9 +14,9 @@ export interface ItemWriter {
   refusal(text: string, emit: Emit): void;
   /** False: there is no text that it could belong to. */
   annotation(annotation: unknown, emit: Emit): boolean;
-  reasoning(field: ReasoningField | undefined, text: string, details: WireRecord[], emit: Emit): void;
+  reasoning(field: ReasoningField | undefined, text: string, details: JsonObject[], emit: Emit): void;
   /** @throws GatewayError when the piece belongs to a call that is closed already. */
-  toolCall(piece: WireRecord, emit: Emit): void;
+  toolCall(piece: JsonObject, emit: Emit): void;
   /** @param complete false: the upstream stopped inside the item that is open. */
   close(complete: boolean, emit: Emit): void;
 }
@@ -32,7 +34,7 @@ interface OpenReasoning {
   kind: 'reasoning';
   partOpen: boolean;
   texts: Partial<Record<ReasoningField, string>>;
-  details: WireRecord[];
+  details: JsonObject[];
 }
 
 interface OpenCall {
@@ -47,7 +49,7 @@ interface OpenCall {
   /** The client knows the tool as custom, the upstream as a function: the input is inside the arguments. */
   wrapped: boolean;
   /** Fields that only the vendor knows, such as Gemini's thought signatures. */
-  extra: WireRecord;
+  extra: JsonObject;
 }
 
 export function createItemWriter(options: DecodeOptions): ItemWriter {
@@ -88,7 +90,7 @@ export function createItemWriter(options: DecodeOptions): ItemWriter {
     return reasoning;
   }
 
-  function openCall(piece: WireRecord, emit: Emit): OpenCall | undefined {
+  function openCall(piece: JsonObject, emit: Emit): OpenCall | undefined {
     const position = typeof piece['index'] === 'number' ? piece['index'] : undefined;
     const spec = specOf(piece);
     const id = textOf(piece['id']);
@@ -101,7 +103,7 @@ export function createItemWriter(options: DecodeOptions): ItemWriter {
       });
     }
     close(true, emit);
-    const custom = piece['type'] === 'custom' || isRecord(piece['custom']);
+    const custom = piece['type'] === 'custom' || isJsonObject(piece['custom']);
     open = { kind: 'call', position, id: '', name: '', custom, text: '', started: false, wrapped: false, extra: {} };
     return open;
   }
@@ -131,7 +133,7 @@ export function createItemWriter(options: DecodeOptions): ItemWriter {
     } else {
       startCall(item, emit);
       if (item.position !== undefined) closedPositions.add(item.position);
-      const input = item.wrapped ? unwrapInput(item.text) : '';
+      const input = item.wrapped ? (unwrapCustomInput(item.text) ?? item.text) : '';
       if (input !== '') emit({ type: 'item-delta', index: items, part: 0, delta: input });
     }
     emit({ type: 'item-end', index: items, complete, source: sourceOf(item) });
@@ -200,42 +202,32 @@ function startsCall(
   return position === undefined && id === undefined && open.text !== '';
 }
 
-function specOf(piece: WireRecord): WireRecord {
+function specOf(piece: JsonObject): JsonObject {
   const spec = piece['function'] ?? piece['custom'] ?? {};
-  if (isRecord(spec)) return spec;
+  if (isJsonObject(spec)) return spec;
   throw new GatewayError('upstream_invalid_response', 'The upstream sent a tool call that is none.', {
     retryable: true,
   });
 }
 
 /** Text by the protocol; a few servers send the object itself. */
-function argumentsOf(spec: WireRecord): string {
+function argumentsOf(spec: JsonObject): string {
   const value = spec['arguments'] ?? spec['input'] ?? '';
   return typeof value === 'string' ? value : JSON.stringify(value);
 }
 
-/** What is not the wrapper that we asked for is what the model had to say: the input as it stands. */
-function unwrapInput(argumentsText: string): string {
-  try {
-    const value: unknown = JSON.parse(argumentsText);
-    return isRecord(value) && typeof value['input'] === 'string' ? value['input'] : argumentsText;
-  } catch {
-    return argumentsText;
-  }
-}
-
 /** Chat nests what Responses writes flat. Other annotations are the vendor's own and pass as they are. */
 function flatCitation(annotation: unknown): unknown {
-  if (!isRecord(annotation) || annotation['type'] !== 'url_citation') return annotation;
+  if (!isJsonObject(annotation) || annotation['type'] !== 'url_citation') return annotation;
   const citation = annotation['url_citation'];
-  return isRecord(citation) ? { type: 'url_citation', ...citation } : annotation;
+  return isJsonObject(citation) ? { type: 'url_citation', ...citation } : annotation;
 }
 
 /**
  * OpenRouter streams a detail as pieces with one `index`, and wants the whole back.
  * @see https://openrouter.ai/docs/use-cases/reasoning-tokens
  */
-function mergeDetails(details: WireRecord[], pieces: WireRecord[]): void {
+function mergeDetails(details: JsonObject[], pieces: JsonObject[]): void {
   const last = details.at(-1);
   let first = true;
   for (const piece of pieces) {
@@ -261,16 +253,21 @@ function mergeDetails(details: WireRecord[], pieces: WireRecord[]): void {
   }
 }
 
+/** Empty where the item says it all: a text, or a call without fields of the vendor's own. */
 function sourceOf(item: OpenMessage | OpenReasoning | OpenCall): string {
   if (item.kind === 'message') {
     const { content, refusal, annotations } = item;
+    if (refusal === undefined && annotations.length === 0) return '';
     return JSON.stringify({ content, refusal, annotations: annotations.length === 0 ? undefined : annotations });
   }
   if (item.kind === 'reasoning') {
     return JSON.stringify(item.details.length === 0 ? item.texts : { ...item.texts, reasoning_details: item.details });
   }
-  const spec = item.custom
-    ? { type: 'custom', custom: { name: item.name, input: item.text } }
-    : { type: 'function', function: { name: item.name, arguments: item.text } };
-  return JSON.stringify({ id: item.id, ...spec, ...item.extra });
+  const { id, name, text, custom, wrapped, extra } = item;
+  const said = !wrapped || unwrapCustomInput(text) !== undefined;
+  if (said && Object.keys(extra).length === 0) return '';
+  const spec = custom
+    ? { type: 'custom', custom: { name, input: text } }
+    : { type: 'function', function: { name, arguments: text } };
+  return JSON.stringify({ id, ...spec, ...extra });
 }

@@ -1,19 +1,21 @@
+import { isJsonObject, type JsonObject } from '../../core/json-object.ts';
 import { tokenCount, type Usage } from '../../core/usage.ts';
-import { isRecord, type WireRecord } from './wire.ts';
 
-const empty: WireRecord = {};
+const empty: JsonObject = {};
 
 /**
  * Undefined: no usage. A figure that makes no sense counts as 0 and marks the whole as an estimate.
  * xAI counts reasoning beside `completion_tokens`, all others within: the total tells which.
  */
 export function readUsage(value: unknown): Usage | undefined {
-  if (!isRecord(value)) return undefined;
+  if (!isJsonObject(value)) return undefined;
   const prompt = tokenCount(value['prompt_tokens']);
   const completion = tokenCount(value['completion_tokens']);
   if (prompt === undefined && completion === undefined) return undefined;
-  const promptDetails = isRecord(value['prompt_tokens_details']) ? value['prompt_tokens_details'] : empty;
-  const completionDetails = isRecord(value['completion_tokens_details']) ? value['completion_tokens_details'] : empty;
+  const promptDetails = isJsonObject(value['prompt_tokens_details']) ? value['prompt_tokens_details'] : empty;
+  const completionDetails = isJsonObject(value['completion_tokens_details'])
+    ? value['completion_tokens_details']
+    : empty;
   const inputTokens = prompt ?? 0;
   const reasoning = tokenCount(completionDetails['reasoning_tokens']) ?? 0;
   const reasoningBeside =

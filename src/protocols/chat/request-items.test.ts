@@ -112,7 +112,6 @@ describe('items as messages', () => {
   test.each<[what: string, items: Item[], messages: unknown[]]>([
     ['moved results', [call('1'), message('user', 'a'), output('1')], [assistant(null, '1'), tool('1'), user('a')]],
     ['a call that was cut', [message('user', 'a'), cutCall('1')], [user('a')]],
-    ['its output', [message('user', 'a'), cutCall('1'), output('1')], [user('a')]],
     ['a refusal', [message('user', 'a'), message('assistant', { type: 'refusal', refusal: 'no' })], [user('a')]],
     ['a refusal beside text', [message('assistant', 'a', { type: 'refusal', refusal: 'no' })], [assistant('a')]],
     [
@@ -140,10 +139,9 @@ describe('items as messages', () => {
     expect(warned).toEqual(['input']);
   });
 
-  test('pairs that never were are refused before the upstream is paid for it', () => {
-    expect(faultOf(() => messagesOf(call('1')))).toMatchObject({ code: 'tool_output_missing' });
-    expect(faultOf(() => messagesOf(output('1')))).toMatchObject({ code: 'tool_call_missing' });
+  test('nothing to send is refused; an output without its call is a fault of ours', () => {
     expect(faultOf(() => messagesOf(reasoning('rs_1')))).toMatchObject({ code: 'invalid_value', param: 'input' });
+    expect(() => messagesOf(output('1'))).toThrow('an output without its call');
   });
 
   test.each<[native: boolean, wire: object]>([
@@ -376,6 +374,23 @@ describe("a vendor's own fields of a call", () => {
       content: null,
       tool_calls: [{ ...wireCall('1'), ...sent }],
     });
+  });
+});
+
+test("a custom tool's call that the model made with other arguments goes back with them, to the same model", () => {
+  const source = '{"id":"1","type":"function","function":{"name":"sh","arguments":"{\\"command\\":\\"ls\\"}"}}';
+  const item: Item = { type: 'custom_tool_call', id: 'ctc_1', call_id: '1', name: 'sh', input: '{"command":"ls"}' };
+  const answer: Item = { type: 'custom_tool_call_output', id: 'ctco_1', call_id: '1', output: 'a' };
+  const sent = (from: string) => {
+    const context = [
+      { item, origin: { protocol: 'chat' as const, model: from, source } },
+      { item: answer, origin: undefined },
+    ];
+    return encode({ context }).parsed.messages[0];
+  };
+  expect(sent(model)).toMatchObject({ tool_calls: [{ function: { arguments: '{"command":"ls"}' } }] });
+  expect(sent('other')).toMatchObject({
+    tool_calls: [{ function: { arguments: '{"input":"{\\"command\\":\\"ls\\"}"}' } }],
   });
 });
 

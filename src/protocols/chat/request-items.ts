@@ -1,10 +1,12 @@
+import { wrapCustomInput } from '../../core/custom-input.ts';
 import { GatewayError } from '../../core/errors.ts';
 import { callIdFor } from '../../core/ids.ts';
-import type { ContextItem, MessageItem, Origin } from '../../core/items.ts';
-import type { InputTransformation } from '../../core/warning.ts';
+import type { ContextItem, MessageItem } from '../../core/items.ts';
+import { isJsonObject, type JsonObject, parseJsonObject } from '../../core/json-object.ts';
 import type { EncodeInput } from '../codec.ts';
 import { type AssistantEntry, type Entry, groupItems, type Placed, type PlacedCall } from './group-items.ts';
-import { encodePart, type Warn } from './request-parts.ts';
+import type { Report } from '../../core/report.ts';
+import { encodePart } from './request-parts.ts';
 import { signatureScope } from './signature-scope.ts';
 import {
   callFields,
@@ -12,15 +14,9 @@ import {
   type ChatMessage,
   type ChatPart,
   type ChatToolCall,
-  isRecord,
   maxCallIdLength,
   toolName,
 } from './wire.ts';
-
-interface EncodedItems {
-  messages: ChatMessage[];
-  inputTransformations: InputTransformation[];
-}
 
 /**
  * The context as messages. Chat's grammar wants all that the assistant says in one go in one message, and the results of
@@ -28,24 +24,23 @@ interface EncodedItems {
  * Texts of several parts are joined by a newline, since many servers take a list of parts from users only.
  * @throws GatewayError 400 for what chat cannot carry.
  */
-export function encodeItems(input: EncodeInput, warn: Warn): EncodedItems {
-  const entries = groupItems(input, warn);
+export function encodeItems(input: EncodeInput, report: Report): ChatMessage[] {
+  const entries = groupItems(input, report);
   const openFrom = openLoopStart(entries);
   const messages: ChatMessage[] = [];
-  const inputTransformations: InputTransformation[] = [];
   entries.forEach((entry, position) => {
     if (entry.kind === 'system') messages.push({ role: 'system', content: encodeText(entry.message) });
-    else if (entry.kind === 'user') messages.push({ role: 'user', content: encodeUserContent(entry.message, warn) });
+    else if (entry.kind === 'user') messages.push({ role: 'user', content: encodeUserContent(entry.message, report) });
     else {
-      const message = encodeAssistant(entry, input, warn);
+      const message = encodeAssistant(entry, input, report);
       const empty = message.content === null && message.tool_calls === undefined;
-      const reasoning = encodeReasoning(entry, input, !empty && position >= openFrom, inputTransformations);
+      const reasoning = encodeReasoning(entry, input, !empty && position >= openFrom, report);
       if (empty) return;
       messages.push({ ...message, ...reasoning });
-      messages.push(...encodeOutputs(entry.calls, warn));
+      messages.push(...encodeOutputs(entry.calls, report));
     }
   });
-  return { messages, inputTransformations };
+  return messages;
 }
 
 /** The first entry of the tool loop that is still going on; past the end where none is. */
@@ -65,8 +60,8 @@ function encodeText({ item, path }: Placed<MessageItem>): string {
   return texts.filter((text) => text !== '').join('\n');
 }
 
-function encodeUserContent({ item, path }: Placed<MessageItem>, warn: Warn): string | ChatPart[] {
-  const parts = item.content.map((part, index) => encodePart(part, partPath(path, 'content', index), warn));
+function encodeUserContent({ item, path }: Placed<MessageItem>, report: Report): string | ChatPart[] {
+  const parts = item.content.map((part, index) => encodePart(part, partPath(path, 'content', index), report));
   const [first] = parts;
   if (first === undefined) return '';
   return parts.length === 1 && first.type === 'text' ? first.text : parts;
@@ -75,24 +70,25 @@ function encodeUserContent({ item, path }: Placed<MessageItem>, warn: Warn): str
 const partPath = (path: string, field: string, index: number) =>
   path === 'input' ? path : `${path}.${field}[${index}]`;
 
-function encodeAssistant(entry: AssistantEntry, input: EncodeInput, warn: Warn): ChatAssistantMessage {
+function encodeAssistant(entry: AssistantEntry, input: EncodeInput, report: Report): ChatAssistantMessage {
   const said = entry.messages.filter(({ item }) => item.content.some((part) => part.type !== 'refusal'));
   if (entry.messages.some(({ item }) => item.content.some((part) => part.type === 'refusal'))) {
-    warn('input', 'A refusal of the assistant was left out.');
+    report.warn('input', 'A refusal of the assistant was left out.');
   }
   const content = said
     .map(encodeText)
     .filter((text) => text !== '')
     .join('\n');
-  const calls = entry.calls.map((call) => encodeCall(call, input, warn));
+  const calls = entry.calls.map((call) => encodeCall(call, input, report));
   if (calls.length > 0) return { role: 'assistant', content: content === '' ? null : content, tool_calls: calls };
   return { role: 'assistant', content: said.length === 0 ? null : content };
 }
 
-function encodeCall({ item, origin }: PlacedCall, { model, profile }: EncodeInput, warn: Warn): ChatToolCall {
+function encodeCall({ item, origin }: PlacedCall, { model, profile }: EncodeInput, report: Report): ChatToolCall {
   const id = callIdFor(item.call_id, maxCallIdLength);
-  const name = encodeName(item.name, warn);
-  const extra = sameModel(origin, model) ? vendorFields(origin.source) : {};
+  const name = encodeName(item.name, report);
+  const source = sourceOf(origin, model);
+  const extra = vendorFields(source);
   if (item.type === 'function_call') {
     return {
       id,
@@ -103,28 +99,40 @@ function encodeCall({ item, origin }: PlacedCall, { model, profile }: EncodeInpu
   }
   return profile.customTools
     ? { id, type: 'custom', custom: { name, input: item.input }, ...extra }
-    : { id, type: 'function', function: { name, arguments: JSON.stringify({ input: item.input }) }, ...extra };
+    : {
+        id,
+        type: 'function',
+        function: { name, arguments: argumentsOf(source) ?? wrapCustomInput(item.input) },
+        ...extra,
+      };
 }
 
-function sameModel(origin: ContextItem['origin'], model: string): origin is Origin {
-  return origin?.protocol === 'chat' && signatureScope(origin.model) === signatureScope(model);
+/** What the same model sent; undefined where it is another's, or where the item says it all. */
+function sourceOf(origin: ContextItem['origin'], model: string): JsonObject | undefined {
+  if (origin?.protocol !== 'chat' || signatureScope(origin.model) !== signatureScope(model)) return undefined;
+  return origin.source === '' ? undefined : parseJsonObject(origin.source);
+}
+
+/** Of a custom tool's call that the model made with other arguments than we asked for. */
+function argumentsOf(source: JsonObject | undefined): string | undefined {
+  const called = source?.['function'];
+  return isJsonObject(called) && typeof called['arguments'] === 'string' ? called['arguments'] : undefined;
 }
 
 /** Gemini's thought signatures, for one, travel on the call and are demanded back. */
-function vendorFields(source: string): Record<string, unknown> {
-  const call: unknown = JSON.parse(source);
-  return isRecord(call) ? Object.fromEntries(Object.entries(call).filter(([field]) => !callFields.has(field))) : {};
+function vendorFields(source: JsonObject = {}): JsonObject {
+  return Object.fromEntries(Object.entries(source).filter(([field]) => !callFields.has(field)));
 }
 
 /** A tool of an earlier turn may have come from a client of another protocol, with a name longer than chat takes. */
-function encodeName(name: string, warn: Warn): string {
+function encodeName(name: string, report: Report): string {
   if (toolName.test(name)) return name;
-  warn('input', 'The name of a tool that was called earlier was shortened to what the upstream takes.');
+  report.warn('input', 'The name of a tool that was called earlier was shortened to what the upstream takes.');
   return name.replaceAll(/[^a-zA-Z0-9_-]/g, '_').slice(0, 64) || '_';
 }
 
 /** Results carry text only; what else is in them follows as a user's message. */
-function encodeOutputs(calls: PlacedCall[], warn: Warn): ChatMessage[] {
+function encodeOutputs(calls: PlacedCall[], report: Report): ChatMessage[] {
   const messages: ChatMessage[] = [];
   const attached: ChatPart[] = [];
   for (const { output } of calls) {
@@ -135,11 +143,11 @@ function encodeOutputs(calls: PlacedCall[], warn: Warn): ChatMessage[] {
       messages.push({ role: 'tool', tool_call_id: id, content: item.output });
       continue;
     }
-    const parts = item.output.map((part, index) => encodePart(part, partPath(path, 'output', index), warn));
+    const parts = item.output.map((part, index) => encodePart(part, partPath(path, 'output', index), report));
     const texts = parts.filter((part) => part.type === 'text').map(({ text }) => text);
     const rest = parts.filter((part) => part.type !== 'text');
     if (rest.length > 0) {
-      warn('input', 'Images and files of a tool output were moved into a user message behind it.');
+      report.warn('input', 'Images and files of a tool output were moved into a user message behind it.');
       texts.push('(Its images and files are in the next user message.)');
       attached.push({ type: 'text', text: `From the output of tool call ${id}:` }, ...rest);
     }
@@ -160,22 +168,19 @@ function encodeReasoning(
   entry: AssistantEntry,
   { model, profile }: EncodeInput,
   loopOpen: boolean,
-  removed: InputTransformation[],
+  report: Report,
 ): ReasoningFields {
   let text: string | undefined;
   const details: unknown[] = [];
   for (const { item, origin } of entry.reasoning) {
-    const own = sameModel(origin, model);
-    if (!own || !loopOpen || profile.reasoningField === 'none') {
-      const reason = own && !loopOpen ? 'turn_boundary' : 'model_mismatch';
-      removed.push({ id: item.id, type: 'reasoning', action: 'removed', reason });
+    const own = sourceOf(origin, model);
+    if (own === undefined || !loopOpen || profile.reasoningField === 'none') {
+      report.removed(item.id, own !== undefined && !loopOpen ? 'turn_boundary' : 'model_mismatch');
       continue;
     }
-    const source: unknown = JSON.parse(origin.source);
-    if (!isRecord(source)) continue;
-    const part = source['reasoning_content'] ?? source['reasoning'];
+    const part = own['reasoning_content'] ?? own['reasoning'];
     if (typeof part === 'string') text = (text ?? '') + part;
-    if (Array.isArray(source['reasoning_details'])) details.push(...source['reasoning_details']);
+    if (Array.isArray(own['reasoning_details'])) details.push(...own['reasoning_details']);
   }
   if (profile.reasoningField === 'none') return {};
   return {

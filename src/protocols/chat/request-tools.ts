@@ -1,7 +1,7 @@
 import { GatewayError } from '../../core/errors.ts';
 import type { CustomTool, FunctionTool, Tool, ToolChoice, ToolName } from '../../core/request.ts';
 import type { EncodeInput } from '../codec.ts';
-import type { Warn } from './request-parts.ts';
+import type { Report } from '../../core/report.ts';
 import { type ChatTool, type ChatToolChoice, toolName } from './wire.ts';
 
 export interface EncodedTools {
@@ -16,14 +16,14 @@ export interface EncodedTools {
  * Tools of an ancestor are sent without leave to call them, so that a history of calls reads as it was written.
  * @throws GatewayError 400 for a tool choice that no tool can answer.
  */
-export function encodeTools(input: EncodeInput, warn: Warn): EncodedTools {
+export function encodeTools(input: EncodeInput, report: Report): EncodedTools {
   const { request, profile } = input;
   const inherited = request.tools.length === 0;
   const tools = inherited ? calledEarlier(input) : allowed(request.tools, request.toolChoice);
   // Places in the client's own list: an allowed subset must not renumber them.
   const encoded = tools.map((tool) => {
     const path = inherited ? 'tools' : `tools[${request.tools.indexOf(tool)}]`;
-    return encodeTool(tool, path, profile.customTools, warn);
+    return encodeTool(tool, path, profile.customTools, report);
   });
   return {
     tools: encoded,
@@ -74,13 +74,13 @@ function encodeChoice(
   return wanted === 'auto' || tools.length === 0 ? undefined : wanted;
 }
 
-function encodeTool(tool: Tool, path: string, nativeCustom: boolean, warn: Warn): ChatTool {
+function encodeTool(tool: Tool, path: string, nativeCustom: boolean, report: Report): ChatTool {
   if (!toolName.test(tool.name)) {
     const message = `Invalid '${path}.name': expected a string that matches the pattern '^[a-zA-Z0-9_-]{1,64}$'.`;
     throw new GatewayError('invalid_value', message, { param: path === 'tools' ? path : `${path}.name` });
   }
   if (tool.type === 'function') return encodeFunction(tool);
-  return nativeCustom ? encodeCustom(tool) : encodeCustomAsFunction(tool, path, warn);
+  return nativeCustom ? encodeCustom(tool) : encodeCustomAsFunction(tool, path, report);
 }
 
 function encodeFunction({ name, description, parameters, strict }: FunctionTool): ChatTool {
@@ -104,10 +104,10 @@ function encodeCustom({ name, description, format }: CustomTool): ChatTool {
 }
 
 /** The decoder takes the input out of the arguments again. */
-function encodeCustomAsFunction({ name, description, format }: CustomTool, path: string, warn: Warn): ChatTool {
+function encodeCustomAsFunction({ name, description, format }: CustomTool, path: string, report: Report): ChatTool {
   const texts = description === null ? [] : [description];
   if (format.type === 'grammar') {
-    warn(
+    report.warn(
       path === 'tools' ? path : `${path}.format`,
       'The upstream has no grammars: this one is in the description of the tool.',
     );

@@ -103,6 +103,17 @@ describe('the leading system message', () => {
     expect(encode(given).parsed.messages[0]).toMatchObject(leading as object);
   });
 
+  test('holds the system messages that lead the conversation, and no later one', () => {
+    const items = [message('developer', 'a'), message('system', 'b'), message('user', 'c'), message('system', 'd')];
+    const { messages } = encode({ request: { instructions: 'Be kind.' }, items }).parsed;
+    expect(messages).toEqual([
+      { role: 'system', content: 'Be kind.\n\na\n\nb' },
+      { role: 'user', content: 'c' },
+      { role: 'system', content: 'd' },
+    ]);
+    expect(encode({ items: [message('system', 'a')] }).parsed.messages).toEqual([{ role: 'system', content: 'a' }]);
+  });
+
   test('holds the schema where the upstream takes none', () => {
     const { parsed, warned } = encode({
       request: { instructions: 'Be kind.', textFormat: { ...jsonSchema, description: 'd' } },

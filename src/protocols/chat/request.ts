@@ -1,10 +1,9 @@
 import { GatewayError } from '../../core/errors.ts';
 import type { TurnRequest } from '../../core/request.ts';
-import type { Warning } from '../../core/warning.ts';
 import { replaceLoneSurrogates } from '../../core/well-formed.ts';
 import type { EncodedRequest, EncodeInput, ModelProfile } from '../codec.ts';
 import { encodeItems } from './request-items.ts';
-import type { Warn } from './request-parts.ts';
+import { createReport, type Report } from '../../core/report.ts';
 import { encodeTools } from './request-tools.ts';
 import type { ChatMessage } from './wire.ts';
 
@@ -20,48 +19,46 @@ const penalties = ['presence_penalty', 'frequency_penalty'];
  */
 export function encodeRequest(input: EncodeInput): EncodedRequest {
   const { request, profile, model } = input;
-  const warnings: Warning[] = [];
-  const warn: Warn = (param, message) => {
-    if (!warnings.some((known) => known.param === param && known.message === message))
-      warnings.push({ param, message });
-  };
-  const tools = encodeTools(input, warn);
-  const items = encodeItems(input, warn);
-  const format = encodeFormat(request, profile, warn);
-  const messages = [...leadingMessage([request.instructions ?? '', format.instructions]), ...items.messages];
+  const report = createReport();
+  const tools = encodeTools(input, report);
+  const encoded = encodeItems(input, report);
+  const format = encodeFormat(request, profile, report);
+  const first = encoded.findIndex(({ role }) => role !== 'system');
+  const leading = first < 0 ? encoded : encoded.slice(0, first);
+  const texts = leading.flatMap((message) => (message.role === 'system' ? [message.content] : []));
+  const messages = [
+    ...leadingMessage([request.instructions ?? '', ...texts, format.instructions]),
+    ...encoded.slice(leading.length),
+  ];
   if (messages.length === 0) {
     throw new GatewayError('invalid_value', 'The input holds nothing that the model can be sent.', { param: 'input' });
   }
-  warnOfUnsent(request, warn);
+  warnOfUnsent(request, report);
   const body: Fields = {
     model,
     messages,
     ...(tools.tools.length === 0 ? {} : { tools: tools.tools }),
     ...(tools.choice === undefined ? {} : { tool_choice: tools.choice }),
     ...(tools.tools.length === 0 || request.parallelToolCalls ? {} : { parallel_tool_calls: false }),
-    ...encodeLimit(request, profile, warn),
-    ...encodeSampling(request, profile, warn),
-    ...encodePenalties(request, warn),
+    ...encodeLimit(request, profile, report),
+    ...encodeSampling(request, profile, report),
+    ...encodePenalties(request, report),
     ...(format.field === undefined ? {} : { response_format: format.field }),
-    ...encodeReasoningOptions(request, profile, warn),
+    ...encodeReasoningOptions(request, profile, report),
     ...encodeLogprobs(request),
-    ...encodeUser(request, warn),
+    ...encodeUser(request, report),
     ...(request.serviceTier === undefined || request.serviceTier === 'auto'
       ? {}
       : { service_tier: request.serviceTier }),
     ...(request.stream ? { stream: true, stream_options: { include_usage: true } } : {}),
   };
   const { text, replaced } = replaceLoneSurrogates(JSON.stringify(body));
-  if (replaced) warn('input', 'Halves of characters, which no upstream can read, were replaced by U+FFFD.');
-  return {
-    body: text,
-    warnings,
-    inputTransformations: items.inputTransformations,
-    decode: { customTools: tools.customTools },
-  };
+  if (replaced) report.warn('input', 'Halves of characters, which no upstream can read, were replaced by U+FFFD.');
+  const { warnings, inputTransformations } = report;
+  return { body: text, warnings, inputTransformations, decode: { customTools: tools.customTools } };
 }
 
-/** One message: templates of open models refuse a second one. */
+/** One message for all that leads the conversation: templates of open models refuse a second one. */
 function leadingMessage(texts: string[]): ChatMessage[] {
   const content = texts.filter((text) => text !== '').join('\n\n');
   return content === '' ? [] : [{ role: 'system', content }];
@@ -70,7 +67,7 @@ function leadingMessage(texts: string[]): ChatMessage[] {
 function encodeFormat(
   { textFormat }: TurnRequest,
   profile: ModelProfile,
-  warn: Warn,
+  report: Report,
 ): { field: Fields | undefined; instructions: string } {
   if (textFormat.type === 'text') return { field: undefined, instructions: '' };
   if (textFormat.type === 'json_object') return { field: { type: 'json_object' }, instructions: '' };
@@ -84,7 +81,7 @@ function encodeFormat(
     };
     return { field: { type: 'json_schema', json_schema }, instructions: '' };
   }
-  warn('text.format', 'The upstream takes no schema: it is in the instructions, and nothing enforces it.');
+  report.warn('text.format', 'The upstream takes no schema: it is in the instructions, and nothing enforces it.');
   const texts = [
     description ?? '',
     `Answer with JSON only, valid against this JSON schema:\n${JSON.stringify(schema)}`,
@@ -92,41 +89,41 @@ function encodeFormat(
   return { field: { type: 'json_object' }, instructions: texts.filter((text) => text !== '').join('\n') };
 }
 
-function encodeLimit({ maxOutputTokens }: TurnRequest, profile: ModelProfile, warn: Warn): Fields {
+function encodeLimit({ maxOutputTokens }: TurnRequest, profile: ModelProfile, report: Report): Fields {
   if (maxOutputTokens === undefined) return {};
   const most = profile.maxOutputTokens ?? maxOutputTokens;
   if (maxOutputTokens > most)
-    warn('max_output_tokens', `The model writes at most ${most} tokens, which is what was asked for.`);
+    report.warn('max_output_tokens', `The model writes at most ${most} tokens, which is what was asked for.`);
   return { [profile.maxTokensField]: Math.min(maxOutputTokens, most) };
 }
 
-function encodeSampling({ temperature, topP }: TurnRequest, profile: ModelProfile, warn: Warn): Fields {
+function encodeSampling({ temperature, topP }: TurnRequest, profile: ModelProfile, report: Report): Fields {
   const fields = {
     ...(temperature === undefined ? {} : { temperature }),
     ...(topP === undefined ? {} : { top_p: topP }),
   };
   if (profile.samplingParameters !== false) return fields;
-  for (const param of Object.keys(fields)) warn(param, 'The model refuses sampling parameters.');
+  for (const param of Object.keys(fields)) report.warn(param, 'The model refuses sampling parameters.');
   return {};
 }
 
-function encodePenalties({ extra }: TurnRequest, warn: Warn): Fields {
+function encodePenalties({ extra }: TurnRequest, report: Report): Fields {
   const fields: Fields = {};
   for (const name of penalties) if (typeof extra[name] === 'number') fields[name] = extra[name];
   for (const [param, value] of Object.entries(extra)) {
-    if (value !== null && !Object.hasOwn(fields, param)) warn(param, 'The upstream has no such parameter.');
+    if (value !== null && !Object.hasOwn(fields, param)) report.warn(param, 'The upstream has no such parameter.');
   }
   return fields;
 }
 
-function encodeReasoningOptions({ reasoning, verbosity }: TurnRequest, profile: ModelProfile, warn: Warn): Fields {
+function encodeReasoningOptions({ reasoning, verbosity }: TurnRequest, profile: ModelProfile, report: Report): Fields {
   const effort = reasoning?.effort ?? undefined;
   if (reasoning !== undefined && reasoning.summary !== null) {
-    warn('reasoning.summary', 'The upstream summarises no reasoning; what it shows of it is passed on.');
+    report.warn('reasoning.summary', 'The upstream summarises no reasoning; what it shows of it is passed on.');
   }
   if (profile.reasoning !== 'effort') {
-    if (effort !== undefined) warn('reasoning.effort', 'The effort of this model cannot be chosen.');
-    if (verbosity !== undefined) warn('text.verbosity', 'The verbosity of this model cannot be chosen.');
+    if (effort !== undefined) report.warn('reasoning.effort', 'The effort of this model cannot be chosen.');
+    if (verbosity !== undefined) report.warn('text.verbosity', 'The verbosity of this model cannot be chosen.');
     return {};
   }
   return {
@@ -141,18 +138,19 @@ function encodeLogprobs({ topLogprobs = 0, include }: TurnRequest): Fields {
 }
 
 /** `safety_identifier` is newer than most servers; `user` is known to all. */
-function encodeUser({ user, safetyIdentifier }: TurnRequest, warn: Warn): Fields {
+function encodeUser({ user, safetyIdentifier }: TurnRequest, report: Report): Fields {
   const sent = safetyIdentifier ?? user;
   if (user !== undefined && user !== sent)
-    warn('user', 'The upstream takes one name of the user: safety_identifier was sent.');
+    report.warn('user', 'The upstream takes one name of the user: safety_identifier was sent.');
   return sent === undefined ? {} : { user: sent };
 }
 
-function warnOfUnsent(request: TurnRequest, warn: Warn): void {
-  if (request.promptCacheKey !== undefined) warn('prompt_cache_key', 'The upstream has no cache keys.');
-  if (request.truncation === 'auto') warn('truncation', 'The conversation is never truncated for this upstream.');
-  if (request.maxToolCalls !== undefined) warn('max_tool_calls', 'The upstream runs no tools of its own.');
+function warnOfUnsent(request: TurnRequest, report: Report): void {
+  if (request.promptCacheKey !== undefined) report.warn('prompt_cache_key', 'The upstream has no cache keys.');
+  if (request.truncation === 'auto')
+    report.warn('truncation', 'The conversation is never truncated for this upstream.');
+  if (request.maxToolCalls !== undefined) report.warn('max_tool_calls', 'The upstream runs no tools of its own.');
   for (const wish of request.include) {
-    if (wish !== 'message.output_text.logprobs') warn('include', `The upstream cannot give ${wish}.`);
+    if (wish !== 'message.output_text.logprobs') report.warn('include', `The upstream cannot give ${wish}.`);
   }
 }

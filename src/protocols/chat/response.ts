@@ -1,10 +1,10 @@
 import { GatewayError } from '../../core/errors.ts';
 import type { Emit } from '../../core/events.ts';
+import { isJsonObject, type JsonObject, parseJsonObject } from '../../core/json-object.ts';
+import { safeText } from '../../core/safe-text.ts';
 import type { DecodeOptions } from '../codec.ts';
 import { createReplyReader } from './decode-stream.ts';
-import { isRecord, textOf, type WireRecord } from './wire.ts';
-
-const maxCauseCharacters = 2048;
+import { textOf } from './wire.ts';
 
 /**
  * A plain reply is a stream of one chunk. A body that holds no answer is an error however the status reads: some servers
@@ -15,7 +15,7 @@ export function decodeResponse(body: string, options: DecodeOptions, emit: Emit)
   const reply = parseReply(body);
   if (reply === undefined) {
     const error = new GatewayError('upstream_invalid_response', "The upstream's reply holds no answer.", {
-      cause: new Error(body.slice(0, maxCauseCharacters)),
+      cause: new Error(safeText(body)),
       retryable: true,
     });
     emit({ type: 'error', error });
@@ -38,27 +38,24 @@ export function decodeResponse(body: string, options: DecodeOptions, emit: Emit)
 }
 
 /** The reply as a chunk; undefined where it is none. */
-function parseReply(body: string): { chunk: WireRecord; finishMissing: boolean } | undefined {
-  let reply: unknown;
-  try {
-    reply = JSON.parse(body);
-  } catch {
-    // HTML, an event stream, nothing: whatever it is, the caller shows it as a reply without an answer.
-    return undefined;
-  }
-  if (!isRecord(reply) || (reply['error'] !== null && reply['error'] !== undefined)) return undefined;
+function parseReply(body: string): { chunk: JsonObject; finishMissing: boolean } | undefined {
+  const reply = parseJsonObject(body);
+  if (reply === undefined || (reply['error'] !== null && reply['error'] !== undefined)) return undefined;
   const choices: unknown = reply['choices'];
   if (!Array.isArray(choices)) return undefined;
-  const choice: unknown = choices.find((each) => isRecord(each) && (each['index'] ?? 0) === 0);
-  if (!isRecord(choice) || !isRecord(choice['message'])) return undefined;
+  const choice: unknown = choices.find((each) => isJsonObject(each) && (each['index'] ?? 0) === 0);
+  if (!isJsonObject(choice) || !isJsonObject(choice['message'])) return undefined;
   const finishReason = textOf(choice['finish_reason']);
   const chunkChoice = { ...choice, delta: numbered(choice['message']), finish_reason: finishReason ?? 'stop' };
   return { chunk: { ...reply, choices: [chunkChoice] }, finishMissing: finishReason === undefined };
 }
 
 /** In a whole message the place of a call is its number, whatever the vendor wrote. */
-function numbered(message: WireRecord): WireRecord {
+function numbered(message: JsonObject): JsonObject {
   const calls: unknown = message['tool_calls'];
   if (!Array.isArray(calls)) return message;
-  return { ...message, tool_calls: calls.map((call: unknown, index) => (isRecord(call) ? { ...call, index } : call)) };
+  return {
+    ...message,
+    tool_calls: calls.map((call: unknown, index) => (isJsonObject(call) ? { ...call, index } : call)),
+  };
 }

@@ -50,13 +50,6 @@ export type ChatToolChoice =
   | { type: 'function'; function: { name: string } }
   | { type: 'custom'; custom: { name: string } };
 
-/** A JSON object of a reply, nothing known of its fields. */
-export type WireRecord = Record<string, unknown>;
-
-export function isRecord(value: unknown): value is WireRecord {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
 /** A string with something in it; else undefined. Vendors write null, '' and nothing at all for the same. */
 export function textOf(value: unknown): string | undefined {
   return typeof value === 'string' && value !== '' ? value : undefined;

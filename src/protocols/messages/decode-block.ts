@@ -1,11 +1,15 @@
-import { objectMembers, printMembers, arrayElements } from '../../core/json-slice.ts';
-import { parseJsonObject, stringOf, customInputField, wrappedArgumentsField, type JsonObject } from './wire.ts';
+import { unwrapCustomInput } from '../../core/custom-input.ts';
+import { isJsonObject, parseJsonObject, type JsonObject } from '../../core/json-object.ts';
+import { arrayElements, objectMembers, printMembers } from '../../core/json-slice.ts';
+import { stringOf, wrappedArgumentsField } from './wire.ts';
 
 /** A content block that the upstream is writing. */
 export interface OpenBlock {
   type: string;
-  /** The block as it was started, raw. A plain reply's block starts as it ends. */
-  raw: string;
+  /** The block as it was started. A plain reply's block starts as it ends. */
+  start: JsonObject;
+  /** Its JSON, cut out of the reply only where it is needed. */
+  raw: () => string;
   /** Text, thinking, or the JSON of a tool's input, as far as it has come by deltas (the start's own text included). */
   text: string;
   signature: string;
@@ -17,10 +21,11 @@ export interface OpenBlock {
   merged: Map<string, string> | undefined;
 }
 
-export function openBlock(type: string, raw: string, start: JsonObject): OpenBlock {
+export function openBlock(type: string, start: JsonObject, raw: () => string): OpenBlock {
   const text = type === 'text' ? stringOf(start.text) : type === 'thinking' ? stringOf(start.thinking) : undefined;
   return {
     type,
+    start,
     raw,
     text: text ?? '',
     signature: type === 'thinking' ? (stringOf(start.signature) ?? '') : '',
@@ -32,7 +37,7 @@ export function openBlock(type: string, raw: string, start: JsonObject): OpenBlo
 
 /** A delta of a kind that we do not know: its strings go on where the block's strings ended, all else replaces. */
 export function mergeDelta(block: OpenBlock, rawDelta: string): void {
-  const start = objectMembers(block.raw);
+  const start = objectMembers(block.raw());
   block.merged ??= new Map();
   for (const [key, raw] of objectMembers(rawDelta) ?? []) {
     if (key === 'type') continue;
@@ -40,29 +45,48 @@ export function mergeDelta(block: OpenBlock, rawDelta: string): void {
     const joined = before?.startsWith('"') === true && raw.startsWith('"');
     block.merged.set(key, joined ? `${before.slice(0, -1)}${raw.slice(1)}` : raw);
   }
-  block.changed = true;
 }
 
 /** Arguments of a call as the client gets them: as the model wrote them, `{}` where it wrote nothing. */
 export function argumentsOf(block: OpenBlock): string {
   if (block.text !== '') return block.text;
-  const started = objectMembers(block.raw)?.get('input');
-  return started?.startsWith('{') === true ? started : '{}';
+  return isJsonObject(block.start.input) ? (objectMembers(block.raw())?.get('input') ?? '{}') : '{}';
 }
 
-/** The text that a custom tool's call holds. What is not `{"input": "…"}` is passed on as the text it is. */
+/** The text that a custom tool's call holds. What is not the wrapper that we asked for is passed on as the text it is. */
 export function customInputOf(block: OpenBlock): string {
   const text = argumentsOf(block);
-  const input = parseJsonObject(text);
-  const value = stringOf(input?.[customInputField]);
-  if (input === undefined || value === undefined || Object.keys(input).length !== 1) return text;
-  return value;
+  return unwrapCustomInput(text) ?? text;
+}
+
+const textFields: ReadonlySet<string> = new Set(['type', 'text', 'citations']);
+const callFields: ReadonlySet<string> = new Set(['type', 'id', 'name', 'input']);
+
+function hasOnly(block: JsonObject, fields: ReadonlySet<string>): boolean {
+  for (const key in block) if (!fields.has(key)) return false;
+  return true;
+}
+
+/** The block's item says it all: a text without citations, or a call of nothing but id, name and input. */
+export function isSaidByItem(block: OpenBlock, custom: boolean): boolean {
+  const { type, start, merged } = block;
+  if (merged !== undefined) return false;
+  if (type === 'text') return hasOnly(start, textFields) && citationsOf(block).length === 0;
+  if (type !== 'tool_use' || !hasOnly(start, callFields)) return false;
+  return !custom || unwrapCustomInput(argumentsOf(block)) !== undefined;
+}
+
+/** Of the start and of the deltas, as values. */
+export function citationsOf({ start, citations }: OpenBlock): unknown[] {
+  const started: unknown[] = Array.isArray(start.citations) ? start.citations : [];
+  return citations.length === 0 ? started : [...started, ...citations.map((raw): unknown => JSON.parse(raw))];
 }
 
 /** The finished block as the JSON that can be sent back: value for value what the upstream sent, fields in its order. */
 export function sourceOf(block: OpenBlock): string {
-  const members = block.changed || block.type === 'tool_use' ? objectMembers(block.raw) : undefined;
-  if (members === undefined) return block.raw;
+  const raw = block.raw();
+  const members = block.changed || block.type === 'tool_use' ? objectMembers(raw) : undefined;
+  if (members === undefined) return raw;
   if (block.type === 'text') {
     members.set('text', JSON.stringify(block.text));
     if (block.citations.length > 0) {
@@ -78,6 +102,6 @@ export function sourceOf(block: OpenBlock): string {
   } else if (block.type === 'tool_use') {
     members.set('input', argumentsOf(block));
   }
-  for (const [key, raw] of block.merged ?? []) members.set(key, raw);
+  for (const [key, value] of block.merged ?? []) members.set(key, value);
   return printMembers(members);
 }

@@ -1,6 +1,9 @@
-import { GatewayError, type ErrorCode } from '../../core/errors.ts';
+import { GatewayError } from '../../core/errors.ts';
+import { isJsonObject, parseJsonObject, type JsonObject } from '../../core/json-object.ts';
 import { retryAfterSeconds } from '../../core/retry-after.ts';
-import { isJsonObjectValue, parseJsonObject, stringOf, type JsonObject } from './wire.ts';
+import { safeText, shownText } from '../../core/safe-text.ts';
+import { saysContextOverflow, upstreamVerdict } from '../../core/upstream-verdict.ts';
+import { stringOf } from './wire.ts';
 
 type ErrorName =
   | 'invalid_request_error'
@@ -14,111 +17,59 @@ type ErrorName =
   | 'api_error'
   | 'overloaded_error';
 
-interface Verdict {
-  code: ErrorCode;
-  message: string;
-  retryable: boolean;
-}
-
-const refused: Verdict = { code: 'upstream_rejected', message: 'The upstream rejected the request.', retryable: false };
-const noCredential: Verdict = {
-  code: 'upstream_auth',
-  message: "The upstream did not accept the gateway's credential.",
-  retryable: false,
-};
-const unknownModel: Verdict = {
-  code: 'upstream_error',
-  message: 'The upstream does not know the model that the gateway asked it for.',
-  retryable: false,
-};
-const tooLarge: Verdict = {
-  code: 'request_too_large',
-  message: 'The request is larger than the upstream takes.',
-  retryable: false,
-};
-const limited: Verdict = {
-  code: 'upstream_rate_limited',
-  message: "The upstream's rate limit is reached.",
-  retryable: true,
-};
-const failed: Verdict = { code: 'upstream_error', message: 'The upstream failed.', retryable: true };
-const overloaded: Verdict = { code: 'upstream_overloaded', message: 'The upstream is overloaded.', retryable: true };
-const tooLong: Verdict = {
-  code: 'context_length_exceeded',
-  message: "The input is longer than the model's context window.",
-  retryable: false,
+/** The status that each error has where it is a reply of its own. @see https://platform.claude.com/docs/en/api/errors */
+const statusOf: Record<ErrorName, number> = {
+  invalid_request_error: 400,
+  authentication_error: 401,
+  billing_error: 402,
+  permission_error: 403,
+  not_found_error: 404,
+  request_too_large: 413,
+  rate_limit_error: 429,
+  timeout_error: 504,
+  api_error: 500,
+  overloaded_error: 529,
 };
 
-/** @see https://platform.claude.com/docs/en/api/errors */
-const verdicts: Record<ErrorName, Verdict> = {
-  invalid_request_error: refused,
-  authentication_error: noCredential,
-  billing_error: noCredential,
-  permission_error: noCredential,
-  not_found_error: unknownModel,
-  request_too_large: tooLarge,
-  rate_limit_error: limited,
-  timeout_error: { code: 'upstream_timeout', message: 'The upstream ran out of time.', retryable: true },
-  api_error: failed,
-  overloaded_error: overloaded,
-};
-
-const maxTextLength = 2048;
-
-/** An upstream's text as it may be shown and logged: short, well-formed, without anything that looks like a key. */
-function safeText(text: string): string {
-  return text
-    .slice(0, maxTextLength)
-    .toWellFormed()
-    .replace(/\bsk-[\w-]{8,}/g, 'sk-…');
-}
-
-function isErrorName(name: string): name is ErrorName {
-  return Object.hasOwn(verdicts, name);
-}
-
-function ofStatus(status: number): Verdict {
-  if (status === 401 || status === 402 || status === 403) return noCredential;
-  if (status === 404) return unknownModel;
-  if (status === 408) return verdicts.timeout_error;
-  if (status === 409) return failed;
-  if (status === 413) return tooLarge;
-  if (status === 429) return limited;
-  if (status === 503 || status === 529) return overloaded;
-  if (status >= 500) return failed;
-  return status >= 400 ? refused : { ...failed, retryable: false };
-}
-
-const tooLongText = /prompt is too long|context window|context limit|context length/i;
 // Anthropic answers 400 where the account is out of money: the operator's matter, not the client's.
 const unpaidText = /credit balance/i;
 
-function errorOf(verdict: Verdict, text: string | undefined, cause: string, waitSeconds?: number): GatewayError {
-  let { code, message, retryable } = verdict;
-  if (code === 'upstream_rejected' && text !== undefined) {
-    if (unpaidText.test(text)) ({ code, message, retryable } = noCredential);
-    else {
-      if (tooLongText.test(text)) code = tooLong.code;
-      message = text;
-    }
-  }
-  return new GatewayError(code, message, {
-    retryable,
-    ...(code === tooLong.code ? { param: 'input' } : {}),
-    cause: safeText(cause),
-    ...(waitSeconds === undefined ? {} : { retryAfterSeconds: waitSeconds }),
-  });
+function isErrorName(name: string): name is ErrorName {
+  return Object.hasOwn(statusOf, name);
 }
 
-function textOf(error: unknown): string | undefined {
-  const message = isJsonObjectValue(error) ? stringOf(error.message) : undefined;
-  return message === undefined || message === '' ? undefined : safeText(message);
+function nameOf(error: unknown): ErrorName | undefined {
+  const name = isJsonObject(error) ? stringOf(error.type) : undefined;
+  return name !== undefined && isErrorName(name) ? name : undefined;
+}
+
+function errorOf(
+  status: number,
+  error: unknown,
+  raw: string,
+  headers: Record<string, string | undefined>,
+): GatewayError {
+  const text = shownText((isJsonObject(error) ? stringOf(error.message) : undefined) ?? '');
+  const cause = new Error(safeText(raw));
+  let verdict = upstreamVerdict(status);
+  if (verdict.code === 'upstream_rejected' && text !== undefined) {
+    if (unpaidText.test(text)) verdict = upstreamVerdict(402);
+    else if (saysContextOverflow(text))
+      return new GatewayError('context_length_exceeded', text, { cause, param: 'input' });
+    else verdict = { ...verdict, message: text };
+  }
+  const { code, message, retryable } = verdict;
+  const seconds = retryAfterSeconds(headers);
+  return new GatewayError(code, message, {
+    retryable,
+    cause,
+    ...(seconds === undefined ? {} : { retryAfterSeconds: seconds }),
+  });
 }
 
 /** An `error` event of a stream. Shapes other than Anthropic's (a bare string, nothing) are an upstream's failure. */
 export function decodeErrorEvent(event: JsonObject, data: string): GatewayError {
-  const name = isJsonObjectValue(event.error) ? stringOf(event.error.type) : undefined;
-  return errorOf(name !== undefined && isErrorName(name) ? verdicts[name] : failed, textOf(event.error), data);
+  return errorOf(statusOf[nameOf(event.error) ?? 'api_error'], event.error, data, {});
 }
 
 /**
@@ -127,7 +78,6 @@ export function decodeErrorEvent(event: JsonObject, data: string): GatewayError 
  */
 export function decodeError(status: number, headers: Record<string, string | undefined>, body: string): GatewayError {
   const error = parseJsonObject(body)?.error;
-  const name = isJsonObjectValue(error) ? stringOf(error.type) : undefined;
-  const verdict = status >= 500 && name === 'overloaded_error' ? overloaded : ofStatus(status);
-  return errorOf(verdict, textOf(error), body, verdict.retryable ? retryAfterSeconds(headers) : undefined);
+  const overloaded = status >= 500 && nameOf(error) === 'overloaded_error';
+  return errorOf(overloaded ? statusOf.overloaded_error : status, error, body, headers);
 }

@@ -1,11 +1,22 @@
 import type { Emit, ItemStart } from '../../core/events.ts';
 import { GatewayError } from '../../core/errors.ts';
-import { arrayElements, objectMembers, sliceJson } from '../../core/json-slice.ts';
+import { isJsonObject, type JsonObject } from '../../core/json-object.ts';
+import { sliceJson } from '../../core/json-slice.ts';
+import { safeText } from '../../core/safe-text.ts';
 import type { DecodeOptions } from '../codec.ts';
-import { argumentsOf, customInputOf, mergeDelta, openBlock, sourceOf, type OpenBlock } from './decode-block.ts';
+import {
+  argumentsOf,
+  citationsOf,
+  customInputOf,
+  isSaidByItem,
+  mergeDelta,
+  openBlock,
+  sourceOf,
+  type OpenBlock,
+} from './decode-block.ts';
 import { mapStopReason } from './map-stop-reason.ts';
 import { addCounts, noCounts, usageOf } from './read-usage.ts';
-import { isJsonObjectValue, stringOf, type JsonObject } from './wire.ts';
+import { stringOf } from './wire.ts';
 
 /**
  * One reply of the upstream while it is read, block by block. A plain reply walks the same way with blocks that start
@@ -13,8 +24,8 @@ import { isJsonObjectValue, stringOf, type JsonObject } from './wire.ts';
  */
 interface ReplyDecoder {
   begin(message: JsonObject, emit: Emit): void;
-  /** @param raw the block's JSON, `start` parsed. */
-  startBlock(raw: string, start: JsonObject, emit: Emit): boolean;
+  /** @param raw cuts the block's JSON out of the reply; `start` is the same, parsed. */
+  startBlock(start: JsonObject, raw: () => string, emit: Emit): boolean;
   /** @param data the whole frame's JSON, of which `delta` is the parsed member. */
   addDelta(delta: JsonObject, data: string, emit: Emit): boolean;
   stopBlock(emit: Emit): boolean;
@@ -25,13 +36,13 @@ interface ReplyDecoder {
   finish(emit: Emit): void;
 }
 
-export function invalidReply(cause: string): GatewayError {
+export function invalidReply(text: string): GatewayError {
   return new GatewayError(
     'upstream_invalid_response',
     'The upstream sent a reply that is not one of the Messages API.',
     {
       retryable: true,
-      cause,
+      cause: new Error(safeText(text)),
     },
   );
 }
@@ -40,9 +51,7 @@ interface OpenItem {
   index: number;
   kind: ItemStart['kind'];
   parts: number;
-  sources: string[];
-  /** Calls only: held back until the end, since only what comes next tells whether the call was cut. */
-  call: OpenBlock | undefined;
+  blocks: OpenBlock[];
 }
 
 const genericRefusal = 'The model refused to answer this request.';
@@ -52,7 +61,7 @@ const serviceTierOf = (tier: string): string => (tier === 'standard' ? 'default'
 
 /** Anthropic's citations say which block was said because of a source; a Responses annotation says which characters. */
 function annotationOf(citation: unknown, textLength: number): unknown {
-  if (!isJsonObjectValue(citation) || citation.type !== 'web_search_result_location') return citation;
+  if (!isJsonObject(citation) || citation.type !== 'web_search_result_location') return citation;
   const url = stringOf(citation.url);
   if (url === undefined) return citation;
   return { type: 'url_citation', start_index: 0, end_index: textLength, title: stringOf(citation.title) ?? '', url };
@@ -71,7 +80,7 @@ export function createReplyDecoder(options: DecodeOptions): ReplyDecoder {
   let warned = false;
 
   const startItem = (start: ItemStart, emit: Emit): OpenItem => {
-    item = { index: items++, kind: start.kind, parts: 0, sources: [], call: undefined };
+    item = { index: items++, kind: start.kind, parts: 0, blocks: [] };
     emit({ type: 'item-start', index: item.index, start });
     return item;
   };
@@ -92,16 +101,18 @@ export function createReplyDecoder(options: DecodeOptions): ReplyDecoder {
 
   const endItem = (complete: boolean, emit: Emit): void => {
     if (item === undefined) return;
-    const { call } = item;
-    if (call !== undefined) {
-      // Deltas of a function's arguments have gone out as they came; nothing has where they were empty.
-      if (item.kind === 'custom_tool_call') {
-        const input = complete || !call.changed ? customInputOf(call) : call.text;
-        if (input !== '') addText(item, input, emit);
-      } else if (call.text === '' && (complete || !call.changed)) addText(item, argumentsOf(call), emit);
-      item.sources.push(sourceOf(call));
+    const { index, kind, blocks } = item;
+    const [first] = blocks;
+    const custom = kind === 'custom_tool_call';
+    // Only what comes next tells whether a call was cut. Deltas of a function's arguments have gone out as they came.
+    if (first !== undefined && custom) {
+      const input = complete || !first.changed ? customInputOf(first) : first.text;
+      if (input !== '') addText(item, input, emit);
+    } else if (first !== undefined && kind === 'function_call' && first.text === '' && (complete || !first.changed)) {
+      addText(item, argumentsOf(first), emit);
     }
-    emit({ type: 'item-end', index: item.index, complete, source: item.sources.join(',') });
+    const source = blocks.every((each) => isSaidByItem(each, custom)) ? '' : blocks.map(sourceOf).join(',');
+    emit({ type: 'item-end', index, complete, source });
     item = undefined;
   };
 
@@ -117,9 +128,8 @@ export function createReplyDecoder(options: DecodeOptions): ReplyDecoder {
   };
 
   const endTextBlock = (target: OpenItem, text: OpenBlock, emit: Emit): void => {
-    const started = arrayElements(objectMembers(text.raw)?.get('citations') ?? '') ?? [];
-    for (const raw of [...started, ...text.citations]) {
-      const annotation = annotationOf(JSON.parse(raw), text.text.length);
+    for (const citation of citationsOf(text)) {
+      const annotation = annotationOf(citation, text.text.length);
       emit({ type: 'annotation', index: target.index, part: target.parts - 1, annotation });
     }
   };
@@ -128,7 +138,6 @@ export function createReplyDecoder(options: DecodeOptions): ReplyDecoder {
     if (block === undefined || item === undefined) return;
     if (block.type === 'text') endTextBlock(item, block, emit);
     if (partOpen) endPart(item, emit);
-    if (item.call === undefined) item.sources.push(sourceOf(block));
     block = undefined;
   };
 
@@ -136,24 +145,19 @@ export function createReplyDecoder(options: DecodeOptions): ReplyDecoder {
     begin(message, emit) {
       emit({ type: 'response-start', upstreamId: stringOf(message.id), upstreamModel: stringOf(message.model) });
       counts = addCounts(noCounts, message.usage);
-      const tier = isJsonObjectValue(message.usage) ? stringOf(message.usage.service_tier) : undefined;
+      const tier = isJsonObject(message.usage) ? stringOf(message.usage.service_tier) : undefined;
       serviceTier = tier === undefined ? undefined : serviceTierOf(tier);
       const usage = usageOf(counts);
       if (usage !== undefined) emit({ type: 'usage', usage });
     },
 
-    startBlock(raw, start, emit) {
+    startBlock(start, raw, emit) {
       const type = stringOf(start.type);
       if (block !== undefined || type === undefined) return false;
-      block = openBlock(type, raw, start);
-      if (type === 'text' && item?.kind === 'message') {
-        startPart(item, 'output_text', emit);
-        addStartedText(item, 'output_text', block.text, emit);
-        return true;
-      }
-      endItem(true, emit);
+      block = openBlock(type, start, raw);
+      if (type !== 'text' || item?.kind !== 'message') endItem(true, emit);
       if (type === 'text') {
-        const target = startItem({ kind: 'message' }, emit);
+        const target = item ?? startItem({ kind: 'message' }, emit);
         startPart(target, 'output_text', emit);
         addStartedText(target, 'output_text', block.text, emit);
       } else if (type === 'thinking' || type === 'redacted_thinking') {
@@ -163,10 +167,11 @@ export function createReplyDecoder(options: DecodeOptions): ReplyDecoder {
         const name = stringOf(start.name);
         if (name === undefined) return false;
         const kind = options.customTools.has(name) ? 'custom_tool_call' : 'function_call';
-        startItem({ kind, callId: stringOf(start.id) ?? '', name }, emit).call = block;
+        startItem({ kind, callId: stringOf(start.id) ?? '', name }, emit);
       } else {
         startItem({ kind: 'extension', blockType: type }, emit);
       }
+      item?.blocks.push(block);
       return true;
     },
 
@@ -213,7 +218,7 @@ export function createReplyDecoder(options: DecodeOptions): ReplyDecoder {
     addEnd(end, usage, emit) {
       if (end.stop_reason !== undefined && end.stop_reason !== null) stopReason = end.stop_reason;
       if (end.stop_details !== undefined && end.stop_details !== null) stopDetails = end.stop_details;
-      if (!isJsonObjectValue(usage)) return;
+      if (!isJsonObject(usage)) return;
       counts = addCounts(counts, usage);
       const known = addCounts(noCounts, usage).output === undefined ? undefined : usageOf(counts);
       if (known === undefined) return;
@@ -238,7 +243,7 @@ export function createReplyDecoder(options: DecodeOptions): ReplyDecoder {
         if (!withText) endItem(false, emit);
         const target = item ?? startItem({ kind: 'message' }, emit);
         startPart(target, 'refusal', emit);
-        const explanation = isJsonObjectValue(stopDetails) ? stringOf(stopDetails.explanation) : undefined;
+        const explanation = isJsonObject(stopDetails) ? stringOf(stopDetails.explanation) : undefined;
         const refusal = explanation === undefined || explanation === '' ? genericRefusal : explanation;
         addText(target, refusal, emit);
         endPart(target, emit);

@@ -1,10 +1,10 @@
 import type { Emit } from '../../core/events.ts';
 import { GatewayError } from '../../core/errors.ts';
+import { isJsonObject, parseJsonObject, type JsonObject } from '../../core/json-object.ts';
 import { sliceJson } from '../../core/json-slice.ts';
 import type { DecodeOptions, StreamDecoder } from '../codec.ts';
 import { decodeErrorEvent } from './decode-error.ts';
 import { createReplyDecoder, invalidReply } from './decode-reply.ts';
-import { isJsonObjectValue, parseJsonObject, type JsonObject } from './wire.ts';
 
 function kindOf(event: string, frame: JsonObject): string {
   if (typeof frame.type === 'string') return frame.type;
@@ -29,42 +29,45 @@ export function createStreamDecoder(options: DecodeOptions): StreamDecoder {
 
   /** False: the frame breaks the grammar. */
   const read = (kind: string, frame: JsonObject, data: string, emit: Emit): boolean => {
-    if (kind === 'message_start') {
-      if (state !== 'waiting' || !isJsonObjectValue(frame.message)) return false;
-      state = 'open';
-      reply.begin(frame.message, emit);
-      return true;
+    switch (kind) {
+      case 'content_block_delta':
+        return frame.index === lastIndex && isJsonObject(frame.delta) && reply.addDelta(frame.delta, data, emit);
+      case 'content_block_start': {
+        const { index, content_block: start } = frame;
+        if (state === 'waiting' || typeof index !== 'number' || !(index > lastIndex) || !isJsonObject(start))
+          return false;
+        lastIndex = index;
+        return reply.startBlock(start, () => sliceJson(data, ['content_block']) ?? JSON.stringify(start), emit);
+      }
+      case 'content_block_stop':
+        return frame.index === lastIndex && reply.stopBlock(emit);
+      case 'message_start':
+        if (state !== 'waiting' || !isJsonObject(frame.message)) return false;
+        state = 'open';
+        reply.begin(frame.message, emit);
+        return true;
+      case 'message_delta':
+        if (state === 'waiting') return false;
+        reply.addEnd(isJsonObject(frame.delta) ? frame.delta : {}, frame.usage, emit);
+        return true;
+      case 'message_stop':
+        if (state === 'waiting') return false;
+        state = 'ended';
+        reply.finish(emit);
+        return true;
+      default:
+        return true;
     }
-    if (state === 'waiting') return false;
-    if (kind === 'content_block_delta') {
-      return frame.index === lastIndex && isJsonObjectValue(frame.delta) && reply.addDelta(frame.delta, data, emit);
-    }
-    if (kind === 'content_block_start') {
-      const { index, content_block: start } = frame;
-      const raw = sliceJson(data, ['content_block']);
-      if (typeof index !== 'number' || !(index > lastIndex) || !isJsonObjectValue(start) || raw === undefined)
-        return false;
-      lastIndex = index;
-      return reply.startBlock(raw, start, emit);
-    }
-    if (kind === 'content_block_stop') return frame.index === lastIndex && reply.stopBlock(emit);
-    if (kind === 'message_delta') {
-      reply.addEnd(isJsonObjectValue(frame.delta) ? frame.delta : {}, frame.usage, emit);
-    } else {
-      state = 'ended';
-      reply.finish(emit);
-    }
-    return true;
   };
 
   return {
     frame(event, data, emit) {
       if (state === 'ended' || data === '') return;
       const frame = parseJsonObject(data);
-      const kind = frame === undefined ? '' : kindOf(event, frame);
-      if (frame === undefined) fail(invalidReply(data.slice(0, 200)), emit);
-      else if (kind === 'error') fail(decodeErrorEvent(frame, data), emit);
-      else if (kinds.has(kind) && !read(kind, frame, data, emit)) fail(invalidReply(data.slice(0, 200)), emit);
+      if (frame === undefined) return fail(invalidReply(data), emit);
+      const kind = kindOf(event, frame);
+      if (kind === 'error') fail(decodeErrorEvent(frame, data), emit);
+      else if (!read(kind, frame, data, emit)) fail(invalidReply(data), emit);
     },
 
     end(emit) {
@@ -78,12 +81,3 @@ export function createStreamDecoder(options: DecodeOptions): StreamDecoder {
     },
   };
 }
-
-const kinds: ReadonlySet<string> = new Set([
-  'message_start',
-  'content_block_start',
-  'content_block_delta',
-  'content_block_stop',
-  'message_delta',
-  'message_stop',
-]);

@@ -1,5 +1,5 @@
 import { tokenCount, type Usage } from '../../core/usage.ts';
-import { isJsonObjectValue } from './wire.ts';
+import { isJsonObject } from '../../core/json-object.ts';
 
 /** What a reply has said of its tokens so far; undefined: not a word, or nothing that is a count. */
 interface UsageCounts {
@@ -29,9 +29,9 @@ function larger(known: number | undefined, value: unknown): number | undefined {
 
 /** Adds what a `usage` object says (of a message, `message_start` or `message_delta`). */
 export function addCounts(known: UsageCounts, usage: unknown): UsageCounts {
-  if (!isJsonObjectValue(usage)) return known;
-  const creation = isJsonObjectValue(usage.cache_creation) ? usage.cache_creation : {};
-  const details = isJsonObjectValue(usage.output_tokens_details) ? usage.output_tokens_details : {};
+  if (!isJsonObject(usage)) return known;
+  const creation = isJsonObject(usage.cache_creation) ? usage.cache_creation : {};
+  const details = isJsonObject(usage.output_tokens_details) ? usage.output_tokens_details : {};
   return {
     input: larger(known.input, usage.input_tokens),
     cacheRead: larger(known.cacheRead, usage.cache_read_input_tokens),

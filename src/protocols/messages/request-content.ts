@@ -1,6 +1,7 @@
 import { GatewayError } from '../../core/errors.ts';
+import { type FileData, isTextFile, readDataUrl, readFileData, textOfFile } from '../../core/file-data.ts';
 import type { InputFile, InputImage, InputPart, OutputPart, ToolOutputItem } from '../../core/items.ts';
-import type { Report } from './report.ts';
+import type { Report } from '../../core/report.ts';
 
 /** Anthropic refuses text blocks of nothing but white space. */
 export function isBlank(text: string): boolean {
@@ -22,23 +23,6 @@ function refuse(code: 'invalid_value' | 'unsupported_value', message: string): G
   return new GatewayError(code, message, { param: 'input' });
 }
 
-interface InlineData {
-  mediaType: string;
-  base64: string;
-}
-
-/** Undefined: not a data URL. */
-function readDataUrl(url: string): InlineData | undefined {
-  if (!/^data:/i.test(url)) return undefined;
-  const comma = url.indexOf(',');
-  if (comma < 0) throw refuse('invalid_value', 'A data URL has no data.');
-  const [mediaType = '', ...parameters] = url.slice(5, comma).split(';');
-  if (parameters.at(-1)?.trim().toLowerCase() !== 'base64') {
-    throw refuse('unsupported_value', 'Data URLs must be base64.');
-  }
-  return { mediaType: mediaType.trim().toLowerCase(), base64: url.slice(comma + 1) };
-}
-
 function source(kind: 'image' | 'document', json: string, title?: string | null): string {
   const named = title === undefined || title === null || title === '' ? '' : `,"title":${JSON.stringify(title)}`;
   return `{"type":"${kind}","source":${json}${named}}`;
@@ -46,8 +30,10 @@ function source(kind: 'image' | 'document', json: string, title?: string | null)
 
 const urlSource = (url: string): string => `{"type":"url","url":${JSON.stringify(url)}}`;
 
-const base64Source = ({ mediaType, base64 }: InlineData): string =>
-  `{"type":"base64","media_type":${JSON.stringify(mediaType)},"data":${JSON.stringify(base64)}}`;
+function base64Source({ mediaType, base64, payload }: FileData): string {
+  if (!base64) throw refuse('unsupported_value', 'Data URLs of images and PDFs must be base64.');
+  return `{"type":"base64","media_type":${JSON.stringify(mediaType)},"data":${JSON.stringify(payload)}}`;
+}
 
 const imageTypes: ReadonlySet<string> = new Set(['image/jpeg', 'image/png', 'image/gif', 'image/webp']);
 
@@ -61,24 +47,15 @@ function imageBlock(image: InputImage, report: Report): string {
     throw refuse('unsupported_value', 'Images must come as image_url: a URL or a data URL.');
   }
   const data = readDataUrl(url);
-  if (data === undefined) return source('image', urlSource(url));
+  if (data === undefined) {
+    if (/^data:/i.test(url)) throw refuse('invalid_value', 'A data URL has no data.');
+    return source('image', urlSource(url));
+  }
   const mediaType = data.mediaType === 'image/jpg' ? 'image/jpeg' : data.mediaType;
   if (!imageTypes.has(mediaType)) {
     throw refuse('unsupported_value', 'The upstream takes images of type JPEG, PNG, GIF and WebP.');
   }
-  return source('image', base64Source({ mediaType, base64: data.base64 }));
-}
-
-const textExtensions =
-  /\.(?:txt|md|markdown|csv|tsv|json|jsonl|xml|ya?ml|html?|css|[jt]sx?|py|go|rs|java|c|h|cpp|sh|sql|log|ini|toml)$/i;
-
-/** Bare base64 says nothing of what it holds: a PDF's first bytes do, else the file's name. */
-function readFileData(data: string, filename: string | null | undefined): InlineData {
-  const inline = readDataUrl(data);
-  if (inline !== undefined) return inline;
-  const isPdf = data.startsWith('JVBERi') || /\.pdf$/i.test(filename ?? '');
-  const mediaType = isPdf ? 'application/pdf' : textExtensions.test(filename ?? '') ? 'text/plain' : '';
-  return { mediaType, base64: data };
+  return source('image', base64Source({ ...data, mediaType }));
 }
 
 /** @see https://platform.claude.com/docs/en/build-with-claude/pdf-support */
@@ -91,10 +68,9 @@ function fileBlock(file: InputFile): string {
   }
   const data = readFileData(file.file_data, file.filename);
   if (data.mediaType === 'application/pdf') return source('document', base64Source(data), file.filename);
-  if (!data.mediaType.startsWith('text/') && data.mediaType !== 'application/json') {
-    throw refuse('unsupported_value', 'The upstream takes files of type PDF and text.');
-  }
-  const text = Buffer.from(data.base64, 'base64').toString('utf8');
+  if (!isTextFile(data)) throw refuse('unsupported_value', 'The upstream takes files of type PDF and text.');
+  const text = textOfFile(data);
+  if (text === undefined) throw refuse('invalid_value', 'The data URL is not percent-encoded text.');
   const json = `{"type":"text","media_type":"text/plain","data":${JSON.stringify(text)}}`;
   return source('document', json, file.filename);
 }

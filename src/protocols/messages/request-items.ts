@@ -1,4 +1,4 @@
-import { GatewayError } from '../../core/errors.ts';
+import { wrapCustomInput } from '../../core/custom-input.ts';
 import { callIdFor } from '../../core/ids.ts';
 import {
   isToolCall,
@@ -10,17 +10,12 @@ import {
   type ReasoningItem,
   type ToolCallItem,
 } from '../../core/items.ts';
+import { isJsonObject, parseJsonObject } from '../../core/json-object.ts';
 import { arrayElements, objectMembers, printMembers, sliceJson } from '../../core/json-slice.ts';
-import type { Report } from './report.ts';
+import type { Report } from '../../core/report.ts';
 import { contentBlocks, isBlank, textBlock, textBlocks, textsOf, toolResultBlock } from './request-content.ts';
 import { signatureScope } from './signature-scope.ts';
-import {
-  customInputField,
-  isJsonObjectValue,
-  maxCallIdLength,
-  parseJsonObject,
-  wrappedArgumentsField,
-} from './wire.ts';
+import { maxCallIdLength, wrappedArgumentsField } from './wire.ts';
 
 export interface Block {
   /** `text` is the assistant's; what users and systems say, whatever it is, is `said`. */
@@ -33,7 +28,7 @@ export interface Block {
 /** An element of the context in Anthropic's words, before it has found its place in a message. */
 export type Entry =
   | { kind: 'assistant'; blocks: Block[] }
-  | { kind: 'call'; block: Block; id: string; callId: string; name: string }
+  | { kind: 'call'; block: Block; id: string; name: string }
   | { kind: 'output'; block: Block; id: string }
   | { kind: 'user'; blocks: Block[] }
   | { kind: 'system'; blocks: Block[] };
@@ -50,8 +45,9 @@ function textOfBlock(json: string): string | undefined {
   return typeof value === 'string' ? value : undefined;
 }
 
+/** Undefined: the item is encoded anew. */
 function sourceOf(origin: Origin | undefined): string | undefined {
-  return origin?.protocol === 'messages' ? origin.source : undefined;
+  return origin?.protocol === 'messages' && origin.source !== '' ? origin.source : undefined;
 }
 
 function assistantBlocks(item: MessageItem, origin: Origin | undefined, report: Report): Block[] {
@@ -86,7 +82,7 @@ function extensionBlocks(item: ExtensionItem, origin: Origin | undefined, report
   const source = sourceOf(origin);
   if (source !== undefined) return [{ kind: 'extension', json: source }];
   // A stateless client gives back what it was given.
-  if (origin === undefined && item.type.startsWith('messages:') && isJsonObjectValue(item.block)) {
+  if (origin === undefined && item.type.startsWith('messages:') && isJsonObject(item.block)) {
     return [{ kind: 'extension', json: JSON.stringify(item.block) }];
   }
   report.warn('input', `Items of type ${item.type} mean nothing to the upstream and were left out.`);
@@ -95,7 +91,7 @@ function extensionBlocks(item: ExtensionItem, origin: Origin | undefined, report
 
 /** A call's input as the JSON object that this wire demands, spliced where the model's text is one. */
 function inputOf(item: ToolCallItem, report: Report): string {
-  if (item.type === 'custom_tool_call') return `{"${customInputField}":${JSON.stringify(item.input)}}`;
+  if (item.type === 'custom_tool_call') return wrapCustomInput(item.input);
   if (item.arguments === '') return '{}';
   if (parseJsonObject(item.arguments) !== undefined) return item.arguments;
   const message = `The arguments of call ${item.call_id} are not a JSON object; they were sent as the text they are.`;
@@ -128,32 +124,9 @@ function systemEntry(item: MessageItem, options: ItemOptions, report: Report): E
   return { kind: 'user', blocks: [{ kind: 'said', json: textBlock(`<system>${text}</system>`) }] };
 }
 
-/**
- * Tool call ids, made fit for this wire. Clients and backends that count calls from 0 in every turn use an id twice,
- * which Anthropic refuses: later uses are renamed, and an output belongs to the oldest unanswered call of its id.
- */
-function createCallIds() {
-  const uses = new Map<string, number>();
-  const open = new Map<string, string[]>();
-  return {
-    ofCall(callId: string): string {
-      const use = (uses.get(callId) ?? 0) + 1;
-      uses.set(callId, use);
-      const id = callIdFor(use === 1 ? callId : `${callId} ${use}`, maxCallIdLength);
-      open.set(callId, [...(open.get(callId) ?? []), id]);
-      return id;
-    },
-    ofOutput(callId: string): string | undefined {
-      return open.get(callId)?.shift();
-    },
-  };
-}
-
 /** One entry per item, in order, without those that cannot be sent (each of which is reported). */
 export function entriesOf(context: readonly ContextItem[], options: ItemOptions, report: Report): Entry[] {
   const entries: Entry[] = [];
-  const callIds = createCallIds();
-  const cutCalls = new Set<string>();
   const push = (kind: 'assistant' | 'user', blocks: Block[]): void => {
     if (blocks.length > 0) entries.push({ kind, blocks });
   };
@@ -161,20 +134,13 @@ export function entriesOf(context: readonly ContextItem[], options: ItemOptions,
     if (isToolCall(item)) {
       if (item.status === 'incomplete') {
         report.warn('input', `Call ${item.call_id} was cut off; it was left out.`);
-        cutCalls.add(item.call_id);
         continue;
       }
-      const id = callIds.ofCall(item.call_id);
-      const block = callBlock(item, id, origin, report);
-      entries.push({ kind: 'call', block, id, callId: item.call_id, name: item.name });
+      const id = callIdFor(item.call_id, maxCallIdLength);
+      entries.push({ kind: 'call', block: callBlock(item, id, origin, report), id, name: item.name });
     } else if (isToolOutput(item)) {
-      const id = callIds.ofOutput(item.call_id);
-      if (id !== undefined) {
-        entries.push({ kind: 'output', block: { kind: 'tool_result', json: toolResultBlock(item, id, report) }, id });
-      } else if (!cutCalls.has(item.call_id)) {
-        const message = `No tool call found for function call output with call_id ${item.call_id}.`;
-        throw new GatewayError('tool_call_missing', message, { param: 'input' });
-      }
+      const id = callIdFor(item.call_id, maxCallIdLength);
+      entries.push({ kind: 'output', block: { kind: 'tool_result', json: toolResultBlock(item, id, report) }, id });
     } else if (item.type === 'reasoning') {
       push('assistant', reasoningBlocks(item, origin, options.model, report));
     } else if (item.type !== 'message') {

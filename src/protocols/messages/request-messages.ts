@@ -1,6 +1,6 @@
 import { GatewayError } from '../../core/errors.ts';
 import { objectMembers, printMembers } from '../../core/json-slice.ts';
-import type { Report } from './report.ts';
+import type { Report } from '../../core/report.ts';
 import { isBlank, textBlock } from './request-content.ts';
 import type { Block, Entry } from './request-items.ts';
 
@@ -23,11 +23,11 @@ interface Round {
 function roundsOf(entries: readonly Entry[], report: Report): Round[] {
   let round: Round = { assistant: [], results: [], rest: [] };
   const rounds = [round];
-  const unanswered = new Map<string, { round: Round; callId: string }>();
+  const roundOfCall = new Map<string, Round>();
   for (const entry of entries) {
     if (entry.kind === 'output') {
-      const owner = unanswered.get(entry.id)?.round ?? round;
-      unanswered.delete(entry.id);
+      const owner = roundOfCall.get(entry.id);
+      if (owner === undefined) throw new Error(`an output without its call: ${entry.id}`);
       if (owner !== round || round.rest.length > 0) {
         report.warn('input', 'Tool outputs were moved up to directly after their calls, as the upstream demands.');
       }
@@ -44,14 +44,9 @@ function roundsOf(entries: readonly Entry[], report: Report): Round[] {
       if (entry.kind === 'assistant') round.assistant.push(...entry.blocks);
       else {
         round.assistant.push(entry.block);
-        unanswered.set(entry.id, { round, callId: entry.callId });
+        roundOfCall.set(entry.id, round);
       }
     }
-  }
-  for (const { callId } of unanswered.values()) {
-    throw new GatewayError('tool_output_missing', `No tool output found for function call ${callId}.`, {
-      param: 'input',
-    });
   }
   return rounds;
 }

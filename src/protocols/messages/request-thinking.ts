@@ -1,6 +1,6 @@
 import type { Effort, TurnRequest } from '../../core/request.ts';
 import type { ModelProfile } from '../codec.ts';
-import type { Report } from './report.ts';
+import type { Report } from '../../core/report.ts';
 
 type ActiveEffort = Exclude<Effort, 'none'>;
 

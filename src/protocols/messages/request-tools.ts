@@ -1,9 +1,9 @@
+import { customInputField } from '../../core/custom-input.ts';
 import { GatewayError } from '../../core/errors.ts';
 import type { CustomTool, FunctionTool, Tool, ToolChoice, ToolName } from '../../core/request.ts';
 import type { EncodeInput } from '../codec.ts';
-import type { Report } from './report.ts';
+import type { Report } from '../../core/report.ts';
 import type { Entry } from './request-items.ts';
-import { customInputField } from './wire.ts';
 
 interface EncodedTools {
   /** JSON of the fields; undefined: not sent. */

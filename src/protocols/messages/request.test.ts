@@ -478,10 +478,15 @@ describe('refused', () => {
       'unsupported_value',
       'input',
     ],
+    ['broken percents', { context: [message('user', file({ file_data: 'data:,%zz' }))] }, 'invalid_value', 'input'],
+    [
+      'a PDF in percents',
+      { context: [message('user', file({ file_data: 'data:application/pdf,a' }))] },
+      'unsupported_value',
+      'input',
+    ],
     ['an image of the assistant', { context: [message('assistant', image({}))] }, 'unsupported_value', 'input'],
     ['an image of the system', { context: [message('developer', image({})), go] }, 'unsupported_value', 'input'],
-    ['a call without output', { context: loop.slice(0, 2) }, 'tool_output_missing', 'input'],
-    ['an output without call', { context: [go, ...loop.slice(2)] }, 'tool_call_missing', 'input'],
   ])('%s', (_, given, code, param) => {
     expect(() => encode(given)).toThrow(expect.objectContaining({ code, param, status: 400 }));
   });
@@ -521,6 +526,12 @@ describe('content', () => {
       'a text file',
       file({ file_data: 'data:text/plain;charset=utf-8;base64,w6k=' }),
       { type: 'document', source: { type: 'text', media_type: 'text/plain', data: 'é' } },
+      [],
+    ],
+    [
+      'a text file in percents',
+      file({ file_data: 'data:application/yaml,a:%20b' }),
+      { type: 'document', source: { type: 'text', media_type: 'text/plain', data: 'a: b' } },
       [],
     ],
     [
@@ -635,15 +646,6 @@ describe('content', () => {
     expect(encoded.params).toEqual(params);
   });
 
-  test('the output of a cut call is left out with it', () => {
-    const context: ContextItem[] = [
-      go,
-      { item: { ...call, status: 'incomplete' }, origin: undefined },
-      ...loop.slice(2),
-    ];
-    expect(encode({ context }).messages).toEqual([{ role: 'user', content: [text('go')] }]);
-  });
-
   test('an extension that a client gives back is sent', () => {
     const block = { type: 'server_tool_use', id: 's', name: 'web_search', input: {} };
     const item: Item = { type: 'messages:server_tool_use', id: 'e', block };
@@ -695,12 +697,16 @@ function answered(reply: readonly ContextItem[]): ContextItem[] {
   return [go, ...reply, ...outputs, message('user', 'and now?')];
 }
 
+/** JSON with each string spelled as JSON.stringify spells it: escapes may differ, numbers and order may not. */
+const respelled = (json: string | undefined) =>
+  json?.replaceAll(/"(?:[^"\\]|\\.)*"/g, (string) => JSON.stringify(JSON.parse(string)));
+
 describe('replay: what a model said goes back to it as it was', () => {
   test.each(fixtureNames.filter((name) => name !== 'refusal'))('%s', (name) => {
     const body = plainFixture(name);
     for (const events of [eventsOfStream(messagesCodec, streamFixture(name)), eventsOfPlain(messagesCodec, body)]) {
       const encoded = encode({ context: answered(collect(events).context) });
-      expect(sliceJson(encoded.body, ['messages', 1, 'content'])).toBe(sliceJson(body, ['content']));
+      expect(sliceJson(encoded.body, ['messages', 1, 'content'])).toBe(respelled(sliceJson(body, ['content'])));
       expect([encoded.params, encoded.inputTransformations]).toEqual([[], []]);
     }
   });

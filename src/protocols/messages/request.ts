@@ -1,14 +1,14 @@
 import { GatewayError } from '../../core/errors.ts';
 import type { ContextItem } from '../../core/items.ts';
+import { createReport, type Report } from '../../core/report.ts';
 import type { TurnRequest } from '../../core/request.ts';
+import { replaceLoneSurrogates } from '../../core/well-formed.ts';
 import type { EncodedRequest, EncodeInput, ModelProfile } from '../codec.ts';
-import { createReport, type Report } from './report.ts';
 import { textBlocks, textsOf } from './request-content.ts';
 import { entriesOf } from './request-items.ts';
 import { endsInUnthoughtCalls, messagesOf, prefillOf, printMessages } from './request-messages.ts';
 import { encodeThinking } from './request-thinking.ts';
 import { encodeTools } from './request-tools.ts';
-import { replaceLoneSurrogates } from './well-formed.ts';
 
 const defaultMaxTokens = 4096;
 const minTopPWithThinking = 0.95;
@@ -173,7 +173,8 @@ export function encodeRequest(input: EncodeInput): EncodedRequest {
   for (const [name, json] of fields) {
     if (json !== undefined) body += `${body === '' ? '{' : ','}"${name}":${json}`;
   }
-  body = replaceLoneSurrogates(`${body}}`, report);
+  const { text, replaced } = replaceLoneSurrogates(`${body}}`);
+  if (replaced) report.warn('input', 'Halves of characters, which no upstream can read, were replaced by U+FFFD.');
   const { warnings, inputTransformations } = report;
-  return { body, warnings, inputTransformations, decode: { customTools } };
+  return { body: text, warnings, inputTransformations, decode: { customTools } };
 }

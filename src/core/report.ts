@@ -1,4 +1,4 @@
-import type { InputTransformation, Warning } from '../../core/warning.ts';
+import type { InputTransformation, Warning } from './warning.ts';
 
 /** Collects what a request loses on its way to the wire. The same loss, met twice, is said once. */
 export interface Report {

@@ -1,0 +1,361 @@
+/**
+ * Whose objects a key reaches: for everybody else an object is answered as one that was never there, byte for byte, on
+ * every route, under every spelling of its path, before and after a restart.
+ */
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import type { Config } from '../src/config/config.ts';
+import { startGateway } from '../src/gateway.ts';
+import type * as app from '../src/http/app.ts';
+import type { Route } from '../src/http/route.ts';
+import { type RawCall, rawUpstream, sendBody } from './support/raw-upstream.ts';
+import { type SpawnedGateway, spawnGateway, temporaryFolder } from './support/spawn-gateway.ts';
+
+const served: Route[] = [];
+vi.mock('../src/http/app.ts', async (importOriginal) => {
+  const original = await importOriginal<typeof app>();
+  const createApp: typeof original.createApp = (options) => {
+    const created = original.createApp(options);
+    served.push(...created.routes);
+    return created;
+  };
+  return { ...original, createApp };
+});
+
+const cleanups: (() => void)[] = [];
+const calls: RawCall[] = [];
+const folder = temporaryFolder();
+let config: string;
+let gateway: SpawnedGateway;
+
+const thought = 'What does alpha want?';
+const reply = JSON.stringify({
+  id: 'msg_1',
+  type: 'message',
+  role: 'assistant',
+  model: 'claude-haiku-4-5-20251001',
+  content: [
+    { type: 'thinking', thinking: thought, signature: 'c2lnbmVk' },
+    { type: 'text', text: 'canary of alpha' },
+  ],
+  stop_reason: 'end_turn',
+  usage: { input_tokens: 9, output_tokens: 7 },
+});
+
+const keys = { a: 'sk-a', a2: 'sk-a2', b: 'sk-b', loner: 'sk-loner', master: 'sk-master' };
+type Key = keyof typeof keys;
+const foreigners: Key[] = ['b', 'loner', 'master'];
+
+beforeAll(async () => {
+  const upstream = await rawUpstream((call) => {
+    calls.push(call);
+    sendBody(call, reply);
+  });
+  cleanups.push(upstream.close);
+  config = [
+    'auth:',
+    `  master_key: ${keys.master}`,
+    '  keys:',
+    `    - { name: a, key: ${keys.a}, team: alpha }`,
+    `    - { name: a2, key: ${keys.a2}, team: alpha }`,
+    `    - { name: b, key: ${keys.b}, team: beta }`,
+    `    - { name: loner, key: ${keys.loner} }`,
+    `models: [{ name: m, provider: anthropic, model: claude-haiku-4-5, base_url: "${upstream.url}", api_key: k }]`,
+  ].join('\n');
+  gateway = await start();
+});
+afterAll(() => {
+  for (const cleanup of cleanups) cleanup();
+});
+
+function start(): Promise<SpawnedGateway> {
+  return spawnGateway({ config, folder, onCleanup: (end) => cleanups.push(end) });
+}
+
+interface Answer {
+  status: number;
+  /** Without what differs from one answer to the next. */
+  headers: Record<string, string>;
+  text: string;
+}
+
+async function send(method: string, path: string, key: Key | undefined, body?: object): Promise<Answer> {
+  const reply = await fetch(`${gateway.url}${path}`, {
+    method,
+    headers: {
+      ...(key === undefined ? {} : { authorization: `Bearer ${keys[key]}` }),
+      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+    },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+  });
+  const headers = Object.fromEntries(reply.headers);
+  delete headers['date'];
+  expect(headers['x-request-id']).toMatch(/^req_/);
+  delete headers['x-request-id'];
+  return { status: reply.status, headers, text: await reply.text() };
+}
+
+async function create(key: Key, fields: object = {}): Promise<{ id: string; output: { id: string; type: string }[] }> {
+  const { status, text } = await send('POST', '/v1/responses', key, {
+    model: 'm',
+    input: 'the secret of alpha',
+    ...fields,
+  });
+  expect(status, text).toBe(200);
+  return JSON.parse(text);
+}
+
+/** One way to name an object, with an id in its place. */
+interface Way {
+  method: string;
+  path: (id: string) => string;
+  body?: (id: string) => object;
+  /** Status of the answer to an id that is not there. */
+  unknown: number;
+}
+
+const response = (id: string) => `/v1/responses/${id}`;
+
+/** Every route with an id in its path. A route without an entry fails a test. */
+const routesWithId: Record<string, Way> = {
+  'GET /v1/responses/{id}': { method: 'GET', path: response, unknown: 404 },
+  'DELETE /v1/responses/{id}': { method: 'DELETE', path: response, unknown: 404 },
+  'GET /v1/responses/{id}/input_items': { method: 'GET', path: (id) => `${response(id)}/input_items`, unknown: 404 },
+};
+
+const bodyWith = (fields: (id: string) => object, unknown: number): Way => ({
+  method: 'POST',
+  path: () => '/v1/responses',
+  body: (id) => ({ model: 'm', input: 'go on', ...fields(id) }),
+  unknown,
+});
+
+/** Every place of a body that names an object. */
+const bodiesWithId: Record<string, Way> = {
+  previous_response_id: bodyWith((previous_response_id) => ({ previous_response_id }), 400),
+  'previous_response_id of a stream': bodyWith((previous_response_id) => ({ previous_response_id, stream: true }), 400),
+  'previous_response_id, not stored': bodyWith((previous_response_id) => ({ previous_response_id, store: false }), 400),
+  'an item reference': bodyWith((id) => ({ input: [{ type: 'item_reference', id }] }), 404),
+  'an item reference without a type': bodyWith((id) => ({ input: [{ id }] }), 404),
+};
+
+/** Routes without an id in their path. What a body of theirs can name is above. */
+const routesWithoutId = ['POST /v1/responses', 'GET /v1/models'];
+
+const ways = Object.entries({ ...routesWithId, ...bodiesWithId });
+
+function ask({ method, path, body }: Way, key: Key | undefined, id: string, spell = (plain: string) => plain) {
+  return send(method, spell(path(id)), key, body?.(id));
+}
+
+/** The answer with a placeholder for the id, so that two can be compared. */
+function masked(answer: Answer, id: string): Answer {
+  const { 'content-length': length, ...headers } = answer.headers;
+  expect(length).toBe(String(Buffer.byteLength(answer.text)));
+  return { ...answer, headers, text: answer.text.replaceAll(id, '{id}') };
+}
+
+/** An id that was never given out, of the same shape. */
+const neverGiven = (id: string) => id.replace(/[0-9a-f]{30}$/, 'f'.repeat(30));
+
+const spellings: Record<string, (path: string) => string> = {
+  'without /v1': (path) => path.replace('/v1', ''),
+  'with a slash at the end': (path) => `${path}/`,
+  'with doubled slashes': (path) => path.replaceAll('/', '//'),
+  'with a query': (path) => `${path}?x=1`,
+};
+
+test('every route has its case here', async () => {
+  const quiet = () => undefined;
+  const own = temporaryFolder();
+  const inProcess = await startGateway(minimalConfig(own), { log: { info: quiet, warn: quiet, error: quiet } });
+  await inProcess.close();
+  const names = served.map(({ method, path }) => `${method} ${path}`);
+  const known = [...Object.keys(routesWithId), ...routesWithoutId];
+  const aliases = known.map((name) => name.replace('/v1/', '/'));
+  const open = served.filter(({ auth }) => auth === 'none').map(({ method, path }) => `${method} ${path}`);
+  expect(open.every((name) => name.startsWith('GET /health/'))).toBe(true);
+  expect(names.toSorted()).toEqual([...known, ...aliases, ...open].toSorted());
+});
+
+function minimalConfig(own: string): Config {
+  return {
+    file: undefined,
+    server: { host: '127.0.0.1', port: 0, drainSeconds: 0, maxBodyBytes: undefined },
+    store: { url: `sqlite:${own}/turnpike.db`, secret: undefined },
+    auth: { masterKey: 'sk', keys: [] },
+    models: [
+      {
+        name: 'm',
+        provider: 'simulator',
+        model: 'simulator',
+        baseUrl: undefined,
+        apiKey: undefined,
+        headers: {},
+        timeouts: { connectMs: 1, firstByteMs: 1, idleMs: 1 },
+        weight: 1,
+        profile: {},
+        price: undefined,
+      },
+    ],
+    aliases: {},
+    routing: { retries: 0, fallbacks: {} },
+  };
+}
+
+/** Objects of key a, by what they are. */
+interface Objects {
+  response: string;
+  child: string;
+  message: string;
+  reasoning: string;
+  input: string;
+  deleted: string;
+  unstored: string;
+}
+
+async function createObjects(): Promise<Objects> {
+  const first = await create('a');
+  const child = await create('a', { previous_response_id: first.id });
+  const deleted = await create('a');
+  expect((await send('DELETE', response(deleted.id), 'a')).status).toBe(200);
+  const unstored = await create('a', { store: false });
+  const inputs = JSON.parse((await send('GET', `${response(first.id)}/input_items`, 'a')).text);
+  const idOf = (type: string) => first.output.find((item) => item.type === type)?.id ?? '';
+  return {
+    response: first.id,
+    child: child.id,
+    message: idOf('message'),
+    reasoning: idOf('reasoning'),
+    input: inputs.data[0].id,
+    deleted: deleted.id,
+    unstored: unstored.id,
+  };
+}
+
+let kept: Objects;
+
+describe.each(['before', 'after'])('%s a restart', (when) => {
+  let objects: Objects;
+  beforeAll(async () => {
+    if (when === 'before') {
+      objects = await createObjects();
+      kept = objects;
+    } else {
+      expect(await gateway.kill('SIGTERM')).toBe(0);
+      gateway = await start();
+      objects = kept;
+    }
+  });
+
+  test.each(ways)('%s: what is foreign is answered like what is not there', async (_, way) => {
+    const before = calls.length;
+    for (const id of Object.values(objects)) {
+      const unknown = neverGiven(id);
+      expect(unknown).not.toBe(id);
+      for (const key of foreigners) {
+        const expected = masked(await ask(way, key, unknown), unknown);
+        expect(expected.status).toBe(way.unknown);
+        expect(masked(await ask(way, key, id), id)).toEqual(expected);
+        for (const spell of Object.values(spellings)) {
+          expect(masked(await ask(way, key, id, spell), id)).toEqual(expected);
+        }
+      }
+    }
+    expect(calls.length).toBe(before);
+  });
+
+  test.each(ways)('%s: what is deleted or was never stored is not there for its own key either', async (_, way) => {
+    for (const key of ['a', 'a2'] satisfies Key[]) {
+      for (const id of [objects.deleted, objects.unstored]) {
+        const unknown = neverGiven(id);
+        expect(masked(await ask(way, key, id), id)).toEqual(masked(await ask(way, key, unknown), unknown));
+      }
+    }
+  });
+
+  test('the other key of the team reaches all, under every spelling', async () => {
+    for (const name of ['GET /v1/responses/{id}', 'GET /v1/responses/{id}/input_items']) {
+      const way = routesWithId[name];
+      if (way === undefined) throw new Error(`no case for ${name}`);
+      const own = await ask(way, 'a', objects.child);
+      expect(own.status).toBe(200);
+      expect(await ask(way, 'a2', objects.child)).toEqual(own);
+      for (const spell of Object.values(spellings)) expect(await ask(way, 'a2', objects.child, spell)).toEqual(own);
+    }
+    await create('a2', { previous_response_id: objects.child });
+    expect(calls.at(-1)?.text).toContain('the secret of alpha');
+    await create('a2', {
+      input: [
+        { type: 'item_reference', id: objects.message },
+        { role: 'user', content: 'x' },
+      ],
+    });
+    expect(calls.at(-1)?.text).toContain('canary of alpha');
+    const own = await create('a');
+    expect((await send('DELETE', response(own.id), 'a2')).status).toBe(200);
+    expect((await send('GET', response(own.id), 'a')).status).toBe(404);
+  });
+
+  test('a foreign item that is sent along brings nothing of what is behind it', async () => {
+    // Of its own: whoever sends an item along has one with that id from then on.
+    const { output } = await create('a');
+    const item = {
+      type: 'reasoning',
+      id: output[0]?.id ?? '',
+      summary: [{ type: 'summary_text', text: thought }],
+    };
+    const input = [
+      { role: 'user', content: 'x' },
+      item,
+      { role: 'assistant', content: 'y' },
+      { role: 'user', content: 'z' },
+    ];
+    await create('a', { input, reasoning: { effort: 'low' } });
+    expect(calls.at(-1)?.text).toContain('"signature"');
+    for (const key of foreigners) {
+      await create(key, { input, reasoning: { effort: 'low' } });
+      expect(calls.at(-1)?.text).not.toContain('"signature"');
+    }
+  });
+
+  test('no key, or a wrong one, is told nothing', async () => {
+    for (const [, way] of ways) {
+      const none = await ask(way, undefined, objects.response);
+      expect(none.status).toBe(401);
+      expect(JSON.parse(none.text).error.code).toBe('invalid_api_key');
+      expect(await ask(way, undefined, neverGiven(objects.response))).toEqual(none);
+      for (const spell of Object.values(spellings))
+        expect(await ask(way, undefined, objects.response, spell)).toEqual(none);
+    }
+    for (const { method, path, auth } of served) {
+      const { status } = await send(method, path.replace('{id}', objects.response), undefined);
+      if (auth === 'none') expect(status, path).toBe(200);
+      else expect(status, path).toBe(401);
+    }
+    for (const token of ['sk-a ', 'sk-', 'SK-A', 'sk-a,sk-b', '']) {
+      const reply = await fetch(`${gateway.url}${response(objects.response)}`, {
+        headers: { authorization: `Bearer ${token}x` },
+      });
+      expect(reply.status, token).toBe(401);
+    }
+  });
+
+  test('another method on a known path says nothing of the object', async () => {
+    for (const method of ['PUT', 'PATCH', 'POST']) {
+      for (const path of [response, (id: string) => `${response(id)}/input_items`]) {
+        const unknown = neverGiven(objects.response);
+        const expected = masked(await send(method, path(unknown), 'b'), unknown);
+        expect(expected.status).toBe(405);
+        expect(masked(await send(method, path(objects.response), 'b'), objects.response)).toEqual(expected);
+        expect(masked(await send(method, path(objects.response), 'a'), objects.response)).toEqual(expected);
+      }
+    }
+  });
+
+  test('nobody has deleted or changed anything', async () => {
+    const { text, status } = await send('GET', response(objects.response), 'a');
+    expect(status).toBe(200);
+    expect(text).toContain('canary of alpha');
+    expect((await send('GET', response(objects.child), 'a')).status).toBe(200);
+  });
+});
