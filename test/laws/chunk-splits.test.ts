@@ -4,6 +4,7 @@
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
+import type { UpstreamEvent } from '../../src/core/events.ts';
 import type { IdMint } from '../../src/core/ids.ts';
 import { chatCodec } from '../../src/protocols/chat/index.ts';
 import type { UpstreamCodec } from '../../src/protocols/codec.ts';
@@ -56,10 +57,11 @@ function reply(codec: UpstreamCodec, pieces: Buffer[]) {
     usedCallIds: new Set(),
     encoder: createStreamEncoder(),
   });
-  const parser = createSseParser((event, data) => decoder.frame(event, data, assembler.accept));
+  const emit = (event: UpstreamEvent) => assembler.accept(event);
+  const parser = createSseParser((event, data) => decoder.frame(event, data, emit));
   for (const piece of pieces) parser.push(piece);
   parser.end();
-  decoder.end(assembler.accept);
+  decoder.end(emit);
   const { end, usage, storedOutput } = assembler;
   return { stream: assembler.takeText(), end, usage, storedOutput };
 }

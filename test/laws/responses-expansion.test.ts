@@ -97,7 +97,7 @@ function expand(events: UpstreamEvent[]): Recorded[] {
     .takeText()
     .split('\n\n')
     .filter((frame) => frame !== '')
-    .map((frame) => JSON.parse(frame.slice(frame.indexOf('data: ') + 'data: '.length)) as Recorded);
+    .map((frame): Recorded => JSON.parse(frame.slice(frame.indexOf('data: ') + 'data: '.length)));
 }
 
 /** What must be equal of a recorded and of an expanded event. */
@@ -119,7 +119,7 @@ function eventsOf(text: string): Recorded[] {
   return text
     .trimEnd()
     .split('\n')
-    .map((line) => JSON.parse(line) as Recorded);
+    .map((line): Recorded => JSON.parse(line));
 }
 
 /** A file may hold several responses, one after another. */
