@@ -6,11 +6,22 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
 const usage = { input_tokens: 25, output_tokens: 100, cache_creation_input_tokens: 0, cache_read_input_tokens: 0 };
-const message = { id: 'msg_bench', type: 'message', role: 'assistant', model: 'claude-bench', stop_sequence: null, usage };
+const message = {
+  id: 'msg_bench',
+  type: 'message',
+  role: 'assistant',
+  model: 'claude-bench',
+  stop_sequence: null,
+  usage,
+};
 const chunks = Array.from({ length: 100 }, (_, index) => `w${String(index).padStart(6, '0')} `);
 
 const frame = (event: { type: string }) => `event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`;
-const plain = JSON.stringify({ ...message, content: [{ type: 'text', text: chunks.join('') }], stop_reason: 'end_turn' });
+const plain = JSON.stringify({
+  ...message,
+  content: [{ type: 'text', text: chunks.join('') }],
+  stop_reason: 'end_turn',
+});
 const frames = [
   frame({ type: 'message_start', message: { ...message, content: [], stop_reason: null } } as { type: string }),
   frame({ type: 'content_block_start', index: 0, content_block: { type: 'text', text: '' } } as { type: string }),

@@ -116,7 +116,9 @@ const folder = mkdtempSync(join(tmpdir(), 'turnpike-bench-'));
 const root = new URL('..', import.meta.url).pathname;
 const children: ChildProcess[] = [];
 try {
-  const upstream = spawn(process.execPath, [join(root, 'bench/fake-upstream.ts')], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const upstream = spawn(process.execPath, [join(root, 'bench/fake-upstream.ts')], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   children.push(upstream);
   const upstreamUrl = `http://127.0.0.1:${await firstLine(upstream)}`;
   writeFileSync(
@@ -154,7 +156,9 @@ models: [{ name: claude-bench, provider: anthropic, model: claude-bench, base_ur
     },
   ];
 
-  process.stdout.write('| scenario | target | CPU s per 1,000 | p50 ms | p99 ms | requests/s |\n|---|---|---|---|---|---|\n');
+  process.stdout.write(
+    '| scenario | target | CPU s per 1,000 | p50 ms | p99 ms | requests/s |\n|---|---|---|---|---|---|\n',
+  );
   for (const stream of [false, true]) {
     const samples = new Map<string, Sample[]>(targets.map(({ name }) => [name, []]));
     for (let round = 0; round < rounds; round++) {
@@ -170,6 +174,6 @@ models: [{ name: claude-bench, provider: anthropic, model: claude-bench, base_ur
   for (const { pool } of targets) await pool.destroy();
 } finally {
   for (const child of children) child.kill('SIGTERM');
-  await Promise.all(children.map((child) => (child.exitCode === null ? once(child, 'exit') : undefined)));
+  await Promise.all(children.filter((child) => child.exitCode === null).map((child) => once(child, 'exit')));
   rmSync(folder, { recursive: true, force: true });
 }

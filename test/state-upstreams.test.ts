@@ -651,7 +651,7 @@ describe('random chains over every model', () => {
         chain.push(answer);
       }
     });
-    await fc.assert(property, { numRuns: 100, interruptAfterTimeLimit: 40_000 });
+    await fc.assert(property, { numRuns: 60 });
   });
 });
 

@@ -345,6 +345,7 @@ describe('store: false', () => {
       expect(reference.status).toBe(404);
 
       expect(rig.filesWith(canary)).toEqual([]);
+      expect(rig.gateway.output()).not.toContain(canary);
       expect(rig.filesWith('I am stored.')).not.toEqual([]);
       expect(rig.query('SELECT status FROM attempts WHERE turn_id = ?', id)).toEqual([{ status: 'completed' }]);
     },
@@ -372,6 +373,7 @@ describe('store: false', () => {
       const cut = await create({ model: 'claude', stream, store: false, input: canary });
       expect(stream ? cut.body.status : cut.body.error.type).toBe(stream ? 'failed' : 'server_error');
       expect(rig.filesWith(canary)).toEqual([]);
+      expect(rig.gateway.output()).not.toContain(canary);
     },
   );
 });
@@ -408,6 +410,53 @@ describe('delete', () => {
       'assistant: Re: three',
       'user: four',
     ]);
+  });
+
+  test('of a turn that is still running hides it at once; its end is kept from everybody but the ledger', async () => {
+    let finish = () => {};
+    rig.messages.answer = (_, response) => {
+      const events = messageEvents([{ type: 'text', text: 'half and half-5d0e' }]);
+      response.writeHead(200, { 'content-type': 'text/event-stream' });
+      for (const event of events.slice(0, 4)) response.write(frame(event));
+      finish = () => response.end(events.slice(4).map(frame).join(''));
+      return undefined;
+    };
+    const running = await fetch(`${rig.gateway.url}/v1/responses`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ model: 'claude', stream: true, input: 'tell me' }),
+    });
+    const reader = running.body?.pipeThrough(new TextDecoderStream()).getReader();
+    let seen = '';
+    while (!seen.includes('response.output_text.delta')) seen += (await reader?.read())?.value ?? '';
+    const id = /"id":"(resp_\w+)"/.exec(seen)?.[1] ?? '';
+    expect((await rig.client.request('DELETE', `/v1/responses/${id}`)).status).toBe(200);
+    expect((await get(id)).status).toBe(404);
+    finish();
+    for (let part = await reader?.read(); part?.done === false; part = await reader?.read()) seen += part.value;
+    expect(seen).toContain('event: response.completed');
+    expect((await get(id)).status).toBe(404);
+    expect((await create({ model: 'claude', previous_response_id: id, input: 'x' })).body).toEqual(unknownParent(id));
+    expect(rig.query('SELECT status FROM attempts WHERE turn_id = ?', id)).toEqual([{ status: 'completed' }]);
+    const kept = rig.query(
+      'SELECT (SELECT COUNT(*) FROM items WHERE turn_id = t.id) AS items, head FROM turns t WHERE id = ?',
+      id,
+    );
+    expect(kept).toEqual([{ items: 0, head: '' }]);
+  });
+
+  test('leaves no word of what the upstream said when it refused', async () => {
+    rig.messages.answer = (_, response) => {
+      const error = { type: 'invalid_request_error', message: '"canary-e41" is not allowed' };
+      response.writeHead(400, { 'content-type': 'application/json' }).end(JSON.stringify({ type: 'error', error }));
+      return undefined;
+    };
+    expect((await create({ model: 'claude', input: 'canary-e41' })).status).toBe(400);
+    const attempts = "SELECT turn_id, error_message, raw_reply FROM attempts WHERE error_message LIKE '%canary-e41%'";
+    const [failed] = rig.query(attempts);
+    const deleted = await rig.client.request('DELETE', `/v1/responses/${String(failed?.['turn_id'])}`);
+    expect(deleted.status).toBe(200);
+    expect(rig.query(attempts)).toEqual([]);
   });
 
   test('an item of a deleted turn cannot be referred to any more', async () => {

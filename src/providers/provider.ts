@@ -38,6 +38,7 @@ export interface UpstreamCall {
 
 /** Moves bytes: over sockets (`createSocketTransport`), or in-process (the simulator). */
 export interface Transport {
+  /** Nothing is called on the listener before this has returned. */
   send(request: UpstreamRequest, listener: UpstreamListener): UpstreamCall;
   close(): Promise<void>;
 }

@@ -77,7 +77,7 @@ describe.each(machines)('the lifecycle of a $name', ({ table, start, legal, ends
 
   test('allows exactly the moves that are written down', () => {
     const allowed = cells.filter(({ next }) => next !== null);
-    expect(allowed.map(({ state, event, next }) => `${state} ${event} → ${next}`).sort()).toEqual([...legal].sort());
+    expect(allowed.map(({ state, event, next }) => `${state} ${event} → ${next}`).toSorted()).toEqual(legal.toSorted());
   });
 
   test('throws on every other cell, and no cell is missing', () => {
@@ -93,12 +93,13 @@ describe.each(machines)('the lifecycle of a $name', ({ table, start, legal, ends
     const reached = new Set([start]);
     for (let grown = -1; grown !== reached.size;) {
       grown = reached.size;
-      for (const { state, next } of cells) if (next != null && reached.has(state)) reached.add(next);
+      for (const { state, next } of cells)
+        if (next !== null && next !== undefined && reached.has(state)) reached.add(next);
     }
-    expect([...reached].sort()).toEqual(Object.keys(table).sort());
+    expect([...reached].toSorted()).toEqual(Object.keys(table).toSorted());
     const final = Object.keys(table).filter((state) =>
       Object.values(table[state] ?? {}).every((next) => next === null),
     );
-    expect(final.sort()).toEqual([...ends].sort());
+    expect(final.toSorted()).toEqual(ends.toSorted());
   });
 });

@@ -37,7 +37,7 @@ export async function runAttempt(
   if (sink.closed) {
     result = { outcome: 'cancelled', answered: false, error: undefined, firstTokenAtMs: undefined, rawReply: '' };
   } else {
-    const run = sendAttempt(attempt, assembler, { onBegin: answer.announce, onProgress: progress }, nowMs);
+    const run = sendAttempt(attempt, assembler, { onBegin: () => answer.announce(), onProgress: progress }, nowMs);
     answer.follow(run, encoded.warnings);
     result = await run.done;
     answer.warn(assembler.warnings);

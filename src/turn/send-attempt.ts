@@ -1,7 +1,6 @@
 import { GatewayError } from '../core/errors.ts';
 import type { UpstreamEvent } from '../core/events.ts';
 import type { StreamDecoder } from '../protocols/codec.ts';
-import type { UpstreamCall } from '../providers/provider.ts';
 import { createSseParser } from '../sse/parse.ts';
 import type { Assembler } from './assembler.ts';
 import type { AttemptResult, PreparedAttempt } from './turn.ts';
@@ -51,7 +50,6 @@ export function sendAttempt(
   let replyBytes = 0;
   let firstTokenAtMs: number | undefined;
   let lastEventAtMs = nowMs();
-  let call: UpstreamCall | undefined;
 
   function finish(outcome: AttemptResult['outcome'], error?: GatewayError): void {
     if (settled) return;
@@ -60,7 +58,7 @@ export function sendAttempt(
   }
 
   function fail(error: GatewayError): void {
-    call?.abort();
+    call.abort();
     finish('failed', error);
   }
 
@@ -99,7 +97,7 @@ export function sendAttempt(
     if (!settled) decoder?.frame(event, data, emit);
   });
 
-  call = transport.send(upstream, {
+  const call = transport.send(upstream, {
     onHeaders(receivedStatus, receivedHeaders) {
       status = receivedStatus;
       headers = receivedHeaders;
@@ -120,7 +118,7 @@ export function sendAttempt(
       }
       guarded(() => {
         parser.push(chunk);
-        if (!listener.onProgress()) call?.pause();
+        if (!listener.onProgress()) call.pause();
         settleIfEnded();
       });
     },
