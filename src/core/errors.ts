@@ -12,7 +12,11 @@ interface ErrorKind {
   wireCode: string | null;
 }
 
-const invalid = (wireCode: string | null, status = 400): ErrorKind => ({ status, type: 'invalid_request_error', wireCode });
+const invalid = (wireCode: string | null, status = 400): ErrorKind => ({
+  status,
+  type: 'invalid_request_error',
+  wireCode,
+});
 const server = (wireCode: string, status: number): ErrorKind => ({ status, type: 'server_error', wireCode });
 
 /** Every way in which a request can end badly. Closed: an error that is not here has no status to be answered with. */

@@ -59,7 +59,7 @@ function errorOf(
     else verdict = { ...verdict, message: text };
   }
   const { code, message, retryable } = verdict;
-  const seconds = retryAfterSeconds(headers);
+  const seconds = retryable ? retryAfterSeconds(headers) : undefined;
   return new GatewayError(code, message, {
     retryable,
     cause,

@@ -334,6 +334,7 @@ describe('broken streams end with one error', () => {
     ['a string', ['"ok"']],
     ['no message_start', [text]],
     ['a stop first', [stop]],
+    ['a message_delta first', ['{"type":"message_delta","usage":{"input_tokens":1,"output_tokens":1}}']],
     ['two message_starts', [start, start]],
     ['message_start without a message', ['{"type":"message_start"}']],
     ['a delta to a block that is not open', [start, delta(0, { type: 'text_delta', text: 'x' })]],

@@ -141,6 +141,12 @@ describe('fields: what is sent, and the params of the warnings', () => {
     ['top_p', { request: { topP: 0.5 } }, { top_p: 0.5 }, []],
     ['both', { request: { temperature: 0.5, topP: 0.5 } }, { temperature: 0.5 }, ['top_p']],
     ['both, top_p without effect', { request: { temperature: 0.5, topP: 1 } }, { temperature: 0.5 }, []],
+    [
+      'sampling that the model refuses',
+      { request: { temperature: 1, topP: 0.5 }, profile: { samplingParameters: false } },
+      {},
+      ['temperature', 'top_p'],
+    ],
     ['user', { request: { user: 'u' } }, { metadata: { user_id: 'u' } }, []],
     ['safety_identifier', { request: { safetyIdentifier: 's' } }, { metadata: { user_id: 's' } }, []],
     ['both of them', { request: { user: 'u', safetyIdentifier: 's' } }, { metadata: { user_id: 's' } }, ['user']],

@@ -87,8 +87,14 @@ interface Sampling {
   topP: number | undefined;
 }
 
-function samplingOf(request: TurnRequest, thinkingOn: boolean, report: Report): Sampling {
+function samplingOf(request: TurnRequest, profile: ModelProfile, thinkingOn: boolean, report: Report): Sampling {
   let { temperature, topP } = request;
+  if (profile.samplingParameters === false) {
+    const refused = 'The model refuses sampling parameters; it was left out.';
+    if (temperature !== undefined) report.warn('temperature', refused);
+    if (topP !== undefined) report.warn('top_p', refused);
+    return { temperature: undefined, topP: undefined };
+  }
   if (thinkingOn && temperature !== undefined && temperature !== 1) {
     report.warn('temperature', 'The upstream takes no temperature while the model thinks; it was left out.');
     temperature = undefined;
@@ -153,7 +159,7 @@ export function encodeRequest(input: EncodeInput): EncodedRequest {
     prefill: prefillOf(messages) !== undefined,
   };
   const { on, thinking, effort } = encodeThinking(request.reasoning, profile, maxTokens, obstacles, report);
-  const { temperature, topP } = samplingOf(request, on, report);
+  const { temperature, topP } = samplingOf(request, profile, on, report);
   const fields: [string, string | number | undefined][] = [
     ['model', JSON.stringify(model)],
     ['max_tokens', maxTokens],
