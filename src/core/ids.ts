@@ -29,12 +29,6 @@ export function createIdMint(fillRandom: FillRandom = randomFillSync): IdMint {
   };
 }
 
-/** Milliseconds since the epoch that a minted id carries; undefined for an id that we cannot have minted. */
-export function timeOfId(id: string): number | undefined {
-  const match = /^[a-z]+_([0-9a-f]{12})[0-9a-f]{32}$/.exec(id);
-  return match?.[1] === undefined ? undefined : Number.parseInt(match[1], 16);
-}
-
 /**
  * A tool call id as an upstream can take it: itself where it fits, else a digest of it. The same for a call and its output.
  * @param maxLength 64 for Anthropic, 40 for OpenAI's Chat Completions.
