@@ -75,6 +75,7 @@ export async function startGateway(config: Config, { log }: { log: Log }): Promi
     url: http.url,
     async close() {
       await http.close();
+      await app.settled();
       await sockets.close();
       await store.close();
     },

@@ -19,8 +19,8 @@ beforeAll(async () => {
 afterAll(() => harness.cleanUp());
 
 async function expectEnding(fault: FaultCase, dialect: Dialect, stream: boolean): Promise<void> {
-  const { script, hasty = false, attempts, check } = fault;
-  const outcome = await harness.runTurn({ dialect, stream, script: script(dialect, harness), hasty });
+  const { script, impatience, attempts, check } = fault;
+  const outcome = await harness.runTurn({ dialect, stream, script: script(dialect, harness), impatience });
   expect(outcome.ending, outcome.text.slice(0, 2000)).toEqual(stream ? fault.stream : fault.plain);
   if (attempts !== undefined) expect(outcome.attempts).toHaveLength(attempts);
   check?.(outcome, dialect);
@@ -64,8 +64,10 @@ describe.each(dialects)('%s', (dialect) => {
 
   test('F-39 a stream without an end ends with its client', async () => {
     const { name, calls } = harness.nextModel((call) => {
-      const [delta = ''] = framesOf(dialect).filter((each) => each.includes('It is'));
-      beginStream(call, framesOf(dialect).slice(0, framesOf(dialect).indexOf(delta)).join(''));
+      const frames = framesOf(dialect);
+      const first = frames.findIndex((each) => each.includes('It is'));
+      const delta = frames[first] ?? '';
+      beginStream(call, frames.slice(0, first).join(''));
       const more = (): void => {
         if (!call.socket.destroyed) call.socket.write(chunkOf(delta), more);
       };

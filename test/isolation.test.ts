@@ -71,6 +71,11 @@ function start(): Promise<SpawnedGateway> {
   return spawnGateway({ config, folder, onCleanup: (end) => cleanups.push(end) });
 }
 
+async function restart(): Promise<void> {
+  expect(await gateway.kill('SIGTERM')).toBe(0);
+  gateway = await start();
+}
+
 interface Answer {
   status: number;
   /** Without what differs from one answer to the next. */
@@ -241,8 +246,7 @@ describe.each(['before', 'after'])('%s a restart', (when) => {
       objects = await createObjects();
       kept = objects;
     } else {
-      expect(await gateway.kill('SIGTERM')).toBe(0);
-      gateway = await start();
+      await restart();
       objects = kept;
     }
   });

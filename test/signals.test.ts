@@ -1,4 +1,5 @@
 /** Who stops what: a gateway that is told to end, a client that leaves, a client that reads slowly. */
+import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -99,7 +100,7 @@ async function get({ gateway }: Pick<Setup, 'gateway'>, id: string): Promise<any
   return (await fetch(`${gateway.url}/v1/responses/${id}`)).json();
 }
 
-function attempts({ folder }: Setup): unknown[] {
+function attempts({ folder }: Setup): Record<string, unknown>[] {
   const database = new DatabaseSync(join(folder, 'turnpike.db'), { readOnly: true });
   try {
     return database.prepare('SELECT status, estimated, input_tokens, output_tokens, error_code FROM attempts').all();
@@ -109,11 +110,11 @@ function attempts({ folder }: Setup): unknown[] {
 }
 
 async function expectNobodyListens({ gateway }: Setup): Promise<void> {
-  const failure: Error & { cause?: { code?: string } } = await fetch(`${gateway.url}/health/live`).then(
+  const failure: { cause?: unknown } = await fetch(`${gateway.url}/health/live`).then(
     () => new Error('somebody listens'),
     (error: Error) => error,
   );
-  expect(failure.cause?.code).toBe('ECONNREFUSED');
+  expect(failure.cause).toMatchObject({ code: 'ECONNREFUSED' });
 }
 
 describe.each(dialects)('with %s behind it', (dialect) => {
@@ -167,11 +168,12 @@ describe.each(dialects)('with %s behind it', (dialect) => {
     const text = await running.ended;
     expect(text).not.toMatch(/response\.(completed|incomplete|failed)/);
     await setup.calls[0]?.closed;
-    expect(attempts(setup)).toMatchObject([{ status: 'cancelled', estimated: 1 }]);
+    const [attempt] = attempts(setup);
+    expect(attempt).toMatchObject({ status: 'cancelled', estimated: 1 });
 
     const again = await spawnGateway({ config: setup.config, folder: setup.folder });
     expect(await get({ gateway: again }, idIn(text))).toMatchObject({
-      status: 'cancelled',
+      status: attempt?.['status'],
       output: [{ status: 'incomplete', content: [{ text: firstHalf }] }],
     });
   });
@@ -264,7 +266,7 @@ describe.each(dialects)('with %s behind it', (dialect) => {
       .toMatchObject([{ status: 'cancelled', estimated: 1, output_tokens: 0 }]);
   });
 
-  test('a client that reads slowly slows the upstream, and gets all in the end', async () => {
+  test('a client that reads nothing stops the upstream, and starts it again when it reads on', async () => {
     const text = 'x'.repeat(64 * 1024);
     const delta =
       dialect === 'chat'
@@ -288,9 +290,10 @@ describe.each(dialects)('with %s behind it', (dialect) => {
       };
       more();
     });
-    const caller = stream(setup);
-    await caller.until('response.output_text.delta');
-    caller.socket.pause();
+    const socket = connect(Number(new URL(setup.gateway.url).port), '127.0.0.1');
+    onTestFinished(() => void socket.destroy());
+    socket.write(requestText({ model: 'm', input: 'hi', stream: true }));
+    await once(socket, 'readable');
 
     // As long as the upstream gets rid of anything it is not stopped; requests that are answered meanwhile are the clock.
     for (let seen = -1, quiet = 0; quiet < 200; quiet = seen === written ? quiet + 1 : 0) {
@@ -299,9 +302,7 @@ describe.each(dialects)('with %s behind it', (dialect) => {
     }
     expect(written).toBeLessThan(total / 2);
 
-    caller.socket.resume();
+    socket.on('data', () => undefined);
     await expect.poll(() => written, { timeout: 50_000 }).toBe(total);
-    setup.calls[0]?.socket.write(Buffer.concat([chunkOf(rest), Buffer.from(lastChunk)]));
-    await caller.until('event: response.completed');
   });
 });

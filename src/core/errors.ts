@@ -47,6 +47,7 @@ export const errorKinds = {
   request_timeout: invalid('request_timeout', 408),
   request_too_large: invalid('request_too_large', 413),
   unsupported_media_type: invalid('unsupported_media_type', 415),
+  expectation_failed: invalid('expectation_failed', 417),
   host_not_allowed: { status: 403, type: 'permission_error', wireCode: 'host_not_allowed' },
   origin_not_allowed: { status: 403, type: 'permission_error', wireCode: 'origin_not_allowed' },
   model_not_allowed: { status: 403, type: 'permission_error', wireCode: 'model_not_allowed' },

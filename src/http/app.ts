@@ -28,10 +28,12 @@ export interface App {
   /** No key is configured: the app must be reached over loopback only. */
   readonly open: boolean;
   readonly encodeError: (error: GatewayError) => string;
-  /** A request listener of node:http, for the events `request` and `checkContinue`. */
+  /** A request listener of node:http, for the events `request`, `checkContinue` and `checkExpectation`. */
   readonly listener: (request: IncomingMessage, response: ServerResponse) => void;
   /** From now on the gateway says that it is not ready, and requests that need a key are refused with 503. */
   readonly drain: () => void;
+  /** Resolves when no request is being served: a turn goes on for a moment after its connection has closed. */
+  readonly settled: () => Promise<void>;
 }
 
 function unknownUrl(method: string, path: string): GatewayError {
@@ -50,6 +52,13 @@ export function createApp({ routes, keyring, encodeError, newRequestId, log, ...
   const table = createRouteTable(routes);
   const bodyLimits = { ...defaultBodyLimits, ...options.bodyLimits };
   let draining = false;
+  let running = 0;
+  let onIdle: (() => void) | undefined;
+
+  function finished(): void {
+    running -= 1;
+    if (running === 0) onIdle?.();
+  }
 
   async function readJson(request: IncomingMessage, response: ServerResponse): Promise<unknown> {
     checkLength(request, bodyLimits);
@@ -112,13 +121,20 @@ export function createApp({ routes, keyring, encodeError, newRequestId, log, ...
     open: keyring.open,
     encodeError,
     listener(request, response) {
-      answer(request, response).catch((err: unknown) => {
+      running += 1;
+      answer(request, response).then(finished, (err: unknown) => {
         log.error({ err }, 'an error could not be answered');
         response.destroy();
+        finished();
       });
     },
     drain() {
       draining = true;
     },
+    settled: () =>
+      new Promise((resolve) => {
+        onIdle = resolve;
+        if (running === 0) resolve();
+      }),
   };
 }

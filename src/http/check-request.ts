@@ -7,7 +7,7 @@ const json = /^application\/json *(; *charset *= *"?utf-?8"? *)?$/i;
 
 /**
  * Refuses what Node's parser lets through and two readers could read in two ways.
- * @throws GatewayError invalid_value.
+ * @throws GatewayError invalid_value, or expectation_failed for what no server of ours will do.
  * @see https://www.rfc-editor.org/rfc/rfc9112#section-3.2
  */
 export function checkTarget(request: IncomingMessage): void {
@@ -17,6 +17,10 @@ export function checkTarget(request: IncomingMessage): void {
   const hosts = headerValues(request, 'host').length;
   if (hosts > 1 || (hosts === 0 && request.httpVersion === '1.1')) {
     throw new GatewayError('invalid_value', 'The request must have one Host header.');
+  }
+  const { expect } = request.headers;
+  if (expect !== undefined && expect.toLowerCase() !== '100-continue') {
+    throw new GatewayError('expectation_failed', "Of the 'Expect' header only '100-continue' is understood.");
   }
 }
 

@@ -72,7 +72,7 @@ export async function listen(app: App, { port, drainMs, ...options }: ServeOptio
     // The app refuses a missing Host itself, in JSON.
     requireHostHeader: false,
   });
-  for (const event of ['request', 'checkContinue'] as const) {
+  for (const event of ['request', 'checkContinue', 'checkExpectation'] as const) {
     server.on(event, (request, response) => {
       answers.set(request.socket, response);
       app.listener(request, response);

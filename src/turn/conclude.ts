@@ -13,7 +13,7 @@ const endOf: Record<Finish, { event: ResponseEvent; reason: ResponseState['incom
   completed: { event: 'complete', reason: undefined },
   max_tokens: { event: 'cut', reason: 'max_output_tokens' },
   content_filter: { event: 'cut', reason: 'content_filter' },
-  // Only a tool that the upstream runs itself pauses a turn, and such tools are refused at the door.
+  // `sendAttempt` has made an error of it.
   paused: { event: 'fail', reason: undefined },
 };
 

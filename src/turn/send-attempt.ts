@@ -89,8 +89,11 @@ export function sendAttempt(
   function settleIfEnded(): void {
     const { end } = assembler;
     if (end === undefined) return;
-    if (end.error === undefined) finish('ended');
-    else fail(end.error);
+    if (end.error !== undefined) fail(end.error);
+    // Only a tool that the upstream runs itself pauses a turn, and such tools are refused at the door.
+    else if (end.finish === 'paused')
+      fail(new GatewayError('upstream_error', 'The upstream did not finish its reply.'));
+    else finish('ended');
   }
 
   const parser = createSseParser((event, data) => {

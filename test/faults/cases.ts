@@ -1,5 +1,5 @@
 import type { Dialect } from '../support/upstream-replies.ts';
-import type { Ending, Harness, Outcome, Script } from './harness.ts';
+import type { Ending, Harness, Impatience, Outcome, Script } from './harness.ts';
 
 /** One thing that an upstream does wrong, and what must come of it. */
 export interface FaultCase {
@@ -14,6 +14,6 @@ export interface FaultCase {
   plain?: Ending;
   /** Calls on the upstream; undefined: as many as there were, as long as each has its row. */
   attempts?: number;
-  hasty?: boolean;
+  impatience?: Impatience;
   check?: (outcome: Outcome, dialect: Dialect) => void;
 }

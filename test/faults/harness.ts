@@ -50,7 +50,7 @@ export interface TurnOptions {
   stream: boolean;
   script: Script;
   /** Give the upstream up quickly. */
-  hasty?: boolean;
+  impatience?: Impatience | undefined;
   /** A model of its own in place of the scripted upstream. */
   model?: string;
   /** The upstream has no ear to count calls with; undefined: it has. */
@@ -60,7 +60,13 @@ export interface TurnOptions {
 }
 
 export const upstreamKey = 'sk-upstream-canary-0123456789';
-const hastyTimeouts = 'timeouts: { connect_ms: 400, first_byte_ms: 400, idle_ms: 400 }';
+
+/** What the gateway waits for 400 ms only; a slow machine must not make it wait in vain for anything else. */
+export type Impatience = 'first-byte' | 'idle';
+const timeouts: Record<Impatience, string> = {
+  'first-byte': 'timeouts: { first_byte_ms: 400 }',
+  idle: 'timeouts: { idle_ms: 400 }',
+};
 
 export const tools = [
   {
@@ -116,10 +122,11 @@ export async function startHarness() {
     'models:',
     ...dialects.flatMap((dialect) => [
       model(`${dialect}/*`, dialect, upstream.url),
-      model(`hasty-${dialect}/*`, dialect, upstream.url, hastyTimeouts),
+      model(`first-byte-${dialect}/*`, dialect, upstream.url, timeouts['first-byte']),
+      model(`idle-${dialect}/*`, dialect, upstream.url, timeouts.idle),
       model(`refused-${dialect}/*`, dialect, refused.url),
       model(`reset-${dialect}/*`, dialect, reset.url),
-      model(`silent-${dialect}/*`, dialect, silent.url, hastyTimeouts),
+      model(`silent-${dialect}/*`, dialect, silent.url, timeouts['first-byte']),
     ]),
   ].join('\n');
   const gateway: SpawnedGateway = await spawnGateway({ config, folder, onCleanup: (end) => cleanups.push(end) });
@@ -190,10 +197,10 @@ export async function startHarness() {
 
   /** The law of every fault; what it adds is the caller's to check. */
   async function runTurn(options: TurnOptions): Promise<Outcome> {
-    const { dialect, stream, script, hasty = false } = options;
+    const { dialect, stream, script, impatience } = options;
     const { name, calls } = nextModel(script);
-    const model =
-      options.model === undefined ? `${hasty ? 'hasty-' : ''}${dialect}/${name}` : `${options.model}/${name}`;
+    const group = options.model ?? (impatience === undefined ? dialect : `${impatience}-${dialect}`);
+    const model = `${group}/${name}`;
     const previous_response_id = parents.get(dialect);
     const body = { model, stream, previous_response_id, input: 'What is the weather in Paris?' };
     const answer = await post(body, options.onText);

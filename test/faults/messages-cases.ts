@@ -1,3 +1,4 @@
+/* oxlint-disable vitest/no-standalone-expect -- a table's checks are run by the tests of faults.test.ts */
 import { expect } from 'vitest';
 import { frame, messageEvents } from '../support/fake-upstream.ts';
 import { sendBody, sendStream } from '../support/raw-upstream.ts';
@@ -274,6 +275,18 @@ export const messagesCases: FaultCase[] = [
     },
   },
   ...stopReasons,
+  {
+    name: 'F-45 the stop reason pause_turn, which nothing here asks for',
+    dialect: 'messages',
+    script: () => (call, number) =>
+      call.body.stream === true
+        ? stream(start + block(0, said) + ended('pause_turn', usageAtEnd))(call, number)
+        : sendBody(call, plainEnd('pause_turn')),
+    stream: 'failed',
+    plain: { status: 502, code: 'upstream_error' },
+    attempts: 1,
+    check: ({ attempts }) => expect(attempts[0]).toMatchObject({ estimated: 0, output_tokens: 7 }),
+  },
   {
     name: 'F-45 max_tokens in the middle of tool arguments',
     dialect: 'messages',

@@ -1,3 +1,4 @@
+/* oxlint-disable vitest/no-standalone-expect -- a table's checks are run by the tests of faults.test.ts */
 import { expect } from 'vitest';
 import { frame, messageEvents } from '../support/fake-upstream.ts';
 import { sendStream } from '../support/raw-upstream.ts';

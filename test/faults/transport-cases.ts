@@ -1,3 +1,4 @@
+/* oxlint-disable vitest/no-standalone-expect -- a table's checks are run by the tests of faults.test.ts */
 import { gzipSync } from 'node:zlib';
 import { expect } from 'vitest';
 import {
@@ -213,7 +214,7 @@ export const transportCases: FaultCase[] = [
   {
     name: 'F-05 no headers come',
     script: () => () => undefined,
-    hasty: true,
+    impatience: 'first-byte',
     ...both(timedOut),
     attempts: 2,
     check: ({ attempts }) => expect(attempts.map(({ estimated }) => estimated)).toEqual([1, 1]),
@@ -221,7 +222,7 @@ export const transportCases: FaultCase[] = [
   {
     name: 'F-06 headers, then nothing',
     script: () => (call) => beginStream(call),
-    hasty: true,
+    impatience: 'idle',
     ...both(timedOut),
     attempts: 2,
   },
@@ -233,7 +234,7 @@ export const transportCases: FaultCase[] = [
       const head = headOf('200 OK', { 'content-type': 'application/json', 'content-length': String(body.length) });
       call.socket.write(head + body.slice(0, 40));
     },
-    hasty: true,
+    impatience: 'idle',
     stream: 'failed',
     plain: timedOut,
     attempts: 1,

@@ -1,7 +1,7 @@
 import { expect } from 'vitest';
 import type { ClientEvent } from './read-events.ts';
 
-const terminals = ['response.completed', 'response.incomplete', 'response.failed'];
+const terminals = new Set(['response.completed', 'response.incomplete', 'response.failed']);
 
 /**
  * The grammar of a Responses stream: numbered without holes, one id, each item added then done once, deltas that add up to
@@ -14,7 +14,7 @@ export function expectStream(events: ClientEvent[]): any {
   expect(names.slice(0, 2)).toEqual(['response.created', 'response.in_progress']);
   expect(events.map(({ event, data }) => data.type === event)).not.toContain(false);
   expect(events.map(({ data }) => data.sequence_number)).toEqual(events.map((_, index) => index));
-  expect(names.filter((name) => terminals.includes(name))).toEqual(names.slice(-1));
+  expect(names.filter((name) => terminals.has(name))).toEqual(names.slice(-1));
   const final = events.at(-1)?.data.response;
   const failed = names.at(-1) === 'response.failed';
   expect(names.flatMap((name, at) => (name === 'error' ? [at] : []))).toEqual(failed ? [names.length - 2] : []);

@@ -17,7 +17,7 @@ export interface RawCall {
 export interface RawServer {
   url: string;
   port: number;
-  close(): void;
+  readonly close: () => void;
 }
 
 /** Listens on 127.0.0.1 and leaves every connection to the test. */

