@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { dirname, join, resolve } from 'node:path';
-import type { Config, ModelConfig, ProviderName } from './config/config.ts';
+import type { Config, ModelConfig, ProviderName, StoreConfig } from './config/config.ts';
 import { createIdMint } from './core/ids.ts';
 import type { Log } from './core/log.ts';
 import { createApp } from './http/app.ts';
@@ -20,7 +20,7 @@ import { createSimulatorTransport } from './providers/simulator/transport.ts';
 import { createSocketTransport } from './providers/socket.ts';
 import { createRouter } from './routing/router.ts';
 import { deriveKey, loadOrCreateSecret } from './store/secret.ts';
-import { createSqliteStore } from './store/sqlite/create-sqlite-store.ts';
+import type { Store } from './store/store.ts';
 import type { TurnLimits } from './turn/turn.ts';
 
 export interface Gateway {
@@ -36,9 +36,7 @@ const turnLimits: TurnLimits = { keepAliveMs: 10_000, stallMs: 300_000, totalMs:
 export async function startGateway(config: Config, { log }: { log: Log }): Promise<Gateway> {
   const { server, auth, routing, aliases } = config;
   const owner = randomUUID();
-  const path = resolve(config.store.url.slice('sqlite:'.length));
-  const secret = config.store.secret ?? loadOrCreateSecret(join(dirname(path), 'turnpike.secret'));
-  const store = await createSqliteStore({ path, secret, owner, log });
+  const { store, secret } = await openStore(config.store, owner, log);
   await store.sweep(Date.now());
 
   const sockets = createSocketTransport({ log });
@@ -80,6 +78,23 @@ export async function startGateway(config: Config, { log }: { log: Log }): Promi
       await store.close();
     },
   };
+}
+
+/** An engine is loaded only where it is used. */
+async function openStore(
+  { url, secret: configured }: StoreConfig,
+  owner: string,
+  log: Log,
+): Promise<{ store: Store; secret: Buffer }> {
+  const path = url.startsWith('sqlite:') ? resolve(url.slice('sqlite:'.length)) : undefined;
+  if (path !== undefined) {
+    const secret = configured ?? loadOrCreateSecret(join(dirname(path), 'turnpike.secret'));
+    const { createSqliteStore } = await import('./store/sqlite/create-sqlite-store.ts');
+    return { store: await createSqliteStore({ path, secret, owner, log }), secret };
+  }
+  if (configured === undefined) throw new Error('a store that is shared has a configured secret');
+  const { createPostgresStore } = await import('./store/postgres/create-postgres-store.ts');
+  return { store: await createPostgresStore({ url, secret: configured, owner, log }), secret: configured };
 }
 
 function deploymentOf(model: ModelConfig, provider: Provider): Deployment {

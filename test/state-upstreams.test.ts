@@ -559,6 +559,23 @@ test.each(['claude', 'qwen'])('a client that uses a call id twice gets by too, o
   expect(new Set(sent.match(/"id":"call[^"]+"/g))).toEqual(new Set(['"id":"call_0"', '"id":"call_0_2"']));
 });
 
+test.each(['claude', 'qwen', 'simulator'])(
+  'an input that says nothing after the last answer is refused, on %s',
+  async (model) => {
+    const first = await go(model, null, 'one');
+    rig.messages.requests.length = 0;
+    rig.chat.requests.length = 0;
+    const before = rig.query('SELECT COUNT(*) AS turns FROM turns');
+    const answer = await rig.client.create({ model, previous_response_id: first.body.id, input: [] });
+    expect(answer.status, answer.text).toBe(400);
+    expect(answer.body.error).toMatchObject({ param: 'input', code: 'invalid_value' });
+    expect([...rig.messages.requests, ...rig.chat.requests]).toEqual([]);
+    expect(rig.query('SELECT COUNT(*) AS turns FROM turns')).toEqual(before);
+    // A client that brings the assistant's words wants them continued.
+    await go(model, first, [user('two'), { role: 'assistant', content: 'So' }]);
+  },
+);
+
 describe('random chains over every model', () => {
   /** What the fake models say, and how it ends. The simulators choose for themselves. */
   const speech = fc.constantFrom('', ' ', '\n', 'x', 'half \ud800', '\u0000');

@@ -29,9 +29,9 @@ export interface ServerConfig {
 }
 
 export interface StoreConfig {
-  /** `sqlite:PATH`, the path relative to the working directory. */
+  /** `sqlite:PATH`, the path relative to the working directory; or `postgres://…`, which holds a password. */
   readonly url: string;
-  /** 32 bytes; undefined: kept in a file beside the database. */
+  /** 32 bytes; undefined: kept in a file beside the database. Never so on Postgres. */
   readonly secret: Buffer | undefined;
 }
 

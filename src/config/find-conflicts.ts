@@ -1,6 +1,7 @@
 import { isIPv4 } from 'node:net';
 import { z } from 'zod';
 import type { Path } from './problem.ts';
+import { isPostgresUrl } from './schema.ts';
 
 export interface Conflict {
   path: Path;
@@ -23,6 +24,7 @@ const draftSchema = z.object({
   server: z
     .object({ host: text, port: z.number().optional().catch(undefined) })
     .catch({ host: undefined, port: undefined }),
+  store: z.object({ url: text, secret: z.unknown().optional() }).catch({ url: undefined, secret: undefined }),
   auth: z
     .object({
       master_key: z.unknown().optional(),
@@ -93,6 +95,14 @@ function authConflicts({ auth }: Draft): Conflict[] {
   return conflicts;
 }
 
+function storeConflicts({ store: { url, secret } }: Draft): Conflict[] {
+  if (url === undefined || !isPostgresUrl(url) || secret !== undefined) return [];
+  const message =
+    'is missing: every process that uses the database needs the same one, and there is no file beside it to keep it in; ' +
+    'make one with `openssl rand -hex 32`';
+  return [{ path: ['store', 'secret'], message }];
+}
+
 function modelConflicts({ models }: Draft, { host, port }: Effective): Conflict[] {
   const conflicts: Conflict[] = [];
   models.forEach(({ name, provider, model, base_url: baseUrl }, index) => {
@@ -146,6 +156,7 @@ function nameConflicts({ aliases, routing }: Draft, groups: readonly string[]): 
 export function findConflicts(draft: Draft, effective: Effective): Conflict[] {
   const named = draft.models.flatMap(({ name }) => name ?? []);
   const conflicts = [
+    ...storeConflicts(draft),
     ...authConflicts(draft),
     ...modelConflicts(draft, effective),
     ...nameConflicts(draft, draft.models.length > 0 ? named : effective.defaultGroups),

@@ -137,6 +137,14 @@ routing: { retries: 0, fallbacks: { a: [gpt-9] } }
     }
   });
 
+  test.each(['postgres', 'postgresql'])('a store may be in %s, with a secret', async (scheme) => {
+    const url = `${scheme}://u:s3cr%40t@db.internal:6432/turnpike?sslmode=verify-full&password=s3cret`;
+    const env = { URL: url, SECRET: '0f'.repeat(32) };
+    const config = await load('store: { url: "${URL}", secret: "${SECRET}" }\n', { env });
+    expect(config.store).toEqual({ url, secret: Buffer.alloc(32, 0x0f) });
+    expect(summarise(config)).toContain('store: postgres://db.internal:6432/turnpike\n');
+  });
+
   test('a summary names the models and no secret', async () => {
     const config = await load(
       'auth: { master_key: s3cret, keys: [{ name: ci, key: s3cret2 }] }\n' +
@@ -237,7 +245,14 @@ describe('problems', () => {
       '2:53: auth.keys[1].key: another entry has the same key',
     ],
     ['auth: { master_key: x, keys: [{ name: a, key: x }] }', '2:47: auth.keys[0].key: must differ from the master key'],
-    ['store: { url: "postgres://u:pw@h/d" }', '2:15: store.url: must be sqlite:PATH'],
+    [
+      'store: { url: "postgres://u:pw@h/d" }',
+      '2:8: store.secret: is missing: every process that uses the database needs the same one, and there is no file beside it to keep it in; make one with `openssl rand -hex 32`',
+    ],
+    ...['mysql://u:pw@h/d', 'postgres:u', 'postgres://u:pw@:1/d', 'sqlite:'].map((url): [string, string] => [
+      `store: { url: "${url}" }`,
+      '2:15: store.url: must be sqlite:PATH or postgres://USER:PASSWORD@HOST/DATABASE',
+    ]),
     ['store: { secret: "00" }', '2:18: store.secret: must be 32 bytes: 64 hexadecimal digits, or base64'],
     ['routing: { retries: 1, retries: 2 }', '2:24: routing.retries: the key is there twice'],
     ['routing: { fallbacks: { ghost: [m] } }', '2:32: routing.fallbacks.ghost: there is no model named ghost'],

@@ -15,6 +15,10 @@ export function decodeSecret(secret: string): Buffer | undefined {
   return /^[A-Za-z0-9+/_-]{43}=?$/.test(secret) ? Buffer.from(secret, 'base64') : undefined;
 }
 
+export function isPostgresUrl(url: string): boolean {
+  return /^postgres(ql)?:\/\/\S+$/.test(url);
+}
+
 /** Why an address cannot be an upstream's; undefined: it can. Never quotes it, since it may hold a password. */
 export function findBaseUrlProblem(address: string): string | undefined {
   const url = URL.canParse(address) ? new URL(address) : undefined;
@@ -87,7 +91,10 @@ export const fileSchema = z.strictObject({
     .strictObject({
       url: z
         .string()
-        .regex(/^sqlite:[^\n]+$/, 'must be sqlite:PATH')
+        .refine(
+          (url) => /^sqlite:[^\n]+$/.test(url) || (isPostgresUrl(url) && URL.canParse(url)),
+          'must be sqlite:PATH or postgres://USER:PASSWORD@HOST/DATABASE',
+        )
         .optional(),
       secret: z
         .string()

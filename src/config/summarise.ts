@@ -1,8 +1,16 @@
 import type { Config, ModelConfig } from './config.ts';
+import { isPostgresUrl } from './schema.ts';
 
 function describeModel({ name, provider, model, baseUrl, weight }: ModelConfig): string {
   const target = `${provider} ${model}`;
   return `  ${name} -> ${target}${baseUrl === undefined ? '' : ` at ${baseUrl}`}${weight === 1 ? '' : `, weight ${weight}`}\n`;
+}
+
+/** The user, the password and what else a URL's query may hold stay here. */
+function describeStore(url: string): string {
+  if (!isPostgresUrl(url)) return url;
+  const { host, pathname } = new URL(url);
+  return `postgres://${host}${pathname}`;
 }
 
 /** What a configuration gives, in lines of text without a secret. */
@@ -12,7 +20,7 @@ export function summarise(config: Config): string {
     ...(auth.masterKey === undefined ? [] : ['the master key']),
     ...auth.keys.map(({ name, team }) => (team === undefined ? name : `${name} (${team})`)),
   ];
-  let text = `file: ${config.file ?? 'none'}\nlisten: ${server.host}:${server.port}\nstore: ${config.store.url}\n`;
+  let text = `file: ${config.file ?? 'none'}\nlisten: ${server.host}:${server.port}\nstore: ${describeStore(config.store.url)}\n`;
   text += `keys: ${keys.length === 0 ? 'none, so loopback only' : keys.join(', ')}\nmodels:\n`;
   text += models.map(describeModel).join('');
   if (Object.keys(aliases).length > 0) text += 'aliases:\n';

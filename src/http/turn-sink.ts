@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http';
+import { crashPoint } from '../crash-point.ts';
 import type { TurnSink } from '../turn/turn.ts';
 
 /** A client that has read nothing for this long is taken for gone. */
@@ -33,6 +34,7 @@ export function createTurnSink(response: ServerResponse): TurnSink {
   response.on('close', () => {
     clearTimeout(stalled);
     sink.onClose();
+    crashPoint('stream-ended');
   });
   return sink;
 }

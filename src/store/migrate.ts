@@ -1,12 +1,11 @@
 import { type Dialect, Kysely } from 'kysely';
 import { type Migration, Migrator } from 'kysely/migration';
-import { begin } from './migrations/0001-begin.ts';
+import { begin, type SchemaDialect } from './migrations/0001-begin.ts';
 import { schemaVersion } from './schema-version.ts';
-import type { ViewDialect } from './spend-logs-view.ts';
 
 /** Brings a database to the newest schema. Import it lazily: it loads Kysely. */
-export async function migrate(dialect: Dialect, viewDialect: ViewDialect): Promise<void> {
-  const migrations: Record<string, Migration> = { [schemaVersion]: begin(viewDialect) };
+export async function migrate(dialect: Dialect, schemaDialect: SchemaDialect): Promise<void> {
+  const migrations: Record<string, Migration> = { [schemaVersion]: begin(schemaDialect) };
   const db = new Kysely<unknown>({ dialect });
   const { error } = await new Migrator({
     db,

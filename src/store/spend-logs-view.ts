@@ -76,7 +76,7 @@ export function spendLogsView({ timestamp, json }: ViewDialect): string {
     ELSE 'failure' END AS status,
   CAST(NULL AS text) AS mcp_namespaced_tool_name,
   CAST(NULL AS text) AS agent_id,
-  CAST(NULL AS text) AS proxy_server_request,
+  ${json('CAST(NULL AS text)')} AS proxy_server_request,
   CAST(NULL AS text) AS billing_agent_id,
   t.id AS litellm_call_id,
   ${timestamp('t.created_at_ms')} AS created_at,

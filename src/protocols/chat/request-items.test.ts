@@ -345,7 +345,11 @@ describe('reasoning', () => {
 
   test.each<[what: string, given: Given, reason: string]>([
     ['the loop is closed', { profile: field, context: loop(own, message('user', 'b')) }, 'turn_boundary'],
-    ['the model has answered', { profile: field, context: loop(own, message('assistant', 'b')) }, 'turn_boundary'],
+    [
+      'the model has answered',
+      { profile: field, context: loop(own, message('assistant', 'b'), message('user', 'c')) },
+      'turn_boundary',
+    ],
     ['another model', { profile: field, context: loop({ ...own, model: 'other' }) }, 'model_mismatch'],
     ['another protocol', { profile: field, context: loop({ ...own, protocol: 'messages' }) }, 'model_mismatch'],
     ["the client's own", { profile: field, context: loop(undefined) }, 'model_mismatch'],
@@ -402,6 +406,7 @@ describe('encode(decode(message)) is the message', () => {
     const outputs = reply.items.flatMap(({ start }) => ('callId' in start ? [output(start.callId)] : []));
     const context = [...contextOf(reply), ...outputs.map((item) => ({ item, origin: undefined }))];
     const { parsed } = encode({
+      request: { input: context.map(({ item }) => item) },
       context: context.map(({ item, origin }) => ({ item, origin: origin && { ...origin, model } })),
       profile: { reasoningField: 'reasoning_content' },
     });

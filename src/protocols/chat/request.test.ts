@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { call, encode, type Given, message, output } from '../../../test/fixtures/chat/encode-input.ts';
+import type { Item } from '../../core/items.ts';
 import type { TurnRequest } from '../../core/request.ts';
 
 const schema = { type: 'object', properties: { a: { type: 'string' } } };
@@ -124,6 +125,30 @@ describe('the leading system message', () => {
     expect(parsed.messages[0]?.content).toContain(JSON.stringify(schema));
     expect(parsed.messages.filter(({ role }) => role === 'system')).toHaveLength(1);
     expect(warned).toEqual(['text.format']);
+  });
+});
+
+describe('a conversation that ends with the model’s own words', () => {
+  const words = [message('user', 'a'), message('assistant', 'b')];
+  const context = words.map((item) => ({ item, origin: undefined }));
+
+  test('is continued where the client brings them', () => {
+    expect(encode({ items: words }).parsed.messages.at(-1)).toEqual({ role: 'assistant', content: 'b' });
+    const input = [{ type: 'item_reference' as const, id: 'msg_1' }];
+    expect(encode({ context, request: { input } }).parsed.messages).toHaveLength(2);
+  });
+
+  test('is refused where it brings nothing', () => {
+    const refusal = expect.objectContaining({ code: 'invalid_value', param: 'input', status: 400 }) as Error;
+    expect(() => encode({ context })).toThrow(refusal);
+  });
+
+  test('is none where the model said nothing, refused, or a system message follows', () => {
+    const then = (...items: Item[]) => encode({ context: [...context.slice(0, 1), ...items.map(at)] }).parsed.messages;
+    const at = (item: Item) => ({ item, origin: undefined });
+    expect(then()).toHaveLength(1);
+    expect(then(message('assistant', { type: 'refusal', refusal: 'no' }))).toHaveLength(1);
+    expect(then(message('assistant', 'b'), message('system', 's'))).toHaveLength(3);
   });
 });
 

@@ -1,4 +1,5 @@
 import { GatewayError } from '../../core/errors.ts';
+import { refuseNothingNew } from '../../core/nothing-new.ts';
 import type { TurnRequest } from '../../core/request.ts';
 import { replaceLoneSurrogates } from '../../core/well-formed.ts';
 import type { EncodedRequest, EncodeInput, ModelProfile } from '../codec.ts';
@@ -33,6 +34,7 @@ export function encodeRequest(input: EncodeInput): EncodedRequest {
   if (messages.length === 0) {
     throw new GatewayError('invalid_value', 'The input holds nothing that the model can be sent.', { param: 'input' });
   }
+  if (messages.at(-1)?.role === 'assistant') refuseNothingNew(request);
   warnOfUnsent(request, report);
   const body: Fields = {
     model,

@@ -13,7 +13,7 @@ import {
 import { isJsonObject, parseJsonObject } from '../../core/json-object.ts';
 import { arrayElements, objectMembers, printMembers, sliceJson } from '../../core/json-slice.ts';
 import type { Report } from '../../core/report.ts';
-import { contentBlocks, isBlank, textBlock, textBlocks, textsOf, toolResultBlock } from './request-content.ts';
+import { contentBlocks, isBlank, textBlocks, textsOf, toolResultBlock } from './request-content.ts';
 import { signatureScope } from './signature-scope.ts';
 import { maxCallIdLength, wrappedArgumentsField } from './wire.ts';
 
@@ -30,13 +30,19 @@ export type Entry =
   | { kind: 'assistant'; blocks: Block[] }
   | { kind: 'call'; block: Block; id: string; name: string }
   | { kind: 'output'; block: Block; id: string }
-  | { kind: 'user'; blocks: Block[] }
-  | { kind: 'system'; blocks: Block[] };
+  | UserEntry
+  | SystemEntry;
 
-interface ItemOptions {
-  /** The upstream's name of the model. */
-  model: string;
-  midConversationSystem: boolean;
+export interface UserEntry {
+  kind: 'user';
+  blocks: Block[];
+}
+
+/** Instructions inside the conversation. Their form depends on the place that they find. */
+export interface SystemEntry {
+  kind: 'system';
+  role: MessageItem['role'];
+  texts: string[];
 }
 
 function textOfBlock(json: string): string | undefined {
@@ -112,20 +118,8 @@ function callBlock(item: ToolCallItem, id: string, origin: Origin | undefined, r
   return { kind: 'tool_use', json: `{"type":"tool_use",${names},"input":${input}}` };
 }
 
-function systemEntry(item: MessageItem, options: ItemOptions, report: Report): Entry {
-  const texts = textsOf(item.content, item.role);
-  if (options.midConversationSystem) {
-    const blocks = texts.flatMap((text) => textBlocks(text, report));
-    return { kind: 'system', blocks: blocks.map((json) => ({ kind: 'said', json })) };
-  }
-  const text = texts.join('\n');
-  if (isBlank(text)) return { kind: 'user', blocks: [] };
-  report.warn('input', `A ${item.role} message inside the conversation was sent as user text in <system> tags.`);
-  return { kind: 'user', blocks: [{ kind: 'said', json: textBlock(`<system>${text}</system>`) }] };
-}
-
 /** One entry per item, in order, without those that cannot be sent (each of which is reported). */
-export function entriesOf(context: readonly ContextItem[], options: ItemOptions, report: Report): Entry[] {
+export function entriesOf(context: readonly ContextItem[], model: string, report: Report): Entry[] {
   const entries: Entry[] = [];
   const push = (kind: 'assistant' | 'user', blocks: Block[]): void => {
     if (blocks.length > 0) entries.push({ kind, blocks });
@@ -142,7 +136,7 @@ export function entriesOf(context: readonly ContextItem[], options: ItemOptions,
       const id = callIdFor(item.call_id, maxCallIdLength);
       entries.push({ kind: 'output', block: { kind: 'tool_result', json: toolResultBlock(item, id, report) }, id });
     } else if (item.type === 'reasoning') {
-      push('assistant', reasoningBlocks(item, origin, options.model, report));
+      push('assistant', reasoningBlocks(item, origin, model, report));
     } else if (item.type !== 'message') {
       if (item.status === 'incomplete')
         report.warn('input', `An item of type ${item.type} was cut off; it was left out.`);
@@ -158,9 +152,8 @@ export function entriesOf(context: readonly ContextItem[], options: ItemOptions,
         contentBlocks(item.content, report).map((json) => ({ kind: 'said', json })),
       );
     } else {
-      const entry = systemEntry(item, options, report);
-      if (entry.kind === 'system' && entry.blocks.length > 0) entries.push(entry);
-      else if (entry.kind === 'user') push('user', entry.blocks);
+      const texts = textsOf(item.content, item.role);
+      if (textBlocks(texts.join(''), report).length > 0) entries.push({ kind: 'system', role: item.role, texts });
     }
   }
   return entries;

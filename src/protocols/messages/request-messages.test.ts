@@ -20,7 +20,7 @@ interface Message {
 
 function encode(context: readonly ContextItem[], midConversationSystem = false) {
   const report = createReport();
-  const messages = messagesOf(entriesOf(context, { model: 'claude-haiku-4-5', midConversationSystem }, report), report);
+  const messages = messagesOf(entriesOf(context, 'claude-haiku-4-5', report), midConversationSystem, report);
   return { messages: JSON.parse(printMessages(messages)) as Message[], report };
 }
 
@@ -32,6 +32,10 @@ function refusal(messages: readonly Message[]): string | undefined {
   for (const [at, { role, content }] of messages.entries()) {
     if (messages[at - 1]?.role === role) return `${at}: two messages of ${role}`;
     if (content.length === 0) return `${at}: no content`;
+    if (role !== 'system') continue;
+    const follows = messages[at - 1]?.role === 'user' || messages[at - 1]?.content.at(-1)?.type === 'server_tool_use';
+    if (!follows) return `${at}: system after an assistant`;
+    if ((messages[at + 1]?.role ?? 'assistant') !== 'assistant') return `${at}: system before a user`;
   }
   // System messages stand between; for pairing only users and assistants count, and neighbours of one role are one.
   const turns: Message[] = [];
@@ -102,6 +106,13 @@ const thinking = (origin: Origin | 'none' = signed): ContextItem => ({
   item: { type: 'reasoning', id: 'rs_1', summary: [] },
   origin: origin === 'none' ? undefined : origin,
 });
+
+const searchBlock = { type: 'server_tool_use', id: 'srvtoolu_1', name: 'web_search', input: {} };
+const searching: ContextItem = {
+  item: { type: 'messages:server_tool_use', id: 'ext_1', block: searchBlock },
+  origin: from(searchBlock),
+};
+const calledThen = (last: string) => ['user: a', 'assistant: c', 'user: c', last];
 
 /** Roles with the blocks' types, ids and texts, to compare at a glance. */
 function sketch(messages: readonly Message[]): string[] {
@@ -183,30 +194,102 @@ describe('grouping', () => {
     expect(encode([text('user', 'go'), call('a'), output('a'), text('user', 'u')]).report.warnings).toEqual([]);
   });
 
-  test('system messages inside the conversation stay in place', () => {
-    const context = [
-      text('user', 'a'),
-      call('c'),
-      text('developer', 's'),
-      output('c'),
-      text('user', 'b'),
-      text('system', 't'),
-    ];
-    expect(sketch(encode(context, true).messages)).toEqual([
-      'user: a',
-      'assistant: c',
-      'user: c',
-      'system: s',
-      'user: b',
-      'system: t',
-    ]);
-    const wrapped = encode(context);
-    expect(sketch(wrapped.messages)).toEqual([
-      'user: a',
-      'assistant: c',
-      'user: c <system>s</system> b <system>t</system>',
-    ]);
-    expect(wrapped.report.warnings.map(({ message }) => message)).toContainEqual(expect.stringContaining('<system>'));
+  describe('system messages inside the conversation', () => {
+    const moved = 'moved to after the user messages';
+    const tagged = 'sent as user text in <system> tags';
+    test.each<[string, ContextItem[], string[], string[]]>([
+      ['after a user', [text('user', 'a'), text('developer', 's')], ['user: a', 'system: s'], []],
+      [
+        'between a user and an assistant',
+        [text('user', 'a'), text('system', 's'), text('assistant', 'x'), text('user', 'b')],
+        ['user: a', 'system: s', 'assistant: x', 'user: b'],
+        [],
+      ],
+      [
+        'neighbours are one',
+        [text('user', 'a'), text('system', 's'), text('developer', 't')],
+        ['user: a', 'system: s t'],
+        [],
+      ],
+      [
+        'between users',
+        [text('user', 'a'), text('system', 's'), text('user', 'b'), text('developer', 't')],
+        ['user: a b', 'system: s t'],
+        [moved],
+      ],
+      [
+        'between an assistant and a user',
+        [text('user', 'a'), text('assistant', 'x'), text('system', 's'), text('user', 'b')],
+        ['user: a', 'assistant: x', 'user: b', 'system: s'],
+        [moved],
+      ],
+      ['after results', [text('user', 'a'), call('c'), output('c'), text('system', 's')], calledThen('system: s'), []],
+      [
+        'between a call and its output',
+        [text('user', 'a'), call('c'), text('system', 's'), output('c')],
+        calledThen('system: s'),
+        ['moved up'],
+      ],
+      [
+        'after an assistant, at the end',
+        [text('user', 'a'), text('assistant', 'x'), text('developer', 's'), text('system', 't')],
+        ['user: a', 'assistant: x', 'user: <system>s</system> <system>t</system>'],
+        [tagged, tagged],
+      ],
+      [
+        'between assistants',
+        [text('user', 'a'), text('assistant', 'x'), text('system', 's'), text('assistant', 'y'), text('user', 'b')],
+        ['user: a', 'assistant: x', 'user: <system>s</system>', 'assistant: y', 'user: b'],
+        [tagged],
+      ],
+      [
+        'between assistants of whom nothing is left but thoughts',
+        [text('user', 'a'), text('system', 's'), thinking(), text('system', 't'), text('user', 'b')],
+        ['user: a b', 'system: s t'],
+        [moved],
+      ],
+      [
+        'after a blank user',
+        [text('user', ' '), text('system', 's'), text('assistant', 'x'), text('user', 'b')],
+        ['user: <system>s</system>', 'assistant: x', 'user: b'],
+        ['white space', tagged],
+      ],
+      ['blank', [text('user', 'a'), text('system', ' '), text('system', '')], ['user: a'], ['white space']],
+      [
+        'after a call of a tool that Anthropic runs',
+        [text('user', 'a'), searching, text('system', 's')],
+        ['user: a', 'assistant: srvtoolu_1', 'system: s'],
+        [],
+      ],
+      [
+        'after one, with a user behind it',
+        [text('user', 'a'), searching, text('system', 's'), text('user', 'b')],
+        ['user: a', 'assistant: srvtoolu_1', 'user: b', 'system: s'],
+        [moved],
+      ],
+    ])('%s', (_, context, expected, warnings) => {
+      const { messages, report } = encode(context, true);
+      expect(sketch(messages)).toEqual(expected);
+      expect(refusal(messages)).toBeUndefined();
+      expect(report.warnings).toMatchObject(
+        warnings.map((message) => ({ param: 'input', message: expect.stringContaining(message) })),
+      );
+    });
+
+    test('are user text in tags, in place, where the model takes none', () => {
+      const context = [
+        text('user', 'a'),
+        call('c'),
+        text('developer', 's'),
+        output('c'),
+        text('user', 'b'),
+        text('system', 't'),
+        text('system', ' '),
+      ];
+      const { messages, report } = encode(context);
+      expect(sketch(messages)).toEqual(['user: a', 'assistant: c', 'user: c <system>s</system> b <system>t</system>']);
+      expect(report.warnings.filter(({ message }) => message.includes(tagged))).toHaveLength(2);
+    });
   });
 
   test('a conversation that begins with the assistant', () => {
@@ -224,10 +307,13 @@ describe('grouping', () => {
     ]);
   });
 
+  test('so does one that ends with the assistant after a tool that Anthropic ran', () => {
+    const { messages } = encode([text('user', 'go'), searching, text('assistant', 'So \n')]);
+    expect(sketch(messages)).toEqual(['user: go', 'assistant: srvtoolu_1 So']);
+  });
+
   test('a paused turn goes back as it is', () => {
-    const block = { type: 'server_tool_use', id: 'srvtoolu_1', name: 'web_search', input: {} };
-    const paused: ContextItem = { item: { type: 'messages:server_tool_use', id: 'ext_1', block }, origin: from(block) };
-    const { messages, report } = encode([text('user', 'go'), thinking(), paused]);
+    const { messages, report } = encode([text('user', 'go'), thinking(), searching]);
     expect(messages[1]?.content.map(({ type }) => type)).toEqual(['thinking', 'server_tool_use']);
     expect(report.inputTransformations).toEqual([]);
   });
@@ -288,7 +374,8 @@ type Step =
   | { kind: 'call'; id: string; json: string; cut: boolean }
   | { kind: 'answer'; nth: number; blank: boolean }
   | { kind: 'thinking'; foreign: boolean }
-  | { kind: 'refusal' };
+  | { kind: 'refusal' }
+  | { kind: 'search' };
 const steps: fc.Arbitrary<Step[]> = fc.array(
   fc.oneof(
     fc.record({
@@ -304,7 +391,7 @@ const steps: fc.Arbitrary<Step[]> = fc.array(
     }),
     fc.record({ kind: fc.constant('answer' as const), nth: fc.nat(5), blank: fc.boolean() }),
     fc.record({ kind: fc.constant('thinking' as const), foreign: fc.boolean() }),
-    fc.record({ kind: fc.constant('refusal' as const) }),
+    fc.record({ kind: fc.constantFrom('refusal' as const, 'search' as const) }),
   ),
   { maxLength: 24 },
 );
@@ -316,6 +403,7 @@ function contextOf(made: readonly Step[], first = 0): ContextItem[] {
   for (const [at, step] of made.entries()) {
     if (step.kind === 'text') context.push(text(step.role, step.value));
     else if (step.kind === 'thinking') context.push(thinking(step.foreign ? 'none' : signed));
+    else if (step.kind === 'search') context.push(searching);
     else if (step.kind === 'call') {
       const id = `${step.id}${first + at}`;
       context.push(call(id, { arguments: step.json, status: step.cut ? 'incomplete' : 'completed' }));
@@ -349,14 +437,12 @@ test('whatever the context, the messages satisfy the grammar, and every answered
 
 test('the messages of a shorter conversation are a prefix of the longer one’s', () => {
   fc.assert(
-    fc.property(steps, steps, (first, second) => {
+    fc.property(steps, steps, fc.boolean(), (first, second, takesSystem) => {
+      const print = (context: ContextItem[]) =>
+        printMessages(messagesOf(entriesOf(context, 'claude-haiku-4-5', createReport()), takesSystem, createReport()));
       const turn = [text('user', 'go'), ...contextOf(first), text('user', 'next')];
-      const before = printMessages(messagesOf(entriesOf(turn, options, createReport()), createReport()));
       const longer = [...turn, text('assistant', 'x'), ...contextOf(second, first.length), text('user', 'again')];
-      const after = printMessages(messagesOf(entriesOf(longer, options, createReport()), createReport()));
-      expect(after.startsWith(before.slice(0, -1))).toBe(true);
+      expect(print(longer).startsWith(print(turn).slice(0, -1))).toBe(true);
     }),
   );
 });
-
-const options = { model: 'claude-haiku-4-5', midConversationSystem: false };

@@ -1,8 +1,8 @@
 import { GatewayError } from '../../core/errors.ts';
-import { objectMembers, printMembers } from '../../core/json-slice.ts';
+import { objectMembers, printMembers, sliceJson } from '../../core/json-slice.ts';
 import type { Report } from '../../core/report.ts';
-import { isBlank, textBlock } from './request-content.ts';
-import type { Block, Entry } from './request-items.ts';
+import { isBlank, textBlock, textBlocks } from './request-content.ts';
+import type { Block, Entry, SystemEntry, UserEntry } from './request-items.ts';
 
 interface WireMessage {
   role: 'user' | 'assistant' | 'system';
@@ -13,7 +13,7 @@ interface WireMessage {
 interface Round {
   assistant: Block[];
   results: Block[];
-  rest: WireMessage[];
+  rest: (UserEntry | SystemEntry)[];
 }
 
 /**
@@ -33,9 +33,7 @@ function roundsOf(entries: readonly Entry[], report: Report): Round[] {
       }
       owner.results.push(entry.block);
     } else if (entry.kind === 'user' || entry.kind === 'system') {
-      const last = round.rest.at(-1);
-      if (last?.role === entry.kind) last.blocks.push(...entry.blocks);
-      else round.rest.push({ role: entry.kind, blocks: [...entry.blocks] });
+      round.rest.push(entry);
     } else {
       if (round.results.length > 0 || round.rest.length > 0) {
         round = { assistant: [], results: [], rest: [] };
@@ -79,11 +77,11 @@ function trimPrefill(block: Block, report: Report): Block {
 
 /**
  * The model's own words, where the conversation ends with them for it to go on from; undefined where it does not, or
- * ends with a paused turn. System messages do not count as an answer.
+ * ends with a paused turn.
  */
 export function prefillOf(messages: readonly WireMessage[]): WireMessage | undefined {
-  const last = messages.findLast((message) => message.role !== 'system');
-  return last?.role === 'assistant' && last.blocks.every((block) => block.kind !== 'extension') ? last : undefined;
+  const last = messages.at(-1);
+  return last?.role === 'assistant' && last.blocks.at(-1)?.kind !== 'extension' ? last : undefined;
 }
 
 /**
@@ -91,28 +89,72 @@ export function prefillOf(messages: readonly WireMessage[]): WireMessage | undef
  * refuses ("a final `assistant` message must start with a thinking block").
  */
 export function endsInUnthoughtCalls(messages: readonly WireMessage[]): boolean {
-  const spoken = messages.filter((message) => message.role !== 'system');
-  const last = spoken.findLastIndex((message) => message.role === 'assistant');
-  return spoken[last + 1]?.blocks[0]?.kind === 'tool_result' && spoken[last]?.blocks[0]?.kind !== 'thinking';
+  const last = messages.findLastIndex((message) => message.role === 'assistant');
+  return messages[last + 1]?.blocks[0]?.kind === 'tool_result' && messages[last]?.blocks[0]?.kind !== 'thinking';
+}
+
+const systemMoved = 'System messages were moved to after the user messages beside them, as the upstream demands.';
+
+const said = (json: string): Block => ({ kind: 'said', json });
+
+function systemBlocks({ texts }: SystemEntry, report: Report): Block[] {
+  return texts.flatMap((text) => textBlocks(text, report)).map(said);
+}
+
+function taggedBlocks({ role, texts }: SystemEntry, report: Report): Block[] {
+  report.warn('input', `A ${role} message inside the conversation was sent as user text in <system> tags.`);
+  return [said(textBlock(`<system>${texts.join('\n')}</system>`))];
+}
+
+/** Whether Anthropic takes a system message after this one. */
+function canPrecedeSystem(message: WireMessage | undefined): boolean {
+  if (message?.role !== 'assistant') return message !== undefined;
+  const last = message.blocks.at(-1);
+  return last?.kind === 'extension' && sliceJson(last.json, ['type']) === '"server_tool_use"';
 }
 
 /**
+ * @param takesSystem the model takes system messages: between a user and an assistant message, or at the end. They are
+ * moved there over what users say. Where no user message stands beside them, they are user text in tags, as for other
+ * models.
  * @returns at least one message; user and assistant in turn.
  * @throws GatewayError where nothing is left to send.
+ * @see https://platform.claude.com/docs/en/build-with-claude/mid-conversation-system-messages
  */
-export function messagesOf(entries: readonly Entry[], report: Report): WireMessage[] {
+export function messagesOf(entries: readonly Entry[], takesSystem: boolean, report: Report): WireMessage[] {
   const messages: WireMessage[] = [];
+  let waiting: SystemEntry[] = [];
   const push = (role: WireMessage['role'], blocks: Block[]): void => {
     const last = messages.at(-1);
     if (blocks.length === 0) return;
     if (last?.role === role) last.blocks.push(...blocks);
     else messages.push({ role, blocks: [...blocks] });
   };
+  /** An assistant message is next, or nothing. */
+  const placeWaiting = (): void => {
+    if (waiting.length === 0) return;
+    const canBeSystem = canPrecedeSystem(messages.at(-1));
+    const blocksOf = canBeSystem ? systemBlocks : taggedBlocks;
+    push(
+      canBeSystem ? 'system' : 'user',
+      waiting.flatMap((entry) => blocksOf(entry, report)),
+    );
+    waiting = [];
+  };
   for (const { assistant, results, rest } of roundsOf(entries, report)) {
-    push('assistant', withoutTrailingThinking(assistant, report));
+    const words = withoutTrailingThinking(assistant, report);
+    if (words.length > 0) placeWaiting();
+    push('assistant', words);
     push('user', results);
-    for (const { role, blocks } of rest) push(role, blocks);
+    for (const entry of rest) {
+      if (entry.kind === 'user') {
+        if (waiting.length > 0) report.warn('input', systemMoved);
+        push('user', entry.blocks);
+      } else if (takesSystem) waiting.push(entry);
+      else push('user', taggedBlocks(entry, report));
+    }
   }
+  placeWaiting();
   const prefill = prefillOf(messages);
   if (prefill !== undefined) {
     prefill.blocks = dropThinking(prefill.blocks, () => true, report);
@@ -126,7 +168,7 @@ export function messagesOf(entries: readonly Entry[], report: Report): WireMessa
   }
   if (messages[0]?.role !== 'user') {
     report.warn('input', 'The conversation does not begin with a user message; one that says "." was put before it.');
-    messages.unshift({ role: 'user', blocks: [{ kind: 'said', json: textBlock('.') }] });
+    messages.unshift({ role: 'user', blocks: [said(textBlock('.'))] });
   }
   return messages;
 }

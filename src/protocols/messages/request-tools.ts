@@ -1,8 +1,10 @@
 import { customInputField } from '../../core/custom-input.ts';
 import { GatewayError } from '../../core/errors.ts';
-import type { CustomTool, FunctionTool, Tool, ToolChoice, ToolName } from '../../core/request.ts';
-import type { EncodeInput } from '../codec.ts';
+import type { JsonObject } from '../../core/json-object.ts';
 import type { Report } from '../../core/report.ts';
+import type { CustomTool, FunctionTool, Tool, ToolChoice, ToolName } from '../../core/request.ts';
+import type { EncodeInput, ModelProfile } from '../codec.ts';
+import { closeSchema } from './close-schema.ts';
 import type { Entry } from './request-items.ts';
 
 interface EncodedTools {
@@ -14,15 +16,40 @@ interface EncodedTools {
   customTools: ReadonlySet<string>;
 }
 
-const customSchema = `{"type":"object","properties":{"${customInputField}":{"type":"string"}},"required":["${customInputField}"]}`;
+const noParameters: JsonObject = { type: 'object', properties: {} };
+const customSchema: JsonObject = {
+  type: 'object',
+  properties: { [customInputField]: { type: 'string' } },
+  required: [customInputField],
+};
 
-function schemaOf(tool: FunctionTool, param: string, report: Report): string {
-  const { parameters } = tool;
-  if (parameters === null) return '{"type":"object","properties":{}}';
+/** At the top of a tool's schema, neither Anthropic nor OpenAI takes it, `type: object` beside it or not. */
+function isCombined(schema: JsonObject): boolean {
+  return ['oneOf', 'anyOf', 'allOf'].some((word) => Object.hasOwn(schema, word));
+}
+
+function schemaOf({ name, parameters, strict }: FunctionTool, param: string, report: Report): JsonObject {
+  if (parameters === null) return strict === true ? { ...noParameters, additionalProperties: false } : noParameters;
+  if (isCombined(parameters)) {
+    const message = `Invalid schema for function '${name}': the upstream takes no oneOf, anyOf or allOf at the top level.`;
+    throw new GatewayError('unsupported_value', message, { param: `${param}.parameters` });
+  }
   if (parameters.type !== undefined && parameters.type !== 'object') {
     report.warn(`${param}.parameters`, 'The upstream takes schemas of type object only; the type was replaced.');
   }
-  return JSON.stringify(parameters.type === 'object' ? parameters : { ...parameters, type: 'object' });
+  return parameters.type === 'object' ? parameters : { ...parameters, type: 'object' };
+}
+
+function isStrict({ strict }: FunctionTool, schema: JsonObject, profile: ModelProfile, param: string, report: Report) {
+  if (strict !== true) return false;
+  const enforced = profile.jsonSchemaOutput && !closeSchema(schema).open;
+  if (!enforced) {
+    const why = profile.jsonSchemaOutput
+      ? 'The upstream enforces closed objects only'
+      : 'The model cannot be held to it';
+    report.warn(`${param}.strict`, `${why}; strict was left out.`);
+  }
+  return enforced;
 }
 
 function customDescription(tool: CustomTool, param: string, report: Report): string | null {
@@ -32,13 +59,14 @@ function customDescription(tool: CustomTool, param: string, report: Report): str
   return tool.description === null ? grammar : `${tool.description}\n\n${grammar}`;
 }
 
-function toolDefinition(tool: Tool, param: string, report: Report): string {
+function toolDefinition(tool: Tool, profile: ModelProfile, param: string, report: Report): string {
   const description = tool.type === 'custom' ? customDescription(tool, param, report) : tool.description;
   const schema = tool.type === 'custom' ? customSchema : schemaOf(tool, param, report);
+  const strict = tool.type === 'function' && isStrict(tool, schema, profile, param, report);
   let json = `{"name":${JSON.stringify(tool.name)}`;
   if (description !== null && description !== '') json += `,"description":${JSON.stringify(description)}`;
-  json += `,"input_schema":${schema}`;
-  return tool.type === 'function' && tool.strict === true ? `${json},"strict":true}` : `${json}}`;
+  json += `,"input_schema":${JSON.stringify(schema)}`;
+  return strict ? `${json},"strict":true}` : `${json}}`;
 }
 
 function namesTool(choice: ToolName, tool: Tool): boolean {
@@ -74,7 +102,13 @@ function choiceOf(
 /** Definitions for a history of calls whose request brings none: Anthropic refuses calls without any definition. */
 function historicTools(entries: readonly Entry[], inherited: readonly Tool[]): Tool[] {
   const names = new Set(entries.flatMap((entry) => (entry.kind === 'call' ? [entry.name] : [])));
-  if (names.size === 0 || inherited.length > 0) return names.size === 0 ? [] : [...inherited];
+  if (names.size === 0) return [];
+  if (inherited.length > 0) {
+    // Nobody can call them: a schema that this wire does not take is no cause to refuse the request.
+    return inherited.map((tool) =>
+      tool.type === 'function' && isCombined(tool.parameters ?? {}) ? { ...tool, parameters: null } : tool,
+    );
+  }
   return [...names].map((name) => ({ type: 'function', name, description: null, parameters: null, strict: null }));
 }
 
@@ -89,7 +123,7 @@ export function encodeTools(input: EncodeInput, entries: readonly Entry[], repor
     if (historic.length === 0)
       return { tools: undefined, toolChoice: undefined, forced: false, customTools: new Set() };
     const silent = { ...report, warn: () => undefined };
-    const definitions = historic.map((tool) => toolDefinition(tool, 'tools', silent)).join(',');
+    const definitions = historic.map((tool) => toolDefinition(tool, input.profile, 'tools', silent)).join(',');
     return {
       tools: `[${definitions}]`,
       toolChoice: '{"type":"none"}',
@@ -99,7 +133,9 @@ export function encodeTools(input: EncodeInput, entries: readonly Entry[], repor
   }
   const allowed = allowedTools(tools, toolChoice);
   const choice = choiceOf(toolChoice, tools);
-  const definitions = allowed.map(([at, tool]) => toolDefinition(tool, `tools[${at}]`, report)).join(',');
+  const definitions = allowed
+    .map(([at, tool]) => toolDefinition(tool, input.profile, `tools[${at}]`, report))
+    .join(',');
   // `auto` is the upstream's default too; it is sent only to carry the flag.
   const single = !parallelToolCalls && choice.type !== 'none';
   const json = JSON.stringify(single ? { ...choice, disable_parallel_tool_use: true } : choice);

@@ -83,9 +83,10 @@ interface Case {
 }
 
 function inputOf(given: Case): EncodeInput {
+  const context = given.context ?? [go];
   return {
-    request: { ...baseRequest, ...given.request },
-    context: given.context ?? [go],
+    request: { ...baseRequest, input: context.map(({ item }) => item), ...given.request },
+    context,
     inheritedTools: given.inheritedTools ?? [],
     model: 'claude-haiku-4-5',
     profile: { ...profile, ...given.profile },
@@ -122,7 +123,9 @@ const omitted = { type: 'adaptive', display: 'omitted' };
 const off = { type: 'disabled' };
 const high = { effort: 'high' as const, summary: null };
 const budget = { reasoning: 'budget' as const };
-const schema = { type: 'object', properties: { b: { type: 'string' }, a: {} } };
+const open = { type: 'object', properties: { b: { type: 'string' }, a: {} } };
+const schema = { ...open, additionalProperties: false };
+const map = { type: 'object', additionalProperties: { type: 'string' } };
 const jsonSchema = { type: 'json_schema' as const, name: 'n', schema, strict: true };
 
 describe('fields: what is sent, and the params of the warnings', () => {
@@ -173,6 +176,18 @@ describe('fields: what is sent, and the params of the warnings', () => {
       { request: { textFormat: jsonSchema, reasoning: high } },
       { thinking: omitted, output_config: { effort: 'high', format: { type: 'json_schema', schema } } },
       [],
+    ],
+    [
+      'json_schema of an open object',
+      { request: { textFormat: { ...jsonSchema, schema: open } } },
+      { output_config: { format: { type: 'json_schema', schema } } },
+      ['text.format.schema'],
+    ],
+    [
+      'json_schema of an object that must stay open',
+      { request: { textFormat: { ...jsonSchema, schema: map } } },
+      { system: [text(expect.stringContaining(JSON.stringify(map)) as string)] },
+      ['text.format'],
     ],
     [
       'json_schema where it is not native',
@@ -323,6 +338,36 @@ describe('tools', () => {
     ],
     ['strict false', { request: { tools: [tool('f', { strict: false })] } }, { tools: [f] }, []],
     [
+      'strict with an open object',
+      { request: { tools: [tool('f'), tool('g', { strict: true, parameters: open })] } },
+      { tools: [f, { name: 'g', input_schema: open }] },
+      ['tools[1].strict'],
+    ],
+    [
+      'strict without parameters',
+      { request: { tools: [tool('f', { strict: true })] } },
+      { tools: [{ name: 'f', input_schema: { ...noSchema, additionalProperties: false }, strict: true }] },
+      [],
+    ],
+    [
+      'strict where the model cannot be held to it',
+      { request: { tools: [tool('f', { strict: true, parameters: schema })] }, profile: { jsonSchemaOutput: false } },
+      { tools: [{ name: 'f', input_schema: schema }] },
+      ['tools[0].strict'],
+    ],
+    [
+      'a choice of schemas inside of a schema',
+      { request: { tools: [tool('f', { parameters: { type: 'object', properties: { a: { anyOf: [schema] } } } })] } },
+      { tools: [{ name: 'f', input_schema: { type: 'object', properties: { a: { anyOf: [schema] } } } }] },
+      [],
+    ],
+    [
+      'an inherited tool whose schema is a choice',
+      { context: loop, inheritedTools: [tool('f', { parameters: { anyOf: [schema] } })] },
+      { tools: [f], tool_choice: { type: 'none' } },
+      [],
+    ],
+    [
       'a schema without a type',
       { request: { tools: [tool('f', { parameters: { properties: {} } })] } },
       { tools: [f] },
@@ -426,6 +471,8 @@ const image = (more: object): InputPart => ({ type: 'input_image', image_url: pn
 const file = (more: object): InputPart => ({ type: 'input_file', ...more });
 const pdfSource = { type: 'base64', media_type: 'application/pdf', data: 'JVBERi0x' };
 
+const answeredBefore = [go, message('assistant', 'done')];
+
 describe('refused', () => {
   test.each<[string, Case, string, string]>([
     ['top_logprobs', { request: { topLogprobs: 2 } }, 'unsupported_parameter', 'top_logprobs'],
@@ -436,6 +483,19 @@ describe('refused', () => {
       'include',
     ],
     ['nothing to send', { context: [] }, 'invalid_value', 'input'],
+    ['nothing new', { context: answeredBefore, request: { input: [] } }, 'invalid_value', 'input'],
+    [
+      'nothing new but blank text',
+      { context: [...answeredBefore, message('user', ' ')], request: { input: [message('user', ' ').item] } },
+      'invalid_value',
+      'input',
+    ],
+    ...['oneOf', 'anyOf', 'allOf'].map((word): [string, Case, string, string] => [
+      `${word} at the top of a tool's schema`,
+      { request: { tools: [tool('f'), tool('g', { parameters: { type: 'object', [word]: [schema] } })] } },
+      'unsupported_value',
+      'tools[1].parameters',
+    ]),
     [
       'a choice of a tool that is not there',
       { request: { tools: [custom], toolChoice: { type: 'function', name: 'c' } } },
@@ -496,6 +556,13 @@ describe('refused', () => {
   ])('%s', (_, given, code, param) => {
     expect(() => encode(given)).toThrow(expect.objectContaining({ code, param, status: 400 }));
   });
+});
+
+test('nothing new is no cause to refuse where the last answer is not sent, or a system message follows', () => {
+  const input = { request: { input: [] } };
+  const refused: Item = { type: 'message', id: 'm', role: 'assistant', content: [refusalPart] };
+  expect(encode({ ...input, context: [go, { item: refused, origin: undefined }] }).messages).toHaveLength(1);
+  expect(encode({ ...input, context: [...answeredBefore, message('developer', 's')] }).messages).toHaveLength(3);
 });
 
 describe('content', () => {

@@ -1,9 +1,12 @@
 import { GatewayError } from '../../core/errors.ts';
 import type { ContextItem } from '../../core/items.ts';
+import type { JsonObject } from '../../core/json-object.ts';
+import { refuseNothingNew } from '../../core/nothing-new.ts';
 import { createReport, type Report } from '../../core/report.ts';
 import type { TurnRequest } from '../../core/request.ts';
 import { replaceLoneSurrogates } from '../../core/well-formed.ts';
 import type { EncodedRequest, EncodeInput, ModelProfile } from '../codec.ts';
+import { closeSchema } from './close-schema.ts';
 import { textBlocks, textsOf } from './request-content.ts';
 import { entriesOf } from './request-items.ts';
 import { endsInUnthoughtCalls, messagesOf, prefillOf, printMessages } from './request-messages.ts';
@@ -43,10 +46,24 @@ function maxTokensOf(request: TurnRequest, profile: ModelProfile, report: Report
   return max;
 }
 
+/** The schema that the upstream holds the model to; undefined: it cannot, or there is none. */
+function enforcedSchema({ textFormat }: TurnRequest, profile: ModelProfile, report: Report): JsonObject | undefined {
+  if (textFormat.type !== 'json_schema' || !profile.jsonSchemaOutput) return undefined;
+  const { open, schema } = closeSchema(textFormat.schema);
+  if (open && schema !== undefined) {
+    const message =
+      'The upstream enforces closed objects only; additionalProperties: false was added where it was missing.';
+    report.warn('text.format.schema', message);
+  }
+  return schema;
+}
+
 /** The instruction that stands in for an output format that the upstream cannot enforce. */
 function formatInstruction({ textFormat }: TurnRequest, profile: ModelProfile, report: Report): string | undefined {
-  if (textFormat.type === 'text' || (textFormat.type === 'json_schema' && profile.jsonSchemaOutput)) return undefined;
-  report.warn('text.format', 'The upstream cannot enforce the format; the model is asked for it in the instructions.');
+  if (textFormat.type === 'text') return undefined;
+  const isOpen = textFormat.type === 'json_schema' && profile.jsonSchemaOutput;
+  const why = isOpen ? 'The upstream enforces closed objects only' : 'The upstream cannot enforce the format';
+  report.warn('text.format', `${why}; the model is asked for the format in the instructions.`);
   const json = 'Answer with JSON only: no other text, and no code fence around it.';
   if (textFormat.type === 'json_object') return `${json} The answer must be one JSON object.`;
   return `${json} The answer must be valid against this JSON Schema:\n${JSON.stringify(textFormat.schema)}`;
@@ -60,25 +77,25 @@ function countLeadingSystem(context: readonly ContextItem[]): number {
   return first < 0 ? context.length : first;
 }
 
-function systemOf(input: EncodeInput, leading: number, report: Report): string | undefined {
-  const { request, context, profile } = input;
+function systemOf(
+  { request, context }: EncodeInput,
+  leading: number,
+  format: string | undefined,
+  report: Report,
+): string | undefined {
   const texts = request.instructions === null ? [] : [request.instructions];
   for (const { item } of context.slice(0, leading)) {
     if (item.type === 'message') texts.push(...textsOf(item.content, item.role));
   }
-  const format = formatInstruction(request, profile, report);
   if (format !== undefined) texts.push(format);
   const blocks = texts.flatMap((text) => textBlocks(text, report));
   return blocks.length === 0 ? undefined : `[${blocks.join(',')}]`;
 }
 
-function outputConfigOf(request: TurnRequest, profile: ModelProfile, effort: string | undefined): string | undefined {
-  const { textFormat } = request;
+function outputConfigOf(schema: JsonObject | undefined, effort: string | undefined): string | undefined {
   const fields: string[] = [];
   if (effort !== undefined) fields.push(`"effort":"${effort}"`);
-  if (textFormat.type === 'json_schema' && profile.jsonSchemaOutput) {
-    fields.push(`"format":{"type":"json_schema","schema":${JSON.stringify(textFormat.schema)}}`);
-  }
+  if (schema !== undefined) fields.push(`"format":{"type":"json_schema","schema":${JSON.stringify(schema)}}`);
   return fields.length === 0 ? undefined : `{${fields.join(',')}}`;
 }
 
@@ -147,17 +164,16 @@ export function encodeRequest(input: EncodeInput): EncodedRequest {
   refuseUnsupported(request);
   warnOfUnsent(request, report);
   const leading = countLeadingSystem(context);
-  const system = systemOf(input, leading, report);
-  const { midConversationSystem } = profile;
-  const entries = entriesOf(context.slice(leading), { model, midConversationSystem }, report);
-  const messages = messagesOf(entries, report);
+  const schema = enforcedSchema(request, profile, report);
+  const format = schema === undefined ? formatInstruction(request, profile, report) : undefined;
+  const system = systemOf(input, leading, format, report);
+  const entries = entriesOf(context.slice(leading), model, report);
+  const messages = messagesOf(entries, profile.midConversationSystem, report);
+  const prefill = prefillOf(messages) !== undefined;
+  if (prefill) refuseNothingNew(request);
   const { tools, toolChoice, forced, customTools } = encodeTools(input, entries, report);
   const maxTokens = maxTokensOf(request, profile, report);
-  const obstacles = {
-    forcedTool: forced,
-    unthoughtCalls: endsInUnthoughtCalls(messages),
-    prefill: prefillOf(messages) !== undefined,
-  };
+  const obstacles = { forcedTool: forced, unthoughtCalls: endsInUnthoughtCalls(messages), prefill };
   const { on, thinking, effort } = encodeThinking(request.reasoning, profile, maxTokens, obstacles, report);
   const { temperature, topP } = samplingOf(request, profile, on, report);
   const fields: [string, string | number | undefined][] = [
@@ -165,7 +181,7 @@ export function encodeRequest(input: EncodeInput): EncodedRequest {
     ['max_tokens', maxTokens],
     ['stream', request.stream ? 'true' : undefined],
     ['thinking', thinking],
-    ['output_config', outputConfigOf(request, profile, effort)],
+    ['output_config', outputConfigOf(schema, effort)],
     ['temperature', temperature],
     ['top_p', topP],
     ['metadata', metadataOf(request, report)],

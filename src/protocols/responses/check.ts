@@ -1,6 +1,5 @@
 import { z } from 'zod';
 import { GatewayError } from '../../core/errors.ts';
-import type { JsonObject } from './wire.ts';
 
 /**
  * The value itself, once the schema has passed it: zod's own output is a copy that loses `__proto__`, unknown keys and
@@ -25,10 +24,6 @@ export function nameSchema(maxLength: number) {
     .min(1)
     .max(maxLength)
     .regex(/^[a-zA-Z0-9_-]+$/);
-}
-
-export function isObject(value: unknown): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 export function missing(param: string): GatewayError {

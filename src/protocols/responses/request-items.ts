@@ -1,10 +1,11 @@
 import { z } from 'zod';
 import { GatewayError } from '../../core/errors.ts';
 import type { InputPart, Item, ItemReference, MessageItem, OutputPart, ToolOutputItem } from '../../core/items.ts';
-import { check, invalidChoice, invalidType, isObject, missing, nameSchema, unsupportedValue } from './check.ts';
+import { isJsonObject, type JsonObject } from '../../core/json-object.ts';
+import { check, invalidChoice, invalidType, missing, nameSchema, unsupportedValue } from './check.ts';
 import { decodeInputParts, decodeOutputParts } from './request-parts.ts';
 import { inputItemTypes, itemStatuses, laterItemTypes } from './wire.ts';
-import type { InputItemType, JsonObject } from './wire.ts';
+import type { InputItemType } from './wire.ts';
 
 /** OpenAI's bounds, which are also the store's. */
 const id = nameSchema(64);
@@ -72,7 +73,7 @@ export function decodeInput(input: unknown): (Item | ItemReference)[] {
   const ids = new Set<string>();
   return input.map((raw: unknown, index) => {
     const path = `input[${index}]`;
-    if (!isObject(raw)) throw invalidType(path, 'an object', raw);
+    if (!isJsonObject(raw)) throw invalidType(path, 'an object', raw);
     const item = decoders[typeOf(raw, path)](raw, path);
     if (item.id !== '') {
       if (ids.has(item.id)) throw duplicate(item.id);

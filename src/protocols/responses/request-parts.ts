@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { GatewayError } from '../../core/errors.ts';
 import type { InputFile, InputImage, InputPart, OutputPart } from '../../core/items.ts';
-import { check, invalidChoice, invalidType, isObject, missing, unsupportedValue } from './check.ts';
-import type { JsonObject } from './wire.ts';
+import { isJsonObject, type JsonObject } from '../../core/json-object.ts';
+import { check, invalidChoice, invalidType, missing, unsupportedValue } from './check.ts';
 
 const optionalText = z.string().nullable().exactOptional();
 const inputText = z.object({ type: z.literal('input_text'), text: z.string() });
@@ -68,7 +68,7 @@ export function decodeOutputParts(parts: unknown[], path: string): OutputPart[] 
 }
 
 function partOf(raw: unknown, at: string): JsonObject {
-  if (!isObject(raw)) throw invalidType(at, 'an object', raw);
+  if (!isJsonObject(raw)) throw invalidType(at, 'an object', raw);
   if (raw['type'] === undefined) throw missing(`${at}.type`);
   return raw;
 }

@@ -1,18 +1,9 @@
 import { z } from 'zod';
 import { GatewayError } from '../../core/errors.ts';
+import { isJsonObject, type JsonObject } from '../../core/json-object.ts';
 import type { Tool, ToolChoice, ToolName } from '../../core/request.ts';
-import {
-  check,
-  emptyArray,
-  invalidChoice,
-  invalidType,
-  isObject,
-  missing,
-  nameSchema,
-  unsupportedValue,
-} from './check.ts';
+import { check, emptyArray, invalidChoice, invalidType, missing, nameSchema, unsupportedValue } from './check.ts';
 import { laterToolTypes, toolTypes } from './wire.ts';
-import type { JsonObject } from './wire.ts';
 
 const toolName = nameSchema(128);
 const jsonObject: z.ZodType<JsonObject> = z.looseObject({});
@@ -58,7 +49,7 @@ export function decodeTools(value: unknown, extra: JsonObject): Tool[] {
 }
 
 function decodeTool(raw: unknown, path: string, extra: JsonObject): Tool {
-  if (!isObject(raw)) throw invalidType(path, 'an object', raw);
+  if (!isJsonObject(raw)) throw invalidType(path, 'an object', raw);
   const type = toolType(raw['type'], `${path}.type`);
   for (const field of laterToolFields) {
     const value = raw[field];
@@ -106,13 +97,14 @@ export function decodeToolChoice(value: unknown, tools: Tool[]): ToolChoice {
     throw new GatewayError('invalid_value', message, { param: 'tool_choice' });
   }
   if (typeof value === 'string') throw invalidChoice('tool_choice', value, modes);
-  if (!isObject(value)) throw invalidType('tool_choice', "an object, or one of 'none', 'auto', or 'required'", value);
+  if (!isJsonObject(value))
+    throw invalidType('tool_choice', "an object, or one of 'none', 'auto', or 'required'", value);
   if (value['type'] !== 'allowed_tools') return toolOf(value, 'tool_choice', tools, choiceTypes);
   const choice = check(allowed, value, 'tool_choice');
   if (choice.tools.length === 0) throw emptyArray('tool_choice.tools');
   const allowedTools = choice.tools.map((tool, index) => {
     const path = `tool_choice.tools[${index}]`;
-    if (!isObject(tool)) throw invalidType(path, 'an object', tool);
+    if (!isJsonObject(tool)) throw invalidType(path, 'an object', tool);
     return toolOf(tool, path, tools, toolTypes);
   });
   return { type: 'allowed_tools', mode: choice.mode, tools: allowedTools };

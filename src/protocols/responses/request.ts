@@ -1,11 +1,11 @@
 import { z } from 'zod';
 import { GatewayError } from '../../core/errors.ts';
+import { isJsonObject, type JsonObject } from '../../core/json-object.ts';
 import type { Reasoning, TextFormat, TurnRequest } from '../../core/request.ts';
-import { check, emptyArray, invalidType, isObject, nameSchema, tooLong } from './check.ts';
+import { check, emptyArray, invalidType, nameSchema, tooLong } from './check.ts';
 import { decodeInput } from './request-items.ts';
 import { decodeToolChoice, decodeTools } from './request-tools.ts';
 import { includables, serviceTiers } from './wire.ts';
-import type { JsonObject } from './wire.ts';
 
 const flag = z.boolean().nullish();
 const text = z.string().nullish();
@@ -83,7 +83,7 @@ const knownWithin: Record<'text' | 'text.format' | 'reasoning' | 'stream_options
  * @see https://platform.openai.com/docs/api-reference/responses/create
  */
 export function decodeRequest(body: unknown): TurnRequest {
-  if (!isObject(body)) throw invalidType('', 'an object', body);
+  if (!isJsonObject(body)) throw invalidType('', 'an object', body);
   refuseLaterParameters(body);
   const fields = check(requestBody, body, '');
   if (fields.stream_options && fields.stream !== true) {
@@ -152,20 +152,20 @@ function extraOf(body: JsonObject): JsonObject {
   for (const key of Object.keys(body)) {
     if (body[key] !== null && !decodedFields.has(key)) extra[key] = body[key];
   }
-  const format = isObject(body['text']) ? body['text']['format'] : undefined;
+  const format = isJsonObject(body['text']) ? body['text']['format'] : undefined;
   collectWithin('text', body['text'], extra);
   collectWithin('text.format', format, extra);
   collectWithin('reasoning', body['reasoning'], extra);
   collectWithin('stream_options', body['stream_options'], extra);
   // Padding is a defence that a client can ask for, and that we do not give.
-  if (isObject(body['stream_options']) && body['stream_options']['include_obfuscation'] === true) {
+  if (isJsonObject(body['stream_options']) && body['stream_options']['include_obfuscation'] === true) {
     extra['stream_options.include_obfuscation'] = true;
   }
   return extra;
 }
 
 function collectWithin(name: keyof typeof knownWithin, value: unknown, extra: JsonObject): void {
-  if (!isObject(value)) return;
+  if (!isJsonObject(value)) return;
   for (const key of Object.keys(value)) {
     if (value[key] !== null && !knownWithin[name].has(key)) extra[`${name}.${key}`] = value[key];
   }
@@ -187,7 +187,7 @@ function decodeReasoning(reasoning: z.infer<typeof requestBody>['reasoning'] | u
 /** By hand, because zod's records leave `__proto__` out, and a key may be any string. */
 function decodeMetadata(metadata: unknown): Record<string, string> {
   if (metadata === undefined || metadata === null) return {};
-  if (!isObject(metadata)) throw invalidType('metadata', 'an object', metadata);
+  if (!isJsonObject(metadata)) throw invalidType('metadata', 'an object', metadata);
   const entries = Object.entries(metadata);
   if (entries.length > 16) {
     const message = `Invalid 'metadata': too many properties. Expected an object with at most 16 properties, but got an object with ${entries.length} properties instead.`;

@@ -3,9 +3,6 @@
  * @see https://platform.openai.com/docs/api-reference/responses
  */
 
-/** A JSON object as it was parsed: its keys are a client's, `__proto__` among them. */
-export type JsonObject = Record<string, unknown>;
-
 export const itemStatuses = ['in_progress', 'completed', 'incomplete'] as const;
 
 export const inputItemTypes = [

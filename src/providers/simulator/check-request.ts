@@ -1,3 +1,4 @@
+import { isJsonObject } from '../../core/json-object.ts';
 import { breakpointOrderProblem, tooManyBreakpoints } from './check-cache.ts';
 import {
   blockRoleProblem,
@@ -16,7 +17,7 @@ import {
 } from './check-conversation.ts';
 import { combinedSchemaProblem, openObjectProblem, toolSchemaProblem } from './check-schema.ts';
 import { loneSurrogateAt } from './lone-surrogate.ts';
-import { findShapeProblem, isObject } from './shape.ts';
+import { findShapeProblem } from './shape.ts';
 import type { ShapeProblem, ShapeProblemKind } from './shape.ts';
 import type { Signer } from './signature.ts';
 import { segmentsOf } from './segments.ts';
@@ -328,7 +329,7 @@ function parse(body: string): unknown {
 
 /** The tables of `wire.ts` are typed against the SDK: what they pass is what the type says. */
 function hasShape(value: unknown): value is MessagesRequest {
-  return isObject(value);
+  return isJsonObject(value);
 }
 
 /** By a look at each character: a pattern over the whole would need memory for every quartet of a file. */

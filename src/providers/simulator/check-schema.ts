@@ -1,4 +1,4 @@
-import { isObject } from './shape.ts';
+import { isJsonObject } from '../../core/json-object.ts';
 import type { MessagesRequest } from './wire.ts';
 
 const combinations = ['oneOf', 'allOf', 'anyOf'];
@@ -34,7 +34,7 @@ export function openObjectProblem({ tools = [], output_config, output_format }: 
 
 /** Whether an object in it lets through properties that it does not name. */
 function isOpen(schema: unknown): boolean {
-  if (!isObject(schema)) return false;
+  if (!isJsonObject(schema)) return false;
   const { type } = schema;
   if (
     (type === 'object' || (Array.isArray(type) && type.includes('object'))) &&
@@ -43,7 +43,7 @@ function isOpen(schema: unknown): boolean {
     return true;
   }
   const named = [schema['properties'], schema['$defs'], schema['definitions']].flatMap((group) =>
-    isObject(group) ? Object.values(group) : [],
+    isJsonObject(group) ? Object.values(group) : [],
   );
   const listed = [schema['items'], ...combinations.map((word) => schema[word])].flat();
   return [...named, ...listed].some(isOpen);

@@ -1,7 +1,7 @@
 import type { BetaTool } from '@anthropic-ai/sdk/resources/beta/messages/messages';
+import { parseJsonObject } from '../../core/json-object.ts';
 import { fillSchema } from './fill-schema.ts';
 import { findSubjects } from './find-subjects.ts';
-import { isObject } from './shape.ts';
 import type { MessagesRequest } from './wire.ts';
 
 export interface PlannedCall {
@@ -121,16 +121,7 @@ function argumentsAfter(text: string, from: number): string | undefined {
     depth += match[0] === '{' ? 1 : match[0] === '}' ? -1 : 0;
     if (depth > 0) continue;
     const json = text.slice(begin, begin + match.index + 1);
-    return isJsonObject(json) ? json : undefined;
+    return parseJsonObject(json) === undefined ? undefined : json;
   }
   return undefined;
-}
-
-function isJsonObject(json: string): boolean {
-  try {
-    return isObject(JSON.parse(json));
-  } catch (error) {
-    if (error instanceof SyntaxError) return false;
-    throw error;
-  }
 }

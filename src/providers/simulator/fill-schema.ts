@@ -1,4 +1,4 @@
-import { isObject } from './shape.ts';
+import { isJsonObject } from '../../core/json-object.ts';
 
 /** What the words that a call was asked for with offer as values. */
 export interface Hints {
@@ -35,7 +35,7 @@ export function fillSchema(schema: unknown, hints: Hints): unknown {
 
   function fill(node: unknown, name: string, depth: number): unknown {
     const resolved = resolve(node, schema, depth);
-    if (!isObject(resolved)) return hints.subject;
+    if (!isJsonObject(resolved)) return hints.subject;
     if (Object.hasOwn(resolved, 'const')) return resolved['const'];
     if (Array.isArray(resolved['enum']) && resolved['enum'].length > 0) return resolved['enum'][0];
     const type = typeOf(resolved);
@@ -67,7 +67,7 @@ export function fillSchema(schema: unknown, hints: Hints): unknown {
   }
 
   function fillObject(node: Record<string, unknown>, depth: number): unknown {
-    const properties = isObject(node['properties']) ? node['properties'] : {};
+    const properties = isJsonObject(node['properties']) ? node['properties'] : {};
     const required = Array.isArray(node['required']) ? node['required'].filter((key) => typeof key === 'string') : [];
     const names = required.length > 0 ? required : Object.keys(properties).slice(0, 1);
     // From entries, so that a property called __proto__ is one like any other.
@@ -111,21 +111,21 @@ export function fillSchema(schema: unknown, hints: Hints): unknown {
 
 /** The schema without references and choices: of a choice, the first that is not null. */
 function resolve(node: unknown, root: unknown, depth: number): unknown {
-  if (!isObject(node) || depth > maxDepth) return node;
+  if (!isJsonObject(node) || depth > maxDepth) return node;
   if (typeof node['$ref'] === 'string' && node['$ref'].startsWith('#')) {
     const target = node['$ref']
       .split('/')
       .slice(1)
       .reduce<unknown>((at, key) => {
         const name = key.replaceAll('~1', '/').replaceAll('~0', '~');
-        return isObject(at) && Object.hasOwn(at, name) ? at[name] : undefined;
+        return isJsonObject(at) && Object.hasOwn(at, name) ? at[name] : undefined;
       }, root);
     return resolve(target, root, depth + 1);
   }
   for (const word of ['anyOf', 'oneOf']) {
     const choices = node[word];
     if (!Array.isArray(choices)) continue;
-    const choice: unknown = choices.find((option) => !isObject(option) || option['type'] !== 'null') ?? choices[0];
+    const choice: unknown = choices.find((option) => !isJsonObject(option) || option['type'] !== 'null') ?? choices[0];
     return resolve(merge(node, choice), root, depth + 1);
   }
   const all = node['allOf'];
@@ -134,9 +134,9 @@ function resolve(node: unknown, root: unknown, depth: number): unknown {
 }
 
 function merge(first: unknown, second: unknown): unknown {
-  if (!isObject(first) || !isObject(second)) return second ?? first;
+  if (!isJsonObject(first) || !isJsonObject(second)) return second ?? first;
   const joined: Record<string, unknown> = { ...first, anyOf: undefined, oneOf: undefined, ...second };
-  if (isObject(first['properties']) && isObject(second['properties'])) {
+  if (isJsonObject(first['properties']) && isJsonObject(second['properties'])) {
     joined['properties'] = { ...first['properties'], ...second['properties'] };
   }
   if (Array.isArray(first['required']) && Array.isArray(second['required'])) {

@@ -1,5 +1,5 @@
 import type { BetaCacheControlEphemeral } from '@anthropic-ai/sdk/resources/beta/messages/messages';
-import { isObject } from './shape.ts';
+import { isJsonObject } from '../../core/json-object.ts';
 import type { MessagesRequest } from './wire.ts';
 
 /** A piece of the prompt that can end a cached prefix. */
@@ -28,7 +28,7 @@ export function segmentsOf(request: MessagesRequest): Segment[] {
   const segments: Segment[] = [];
   const add = (value: object | string, path: string, sentBefore: boolean): void => {
     const block = typeof value === 'string' ? {} : value;
-    const nested = 'content' in block && Array.isArray(block.content) ? block.content.filter(isObject) : [];
+    const nested = 'content' in block && Array.isArray(block.content) ? block.content.filter(isJsonObject) : [];
     for (const [place, inner] of nested.entries()) add(inner, `${path}.content.${place}`, sentBefore);
     const own = nested.length === 0 ? value : { ...block, content: undefined };
     segments.push({
@@ -53,6 +53,6 @@ export function segmentsOf(request: MessagesRequest): Segment[] {
 }
 
 function cacheControlOf(value: unknown): BetaCacheControlEphemeral | undefined {
-  if (!isObject(value)) return undefined;
+  if (!isJsonObject(value)) return undefined;
   return value['ttl'] === '1h' ? { type: 'ephemeral', ttl: '1h' } : { type: 'ephemeral' };
 }

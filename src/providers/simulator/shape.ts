@@ -1,3 +1,5 @@
+import { isJsonObject } from '../../core/json-object.ts';
+
 /**
  * The outer form of a JSON value, as Anthropic's API checks it before it looks at what the request means. The tables are
  * typed against `@anthropic-ai/sdk`, so that a field which the SDK gains or loses no longer compiles here.
@@ -82,7 +84,7 @@ export function findShapeProblem(value: unknown, shape: Shape, path = ''): Shape
     case 'boolean':
       return typeof value === 'boolean' ? undefined : wrong('type', 'Input should be a valid boolean');
     case 'dictionary':
-      return isObject(value) ? undefined : wrong('type', 'Input should be a valid dictionary');
+      return isJsonObject(value) ? undefined : wrong('type', 'Input should be a valid dictionary');
     case 'string':
       if (typeof value !== 'string') return wrong('type', 'Input should be a valid string');
       if (shape.pattern !== undefined && !shape.pattern.test(value)) {
@@ -116,9 +118,11 @@ export function findShapeProblem(value: unknown, shape: Shape, path = ''): Shape
     case 'string-or':
       return typeof value === 'string' ? undefined : findShapeProblem(value, shape.other, path);
     case 'object':
-      return isObject(value) ? findFieldProblem(value, shape.fields, path) : wrong('type', 'Input should be an object');
+      return isJsonObject(value)
+        ? findFieldProblem(value, shape.fields, path)
+        : wrong('type', 'Input should be an object');
     case 'tagged':
-      return isObject(value) ? findMemberProblem(value, shape, path) : wrong('type', 'Input should be an object');
+      return isJsonObject(value) ? findMemberProblem(value, shape, path) : wrong('type', 'Input should be an object');
   }
 }
 
@@ -159,10 +163,6 @@ function findFieldProblem(
     }
   }
   return undefined;
-}
-
-export function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function join(path: string, name: string): string {

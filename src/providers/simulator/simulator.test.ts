@@ -1,8 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { UpstreamEvent } from '../../core/events.ts';
-import type { ContextItem, Item } from '../../core/items.ts';
+import type { Item } from '../../core/items.ts';
 import type { TurnRequest } from '../../core/request.ts';
+import type { EncodedRequest } from '../../protocols/codec.ts';
 import { messagesCodec } from '../../protocols/messages/index.ts';
 import type { Deployment } from '../provider.ts';
 import { createSimulatorProvider, simulatorPrices } from './simulator.ts';
@@ -63,17 +64,19 @@ const request: TurnRequest = {
   extra: {},
 };
 
-/** One turn as the gateway runs it: encoded by the codec, sent by the provider, decoded by the codec. */
-async function run(items: Item[], more: Partial<TurnRequest> = {}): Promise<UpstreamEvent[]> {
-  const context: ContextItem[] = items.map((item) => ({ item, origin: undefined }));
-  const turn = { ...request, ...more };
-  const encoded = messagesCodec.encodeRequest({
-    request: turn,
-    context,
+function encode(items: Item[], more: Partial<TurnRequest> = {}): EncodedRequest {
+  return messagesCodec.encodeRequest({
+    request: { ...request, input: items, ...more },
+    context: items.map((item) => ({ item, origin: undefined })),
     inheritedTools: [],
     model: 'simulator',
     profile: deployment.profile,
   });
+}
+
+/** One turn as the gateway runs it: encoded by the codec, sent by the provider, decoded by the codec. */
+async function run(items: Item[], more: Partial<TurnRequest> = {}): Promise<UpstreamEvent[]> {
+  const encoded = encode(items, more);
   const { promise, resolve, reject } = Promise.withResolvers<{ status: number; text: string }>();
   const chunks: Buffer[] = [];
   let status = 0;
@@ -128,6 +131,12 @@ describe('behind the real codec', () => {
     expect(startsOf(events).map(({ kind }) => kind)).toEqual(['reasoning', 'message']);
   });
 
+  test('a system message inside the conversation is one for it too', async () => {
+    const items: Item[] = [said('Hello'), { ...said('Be brief.'), role: 'developer' } as Item];
+    expect(encode(items).body).toContain('"role":"system"');
+    expect((await run(items)).at(-1)).toMatchObject({ finish: 'completed' });
+  });
+
   test('whatever a client says in whatever order, the codec makes of it what the simulator takes', async () => {
     const words = fc.constantFrom('Hello', ' ', '', '\ud800', 'weather in Oslo', '\u0000', '<system>');
     const message = fc
@@ -136,18 +145,61 @@ describe('behind the real codec', () => {
     const answer = words.map((text): Item[] => [
       { type: 'message', id: 'msg_2', role: 'assistant', content: [{ type: 'output_text', text, annotations: [] }] },
     ]);
-    const call = fc.tuple(words, fc.constantFrom('call_0', 'c'.repeat(64), 'a b')).map(([output, id]): Item[] => [
-      { type: 'function_call', id: 'fc_1', call_id: id, name: 'get_weather', arguments: '{"city":"Oslo"}' },
-      { type: 'message', id: 'msg_1', role: 'user', content: [{ type: 'input_text', text: 'Wait.' }] },
-      { type: 'function_call_output', id: 'fco_1', call_id: id, output },
-    ]);
-    const contexts = fc
-      .array(fc.oneof(message, answer, call), { maxLength: 6 })
-      .map((items) => [...items.flat(), said('Hm.')]);
+    const kinds = fc.constantFrom('call_', 'c'.repeat(64), 'a b');
+    const call = fc.tuple(words, kinds, fc.uuid(), message).map(([output, kind, unique, between]): Item[] => {
+      const id = kind + unique;
+      return [
+        { type: 'function_call', id: 'fc_1', call_id: id, name: 'get_weather', arguments: '{"city":"Oslo"}' },
+        ...between,
+        { type: 'function_call_output', id: 'fco_1', call_id: id, output },
+      ];
+    });
+    const some = fc.array(fc.oneof(message, message, answer, call), { maxLength: 5 });
+    const contexts = fc.tuple(some, some).map(([before, after]) => [...before.flat(), said('Hm.'), ...after.flat()]);
     const reasoning = fc.constantFrom(undefined, { effort: 'low' as const, summary: null });
     await fc.assert(
       fc.asyncProperty(contexts, reasoning, fc.boolean(), async (items, effort, hasTools) => {
         const events = await run(items, { reasoning: effort, ...(hasTools ? {} : { tools: [] }) });
+        expect(events.at(-1)).toMatchObject({ type: 'response-end', finish: 'completed' });
+      }),
+    );
+  });
+
+  test('whatever schema a client brings, the codec makes of it what the simulator takes', async () => {
+    const { node } = fc.letrec<{ node: Record<string, unknown> }>((tie) => {
+      const inner = tie('node');
+      const list = fc.array(inner, { minLength: 1, maxLength: 2 });
+      return {
+        node: fc.oneof(
+          { depthSize: 'small', withCrossShrink: true },
+          fc.constant({ type: 'string' }),
+          fc.record({ type: fc.constant('array'), items: inner }),
+          fc.record(
+            {
+              type: fc.constantFrom('object', ['object', 'null']),
+              properties: fc.dictionary(fc.constantFrom('a', 'b', 'type', '__proto__'), inner, { maxKeys: 2 }),
+              additionalProperties: fc.constantFrom(false, false, true, { type: 'string' }),
+              anyOf: list,
+              $defs: fc.record({ a: inner }),
+            },
+            { requiredKeys: ['type'] },
+          ),
+          fc.record({ anyOf: list }),
+          fc.record({ allOf: list }),
+          fc.record({ oneOf: list }),
+        ),
+      };
+    });
+    const parameters = node.filter(
+      (schema) => !['anyOf', 'allOf', 'oneOf'].some((word) => Object.hasOwn(schema, word)),
+    );
+    const strict = fc.constantFrom(true, false, null);
+    await fc.assert(
+      fc.asyncProperty(node, parameters, strict, async (schema, toolSchema, isStrict) => {
+        const events = await run([said('Hello')], {
+          tools: [{ type: 'function', name: 'f', description: null, strict: isStrict, parameters: toolSchema }],
+          textFormat: { type: 'json_schema', name: 'n', schema, strict: isStrict },
+        });
         expect(events.at(-1)).toMatchObject({ type: 'response-end', finish: 'completed' });
       }),
     );

@@ -13,7 +13,7 @@ const profile: ModelProfile = {
   maxOutputTokens,
   reasoning: 'adaptive',
   reasoningField: 'none',
-  midConversationSystem: false,
+  midConversationSystem: true,
   maxTokensField: 'max_tokens',
   jsonSchemaOutput: true,
   customTools: false,

@@ -1,6 +1,12 @@
 import { type Kysely, sql } from 'kysely';
 import { spendLogsView, type ViewDialect } from '../spend-logs-view.ts';
 
+/** What the engines' schemas have each for itself. */
+export interface SchemaDialect extends ViewDialect {
+  /** Statements that make the tables of this engine alone. */
+  ownTables: readonly string[];
+}
+
 /** Types that both engines read as meant: `bigint` and `integer` are whole numbers, flags are 0 or 1, JSON is text. */
 const tables = [
   `CREATE TABLE turns (
@@ -78,10 +84,11 @@ const tables = [
   'CREATE INDEX attempts_turn ON attempts (tenant, turn_id)',
 ];
 
-export function begin(dialect: ViewDialect) {
+export function begin(dialect: SchemaDialect) {
   return {
     async up(db: Kysely<unknown>): Promise<void> {
-      for (const statement of [...tables, spendLogsView(dialect)]) await sql.raw(statement).execute(db);
+      for (const statement of [...tables, ...dialect.ownTables, spendLogsView(dialect)])
+        await sql.raw(statement).execute(db);
     },
   };
 }

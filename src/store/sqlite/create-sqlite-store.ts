@@ -1,14 +1,14 @@
 import { GatewayError } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
+import { envelopeKeyOf } from '../envelope-hash.ts';
 import { crashError, failedHead } from '../failed-head.ts';
 import { createRecentSet } from '../recent-set.ts';
-import { deriveKey } from '../secret.ts';
 import { sql } from '../sql.ts';
 import type { Store } from '../store.ts';
+import { unavailable } from '../unavailable.ts';
 import { acquireLock } from './lock.ts';
 import { prepareFile } from './prepare-file.ts';
 import { createReader, type Reader } from './reader.ts';
-import { unavailable } from './store-error.ts';
 import { createTenantStore } from './tenant-store.ts';
 import { createWriter, type Writer } from './writer.ts';
 
@@ -65,7 +65,7 @@ export async function createSqliteStore(options: SqliteStoreOptions): Promise<St
   const parts = {
     reader,
     writer,
-    envelopeKey: deriveKey(secret, 'envelope hash').toString('hex'),
+    envelopeKey: envelopeKeyOf(secret),
     knownEnvelopes: createRecentSet(rememberedEnvelopes),
   };
   let closing: Promise<void> | undefined;

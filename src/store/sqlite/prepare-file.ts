@@ -1,11 +1,12 @@
 import { closeSync, openSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
-import type { ViewDialect } from '../spend-logs-view.ts';
-import { schemaVersion } from '../schema-version.ts';
+import type { SchemaDialect } from '../migrations/0001-begin.ts';
+import { needsMigration } from '../schema-version.ts';
 
-const viewDialect: ViewDialect = {
+const schemaDialect: SchemaDialect = {
   timestamp: (ms) => `strftime('%Y-%m-%d %H:%M:%f', (${ms}) / 1000.0, 'unixepoch')`,
   json: (text) => text,
+  ownTables: [],
 };
 
 /**
@@ -18,12 +19,7 @@ export async function prepareFile(path: string): Promise<void> {
   const db = new DatabaseSync(path);
   try {
     db.exec('PRAGMA journal_mode = WAL');
-    const version = versionOf(db);
-    if (version === schemaVersion) return;
-    if (version !== undefined && version > schemaVersion) {
-      throw new Error(`it was written by a newer Turnpike (schema ${version}, this one knows ${schemaVersion})`);
-    }
-    await migrateFile(db);
+    if (needsMigration(versionOf(db))) await migrateFile(db);
   } finally {
     db.close();
   }
@@ -57,7 +53,7 @@ async function migrateFile(db: DatabaseSync): Promise<void> {
   });
   db.exec('BEGIN IMMEDIATE');
   try {
-    await migrate(dialect, viewDialect);
+    await migrate(dialect, schemaDialect);
     db.exec('COMMIT');
   } catch (error) {
     if (db.isTransaction) db.exec('ROLLBACK');

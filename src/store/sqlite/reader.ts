@@ -5,7 +5,7 @@ import { failureOf, storeError } from './store-error.ts';
 
 export interface Reader {
   /** `Row` names the columns that `sql` selects. @throws GatewayError `store_unavailable` */
-  all<Row>(sql: string, ...parameters: SqlValue[]): Row[];
+  all: <Row>(sql: string, ...parameters: SqlValue[]) => Row[];
   close(): void;
 }
 

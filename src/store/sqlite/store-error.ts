@@ -1,4 +1,5 @@
-import { GatewayError } from '../../core/errors.ts';
+import type { GatewayError } from '../../core/errors.ts';
+import { refused, unavailable } from '../unavailable.ts';
 
 /** An engine's error as it crosses from the writer thread. */
 export interface EngineFailure {
@@ -31,11 +32,5 @@ export function failureOf(error: unknown): EngineFailure {
 export function storeError(failure: EngineFailure): GatewayError {
   const primary = failure.errcode % 256;
   const cause = new Error(failure.message);
-  if (primary === constraint) return new GatewayError('internal_error', 'The state store refused the turn.', { cause });
-  const reason = causes[primary] ?? 'its engine failed';
-  return new GatewayError('store_unavailable', `The state store is unavailable: ${reason}.`, { cause });
-}
-
-export function unavailable(reason: string): GatewayError {
-  return new GatewayError('store_unavailable', `The state store is unavailable: ${reason}.`);
+  return primary === constraint ? refused(cause) : unavailable(causes[primary] ?? 'its engine failed', cause);
 }

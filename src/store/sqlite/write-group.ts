@@ -1,4 +1,5 @@
 import type { DatabaseSync } from 'node:sqlite';
+import { crashPoint } from '../../crash-point.ts';
 import { itemValueCount, type SqlValue } from '../rows.ts';
 import { sql } from '../sql.ts';
 import { createStatements } from './statements.ts';
@@ -113,9 +114,11 @@ export function createGroupWriter(db: DatabaseSync): (ops: WriteOp[]) => (WriteR
       synchronous = level;
     }
     prepare('BEGIN IMMEDIATE').run();
+    crashPoint('transaction-begun');
     try {
       const results = ops.map(run);
       prepare('COMMIT').run();
+      crashPoint('transaction-committed');
       return results;
     } catch (error) {
       // A full disk ends the transaction by itself.

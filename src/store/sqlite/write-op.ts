@@ -1,3 +1,4 @@
+import type { BeginOutcome } from '../begin-outcome.ts';
 import type { SqlValue } from '../rows.ts';
 import type { CommitOutcome, TurnStatus } from '../store.ts';
 import type { EngineFailure } from './store-error.ts';
@@ -46,7 +47,7 @@ export type WriteOp =
   | { kind: 'check' };
 
 export interface WriteResults {
-  begin: 'begun' | 'parent-not-found' | 'parent-too-short';
+  begin: BeginOutcome;
   /** False: the turn is not running any more, and no attempt was begun. */
   'next-attempt': boolean;
   commit: CommitOutcome;

@@ -1,7 +1,8 @@
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import type { GatewayError } from '../../core/errors.ts';
-import { storeError, unavailable } from './store-error.ts';
+import { storeError } from './store-error.ts';
+import { unavailable } from '../unavailable.ts';
 import type { WriteOp, WriteResult, WriteResults, WriterData, WriterMessage, WriterRequest } from './write-op.ts';
 
 export interface Writer {

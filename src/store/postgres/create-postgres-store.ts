@@ -1,0 +1,156 @@
+import { GatewayError } from '../../core/errors.ts';
+import type { Log } from '../../core/log.ts';
+import { envelopeKeyOf } from '../envelope-hash.ts';
+import { createRecentSet } from '../recent-set.ts';
+import type { Store } from '../store.ts';
+import { unavailable } from '../unavailable.ts';
+import { createDatabase, type Database } from './database.ts';
+import { prepareDatabase } from './prepare-database.ts';
+import { createPresence } from './presence.ts';
+import { repeat } from './repeat.ts';
+import { statements } from './statements.ts';
+import { sweep } from './sweep.ts';
+import { createTenantStore } from './tenant-store.ts';
+import { createUnfinished } from './unfinished.ts';
+
+export interface PostgresStoreOptions {
+  /** `postgres://…`; TLS and the rest as its query says (`sslmode`). */
+  url: string;
+  /** The store's secret, the same for every process that shares the database. */
+  secret: Uint8Array;
+  /** Names this process in the turns that it runs; another one at every start. */
+  owner: string;
+  log: Log;
+  limits?: Partial<PostgresLimits>;
+}
+
+export interface PostgresLimits {
+  /** A database that says nothing for so long counts as gone. */
+  timeoutMs: number;
+  /** How often this process says that it lives. */
+  heartbeatMs: number;
+  /** How long the others believe it. */
+  leaseMs: number;
+  /** How often the turns of processes that are gone are looked for. */
+  sweepMs: number;
+  /** How long a write whose outcome is unknown is left to whoever asked for it. */
+  unfinishedMs: number;
+  maxConnections: number;
+}
+
+const defaultLimits: PostgresLimits = {
+  timeoutMs: 1_000,
+  heartbeatMs: 3_000,
+  leaseMs: 15_000,
+  sweepMs: 10_000,
+  unfinishedMs: 10_000,
+  maxConnections: 10,
+};
+
+const rememberedEnvelopes = 10_000;
+
+/**
+ * A store in a Postgres database that any number of processes share. What processes that are gone left running is failed
+ * from time to time, by whichever process finds it first.
+ * @throws GatewayError `store_unavailable`, for the operator: it names the database, without its password.
+ */
+export async function createPostgresStore(options: PostgresStoreOptions): Promise<Store> {
+  const { url, secret, owner, log } = options;
+  const limits = { ...defaultLimits, ...options.limits };
+  const { timeoutMs, heartbeatMs, leaseMs, sweepMs } = limits;
+
+  const connect = (maxConnections: number, limitsOnServer: boolean): Database =>
+    createDatabase({
+      url,
+      maxConnections,
+      timeoutMs,
+      limitsOnServer,
+      onLostConnection: (error) => log.warn({ reason: error.message }, 'a connection to the database was lost'),
+    });
+
+  const open = async (limitsOnServer: boolean): Promise<{ database: Database; own: Database }> => {
+    // Heartbeats have a connection of their own: a process whose connections are all busy lives.
+    const databases = { database: connect(limits.maxConnections, limitsOnServer), own: connect(1, limitsOnServer) };
+    try {
+      await prepareDatabase(databases.database, url, timeoutMs);
+      return databases;
+    } catch (error) {
+      await Promise.all([databases.database.close(), databases.own.close()]);
+      if (!limitsOnServer || !/unsupported startup parameter/.test(reasonOf(error))) throw error;
+      log.warn({}, 'a pooler refuses timeouts: set lock_timeout and statement_timeout for the database user');
+      return open(false);
+    }
+  };
+
+  const { database, own } = await open(true).catch((error: unknown) => {
+    throw cannotOpen(url, error);
+  });
+  const presence = createPresence(own, owner, heartbeatMs);
+  await presence.beat().catch((error: unknown) => {
+    throw cannotOpen(url, error);
+  });
+
+  const unfinished = createUnfinished(limits.unfinishedMs);
+  const parts = {
+    database,
+    unfinished,
+    envelopeKey: envelopeKeyOf(secret),
+    knownEnvelopes: createRecentSet(rememberedEnvelopes),
+  };
+
+  const sweepOnce = async (nowMs: number): Promise<number> => {
+    const trustsLeases = presence.steadyMs() >= leaseMs;
+    const count = await sweep(database, { owner, leaseMs, trustsLeases }, nowMs);
+    if (count > 0) log.warn({ turns: count }, 'turns of a dead process were failed');
+    return count;
+  };
+  const tell = (error: unknown) => log.warn({ reason: reasonOf(error) }, 'the database does not answer');
+  const heartbeat = repeat(heartbeatMs, presence.beat, tell);
+  const sweeping = repeat(
+    sweepMs,
+    async () => {
+      await unfinished.finish();
+      await sweepOnce(Date.now());
+      await database.query(statements.forgetNodes, [owner]);
+    },
+    tell,
+  );
+  let closing: Promise<void> | undefined;
+
+  const close = async () => {
+    await Promise.all([heartbeat.stop(), sweeping.stop()]);
+    await database.close();
+    // The turns that it leaves behind need not wait for the lease to end.
+    await presence.leave().catch(tell);
+    await own.close();
+  };
+
+  return {
+    forTenant: (tenant) => createTenantStore(tenant, parts),
+    sweep: sweepOnce,
+
+    async check() {
+      if (closing !== undefined) throw unavailable('it is closed');
+      await database.query('SELECT 1');
+    },
+
+    close() {
+      closing ??= close();
+      return closing;
+    },
+  };
+}
+
+function reasonOf(error: unknown): string {
+  let text = String(error);
+  for (let cause = error; cause instanceof Error; cause = cause.cause) {
+    text = cause.message === '' && 'code' in cause ? String(cause.code) : cause.message;
+  }
+  return text;
+}
+
+function cannotOpen(url: string, error: unknown): GatewayError {
+  const { host, pathname } = new URL(url);
+  const message = `The store postgres://${host}${pathname} cannot be opened: ${reasonOf(error)}.`;
+  return new GatewayError('store_unavailable', message, { cause: error });
+}

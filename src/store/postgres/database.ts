@@ -1,0 +1,187 @@
+import { Pool, type PoolClient, type PoolConfig } from 'pg';
+import type { SqlValue } from '../rows.ts';
+import { unavailable } from '../unavailable.ts';
+import { databaseError, isStatementError, NoAnswer } from './database-error.ts';
+
+export type SqlParameter = SqlValue | SqlValue[];
+
+/** Runs one statement: one round trip. `Row` names the columns that it gives. */
+export type Query = <Row>(text: string, parameters?: SqlParameter[]) => Promise<Row[]>;
+
+export interface Database {
+  /** Outside of a transaction of ours, so that the statement is one. @throws GatewayError `store_unavailable` */
+  query: Query;
+  /** Runs `work` in one transaction. Each statement sees what was committed when it began. */
+  transaction<Result>(work: (query: Query) => Promise<Result>): Promise<Result>;
+  /** Waits for what runs, then hangs up. */
+  close(): Promise<void>;
+}
+
+export interface DatabaseOptions {
+  url: string;
+  maxConnections: number;
+  /** How long a connection is waited for, and then each statement. */
+  timeoutMs: number;
+  /** Whether the server is told our limits. What stands between may refuse to pass them on. */
+  limitsOnServer: boolean;
+  onLostConnection: (error: Error) => void;
+}
+
+/** Whole numbers of ours stay below 2^53; JSON is text to us; text is what the rest is. */
+const parsers = new Map<number, (text: string) => number | boolean>([
+  [16, (text) => text === 't'],
+  [20, Number],
+  [21, Number],
+  [23, Number],
+  [1700, Number],
+]);
+
+export function poolConfigOf(url: string, maxConnections: number, timeoutMs: number): PoolConfig {
+  return {
+    connectionString: url,
+    max: maxConnections,
+    connectionTimeoutMillis: timeoutMs,
+    idleTimeoutMillis: 30_000,
+    keepAlive: true,
+    fallback_application_name: 'turnpike',
+    types: { getTypeParser: (oid: number) => parsers.get(oid) ?? String },
+  };
+}
+
+/**
+ * Connections to one database. No connection has a state of ours between two calls (no prepared statements, settings or
+ * locks), so that a pooler may stand between which hands them out by transaction.
+ */
+export function createDatabase(options: DatabaseOptions): Database {
+  const { url, maxConnections, timeoutMs, limitsOnServer, onLostConnection } = options;
+  const pool = new Pool({
+    ...poolConfigOf(url, maxConnections, timeoutMs),
+    // What we no longer wait for must not go on waiting there: each would hold a connection of the server.
+    ...(limitsOnServer && {
+      lock_timeout: timeoutMs,
+      statement_timeout: 30 * timeoutMs,
+      idle_in_transaction_session_timeout: 10 * timeoutMs,
+    }),
+  });
+  pool.on('error', onLostConnection);
+  // A connection that is lost while it is in use fails the statement that uses it; its event needs no other listener.
+  pool.on('connect', (client) => client.on('error', () => {}));
+  let running = 0;
+  let closing: Promise<void> | undefined;
+  let onIdle = () => {};
+
+  async function withClient<Result>(work: (client: PoolClient) => Promise<Result>): Promise<Result> {
+    if (closing !== undefined) throw unavailable('it is closed');
+    running += 1;
+    try {
+      const client = await pool.connect().catch((error: unknown) => {
+        throw databaseError(error, false);
+      });
+      try {
+        const result = await work(client);
+        client.release();
+        return result;
+      } catch (error) {
+        client.release(!isStatementError(error));
+        throw databaseError(error, true);
+      }
+    } finally {
+      running -= 1;
+      if (running === 0) onIdle();
+    }
+  }
+
+  const queryOn =
+    (client: PoolClient): Query =>
+    <Row>(text: string, parameters: SqlParameter[] = []) =>
+      ask<Row>(client, text, parameters, timeoutMs);
+
+  const close = async () => {
+    if (running > 0) {
+      await new Promise<void>((resolve) => {
+        onIdle = resolve;
+      });
+    }
+    await pool.end();
+  };
+
+  return {
+    query: <Row>(text: string, parameters?: SqlParameter[]) =>
+      withClient((client) => queryOn(client)<Row>(text, parameters)),
+
+    transaction: (work) =>
+      withClient(async (client) => {
+        const query = queryOn(client);
+        await query('BEGIN ISOLATION LEVEL READ COMMITTED');
+        try {
+          const result = await work(query);
+          await query('COMMIT');
+          return result;
+        } catch (error) {
+          if (isStatementError(error)) await query('ROLLBACK');
+          throw error;
+        }
+      }),
+
+    close() {
+      closing ??= close();
+      return closing;
+    },
+  };
+}
+
+/** Large parameters take their time to arrive. */
+const parameterBytesPerMs = 1000;
+
+/**
+ * One statement, given up when nothing was heard for the time, be it that the server is gone, frozen, or waits for a lock.
+ * A long answer may take longer, as long as it comes.
+ */
+async function ask<Row>(
+  client: PoolClient,
+  text: string,
+  parameters: SqlParameter[],
+  timeoutMs: number,
+): Promise<Row[]> {
+  const { stream } = (client as unknown as { connection: { stream: Reading } }).connection;
+  const length = parameters.flat().reduce<number>((sum, value) => sum + lengthOf(value), 0);
+  let stop = () => {};
+  const silence = new Promise<never>((_, reject) => {
+    stop = onSilence(stream, timeoutMs + length / parameterBytesPerMs, timeoutMs, reject);
+  });
+  try {
+    const { rows } = await Promise.race([client.query<Row & object>(text, parameters), silence]);
+    return rows;
+  } finally {
+    stop();
+  }
+}
+
+/** What we need of a socket. */
+interface Reading {
+  readonly bytesRead: number;
+}
+
+const lengthOf = (value: SqlValue) => (typeof value === 'string' ? value.length : 0);
+
+/** Calls back when nothing was read from the socket for `firstMs`, or later for `nextMs`. @returns what ends it. */
+function onSilence(socket: Reading, firstMs: number, nextMs: number, callback: (error: NoAnswer) => void): () => void {
+  let bytesRead = socket.bytesRead;
+  let stopped = false;
+  const look = () => {
+    if (stopped) return;
+    if (socket.bytesRead === bytesRead) {
+      callback(new NoAnswer('no answer in time'));
+      return;
+    }
+    bytesRead = socket.bytesRead;
+    timer = setTimeout(lookLater, nextMs);
+  };
+  // What has arrived while this process was busy is read before the server is blamed.
+  const lookLater = () => setImmediate(look);
+  let timer = setTimeout(lookLater, firstMs);
+  return () => {
+    stopped = true;
+    clearTimeout(timer);
+  };
+}

@@ -1,0 +1,26 @@
+import { expect, test } from 'vitest';
+import { findProblem } from './prepare-database.ts';
+
+const sound = {
+  version: 140_000,
+  synchronous_commit: 'on',
+  fsync: 'on',
+  full_page_writes: 'on',
+  encoding: 'UTF8',
+  is_standby: false,
+};
+
+test.each(['on', 'local', 'remote_write', 'remote_apply'])('synchronous_commit may be %s', (value) => {
+  expect(findProblem({ ...sound, synchronous_commit: value })).toBeUndefined();
+});
+
+test.each<[Partial<typeof sound>, RegExp]>([
+  [{ version: 130_014 }, /Postgres 13, and 14 is the oldest/],
+  [{ synchronous_commit: 'off' }, /synchronous_commit is off/],
+  [{ fsync: 'off' }, /fsync is off/],
+  [{ full_page_writes: 'off' }, /full_page_writes is off/],
+  [{ encoding: 'SQL_ASCII' }, /encoding is SQL_ASCII/],
+  [{ is_standby: true }, /standby/],
+])('a server is refused with the reason: %o', (settings, reason) => {
+  expect(findProblem({ ...sound, ...settings })).toMatch(reason);
+});

@@ -1,0 +1,69 @@
+import { Pool } from 'pg';
+import type { SchemaDialect } from '../migrations/0001-begin.ts';
+import { needsMigration } from '../schema-version.ts';
+import { type Database, poolConfigOf } from './database.ts';
+
+const schemaDialect: SchemaDialect = {
+  timestamp: (ms) => `CAST(to_timestamp((${ms}) / 1000.0) AT TIME ZONE 'UTC' AS timestamp(3))`,
+  json: (text) => `CAST(${text} AS json)`,
+  ownTables: [
+    `CREATE TABLE nodes (
+      owner text PRIMARY KEY,
+      started_at timestamptz NOT NULL,
+      heartbeat_at timestamptz NOT NULL
+    )`,
+  ],
+};
+
+interface Settings {
+  version: number;
+  synchronous_commit: string;
+  fsync: string;
+  full_page_writes: string;
+  encoding: string;
+  is_standby: boolean;
+}
+
+/**
+ * Brings the database to the newest schema. Of several processes that start together, one does it and the others wait.
+ * @throws Error where the server would not keep what it says that it has kept, or a newer Turnpike wrote the database.
+ */
+export async function prepareDatabase(database: Database, url: string, timeoutMs: number): Promise<void> {
+  const [settings] = await database.query<Settings>(`SELECT current_setting('server_version_num')::integer AS version,
+    current_setting('synchronous_commit') AS synchronous_commit, current_setting('fsync') AS fsync,
+    current_setting('full_page_writes') AS full_page_writes, current_setting('server_encoding') AS encoding,
+    pg_is_in_recovery() AS is_standby`);
+  const problem = settings && findProblem(settings);
+  if (problem !== undefined) throw new Error(problem);
+  if (!needsMigration(await versionOf(database))) return;
+
+  const [{ PostgresDialect }, { migrate }] = await Promise.all([import('kysely'), import('../migrate.ts')]);
+  // Without our limits: another process's migration is waited for.
+  const pool = new Pool(poolConfigOf(url, 2, timeoutMs));
+  pool.on('error', () => {});
+  try {
+    await migrate(new PostgresDialect({ pool }), schemaDialect);
+  } finally {
+    await pool.end();
+  }
+}
+
+/** Why a server is refused; undefined: it is not. */
+export function findProblem({ version, encoding, is_standby: isStandby, ...settings }: Settings): string | undefined {
+  if (version < 140_000)
+    return `it is Postgres ${Math.floor(version / 10_000)}, and 14 is the oldest that is supported`;
+  if (isStandby) return 'it is a standby, which cannot be written';
+  if (encoding !== 'UTF8') return `its encoding is ${encoding}, and must be UTF8`;
+  for (const name of ['fsync', 'full_page_writes', 'synchronous_commit'] as const) {
+    if (settings[name] === 'off')
+      return `${name} is off, so that a crash would lose responses that clients were told of`;
+  }
+  return undefined;
+}
+
+async function versionOf(database: Database): Promise<string | undefined> {
+  const [table] = await database.query<{ name: string | null }>(`SELECT to_regclass('kysely_migration')::text AS name`);
+  if (table === undefined || table.name === null) return undefined;
+  const [newest] = await database.query<{ name: string | null }>('SELECT max(name) AS name FROM kysely_migration');
+  return newest?.name ?? undefined;
+}

@@ -1,0 +1,149 @@
+import { attemptEndColumns, attemptStartColumns, itemColumns, live, turnColumns } from '../sql.ts';
+
+/** Columns that are not text, of those that are written out of a SELECT: a parameter has no type there but the one it is cast to. */
+const types: Record<string, string> = {
+  created_at_ms: 'bigint',
+  keep: 'integer',
+  depth: 'integer',
+  stored: 'integer',
+  epoch: 'integer',
+  input_count: 'integer',
+  number: 'integer',
+  started_at_ms: 'bigint',
+  estimated_input_tokens: 'bigint',
+  estimated_cost_nano_usd: 'bigint',
+};
+
+const parameters = (columns: readonly string[], first: number) =>
+  columns.map((column, index) => `$${first + index}::${types[column] ?? 'text'}`).join(', ');
+
+const insertFrom = (table: string, columns: readonly string[], values: string, source: string) =>
+  `INSERT INTO ${table} (${columns.join(', ')}) SELECT ${values} FROM ${source}`;
+
+/** Items come as four arrays of one length, `$first` and the three after it. */
+const itemsFrom = (first: number) =>
+  `unnest(${[0, 1, 2, 3].map((offset) => `$${first + offset}::text[]`).join(', ')})
+    WITH ORDINALITY AS i (id, type, body, origin, ordinal)`;
+
+const endColumns = [...attemptEndColumns, 'raw_reply'];
+
+/** Behind the parameters of `turnRow`: those of `attemptStartRow`, then these. */
+const beginAttempt = turnColumns.length + 1;
+const beginParent = beginAttempt + attemptStartColumns.length;
+const beginEnvelope = beginParent + 1;
+const beginItems = beginEnvelope + 1;
+
+/** tenant, id, owner, epoch, status, head, output count, then those of `attemptEndRow` from the attempt's id on. */
+const commitAttempt = 8;
+const commitItems = commitAttempt + 1 + endColumns.length;
+
+/** tenant, turn id, attempt id, then the rest of `attemptEndRow`, then that of `attemptStartRow`. */
+const nextEnd = 4;
+const nextStart = nextEnd + endColumns.length;
+
+const endAssignments = (first: number, keepsReply: string) =>
+  endColumns
+    .map((column, index) => {
+      const value = `$${first + index}`;
+      return `${column} = ${column === 'raw_reply' ? `CASE WHEN ${keepsReply} THEN ${value} END` : value}`;
+    })
+    .join(', ');
+
+/**
+ * What Postgres runs in place of the transactions that SQLite makes of sql.ts: each is one statement, so one round trip and
+ * atomic by itself. Rows are locked in one order everywhere: a chain's anchor, a turn, its attempts, its items.
+ */
+export const statements = {
+  /**
+   * `turnRow`, `attemptStartRow`, the parent of which something is kept or null, the envelope's text or null where it was
+   * written before, then four arrays of items. The parent is locked until the turn is there, so that it cannot be deleted,
+   * and its items with it, in between. Gives a `BeginOutcome`.
+   */
+  begin: `WITH parent AS (
+      SELECT keep + input_count + output_count AS length FROM turns t
+      WHERE t.tenant = $1 AND t.id = $${beginParent}::text AND ${live('t')} FOR SHARE
+    ), verdict AS (
+      SELECT CASE WHEN $${beginParent}::text IS NULL THEN 'begun' WHEN NOT EXISTS (SELECT 1 FROM parent) THEN 'parent-not-found'
+        WHEN (SELECT length FROM parent) < $${turnColumns.indexOf('keep') + 1}::integer THEN 'parent-too-short'
+        ELSE 'begun' END AS outcome
+    ), begun AS (SELECT 1 FROM verdict WHERE outcome = 'begun'),
+    turn AS (${insertFrom('turns', turnColumns, parameters(turnColumns, 1), 'begun')}),
+    envelope AS (
+      INSERT INTO envelopes (tenant, hash, body)
+      SELECT $1, $${turnColumns.indexOf('envelope_hash') + 1}::text, $${beginEnvelope}::text FROM begun
+      WHERE $${beginEnvelope}::text IS NOT NULL ON CONFLICT (tenant, hash) DO NOTHING
+    ),
+    attempt AS (${insertFrom('attempts', attemptStartColumns, parameters(attemptStartColumns, beginAttempt), 'begun')}),
+    item AS (${insertFrom(
+      'items',
+      itemColumns,
+      '$1, $2, i.ordinal - 1, 0, i.id, i.type, i.body, i.origin',
+      `begun, ${itemsFrom(beginItems)}`,
+    )})
+    SELECT outcome FROM verdict`,
+
+  /** A row: both were written. The old attempt is ended whether or not the turn still runs. */
+  nextAttempt: `WITH turn AS (
+      SELECT t.stored, t.deleted_at_ms FROM turns t
+      WHERE t.tenant = $1 AND t.id = $2 AND t.status = 'in_progress' FOR SHARE
+    ), ended AS (
+      UPDATE attempts SET ${endAssignments(nextEnd, 'EXISTS (SELECT 1 FROM turn WHERE stored = 1 AND deleted_at_ms IS NULL)')}
+      WHERE tenant = $1 AND turn_id = $2 AND id = $3 AND (status = 'started' OR estimated = 1)
+    )
+    ${insertFrom(
+      'attempts',
+      attemptStartColumns,
+      `$1, $2, ${parameters(attemptStartColumns.slice(2), nextStart)}`,
+      'turn',
+    )}
+    RETURNING 1 AS begun`,
+
+  /**
+   * Ends a turn that is as it was begun: not deleted, not taken over, not ended. All or nothing: no row means that nothing
+   * was written, and that the turn is to be looked at with its row locked.
+   */
+  commit: `WITH turn AS (
+      UPDATE turns SET status = $5, output_count = $7, head = CASE WHEN stored = 1 THEN $6 ELSE '' END
+      WHERE tenant = $1 AND id = $2 AND owner = $3 AND epoch = $4 AND status = 'in_progress' AND deleted_at_ms IS NULL
+      RETURNING stored, input_count
+    ), attempt AS (
+      UPDATE attempts a SET ${endAssignments(commitAttempt + 1, 'turn.stored = 1')} FROM turn
+      WHERE a.tenant = $1 AND a.turn_id = $2 AND a.id = $${commitAttempt} AND (a.status = 'started' OR a.estimated = 1)
+    ), item AS (${insertFrom(
+      'items',
+      itemColumns,
+      '$1, $2, turn.input_count + i.ordinal - 1, 1, i.id, i.type, i.body, i.origin',
+      `turn, ${itemsFrom(commitItems)} WHERE turn.stored = 1`,
+    )})
+    SELECT 1 AS committed FROM turn`,
+
+  /** tenant, id, position of the first, then four arrays of items. */
+  insertOutput: insertFrom(
+    'items',
+    itemColumns,
+    '$1::text, $2::text, $3::integer + i.ordinal - 1, 1, i.id, i.type, i.body, i.origin',
+    itemsFrom(4),
+  ),
+
+  /**
+   * tenant, id. To be run before a transaction looks which items a chain still needs: of all that do so, and of all turns
+   * that keep something of one another, one goes at a time.
+   */
+  lockChain: `SELECT 1 AS locked FROM turns WHERE tenant = $1
+    AND id = (SELECT t.anchor FROM turns t WHERE t.tenant = $1 AND t.id = $2) FOR UPDATE`,
+
+  /** owner. */
+  beat: `INSERT INTO nodes (owner, started_at, heartbeat_at) VALUES ($1, clock_timestamp(), clock_timestamp())
+    ON CONFLICT (owner) DO UPDATE SET heartbeat_at = clock_timestamp()`,
+
+  /** owner. */
+  leave: 'DELETE FROM nodes WHERE owner = $1',
+
+  /** owner. Its turns were failed long ago. */
+  forgetNodes: `DELETE FROM nodes WHERE owner <> $1 AND heartbeat_at < clock_timestamp() - interval '1 day'`,
+
+  /** owner, lease in ms, whether a late heartbeat counts. Turns whose process has left, or has not been heard of for a lease. */
+  selectAbandoned: `SELECT t.tenant, t.id, t.owner, t.epoch, t.head FROM turns t LEFT JOIN nodes n ON n.owner = t.owner
+    WHERE t.status = 'in_progress' AND t.owner <> $1 AND (n.owner IS NULL
+      OR ($3::boolean AND n.heartbeat_at < clock_timestamp() - $2 * interval '1 millisecond'))`,
+} as const;

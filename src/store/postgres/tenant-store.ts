@@ -1,0 +1,173 @@
+import { noUsage } from '../../core/usage.ts';
+import { type BeginOutcome, checkBegun, notRunning } from '../begin-outcome.ts';
+import { columnText, exactJson } from '../column-text.ts';
+import { envelopeHash } from '../envelope-hash.ts';
+import { failedHead } from '../failed-head.ts';
+import type { RecentSet } from '../recent-set.ts';
+import { attemptEndRow, attemptStartRow, itemValueCount, itemValues, type SqlValue, turnRow } from '../rows.ts';
+import { sql } from '../sql.ts';
+import type { AttemptEnd, AttemptStart, CommitOutcome, StoredItem, TenantStore, TurnCommit } from '../store.ts';
+import { createTenantReads } from '../tenant-reads.ts';
+import { isUnknownOutcome } from './database-error.ts';
+import type { Database, Query } from './database.ts';
+import { purge } from './purge.ts';
+import { statements } from './statements.ts';
+import type { Unfinished } from './unfinished.ts';
+
+export interface TenantStoreParts {
+  database: Database;
+  unfinished: Unfinished;
+  envelopeKey: string;
+  /** Hashes of envelopes that are in the database for sure. */
+  knownEnvelopes: RecentSet;
+}
+
+/** What a client read that was told 503: nothing was sent to an upstream, nothing is owed. */
+const neverBegun = { code: 'store_unavailable', message: 'The state store did not answer when this attempt began.' };
+
+/** One tenant's view of the database: what a turn needs is one statement each. */
+export function createTenantStore(tenant: string, parts: TenantStoreParts): TenantStore {
+  const { database, unfinished, envelopeKey, knownEnvelopes } = parts;
+
+  async function commitTurn(commit: TurnCommit): Promise<CommitOutcome> {
+    const row = [
+      tenant,
+      commit.id,
+      commit.owner,
+      commit.epoch,
+      commit.status,
+      exactJson(commit.head),
+      commit.output.length,
+    ];
+    const attempt = attemptEndRow(tenant, commit.id, commit.attempt);
+    const items = itemArrays(commit.output);
+    const done = await database.query(statements.commit, [...row, ...attempt.slice(2), ...items]);
+    return done.length > 0 ? 'committed' : database.transaction((query) => commitLocked(query, row, attempt, items));
+  }
+
+  /** The rarer cases: the turn was deleted while it ran, taken over, or this very commit was made before. */
+  async function commitLocked(
+    query: Query,
+    row: SqlValue[],
+    attempt: SqlValue[],
+    items: SqlValue[][],
+  ): Promise<CommitOutcome> {
+    const [, id = null, owner = null, epoch = null, status = null] = row;
+    await query(statements.lockChain, [tenant, id]);
+    await query(sql.endAttempt, attempt);
+    const [turn] = await query<{ stored: number; deleted_at_ms: number | null; input_count: number }>(
+      sql.commitTurn,
+      row,
+    );
+    if (turn === undefined) {
+      const committed = await query(sql.selectCommitted, [tenant, id, owner, epoch, status]);
+      return committed.length > 0 ? 'committed' : 'fenced';
+    }
+    const purged = turn.deleted_at_ms !== null && (await purge(query, tenant, String(id)));
+    if (turn.stored === 1 && !purged) {
+      await query(statements.insertOutput, [tenant, id, turn.input_count, ...items]);
+    }
+    return 'committed';
+  }
+
+  /** How an attempt ended that no upstream ever heard of. */
+  const unsent = (start: AttemptStart): AttemptEnd => ({
+    id: start.id,
+    status: 'failed',
+    endedAtMs: start.startedAtMs,
+    firstTokenAtMs: undefined,
+    upstreamId: undefined,
+    upstreamModel: undefined,
+    usage: noUsage,
+    costNanoUsd: 0,
+    error: neverBegun,
+    rawReply: undefined,
+  });
+
+  return {
+    ...createTenantReads(tenant, (text, ...parameters) => database.query(text, parameters)),
+
+    async beginTurn(intent) {
+      const { id, parent, attempt, owner, epoch, createdAtMs } = intent;
+      const hash = envelopeHash(envelopeKey, tenant, intent);
+      const isNew = hash !== null && !knownEnvelopes.has(hash);
+      const parameters = [
+        ...turnRow(tenant, intent, hash),
+        ...attemptStartRow(tenant, id, attempt),
+        parent === undefined || parent.keep === 0 ? null : parent.id,
+        isNew ? exactJson(intent.envelope) : null,
+        ...itemArrays(intent.store ? intent.input : []),
+      ];
+      try {
+        const [row] = await database.query<{ outcome: BeginOutcome }>(statements.begin, parameters);
+        checkBegun(row?.outcome ?? 'parent-not-found', parent);
+      } catch (error) {
+        if (isUnknownOutcome(error)) {
+          const head = intent.store ? failedHead(intent.head, createdAtMs, neverBegun) : '';
+          const commit = { id, owner, epoch, status: 'failed' as const, head, output: [], attempt: unsent(attempt) };
+          unfinished.add(id, async () => (await commitTurn(commit)) === 'committed');
+        }
+        throw error;
+      }
+      if (isNew) knownEnvelopes.add(hash);
+    },
+
+    async nextAttempt(turnId, ended, started) {
+      const end = attemptEndRow(tenant, turnId, ended);
+      const start = attemptStartRow(tenant, turnId, started);
+      try {
+        const begun = await database.query(statements.nextAttempt, [...end, ...start.slice(2)]);
+        if (begun.length === 0) throw notRunning();
+      } catch (error) {
+        if (isUnknownOutcome(error)) {
+          const row = attemptEndRow(tenant, turnId, unsent(started));
+          unfinished.add(started.id, async () => {
+            await database.query(sql.endAttempt, row);
+            return false;
+          });
+        }
+        throw error;
+      }
+    },
+
+    async commitTurn(commit) {
+      try {
+        const outcome = await commitTurn(commit);
+        unfinished.settle(commit.id);
+        return outcome;
+      } catch (error) {
+        // Whoever commits gives up after a while, and tells the client that the response has failed.
+        const failed = {
+          ...commit,
+          status: 'failed' as const,
+          head: failedHead(commit.head, commit.attempt.endedAtMs),
+        };
+        unfinished.add(commit.id, async () => {
+          await commitTurn({ ...failed, output: [] });
+          return true;
+        });
+        throw error;
+      }
+    },
+
+    deleteResponse(responseId, nowMs) {
+      const id = columnText(responseId);
+      return database.transaction(async (query) => {
+        await query(statements.lockChain, [tenant, id]);
+        const hidden = await query(`${sql.hideTurn} RETURNING id`, [tenant, id, nowMs]);
+        if (hidden.length === 0) return false;
+        await query(sql.dropRawReplies, [tenant, id]);
+        await purge(query, tenant, id);
+        return true;
+      });
+    },
+  };
+}
+
+/** Ids, types, bodies and origins, as `unnest` takes them. */
+function itemArrays(items: StoredItem[]): SqlValue[][] {
+  const values = itemValues(items);
+  return Array.from({ length: itemValueCount }, (_, column) =>
+    values.filter((_value, index) => index % itemValueCount === column),
+  );
+}

@@ -1,0 +1,71 @@
+import { columnText } from './column-text.ts';
+import { type ContextRow, contextOf } from './context-of.ts';
+import type { SqlValue } from './rows.ts';
+import { sql } from './sql.ts';
+import type { StoredItem, TenantStore, TurnStatus } from './store.ts';
+import { storedTurn, type TurnRow } from './stored-turn.ts';
+
+type TenantReads = Pick<
+  TenantStore,
+  'readContext' | 'readInput' | 'readResponse' | 'readCost' | 'readEnvelope' | 'readItem' | 'listSession'
+>;
+
+interface ResponseRow {
+  status: TurnStatus;
+  session_id: string;
+  head: string | null;
+  envelope: string | null;
+  id: string | null;
+  type: string;
+  body: string;
+  origin: string | null;
+}
+
+/**
+ * The reading half of a tenant's store, the same on every engine: one statement each. An id can be any text that a client
+ * sent.
+ * @param all runs a statement; `Row` names the columns that it selects.
+ */
+export function createTenantReads(
+  tenant: string,
+  all: <Row>(sql: string, ...parameters: SqlValue[]) => Row[] | Promise<Row[]>,
+): TenantReads {
+  return {
+    async readContext(responseId) {
+      return contextOf(await all<ContextRow>(sql.selectContext, tenant, columnText(responseId)), true);
+    },
+
+    async readInput(responseId) {
+      return contextOf(await all<ContextRow>(sql.selectContext, tenant, columnText(responseId)), false)?.items;
+    },
+
+    async readResponse(responseId) {
+      const rows = await all<ResponseRow>(sql.selectResponse, tenant, columnText(responseId));
+      const [first] = rows;
+      if (first === undefined) return undefined;
+      const output: StoredItem[] = [];
+      for (const { id, type, body, origin } of rows) if (id !== null) output.push({ id, type, body, origin });
+      const { status, session_id: sessionId, head, envelope } = first;
+      return { status, sessionId, head: head ?? '', envelope: envelope ?? '', output };
+    },
+
+    async readCost(responseId) {
+      const [row] = await all<{ cost_nano_usd: number | null }>(sql.selectCost, tenant, columnText(responseId));
+      return row?.cost_nano_usd ?? undefined;
+    },
+
+    async readEnvelope(turnId) {
+      const [row] = await all<{ body: string }>(sql.selectEnvelope, tenant, columnText(turnId));
+      return row?.body;
+    },
+
+    async readItem(itemId) {
+      const [row] = await all<StoredItem>(sql.selectItem, tenant, columnText(itemId));
+      return row;
+    },
+
+    async listSession(sessionId) {
+      return (await all<TurnRow>(sql.selectSession, tenant, columnText(sessionId))).map(storedTurn);
+    },
+  };
+}

@@ -1,0 +1,250 @@
+import { GatewayError } from '../../src/core/errors.ts';
+import { noUsage, type Usage } from '../../src/core/usage.ts';
+import { crashError, failedHead } from '../../src/store/failed-head.ts';
+import type {
+  AttemptEnd,
+  AttemptStart,
+  CommitOutcome,
+  StoredContext,
+  StoredContextItem,
+  StoredItem,
+  StoredResponse,
+  StoredTurn,
+  TurnCommit,
+  TurnIntent,
+  TurnStatus,
+} from '../../src/store/store.ts';
+
+export interface AttemptRow {
+  readonly start: AttemptStart;
+  status: 'started' | 'crashed' | AttemptEnd['status'];
+  /** What the provider said, or our estimate. */
+  usage: Usage;
+  costNanoUsd: number | undefined;
+  end: AttemptEnd | undefined;
+}
+
+export interface TurnRow {
+  readonly tenant: string;
+  readonly intent: TurnIntent;
+  status: TurnStatus;
+  epoch: number;
+  head: string;
+  output: StoredItem[];
+  deleted: boolean;
+  readonly attempts: AttemptRow[];
+}
+
+/**
+ * What `src/store/store.ts` says of a store, in the plainest words there are: a map, and one call at a time. Any number of
+ * processes may share one.
+ */
+export interface ModelDatabase {
+  readonly turns: ReadonlyMap<string, TurnRow>;
+  begin(tenant: string, intent: TurnIntent): void;
+  nextAttempt(tenant: string, turnId: string, ended: AttemptEnd, started: AttemptStart): void;
+  /** Ends the row of an attempt, and nothing else. */
+  endAttempt(tenant: string, turnId: string, ended: AttemptEnd): void;
+  commit(tenant: string, commit: TurnCommit): CommitOutcome;
+  readContext(tenant: string, id: string): StoredContext | undefined;
+  readInput(tenant: string, id: string): StoredContextItem[] | undefined;
+  readResponse(tenant: string, id: string): StoredResponse | undefined;
+  readCost(tenant: string, id: string): number | undefined;
+  readEnvelope(tenant: string, id: string): string | undefined;
+  readItem(tenant: string, itemId: string): StoredItem | undefined;
+  delete(tenant: string, id: string): boolean;
+  listSession(tenant: string, sessionId: string): StoredTurn[];
+  /** Fails the turns that no process runs. */
+  sweep(isDead: (owner: string) => boolean, nowMs: number): number;
+}
+
+export function createModelDatabase(): ModelDatabase {
+  const turns = new Map<string, TurnRow>();
+
+  const turnOf = (tenant: string, id: string) => {
+    const turn = turns.get(id);
+    return turn?.tenant === tenant ? turn : undefined;
+  };
+  const liveTurn = (tenant: string, id: string) => {
+    const turn = turnOf(tenant, id);
+    return turn?.intent.store === true && !turn.deleted ? turn : undefined;
+  };
+
+  function itemsOf(turn: TurnRow, withOutput: boolean): StoredContextItem[] {
+    const { parent, id, input, store } = turn.intent;
+    const above = parent === undefined || parent.keep === 0 ? undefined : turns.get(parent.id);
+    const kept = above === undefined ? [] : itemsOf(above, true).slice(0, parent?.keep);
+    const own = store ? [...input, ...(withOutput ? turn.output : [])] : [];
+    return [...kept, ...own.map((item) => ({ ...item, turnId: id }))];
+  }
+
+  function startedRow(start: AttemptStart): AttemptRow {
+    return { start, status: 'started', usage: noUsage, costNanoUsd: undefined, end: undefined };
+  }
+
+  function endAttempt(tenant: string, turnId: string, ended: AttemptEnd): void {
+    const row = turnOf(tenant, turnId)?.attempts.find(({ start }) => start.id === ended.id);
+    if (row === undefined || (row.status !== 'started' && !row.usage.estimated)) return;
+    Object.assign(row, { status: ended.status, usage: ended.usage, costNanoUsd: ended.costNanoUsd, end: ended });
+  }
+
+  return {
+    turns,
+
+    begin(tenant, intent) {
+      const { id, parent } = intent;
+      if (parent !== undefined && parent.keep > 0) {
+        const above = liveTurn(tenant, parent.id);
+        if (above === undefined) {
+          throw new GatewayError('previous_response_not_found', `Previous response with id '${parent.id}' not found.`, {
+            param: 'previous_response_id',
+          });
+        }
+        if (itemsOf(above, true).length < parent.keep) {
+          throw new GatewayError('internal_error', 'The turn keeps more of its parent than there is.');
+        }
+      }
+      if (turns.has(id)) throw new GatewayError('internal_error', 'The state store refused the turn.');
+      const { head, attempt } = intent;
+      const attempts = [startedRow(attempt)];
+      turns.set(id, {
+        tenant,
+        intent,
+        status: 'in_progress',
+        epoch: intent.epoch,
+        head,
+        output: [],
+        deleted: false,
+        attempts,
+      });
+    },
+
+    nextAttempt(tenant, turnId, ended, started) {
+      endAttempt(tenant, turnId, ended);
+      const turn = turnOf(tenant, turnId);
+      if (turn?.status !== 'in_progress') {
+        throw new GatewayError('internal_error', 'The turn is not running any more.');
+      }
+      turn.attempts.push(startedRow(started));
+    },
+
+    endAttempt,
+
+    commit(tenant, { id, owner, epoch, status, head, output, attempt }) {
+      endAttempt(tenant, id, attempt);
+      const turn = turnOf(tenant, id);
+      if (turn === undefined || turn.intent.owner !== owner || turn.epoch !== epoch) return 'fenced';
+      if (turn.status !== 'in_progress') return turn.status === status ? 'committed' : 'fenced';
+      turn.status = status;
+      turn.head = turn.intent.store && !turn.deleted ? head : '';
+      turn.output = output;
+      return 'committed';
+    },
+
+    readContext(tenant, id) {
+      const turn = liveTurn(tenant, id);
+      if (turn === undefined) return undefined;
+      const { parent, sessionId } = turn.intent;
+      const { anchor, depth } = parent ?? { anchor: id, depth: 0 };
+      return { status: turn.status, sessionId, anchor, depth, items: itemsOf(turn, true) };
+    },
+
+    readInput(tenant, id) {
+      const turn = liveTurn(tenant, id);
+      return turn === undefined ? undefined : itemsOf(turn, false);
+    },
+
+    readResponse(tenant, id) {
+      const turn = liveTurn(tenant, id);
+      if (turn === undefined) return undefined;
+      const { status, head, output, intent } = turn;
+      return { status, sessionId: intent.sessionId, head, envelope: intent.envelope, output };
+    },
+
+    readCost(tenant, id) {
+      let sum = 0;
+      const turn = liveTurn(tenant, id);
+      if (turn === undefined) return undefined;
+      for (const { status, usage, costNanoUsd } of turn.attempts) {
+        if (costNanoUsd === undefined && (status === 'started' || usage.inputTokens + usage.outputTokens > 0))
+          return undefined;
+        sum += costNanoUsd ?? 0;
+      }
+      return turn.attempts.some(({ costNanoUsd }) => costNanoUsd !== undefined) ? sum : undefined;
+    },
+
+    readEnvelope(tenant, id) {
+      const envelope = turnOf(tenant, id)?.intent.envelope;
+      return envelope === '' ? undefined : envelope;
+    },
+
+    readItem(tenant, itemId) {
+      const found = Array.from(turns.values())
+        .filter((turn) => turn.tenant === tenant && turn.intent.store && !turn.deleted)
+        .toSorted((a, b) => a.intent.createdAtMs - b.intent.createdAtMs || (a.intent.id < b.intent.id ? -1 : 1))
+        .flatMap(({ intent, output }) => [...intent.input, ...output])
+        .findLast(({ id }) => id === itemId);
+      return found;
+    },
+
+    delete(tenant, id) {
+      const turn = liveTurn(tenant, id);
+      if (turn === undefined) return false;
+      turn.deleted = true;
+      turn.head = '';
+      return true;
+    },
+
+    listSession(tenant, sessionId) {
+      return Array.from(turns.values())
+        .filter((turn) => turn.tenant === tenant && turn.intent.sessionId === sessionId && !turn.deleted)
+        .toSorted((a, b) => a.intent.createdAtMs - b.intent.createdAtMs || (a.intent.id < b.intent.id ? -1 : 1))
+        .map(storedTurn);
+    },
+
+    sweep(isDead, nowMs) {
+      let count = 0;
+      for (const turn of turns.values()) {
+        if (turn.status !== 'in_progress' || !isDead(turn.intent.owner)) continue;
+        count += 1;
+        turn.status = 'failed';
+        turn.epoch += 1;
+        turn.head = failedHead(turn.head, nowMs, crashError);
+        for (const row of turn.attempts) {
+          if (row.status !== 'started') continue;
+          const { estimatedInputTokens, estimatedCostNanoUsd } = row.start;
+          row.status = 'crashed';
+          row.usage = { ...noUsage, inputTokens: estimatedInputTokens, estimated: true };
+          row.costNanoUsd = estimatedCostNanoUsd;
+        }
+      }
+      return count;
+    },
+  };
+}
+
+function storedTurn({ intent, status, output, attempts }: TurnRow): StoredTurn {
+  const usage = { ...noUsage };
+  let costNanoUsd = 0;
+  for (const row of attempts) {
+    usage.inputTokens += row.usage.inputTokens;
+    usage.cachedTokens += row.usage.cachedTokens;
+    usage.cacheWriteTokens += row.usage.cacheWriteTokens;
+    usage.cacheWriteHourTokens += row.usage.cacheWriteHourTokens;
+    usage.outputTokens += row.usage.outputTokens;
+    usage.reasoningTokens += row.usage.reasoningTokens;
+    usage.estimated ||= row.usage.estimated;
+    costNanoUsd += row.costNanoUsd ?? 0;
+  }
+  return {
+    id: intent.id,
+    parentId: intent.parent?.id,
+    sessionId: intent.sessionId,
+    status,
+    model: intent.model,
+    inputItems: intent.store ? intent.input.length : 0,
+    outputItems: output.length,
+    usage,
+    costNanoUsd,
+  };
+}

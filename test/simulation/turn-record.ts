@@ -1,0 +1,26 @@
+import type { ClientSink } from './model-client.ts';
+import type { UpstreamCallRecord } from './model-upstream.ts';
+import type { Home } from './world.ts';
+
+/** One turn as all but the gateway know it. */
+export interface TurnRecord {
+  /** Goes with the request as the end user: by it the upstream's calls and the database's rows are found again. */
+  readonly tag: string;
+  readonly tenant: string;
+  readonly node: Home;
+  readonly parent: TurnRecord | undefined;
+  readonly input: unknown[];
+  /** The same in Anthropic's words. */
+  readonly said: Record<string, unknown>[];
+  readonly stored: boolean;
+  readonly sink: ClientSink;
+  readonly calls: UpstreamCallRecord[];
+  /** Calls of the store that went wrong. */
+  storeFaults: number;
+  deletion: 'none' | 'asked' | 'done';
+  /** The parent could be continued when the turn was asked for. */
+  readonly couldContinue: boolean;
+  state: 'running' | 'settled' | 'crashed';
+  /** What `runTurn` rejected with. */
+  error: unknown;
+}

@@ -1,0 +1,618 @@
+import { Client } from 'pg';
+import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
+import { createPostgresStore, type PostgresLimits } from '../../src/store/postgres/create-postgres-store.ts';
+import type { Store, TurnIntent } from '../../src/store/store.ts';
+import {
+  databaseProxy,
+  embeddedPostgres,
+  type EmbeddedServer,
+  queryDatabase,
+  testPostgres,
+} from '../support/postgres.ts';
+import { attemptEndOf, attemptStartOf, commitOf, intentOf, itemOf, linkTo, startMs } from './make.ts';
+import { storeSuite } from './suite.ts';
+
+const secret = Buffer.alloc(32, 7);
+const log = { info: () => {}, warn: () => {}, error: () => {} };
+const never = 2 ** 31 - 1;
+/** Nothing happens by itself, and a slow machine is no dead database. */
+const calm: Partial<PostgresLimits> = { timeoutMs: 30_000, heartbeatMs: never, sweepMs: never };
+
+const server = await testPostgres();
+afterAll(() => server.stop());
+
+const openStore = (url: string, owner: string, limits: Partial<PostgresLimits> = {}) =>
+  createPostgresStore({ url, secret, owner, log, limits: { ...calm, ...limits } });
+
+storeSuite('postgres', async () => {
+  const url = await server.createDatabase();
+  return {
+    open: (owner) => openStore(url, owner),
+    query: (sql) => queryDatabase(url, sql),
+    destroy: async () => {},
+  };
+});
+
+const stores: Store[] = [];
+afterEach(async () => {
+  await Promise.all(stores.splice(0).map((store) => store.close()));
+});
+/** Opens a store that is closed with the test. */
+const open = async (...parameters: Parameters<typeof openStore>) => {
+  const store = await openStore(...parameters);
+  stores.push(store);
+  return store;
+};
+/** A connection past the store, which can hold a transaction. */
+const connect = async (url: string) => {
+  const client = new Client({ connectionString: url });
+  client.on('error', () => {});
+  await client.connect();
+  onTestFinished(() => client.end());
+  return client;
+};
+/** Asks again and again. What never comes ends in the test's own time limit. */
+const until = async (isTrue: () => Promise<boolean>) => {
+  while (!(await isTrue())) await new Promise((resolve) => setImmediate(resolve));
+};
+const succeeds = (asked: Promise<unknown>) =>
+  asked.then(
+    () => true,
+    () => false,
+  );
+const waiters = `SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;
+const untilWaiting = (url: string) => until(async () => (await queryDatabase(url, waiters)).length > 0);
+const terminateAll = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+  WHERE datname = current_database() AND pid <> pg_backend_pid()`;
+const rows = (url: string, table: string) => queryDatabase(url, `SELECT * FROM ${table}`);
+const lost = { code: 'store_unavailable', status: 503 };
+
+describe('processes that share a database', () => {
+  test('may start together', async () => {
+    const url = await server.createDatabase();
+    const all = await Promise.all([1, 2, 3, 4].map((node) => open(url, `node-${node}`)));
+    await Promise.all(all.map((store) => store.check()));
+    expect(await rows(url, 'nodes')).toHaveLength(4);
+  });
+
+  test('read what another has acknowledged, at once', async () => {
+    const url = await server.createDatabase();
+    const nodes = await Promise.all(['a', 'b', 'c'].map((owner) => open(url, owner)));
+    const owns = nodes.map((store) => store.forTenant('t'));
+    let parent: TurnIntent | undefined;
+    for (let turn = 0; turn < 60; turn++) {
+      const own = owns[turn % 3];
+      const intent = intentOf({ owner: 'abc'[turn % 3] ?? '' });
+      if (parent !== undefined) intent.parent = linkTo(parent, 2 * turn, intent.id);
+      await own?.beginTurn(intent);
+      expect(await own?.commitTurn(commitOf(intent))).toBe('committed');
+      const context = await owns[(turn + 1) % 3]?.readContext(intent.id);
+      expect(context).toMatchObject({ status: 'completed', depth: turn });
+      expect(context?.items).toHaveLength(2 * turn + 2);
+      parent = intent;
+    }
+  });
+
+  test('fork one parent at once', async () => {
+    const url = await server.createDatabase();
+    const owns = await Promise.all(['a', 'b'].map(async (owner) => (await open(url, owner)).forTenant('t')));
+    const root = intentOf();
+    await owns[0]?.beginTurn(root);
+    await owns[0]?.commitTurn(commitOf(root));
+    const forks = Array.from({ length: 40 }, () => intentOf());
+    await Promise.all(
+      forks.map(async (fork, index) => {
+        const own = owns[index % 2];
+        await own?.beginTurn({ ...fork, parent: linkTo(root, 2, fork.id) });
+        await own?.commitTurn(commitOf(fork));
+      }),
+    );
+    for (const [index, fork] of forks.entries()) {
+      const ids = (await owns[(index + 1) % 2]?.readContext(fork.id))?.items.map(({ turnId }) => turnId);
+      expect(ids).toEqual([root.id, root.id, fork.id, fork.id]);
+    }
+  });
+
+  test('a turn that begins while its parent is being deleted is refused', async () => {
+    const url = await server.createDatabase();
+    const own = (await open(url, 'a')).forTenant('t');
+    const root = intentOf();
+    await own.beginTurn(root);
+    await own.commitTurn(commitOf(root));
+    const deleting = await connect(url);
+    await deleting.query('BEGIN');
+    await deleting.query(`UPDATE turns SET deleted_at_ms = 1 WHERE id = '${root.id}'`);
+    const child = intentOf();
+    const begun = own.beginTurn({ ...child, parent: linkTo(root, 2, child.id) });
+    await untilWaiting(url);
+    await deleting.query('COMMIT');
+    await expect(begun).rejects.toMatchObject({ code: 'previous_response_not_found' });
+    expect(await rows(url, 'turns')).toHaveLength(1);
+  });
+
+  test('a deletion that waits for a turn to begin leaves that turn what it needs', async () => {
+    const url = await server.createDatabase();
+    const own = (await open(url, 'a')).forTenant('t');
+    const [top, root] = [intentOf(), intentOf()];
+    root.parent = linkTo(top, 2, root.id);
+    for (const intent of [top, root]) {
+      await own.beginTurn(intent);
+      await own.commitTurn(commitOf(intent));
+    }
+    // As beginTurn does it: the parent is locked, then the child written.
+    const beginning = await connect(url);
+    await beginning.query('BEGIN');
+    await beginning.query(`SELECT 1 FROM turns WHERE id = '${root.id}' FOR SHARE`);
+    const deleted = own.deleteResponse(root.id, startMs);
+    await untilWaiting(url);
+    await beginning.query(`CREATE TEMP TABLE child ON COMMIT DROP AS SELECT * FROM turns WHERE id = '${root.id}'`);
+    await beginning.query(`UPDATE child SET id = 'resp_child', parent = '${root.id}', keep = 4, depth = 2`);
+    await beginning.query('INSERT INTO turns SELECT * FROM child');
+    await beginning.query('COMMIT');
+    expect(await deleted).toBe(true);
+    expect((await own.readContext('resp_child'))?.items).toHaveLength(4);
+    // The last of a chain takes everything with it.
+    expect(await own.deleteResponse(top.id, startMs)).toBe(true);
+    expect(await own.deleteResponse('resp_child', startMs)).toBe(true);
+    expect(await rows(url, 'items')).toEqual([]);
+  });
+
+  test('leaves of one tree that are deleted at once leave no item behind', async () => {
+    const url = await server.createDatabase();
+    const owns = await Promise.all(['a', 'b'].map(async (owner) => (await open(url, owner)).forTenant('t')));
+    const [own] = owns;
+    for (let round = 0; round < 15; round++) {
+      const root = intentOf();
+      const middles = [intentOf(), intentOf()].map((turn) => ({ ...turn, parent: linkTo(root, 2, turn.id) }));
+      const leaves = middles.map((middle) => {
+        const leaf = intentOf();
+        return { ...leaf, parent: linkTo(middle, 4, leaf.id) };
+      });
+      for (const intent of [root, ...middles, ...leaves]) {
+        await own?.beginTurn(intent);
+        await own?.commitTurn(commitOf(intent));
+      }
+      for (const { id } of [root, ...middles]) await own?.deleteResponse(id, startMs);
+      const deleted = leaves.map(async ({ id }, index) => owns[index]?.deleteResponse(id, startMs));
+      expect(await Promise.all(deleted)).toEqual([true, true]);
+      expect(await rows(url, 'items')).toEqual([]);
+    }
+  });
+
+  test('the turns of one that is silent for a lease are failed, those of one that lives are not', async () => {
+    const url = await server.createDatabase();
+    const beating = { heartbeatMs: 250, leaseMs: 1500 };
+    const silent = (await open(url, 'silent')).forTenant('t');
+    const alive = (await open(url, 'alive', beating)).forTenant('t');
+    const intents = { silent: intentOf({ owner: 'silent' }), alive: intentOf({ owner: 'alive' }) };
+    await silent.beginTurn(intents.silent);
+    await alive.beginTurn(intents.alive);
+    const sweeper = await open(url, 'sweeper', { ...beating, sweepMs: 50 });
+    const own = sweeper.forTenant('t');
+    // It must itself have been there for a lease before it believes that another is not.
+    await queryDatabase(url, `UPDATE nodes SET heartbeat_at = now() - interval '1 hour' WHERE owner = 'silent'`);
+    expect(await sweeper.sweep(startMs)).toBe(0);
+    await until(async () => (await own.readResponse(intents.silent.id))?.status === 'failed');
+    expect((await own.readResponse(intents.alive.id))?.status).toBe('in_progress');
+
+    // It had only been frozen: its commit comes too late, its bill does not.
+    expect(await silent.commitTurn(commitOf(intents.silent))).toBe('fenced');
+    expect((await own.readResponse(intents.silent.id))?.status).toBe('failed');
+    expect(await own.readCost(intents.silent.id)).toBe(247_750);
+    expect(await alive.commitTurn(commitOf(intents.alive))).toBe('committed');
+  });
+
+  test('the turns of one that has left are failed at the next sweep, once', async () => {
+    const url = await server.createDatabase();
+    const leaving = await openStore(url, 'leaving');
+    const intents = Array.from({ length: 20 }, () => intentOf({ owner: 'leaving' }));
+    for (const intent of intents) await leaving.forTenant('t').beginTurn(intent);
+    await leaving.close();
+    const sweepers = await Promise.all(['a', 'b', 'c'].map((owner) => open(url, owner)));
+    const counts = await Promise.all(sweepers.map((store) => store.sweep(startMs)));
+    expect(counts.reduce((sum, count) => sum + count, 0)).toBe(20);
+    expect(await queryDatabase(url, `SELECT DISTINCT epoch, status FROM turns`)).toEqual([
+      { epoch: 1, status: 'failed' },
+    ]);
+    expect(await queryDatabase(url, `SELECT SUM(cost_nano_usd) AS sum FROM attempts`)).toEqual([{ sum: 22_000 }]);
+  });
+});
+
+describe('round trips', () => {
+  test('a turn takes three, however long its chain is', async () => {
+    const url = await server.createDatabase();
+    const own = (await open(url, 'a')).forTenant('t');
+    const asked = vi.spyOn(Client.prototype, 'query');
+    onTestFinished(() => asked.mockRestore());
+    let parent: TurnIntent | undefined;
+    const counts: number[] = [];
+    for (let turn = 0; turn < 50; turn++) {
+      const before = asked.mock.calls.length;
+      const intent = intentOf({ input: [itemOf('a'), itemOf('b'), itemOf('c')] });
+      if (parent !== undefined) {
+        const context = await own.readContext(parent.id);
+        intent.parent = linkTo(parent, context?.items.length ?? 0, intent.id);
+      }
+      await own.beginTurn(intent);
+      await own.commitTurn(commitOf(intent, { output: [itemOf('d'), itemOf('e')] }));
+      counts.push(asked.mock.calls.length - before);
+      parent = intent;
+    }
+    expect(counts).toEqual([2, ...Array.from({ length: 49 }, () => 3)]);
+    const before = asked.mock.calls.length;
+    const retried = intentOf();
+    await own.beginTurn(retried);
+    await own.nextAttempt(retried.id, attemptEndOf(retried.attempt.id), attemptStartOf({ number: 2 }));
+    expect(asked.mock.calls.length - before).toBe(2);
+    // Nothing that a pooler would have to remember from one call to the next.
+    for (const [text] of asked.mock.calls) expect(text).toMatch(/^\s*(WITH|SELECT|INSERT|UPDATE|DELETE) /);
+  });
+});
+
+describe('the view on Postgres', () => {
+  test('answers the report’s own query, and times are UTC whatever the session’s zone', async () => {
+    const url = await server.createDatabase();
+    const own = (await open(url, 'a')).forTenant('t');
+    const old = intentOf({ createdAtMs: Date.now() - 10 * 60_000 });
+    const recent = intentOf({ createdAtMs: Date.now() });
+    for (const intent of [old, recent]) {
+      await own.beginTurn(intent);
+      await own.commitTurn(commitOf(intent));
+    }
+    const utc = `${url}?options=-c%20TimeZone%3DUTC`;
+    const report = await queryDatabase(
+      utc,
+      `SELECT request_id, session_id, (messages::text='{}') AS msg_empty, call_type FROM "LiteLLM_SpendLogs" WHERE "startTime" > now() - interval '5 minutes'`,
+    );
+    expect(report).toEqual([
+      { request_id: recent.id, session_id: 'sess_1', msg_empty: false, call_type: 'aresponses' },
+    ]);
+    const started = `SELECT "startTime"::text AS t FROM "LiteLLM_SpendLogs" ORDER BY 1`;
+    const elsewhere = await queryDatabase(`${url}?options=-c%20TimeZone%3DAsia/Tokyo`, started);
+    expect(elsewhere).toEqual(await queryDatabase(utc, started));
+    const [shown] = await queryDatabase(
+      url,
+      `SELECT messages->0->>'value' AS said, response->>'status' AS status FROM "LiteLLM_SpendLogs"
+        WHERE request_id = '${recent.id}'`,
+    );
+    expect(shown).toEqual({ said: `input of ${recent.id}`, status: 'completed' });
+  });
+
+  test('has the types of that table, with json for jsonb', async () => {
+    const url = await server.createDatabase();
+    await open(url, 'a');
+    const columns = await queryDatabase(
+      url,
+      `SELECT data_type, datetime_precision AS p, string_agg(column_name, ' ' ORDER BY column_name COLLATE "C") AS columns
+        FROM information_schema.columns WHERE table_name = 'LiteLLM_SpendLogs' GROUP BY 1, 2 ORDER BY 1`,
+    );
+    expect(columns).toEqual([
+      { data_type: 'double precision', p: null, columns: 'spend' },
+      { data_type: 'integer', p: null, columns: 'completion_tokens prompt_tokens request_duration_ms total_tokens' },
+      { data_type: 'json', p: null, columns: 'messages metadata proxy_server_request request_tags response' },
+      {
+        data_type: 'text',
+        p: null,
+        columns:
+          'agent_id api_base api_key billing_agent_id cache_hit cache_key call_type custom_llm_provider end_user litellm_call_id mcp_namespaced_tool_name model model_group model_id organization_id request_id requester_ip_address session_id status team_id user',
+      },
+      {
+        data_type: 'timestamp without time zone',
+        p: 3,
+        columns: 'completionStartTime created_at endTime startTime updated_at',
+      },
+    ]);
+  });
+});
+
+describe('what is refused at the start', () => {
+  const refusal = async (url: string) => {
+    const refused = openStore(url, 'a', { timeoutMs: 5_000 });
+    await expect(refused).rejects.toMatchObject({ code: 'store_unavailable' });
+    const message = await refused.then(
+      () => 'opened',
+      (error: unknown) => String(error),
+    );
+    expect(message).not.toContain('s3cr');
+    return message;
+  };
+
+  test('a database that commits asynchronously', async () => {
+    const url = await server.createDatabase();
+    const name = new URL(url).pathname.slice(1);
+    await queryDatabase(url, `ALTER DATABASE ${name} SET synchronous_commit = off`);
+    const { host } = new URL(url);
+    expect(await refusal(url)).toContain(
+      `The store postgres://${host}/${name} cannot be opened: synchronous_commit is off`,
+    );
+    expect(await queryDatabase(url, `SELECT to_regclass('turns') AS made`)).toEqual([{ made: null }]);
+    await queryDatabase(url, `ALTER DATABASE ${name} SET synchronous_commit = local`);
+    await open(url, 'a');
+  });
+
+  test('a newer schema, which is left alone', async () => {
+    const url = await server.createDatabase();
+    await (await openStore(url, 'a')).close();
+    await queryDatabase(url, `INSERT INTO kysely_migration (name, timestamp) VALUES ('9999-later', '')`);
+    expect(await refusal(url)).toContain('newer Turnpike (schema 9999-later');
+    expect(await rows(url, 'kysely_migration')).toHaveLength(2);
+  });
+
+  test('a wrong password, a database that is not there, a server that is not there', async () => {
+    const url = await server.createDatabase();
+    const wrong = new URL(url);
+    wrong.password = 's3cret';
+    // A server that trusts everybody has no wrong passwords.
+    if (process.env['TURNPIKE_TEST_POSTGRES'] === undefined) expect(await refusal(wrong.href)).toContain('password');
+    expect(await refusal(`${url}_none`)).toContain('does not exist');
+    expect(await refusal('postgres://u:s3cret@127.0.0.1:1/d')).toContain('ECONNREFUSED');
+  });
+});
+
+describe('a connection that is lost', () => {
+  const throughProxy = async (limits: Partial<PostgresLimits> = {}) => {
+    const url = await server.createDatabase();
+    const proxy = await databaseProxy(url);
+    onTestFinished(() => proxy.close());
+    const store = await open(proxy.url, 'a', limits);
+    return { url, proxy, store, own: store.forTenant('t') };
+  };
+  const allRows = (url: string) => Promise.all(['turns', 'items', 'attempts'].map((table) => rows(url, table)));
+
+  test('with the answer to a commit: the commit may be repeated', async () => {
+    const { url, proxy, own } = await throughProxy();
+    const intent = intentOf();
+    await own.beginTurn(intent);
+    proxy.loseReplyTo = 'UPDATE turns SET status';
+    await expect(own.commitTurn(commitOf(intent))).rejects.toMatchObject(lost);
+    const before = await allRows(url);
+    expect(before[1]).toHaveLength(2);
+    expect(await own.commitTurn(commitOf(intent))).toBe('committed');
+    expect(await allRows(url)).toEqual(before);
+  });
+
+  test('with the answer to an intent: the turn is failed and costs nothing', async () => {
+    const { url, proxy, own } = await throughProxy({ sweepMs: 20, unfinishedMs: 0 });
+    const intent = intentOf({ owner: 'a' });
+    proxy.loseReplyTo = 'INSERT INTO turns';
+    await expect(own.beginTurn(intent)).rejects.toMatchObject(lost);
+    await until(async () => (await own.readResponse(intent.id))?.status === 'failed');
+    expect(await own.readCost(intent.id)).toBe(0);
+    const [attempt] = await rows(url, 'attempts');
+    expect(attempt).toMatchObject({ status: 'failed', error_code: 'store_unavailable', input_tokens: 0, estimated: 0 });
+  });
+
+  test('with the answer to a next attempt: that attempt is ended and costs nothing', async () => {
+    const { url, proxy, own } = await throughProxy({ sweepMs: 20, unfinishedMs: 0 });
+    const intent = intentOf({ owner: 'a' });
+    await own.beginTurn(intent);
+    proxy.loseReplyTo = 'INSERT INTO attempts';
+    const ended = attemptEndOf(intent.attempt.id, { status: 'failed' });
+    await expect(own.nextAttempt(intent.id, ended, attemptStartOf({ number: 2 }))).rejects.toMatchObject(lost);
+    expect(await own.commitTurn(commitOf(intent, { status: 'failed', attempt: ended }))).toBe('committed');
+    await until(async () => (await own.readCost(intent.id)) === 247_750);
+    const statuses = await queryDatabase(url, 'SELECT number, status, cost_nano_usd FROM attempts ORDER BY number');
+    expect(statuses).toEqual([
+      { number: 1, status: 'failed', cost_nano_usd: 247_750 },
+      { number: 2, status: 'failed', cost_nano_usd: 0 },
+    ]);
+  });
+
+  test('and a commit that is given up: the turn does not stay in progress, and its bill is written', async () => {
+    const { proxy, own } = await throughProxy({ sweepMs: 20, unfinishedMs: 0 });
+    const intent = intentOf({ owner: 'a' });
+    await own.beginTurn(intent);
+    // Where the row is locked, the commit waits and its connection is lost before it is done.
+    const holding = await connect(proxy.url);
+    await holding.query('BEGIN');
+    await holding.query('SELECT 1 FROM turns FOR UPDATE');
+    const committed = own.commitTurn(commitOf(intent));
+    await untilWaiting(proxy.url);
+    await holding.query(
+      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
+    );
+    await expect(committed).rejects.toMatchObject(lost);
+    await holding.query('COMMIT');
+    await until(async () => (await own.readResponse(intent.id))?.status === 'failed');
+    expect(await own.readResponse(intent.id)).toMatchObject({ status: 'failed', output: [] });
+    expect(await own.readCost(intent.id)).toBe(247_750);
+  });
+
+  test('under load, again and again: what was acknowledged is there, the rest is said, and it goes on by itself', async () => {
+    const url = await server.createDatabase();
+    const store = await open(url, 'a');
+    const { committed, stop } = work(store);
+    for (let round = 1; round <= 5; round++) {
+      await until(async () => committed.length > 40 * round);
+      await queryDatabase(url, terminateAll);
+    }
+    await until(async () => committed.length > 300);
+    await stop();
+    await expectWhole(url, store, committed);
+  });
+
+  test('behind a pooler that passes no timeouts on: it is done without', async () => {
+    const url = await server.createDatabase();
+    const proxy = await databaseProxy(url);
+    onTestFinished(() => proxy.close());
+    proxy.refusedParameter = 'lock_timeout';
+    const own = (await open(proxy.url, 'a')).forTenant('t');
+    const intent = intentOf();
+    await own.beginTurn(intent);
+    expect(await own.commitTurn(commitOf(intent))).toBe('committed');
+  });
+
+  test('a statement that is given up does not hold its connection', async () => {
+    const url = await server.createDatabase();
+    const proxy = await databaseProxy(url);
+    onTestFinished(() => proxy.close());
+    proxy.refusedParameter = 'lock_timeout';
+    const store = await open(proxy.url, 'a', { timeoutMs: 300, maxConnections: 1 });
+    const holding = await connect(url);
+    await holding.query('BEGIN');
+    await holding.query('LOCK TABLE items');
+    await expect(store.forTenant('t').beginTurn(intentOf())).rejects.toThrow('did not answer in time');
+    await until(() => succeeds(store.check()));
+    expect(await queryDatabase(url, waiters)).toHaveLength(1);
+  });
+
+  test('a database that has become read-only is said, and used again when it is not', async () => {
+    const url = await server.createDatabase();
+    const own = (await open(url, 'a')).forTenant('t');
+    const name = new URL(url).pathname.slice(1);
+    const setReadOnly = async (value: string) => {
+      const writable = `${url}?options=-c%20default_transaction_read_only%3Doff`;
+      await queryDatabase(writable, `ALTER DATABASE ${name} SET default_transaction_read_only = ${value}`);
+      await queryDatabase(url, terminateAll);
+    };
+    const answers = async () => {
+      const intent = intentOf();
+      return own.beginTurn(intent).then(
+        () => 'begun',
+        (error: unknown) => String(error),
+      );
+    };
+    expect(await answers()).toBe('begun');
+    await setReadOnly('on');
+    await until(async () => (await answers()) !== 'begun');
+    await until(async () => !(await answers()).includes('connection was lost'));
+    expect(await answers()).toContain('it is read-only');
+    await setReadOnly('off');
+    await until(async () => (await answers()) === 'begun');
+  });
+
+  test('a lock that somebody holds does not hold us, here or there', async () => {
+    const url = await server.createDatabase();
+    const store = await open(url, 'a', { timeoutMs: 300 });
+    const own = store.forTenant('t');
+    const holding = await connect(url);
+    await holding.query('BEGIN');
+    await holding.query('LOCK TABLE items');
+    await expect(own.beginTurn(intentOf())).rejects.toThrow('did not answer in time');
+    await until(async () => (await queryDatabase(url, waiters)).length === 0);
+    await holding.query('ROLLBACK');
+    await until(() => succeeds(own.beginTurn(intentOf())));
+  });
+});
+
+describe('the server', () => {
+  let harmed: EmbeddedServer;
+  beforeAll(async () => {
+    harmed = await embeddedPostgres();
+  });
+  afterAll(() => harmed.stop());
+
+  test('is killed under load: what was acknowledged is there, and the store goes on by itself', async () => {
+    const url = await harmed.createDatabase();
+    const store = await open(url, 'a', { heartbeatMs: 100 });
+    const { committed, stop } = work(store);
+    await until(async () => committed.length > 60);
+    await harmed.kill();
+    await expect(store.check()).rejects.toMatchObject(lost);
+    await harmed.start();
+    const before = committed.length;
+    await until(async () => committed.length > before + 60);
+    await stop();
+    await expectWhole(url, store, committed);
+  });
+
+  test('is frozen: that is said instead of waited for, and the store goes on by itself', async () => {
+    const url = await harmed.createDatabase();
+    const store = await open(url, 'a', { timeoutMs: 300, maxConnections: 2 });
+    const own = store.forTenant('t');
+    const intent = intentOf();
+    await own.beginTurn(intent);
+    harmed.signal('SIGSTOP');
+    onTestFinished(() => harmed.signal('SIGCONT'));
+    // More than there are connections: some find one that was open, some must open one, some wait for their turn.
+    const asked = [
+      own.commitTurn(commitOf(intent)),
+      own.beginTurn(intentOf()),
+      own.readContext(intent.id),
+      own.deleteResponse('resp_1', startMs),
+      store.check(),
+    ];
+    for (const { status, ...result } of await Promise.allSettled(asked)) {
+      expect({ status, ...result }).toMatchObject({ status: 'rejected', reason: lost });
+    }
+    await expect(store.check()).rejects.toThrow('did not answer in time');
+    harmed.signal('SIGCONT');
+    await until(() => succeeds(store.check()));
+    await until(() =>
+      own.commitTurn(commitOf(intent)).then(
+        (outcome) => outcome === 'committed',
+        () => false,
+      ),
+    );
+    expect((await own.readContext(intent.id))?.items).toHaveLength(2);
+  });
+
+  test('is not blamed for the time that this process itself was busy', async () => {
+    const url = await harmed.createDatabase();
+    const store = await open(url, 'a', { timeoutMs: 300 });
+    const checked = store.check();
+    await new Promise((resolve) => setImmediate(resolve));
+    for (const start = performance.now(); performance.now() - start < 500;);
+    await expect(checked).resolves.toBeUndefined();
+  });
+
+  test.each(['fsync', 'full_page_writes'])('is refused with %s off', async (setting) => {
+    const url = await harmed.createDatabase();
+    const set = async (value: string) => {
+      await queryDatabase(url, `ALTER SYSTEM SET ${setting} = ${value}`);
+      await queryDatabase(url, 'SELECT pg_reload_conf()');
+      await until(async () => (await queryDatabase(url, `SHOW ${setting}`))[0]?.[setting] === value);
+    };
+    await set('off');
+    await expect(openStore(url, 'a')).rejects.toThrow(`${setting} is off`);
+    await set('on');
+    await open(url, 'a');
+  });
+});
+
+/** Turns in many chains at once until `stop`, each commit repeated while its outcome is unknown, as the gateway does it. */
+function work(store: Store): { committed: string[]; stop: () => Promise<void> } {
+  const own = store.forTenant('t');
+  const committed: string[] = [];
+  const stopping = new AbortController();
+  const isLost = (error: unknown) => {
+    expect(error).toMatchObject(lost);
+    return undefined;
+  };
+  const lane = async () => {
+    let parent: TurnIntent | undefined;
+    while (!stopping.signal.aborted) {
+      await new Promise((resolve) => setImmediate(resolve));
+      const intent = intentOf({ owner: 'a' });
+      if (parent !== undefined) intent.parent = linkTo(parent, 2 * (parent.parent?.depth ?? 0) + 2, intent.id);
+      if ((await own.beginTurn(intent).then(() => true, isLost)) === undefined) continue;
+      const commit = commitOf(intent);
+      let outcome;
+      while (outcome === undefined) outcome = await own.commitTurn(commit).catch(isLost);
+      expect(outcome).toBe('committed');
+      committed.push(intent.id);
+      parent = (intent.parent?.depth ?? 0) > 20 ? undefined : intent;
+    }
+  };
+  const lanes = Promise.all(Array.from({ length: 12 }, lane));
+  return {
+    committed,
+    stop: async () => {
+      stopping.abort();
+      await lanes;
+    },
+  };
+}
+
+async function expectWhole(url: string, store: Store, committed: string[]): Promise<void> {
+  const own = store.forTenant('t');
+  for (const id of committed) {
+    const context = await own.readContext(id);
+    expect(context?.status).toBe('completed');
+    expect(context?.items).toHaveLength(2 * (context?.depth ?? 0) + 2);
+  }
+  const half = `SELECT t.id FROM turns t WHERE t.input_count + t.output_count <>
+    (SELECT COUNT(*) FROM items i WHERE i.tenant = t.tenant AND i.turn_id = t.id)`;
+  expect(await queryDatabase(url, half)).toEqual([]);
+  expect(await queryDatabase(url, 'SELECT turn_id FROM attempts GROUP BY turn_id HAVING COUNT(*) <> 1')).toEqual([]);
+}

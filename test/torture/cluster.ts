@@ -1,0 +1,132 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { spawnGateway, type SpawnedGateway } from '../support/spawn-gateway.ts';
+import type { Deed } from './history.ts';
+import { now } from './journal.ts';
+import type { Random } from './random.ts';
+import type { Round } from './schedule.ts';
+
+export interface Node {
+  name: string;
+  gateway: SpawnedGateway;
+  /** Resolves when the process has ended, whatever ended it. */
+  ended: Promise<void>;
+}
+
+/** The gateways of a run, each a process that can be ended and started again. */
+export interface Cluster {
+  /** A node that runs, waiting for one if none does. Undefined: the cluster has been stopped. */
+  anyNode(random: Random): Promise<Node | undefined>;
+  node(name: string): Node;
+  /** True: the node runs, and is the same process as when it was asked for. */
+  isUp(node: Node): boolean;
+  /** @param round how this life is to end; undefined: it is not. */
+  start(name: string, round: Round | undefined): Promise<void>;
+  /** SIGTERM for all. */
+  stop(): Promise<void>;
+  killAll(): void;
+  /** Milliseconds that the slowest start after a kill took. */
+  readonly slowestStartMs: number;
+  readonly faults: string[];
+}
+
+export function createCluster(folder: string, config: string, deed: (deed: Deed) => void): Cluster {
+  const up = new Map<string, Node>();
+  const cleanups: (() => void)[] = [];
+  const faults: string[] = [];
+  let slowestStartMs = 0;
+  let stopping = false;
+  let onStart = () => {};
+  let started = new Promise<void>((resolve) => {
+    onStart = resolve;
+  });
+
+  function onEnd(node: Node): void {
+    if (up.get(node.name) === node) up.delete(node.name);
+    const { exitCode, signalCode } = node.gateway.process;
+    deed({ at: now(), node: node.name, what: `ended by ${signalCode ?? `itself, with ${exitCode}`}` });
+    if (signalCode !== 'SIGKILL' && !stopping)
+      faults.push(`node ${node.name} ended by itself: ${node.gateway.output()}`);
+    if (node.gateway.output().includes('uncaught error')) faults.push(`uncaught error: ${node.gateway.output()}`);
+  }
+
+  return {
+    async anyNode(random) {
+      while (up.size === 0) {
+        if (stopping) return undefined;
+        await started;
+      }
+      return random.pick([...up.values()]);
+    },
+    node(name) {
+      const node = up.get(name);
+      if (node === undefined) throw new Error(`node ${name} does not run`);
+      return node;
+    },
+    isUp: (node) => up.get(node.name) === node,
+    async start(name, round) {
+      const home = join(folder, name);
+      mkdirSync(home, { recursive: true });
+      const from = now();
+      const aim = round?.death.by === 'point' ? `${round.death.point}:${round.death.pass}` : undefined;
+      const gateway = await spawnGateway({
+        config,
+        folder: home,
+        env: aim === undefined ? {} : { TURNPIKE_CRASH_AT: aim },
+        onCleanup: (cleanup) => void cleanups.push(cleanup),
+      });
+      slowestStartMs = Math.max(slowestStartMs, now() - from);
+      const child = gateway.process;
+      const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+      const node: Node = { name, gateway, ended: ended.then(() => onEnd(node)) };
+      up.set(name, node);
+      deed({
+        at: now(),
+        node: name,
+        what: `started as ${gateway.pid}${aim === undefined ? '' : `, to die at ${aim}`}`,
+      });
+      onStart();
+      started = new Promise((resolve) => {
+        onStart = resolve;
+      });
+    },
+    async stop() {
+      stopping = true;
+      for (const node of up.values()) {
+        const code = await node.gateway.kill('SIGTERM');
+        if (code !== 0) faults.push(`node ${node.name} ended with ${code} at SIGTERM: ${node.gateway.output()}`);
+        await node.ended;
+      }
+      onStart();
+    },
+    killAll() {
+      for (const cleanup of cleanups) cleanup();
+    },
+    get slowestStartMs() {
+      return slowestStartMs;
+    },
+    faults,
+  };
+}
+
+/** Both tenants have a key of their own; `pair` has a second deployment to go on with where the first is overloaded. */
+export function gatewayConfig(storeUrl: string, upstreamUrl: string): string {
+  const price = 'price: { input: 1, output: 5 }';
+  const claude = `provider: anthropic, model: claude-haiku-4-5, api_key: k, ${price}`;
+  const qwen = `provider: openai-compatible, model: qwen3-32b, api_key: k, ${price}`;
+  return `
+store: { url: "${storeUrl}", secret: "${'5a'.repeat(32)}" }
+auth:
+  keys:
+    - { name: key-alpha, key: sk-torture-alpha-0123456789abcdef, team: alpha }
+    - { name: key-beta, key: sk-torture-beta-0123456789abcdef, team: beta }
+models:
+  - { name: claude, base_url: "${upstreamUrl}", ${claude} }
+  - { name: qwen, base_url: "${upstreamUrl}/v1", ${qwen} }
+  - { name: pair, base_url: "${upstreamUrl}/first", ${claude} }
+  - { name: pair, base_url: "${upstreamUrl}/second", ${claude} }
+routing: { retries: 1 }
+`;
+}
+
+export const keyOf = { alpha: 'sk-torture-alpha-0123456789abcdef', beta: 'sk-torture-beta-0123456789abcdef' } as const;

@@ -1,0 +1,164 @@
+import type { ClientEvent } from '../support/read-events.ts';
+import type { Round } from './schedule.ts';
+
+/** One step of a conversation, the same whichever protocol carried it. */
+export type Step =
+  | readonly ['user' | 'assistant' | 'thinking', text: string]
+  | readonly ['call', id: string, name: string, input: string]
+  | readonly ['output', id: string, text: string];
+
+export const tenants = ['alpha', 'beta'] as const;
+export type Tenant = (typeof tenants)[number];
+
+/** A client's request, as its journal has it before it is sent. Its name is unique, and names the tenant: `alpha-03-000017`. */
+export interface Sent {
+  name: string;
+  client: string;
+  tenant: Tenant;
+  node: string;
+  action: 'create' | 'get' | 'delete';
+  /** The id that is fetched or deleted, or gone on from. */
+  target: string | undefined;
+  /** The target is another tenant's. */
+  trespass: boolean;
+  create?: CreateSent;
+}
+
+export interface CreateSent {
+  model: string;
+  stream: boolean;
+  store: boolean;
+  /** The request whose response is gone on from. */
+  parent: string | undefined;
+  /** What this turn adds to the conversation. */
+  input: Step[];
+}
+
+/** What a client's journal says, in order. `lost`: the connection broke. `left`: the client hung up. */
+export type JournalEvent =
+  | { kind: 'sent'; sent: Sent }
+  | { kind: 'status'; status: number; sessionId: string | null }
+  | { kind: 'event'; event: ClientEvent }
+  | { kind: 'body'; text: string }
+  | { kind: 'lost'; why: string }
+  | { kind: 'left' };
+
+export type JournalEntry = { at: number; name: string } & JournalEvent;
+
+/**
+ * `done`: all that counts was sent, the stop reason and the tokens with it. `cut`: the upstream broke off. `refused`: it
+ * was overloaded. `left`: the gateway was gone first.
+ */
+export type ServedEnd = 'done' | 'cut' | 'refused' | 'left';
+
+/** A request that the upstream served, as its ledger has it. */
+export interface Served {
+  at: number;
+  /** The request of the client that it was made for. */
+  name: string;
+  dialect: 'messages' | 'chat';
+  stream: boolean;
+  seen: Step[];
+  /** What it answers, if it is `done`. */
+  said: Step[];
+  inputTokens: number;
+  outputTokens: number;
+  end: ServedEnd | undefined;
+  endedAt: number;
+}
+
+/** What the nemesis did, and what it saw. */
+export interface Deed {
+  at: number;
+  node: string;
+  what: string;
+}
+
+export interface TurnRow {
+  tenant: string;
+  id: string;
+  parent: string | null;
+  session_id: string;
+  status: string;
+  stored: number;
+  key_id: string;
+  end_user: string | null;
+}
+
+export interface AttemptRow {
+  tenant: string;
+  id: string;
+  turn_id: string;
+  number: number;
+  status: string;
+  input_tokens: number;
+  output_tokens: number;
+  estimated: number;
+  cost_nano_usd: number | null;
+  error_code: string | null;
+}
+
+export interface SpendLogRow {
+  request_id: string;
+  session_id: string;
+  team_id: string;
+  prompt_tokens: number;
+  completion_tokens: number;
+}
+
+/** The store's tables, read when every node has ended. */
+export interface Dump {
+  turns: TurnRow[];
+  attempts: AttemptRow[];
+  spendLogs: SpendLogRow[];
+}
+
+/** How an id that a client has seen is answered in the end. */
+export interface Found {
+  status: number;
+  text: string;
+}
+
+/** All that is known of a run. */
+export interface History {
+  seed: string;
+  engine: string;
+  nodes: string[];
+  schedule: Round[];
+  deeds: Deed[];
+  journal: JournalEntry[];
+  ledger: Served[];
+  /** By response id. */
+  found: Map<string, Found>;
+  dump: Dump;
+  /** What of the texts that must not be kept the store's files hold. */
+  leaked: string[];
+  /** What went wrong with a process or a file, in words. */
+  faults: string[];
+}
+
+/** The text that stands for a request wherever it is said. */
+export function canaryOf(name: string): string {
+  return `kn-${name}`;
+}
+
+/** The names of the requests whose canaries a text holds, in order. */
+export function namesIn(text: string): string[] {
+  return Array.from(text.matchAll(/kn-((?:alpha|beta)-\d\d-\d{6})/g), ([, name]) => name ?? '');
+}
+
+/** As the client's `user`: it is kept even where the content is not, so it is not the canary. */
+export function userOf(name: string): string {
+  return `user-${name}`;
+}
+
+/** The client whose turns the upstream always answers whole. */
+export const proberNumber = 99;
+
+export function requestName(tenant: Tenant, client: number, count: number): string {
+  return `${tenant}-${String(client).padStart(2, '0')}-${String(count).padStart(6, '0')}`;
+}
+
+export function tenantOf(name: string): Tenant {
+  return name.startsWith('alpha') ? 'alpha' : 'beta';
+}

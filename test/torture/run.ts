@@ -1,0 +1,129 @@
+import { join } from 'node:path';
+import { performance } from 'node:perf_hooks';
+import { canaryOf, type Deed, type History, type JournalEntry } from './history.ts';
+import { createClients } from './clients.ts';
+import { createClock } from './clock.ts';
+import { createCluster, gatewayConfig } from './cluster.ts';
+import { createEngine, type EngineName } from './engine.ts';
+import { endOf, exchangesOf, idOf } from './exchange.ts';
+import { createJournal } from './journal.ts';
+import { carryOut, nextRoundOf } from './nemesis.ts';
+import { createSchedule } from './schedule.ts';
+import { startUpstream } from './upstream.ts';
+
+export interface TortureOptions {
+  seed: string;
+  kills: number;
+  /** Rounds that would begin later are left out. */
+  maxMs: number;
+  loops: number;
+  engine: EngineName;
+  nodes: readonly string[];
+  /** Empty; what the run leaves is in it afterwards. */
+  folder: string;
+  onRound?: (done: number) => void;
+}
+
+export interface TortureResult {
+  history: History;
+  kills: number;
+  /** How often the nodes died of what: a signal, or a crash point. */
+  deaths: Record<string, number>;
+  requests: number;
+  /** Turns whose end a client has read, stored and completed. */
+  acknowledged: number;
+  /** Turns whose client was cut off. */
+  cut: number;
+  calls: number;
+  slowestStartMs: number;
+}
+
+/** Clients at work, and nodes dying under them; then all is healed, read back, and written down for the checker. */
+export async function torture(options: TortureOptions): Promise<TortureResult> {
+  const { seed, kills, maxMs, loops, nodes, folder } = options;
+  const engine = createEngine(options.engine, folder, nodes);
+  const schedule = createSchedule(seed, kills, nodes);
+  const journal = createJournal<JournalEntry>(join(folder, 'journal.jsonl'));
+  const deeds = createJournal<object>(join(folder, 'nemesis.jsonl'));
+  for (const round of schedule) deeds.add(round);
+  await deeds.settled();
+  const done: Deed[] = [];
+  const deed = (what: Deed) => {
+    done.push(what);
+    deeds.add(what);
+  };
+  const clock = createClock();
+  const upstream = await startUpstream(seed, clock, join(folder, 'ledger.jsonl'));
+  const cluster = createCluster(folder, gatewayConfig(engine.storeUrl, upstream.url), deed);
+  // No child outlives the rig, however it ends.
+  process.on('exit', cluster.killAll);
+  const faults: string[] = [];
+  const deaths: Record<string, number> = {};
+  try {
+    for (const node of nodes) await cluster.start(node, nextRoundOf(schedule, node, 0));
+    const clients = createClients({ seed, cluster, clock, journal });
+    const working = clients.run(loops);
+    const until = performance.now() + maxMs;
+    const rounds = (async () => {
+      let count = 0;
+      for (const round of schedule) {
+        if (performance.now() > until) break;
+        const death = await carryOut(round, schedule, { cluster, clock, deed });
+        deaths[death] = (deaths[death] ?? 0) + 1;
+        count += 1;
+        faults.push(...engine.damage().map((text) => `after kill ${count}: ${text}`));
+        options.onRound?.(count);
+      }
+      clients.stop();
+      return count;
+    })();
+    // A client ends before its time only by an error of the rig's own.
+    await Promise.race([rounds, working]);
+    const [, killed] = await Promise.all([working, rounds]);
+
+    await clients.continueAll(clients.acknowledged());
+    const exchanges = [...exchangesOf(journal.entries).values()];
+    const ids = exchanges.flatMap((exchange) => {
+      const id = idOf(exchange);
+      return id === undefined ? [] : [{ id, tenant: exchange.sent.tenant }];
+    });
+    const found = await clients.fetchAll(ids);
+    await cluster.stop();
+    await journal.settled();
+
+    const creates = exchanges.filter(({ sent }) => sent.create !== undefined);
+    const unstored = creates.flatMap(({ sent }) => (sent.create?.store === false ? [canaryOf(sent.name)] : []));
+    faults.push(...engine.damage());
+    const history: History = {
+      seed,
+      engine: engine.name,
+      nodes: [...nodes],
+      schedule: schedule.slice(0, killed),
+      deeds: done,
+      journal: journal.entries,
+      ledger: upstream.ledger,
+      found,
+      dump: engine.dump(),
+      leaked: engine.filesHold(unstored),
+      faults: [...faults, ...cluster.faults],
+    };
+    return {
+      history,
+      kills: killed,
+      deaths,
+      requests: exchanges.length,
+      acknowledged: creates.filter(
+        (exchange) => exchange.sent.create?.store === true && endOf(exchange)?.status === 'completed',
+      ).length,
+      cut: creates.filter(({ cutBy }) => cutBy === 'lost').length,
+      calls: upstream.ledger.length,
+      slowestStartMs: Math.round(cluster.slowestStartMs),
+    };
+  } finally {
+    process.off('exit', cluster.killAll);
+    cluster.killAll();
+    upstream.close();
+    journal.close();
+    deeds.close();
+  }
+}

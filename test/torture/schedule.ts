@@ -1,0 +1,69 @@
+import type { CrashPoint } from '../../src/crash-point.ts';
+import { seeded } from './random.ts';
+
+/** How often a point is passed for one turn, about: the pass to die at is drawn so that every point is reached. */
+const passesFor: Record<CrashPoint, number> = {
+  admitted: 25,
+  'intent-written': 25,
+  'upstream-sent': 25,
+  'first-byte': 25,
+  'mid-tool-arguments': 30,
+  'terminal-seen': 25,
+  'transaction-begun': 40,
+  'transaction-committed': 40,
+  'terminal-written': 25,
+  'stream-ended': 25,
+};
+const points = Object.keys(passesFor) as CrashPoint[];
+
+/** A tick is anything that a client or the upstream sees; a hop is one turn of the rig's event loop. */
+export interface Pause {
+  afterTicks: number;
+  hops: number;
+}
+
+/** The end of one life of one node. */
+export interface Round {
+  number: number;
+  node: string;
+  /** SIGSTOP and SIGCONT on the way there. */
+  pauses: Pause[];
+  /**
+   * `signal`: SIGKILL after so many ticks and hops. `frozen`: the same, but stopped first. `point`: at the n-th pass of a
+   * crash point, or by SIGKILL where it is not reached in `afterTicks`.
+   */
+  death:
+    | { by: 'signal' | 'frozen'; afterTicks: number; hops: number }
+    | { by: 'point'; point: CrashPoint; pass: number; afterTicks: number };
+}
+
+/** Everything that will be done to the nodes, before the first is started: the seed is enough to do it again. */
+export function createSchedule(seed: string, kills: number, nodes: readonly string[]): Round[] {
+  const random = seeded(`${seed} schedule`);
+  // Every point is aimed at once before any is again.
+  let aims: CrashPoint[] = [];
+  return Array.from({ length: kills }, (_, index) => {
+    const pauses = Array.from({ length: random.below(4) === 0 ? 1 + random.below(2) : 0 }, () => ({
+      afterTicks: 1 + random.below(150),
+      hops: 20 + random.below(2000),
+    }));
+    const round = { number: index + 1, node: random.pick(nodes), pauses };
+    if (random.below(2) === 0) {
+      if (aims.length === 0) aims = [...points];
+      const [point] = aims.splice(random.below(aims.length), 1);
+      if (point === undefined) throw new Error('no point to aim at');
+      return { ...round, death: { by: 'point', point, pass: 1 + random.below(passesFor[point]), afterTicks: 3000 } };
+    }
+    const by = random.below(5) === 0 ? 'frozen' : 'signal';
+    return { ...round, death: { by, afterTicks: 30 + random.below(1200), hops: random.below(12) } };
+  });
+}
+
+export function roundText({ number, node, pauses, death }: Round): string {
+  const stops = pauses.map(({ afterTicks, hops }) => `pause after ${afterTicks} ticks for ${hops} hops, `).join('');
+  const end =
+    death.by === 'point'
+      ? `die at ${death.point}:${death.pass}, or after ${death.afterTicks} ticks`
+      : `SIGKILL${death.by === 'frozen' ? ' while stopped' : ''} after ${death.afterTicks} ticks and ${death.hops} hops`;
+  return `${number} ${node}: ${stops}${end}`;
+}
