@@ -2,7 +2,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { defineConfig } from 'tsdown';
 
-const entries = { main: 'src/main.ts', 'writer-thread': 'src/store/sqlite/writer-thread.ts' };
+const entries = { main: 'src/main.ts', worker: 'src/worker.ts', 'writer-thread': 'src/store/sqlite/writer-thread.ts' };
 
 /** The folder in node_modules of the package that a module belongs to; undefined: the module is ours. */
 function packageFolder(module: string): string | undefined {

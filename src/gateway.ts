@@ -4,11 +4,15 @@ import type { Config, ModelConfig, ProviderName, StoreConfig } from './config/co
 import { createIdMint } from './core/ids.ts';
 import type { Log } from './core/log.ts';
 import { createApp } from './http/app.ts';
+import { adminKeyRoutes } from './http/routes/admin-keys.ts';
+import { adminTeamRoutes } from './http/routes/admin-teams.ts';
 import { healthRoutes } from './http/routes/health.ts';
 import { modelsRoutes } from './http/routes/models.ts';
 import { responsesRoutes } from './http/routes/responses.ts';
 import { listen } from './http/serve.ts';
+import { hashKey } from './keys/hash-key.ts';
 import { createKeyring } from './keys/keys.ts';
+import { createStoredKeys } from './keys/stored-keys.ts';
 import { chatCodec } from './protocols/chat/index.ts';
 import { messagesCodec } from './protocols/messages/index.ts';
 import { responsesCodec } from './protocols/responses/index.ts';
@@ -30,13 +34,24 @@ export interface Gateway {
   close(): Promise<void>;
 }
 
+/** How the store knows this process from the others that share it. */
+export interface Identity {
+  /** Names the process in the turns that it runs; another one at every start. */
+  owner: string;
+  /** Owners whose processes have ended for sure: what they left running is failed at once. */
+  replaces: readonly string[];
+}
+
 const turnLimits: TurnLimits = { keepAliveMs: 10_000, stallMs: 300_000, totalMs: 3_600_000, commitMs: 5_000 };
 
 /** Puts the parts together: the only file that knows them all. */
-export async function startGateway(config: Config, { log }: { log: Log }): Promise<Gateway> {
+export async function startGateway(
+  config: Config,
+  { log, identity = { owner: randomUUID(), replaces: [] } }: { log: Log; identity?: Identity },
+): Promise<Gateway> {
   const { server, auth, routing, aliases } = config;
-  const owner = randomUUID();
-  const { store, secret } = await openStore(config.store, owner, log);
+  const { owner } = identity;
+  const { store, secret } = await openStore(config.store, identity, log);
   await store.sweep(Date.now());
 
   const sockets = createSocketTransport({ log });
@@ -55,13 +70,25 @@ export async function startGateway(config: Config, { log }: { log: Log }): Promi
     nowMs: Date.now,
   });
 
+  const { keys } = store;
+  const pepper = deriveKey(secret, 'key pepper');
+  const stored = createStoredKeys({ findKey: (hash) => keys.findKey(hash), nowMs: Date.now });
+  const admin = { keys, ids, nowMs: Date.now };
+  // Keys that were made with a master key go on being asked for when it is taken out of the configuration.
+  const closed = (await keys.listKeys({ limit: 1, after: undefined })).length > 0;
+  if (closed && auth.masterKey === undefined && auth.keys.length === 0) {
+    log.warn({}, 'no key is configured, but the keys of the store are asked for: set auth.master_key to change them');
+  }
+
   const app = createApp({
     routes: [
       ...responsesRoutes(store, { router, ids, nowMs: Date.now, owner, log, limits: turnLimits }),
       ...modelsRoutes(router, Date.now()),
       ...healthRoutes(store),
+      ...adminTeamRoutes(admin),
+      ...adminKeyRoutes({ ...admin, hashKey: (key) => hashKey(pepper, key).toString('hex'), onChange: stored.forget }),
     ],
-    keyring: createKeyring({ masterKey: auth.masterKey, keys: auth.keys, pepper: deriveKey(secret, 'key pepper') }),
+    keyring: createKeyring({ masterKey: auth.masterKey, keys: auth.keys, pepper, stored, closed }),
     encodeError: responsesCodec.encodeError,
     newRequestId: () => ids.mint('req', Date.now()),
     log,
@@ -83,7 +110,7 @@ export async function startGateway(config: Config, { log }: { log: Log }): Promi
 /** An engine is loaded only where it is used. */
 async function openStore(
   { url, secret: configured }: StoreConfig,
-  owner: string,
+  { owner, replaces }: Identity,
   log: Log,
 ): Promise<{ store: Store; secret: Buffer }> {
   const path = url.startsWith('sqlite:') ? resolve(url.slice('sqlite:'.length)) : undefined;
@@ -94,7 +121,7 @@ async function openStore(
   }
   if (configured === undefined) throw new Error('a store that is shared has a configured secret');
   const { createPostgresStore } = await import('./store/postgres/create-postgres-store.ts');
-  return { store: await createPostgresStore({ url, secret: configured, owner, log }), secret: configured };
+  return { store: await createPostgresStore({ url, secret: configured, owner, replaces, log }), secret: configured };
 }
 
 function deploymentOf(model: ModelConfig, provider: Provider): Deployment {

@@ -64,6 +64,8 @@ describe('the command line', () => {
     [['--port', 'x'], '--port must be a number'],
     [['--port', '65536'], '--port must be a number'],
     [['--port'], '--port needs a value'],
+    [['--workers', '0'], '--workers must be a number from 1 to 256'],
+    [['--workers', '2'], 'command line: --workers: must be 1 with SQLite'],
     [['--no-host'], '--host needs a value'],
     [['--host', '0.0.0.0'], '--host: must be a loopback address'],
   ])('%j is refused in one line', async (args, message) => {

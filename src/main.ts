@@ -1,6 +1,5 @@
 import { readFileSync } from 'node:fs';
 import { type ArgsDef, defineCommand, runCommand, runMain, type SubCommandsDef } from 'citty';
-import type { Log } from './core/log.ts';
 
 // Only citty is loaded before the command is known: start-up counts, and `--help` needs no gateway.
 
@@ -13,25 +12,28 @@ const addressArguments = {
   host: { type: 'string', valueHint: 'H', description: 'Address in place of the configured one' },
 } as const satisfies ArgsDef;
 
-const serveArguments = { ...configArgument, ...addressArguments } as const satisfies ArgsDef;
+const serveArguments = {
+  ...configArgument,
+  ...addressArguments,
+  workers: { type: 'string', valueHint: 'N', description: 'Processes that serve the port together, on Postgres' },
+} as const satisfies ArgsDef;
 
 const serve = defineCommand({
   meta: { name: 'serve', description: 'Run the gateway (the default command)' },
   args: serveArguments,
   async run({ args }) {
     refuseUnknownArguments(args, serveArguments);
-    const port = readPort(args.port);
+    const port = readNumber('port', args.port, 0, 65_535);
+    const workers = readNumber('workers', args.workers, 1, 256);
+    const { createLog, crashOnLostErrors, onStopSignal, runGateway } = await import('./run-gateway.ts');
     const log = await createLog(process.env['TURNPIKE_LOG_LEVEL']);
     crashOnLostErrors(log);
     const stopRequested = onStopSignal();
     const { loadConfig } = await import('./config/load.ts');
-    const config = await loadConfig({ file: args.config, host: args.host, port, env: process.env, cwd: process.cwd() });
-    const { startGateway } = await import('./gateway.ts');
-    const gateway = await startGateway(config, { log });
-    process.stdout.write(`turnpike ready on ${gateway.url}\n`);
-    log.info({ signal: await stopRequested }, 'stopping');
-    await gateway.close();
-    process.exit(0);
+    const { env } = process;
+    const config = await loadConfig({ file: args.config, host: args.host, port, workers, env, cwd: process.cwd() });
+    const run = config.server.workers === 1 ? runGateway : (await import('./workers.ts')).runWorkers;
+    await run(config, log, stopRequested, (url) => process.stdout.write(`turnpike ready on ${url}\n`));
   },
 });
 
@@ -44,6 +46,27 @@ const check = defineCommand({
     const { summarise } = await import('./config/summarise.ts');
     const config = await loadConfig({ file: args.config, env: process.env, cwd: process.cwd() });
     process.stdout.write(`ok\n${summarise(config)}`);
+  },
+});
+
+const migrateArguments = {
+  ...configArgument,
+  'dry-run': { type: 'boolean', description: 'Say what would be done, and do nothing' },
+} as const satisfies ArgsDef;
+
+const migrate = defineCommand({
+  meta: { name: 'migrate', description: 'Bring the store to the newest schema, as serve does when it starts' },
+  args: migrateArguments,
+  async run({ args }) {
+    refuseUnknownArguments(args, migrateArguments);
+    const dryRun = args['dry-run'] === true;
+    const { loadConfig } = await import('./config/load.ts');
+    const { migrateStore } = await import('./migrate-store.ts');
+    const config = await loadConfig({ file: args.config, env: process.env, cwd: process.cwd() });
+    const names = await migrateStore(config.store, { dryRun });
+    const verb = dryRun ? 'would apply' : 'applied';
+    process.stdout.write(names.length === 0 ? 'nothing to do\n' : names.map((name) => `${verb} ${name}\n`).join(''));
+    if (dryRun && names.length > 0) process.exitCode = 2;
   },
 });
 
@@ -74,6 +97,7 @@ const demo = defineCommand({
 const subCommands: SubCommandsDef = {
   serve,
   check,
+  migrate,
   demo,
 };
 
@@ -88,50 +112,22 @@ class UsageError extends Error {}
 /** Citty takes any flag; a misspelt one must not be ignored. */
 function refuseUnknownArguments(args: { _: string[]; [name: string]: unknown }, known: ArgsDef): void {
   const names = Object.keys(known);
-  for (const [name, value] of Object.entries(args)) {
-    if (name === '_') continue;
+  for (const [given, value] of Object.entries(args)) {
+    if (given === '_') continue;
+    // Citty gives a name with a dash under its camel case too.
+    const name = given.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
     if (!names.includes(name)) throw new UsageError(`unknown option --${name}; known here: --${names.join(', --')}`);
+    if (known[name]?.type === 'boolean') continue;
     if (value === '' || typeof value === 'boolean') throw new UsageError(`--${name} needs a value`);
   }
   if (args._[0] !== undefined) throw new UsageError(`unexpected argument ${args._[0]}`);
 }
 
-function readPort(text: string | undefined): number | undefined {
+function readNumber(name: string, text: string | undefined, least: number, most: number): number | undefined {
   if (text === undefined) return undefined;
-  const port = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN;
-  if (!(port <= 65_535)) throw new UsageError('--port must be a number from 0 to 65535');
-  return port;
-}
-
-/** JSON lines on stderr: stdout is for the ready line alone. Written synchronously, so that a crash loses none. */
-async function createLog(level = 'warn'): Promise<Log> {
-  const { pino } = await import('pino');
-  const levels = [...Object.keys(pino.levels.values), 'silent'];
-  if (!levels.includes(level)) throw new UsageError(`TURNPIKE_LOG_LEVEL must be one of: ${levels.join(', ')}`);
-  const log: Log = pino({ level }, pino.destination({ dest: 2, sync: true }));
-  return log;
-}
-
-/** After an error that nobody caught nobody knows what still holds; what was committed is safe, so end and be restarted. */
-function crashOnLostErrors(log: Log): void {
-  process.on('uncaughtException', (error) => {
-    log.error({ error: error.stack ?? String(error) }, 'uncaught error');
-    process.exit(1);
-  });
-}
-
-/** Resolves at the first SIGTERM or SIGINT; the second ends the process at once. */
-function onStopSignal(): Promise<NodeJS.Signals> {
-  return new Promise((resolve) => {
-    let asked = false;
-    const onSignal = (signal: NodeJS.Signals): void => {
-      if (asked) process.exit(1);
-      asked = true;
-      resolve(signal);
-    };
-    process.on('SIGTERM', onSignal);
-    process.on('SIGINT', onSignal);
-  });
+  const number = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN;
+  if (!(number >= least && number <= most)) throw new UsageError(`--${name} must be a number from ${least} to ${most}`);
+  return number;
 }
 
 function readVersion(): string {

@@ -26,15 +26,40 @@ const rows: Row[] = [
   {
     label: 'JSON schema output',
     body: {
-      text: { format: { type: 'json_schema', name: 'a', schema: { type: 'object', additionalProperties: false } } },
+      text: { format: { type: 'json_schema', name: 'a', schema: { type: 'object', properties: { a: {} } } } },
     },
-    anthropic: carried,
+    anthropic: ['text.format.schema'],
+    openAiCompatible: carried,
+  },
+  {
+    label: '`strict` tools',
+    body: {
+      tools: ['a', 'b'].map((name) => ({
+        type: 'function',
+        name,
+        strict: true,
+        parameters: { type: 'object', properties: { a: {} }, ...(name === 'a' ? { additionalProperties: false } : {}) },
+      })),
+    },
+    anthropic: ['tools[1].strict'],
     openAiCompatible: carried,
   },
   {
     label: 'JSON object output',
     body: { text: { format: { type: 'json_object' } } },
     anthropic: ['text.format'],
+    openAiCompatible: carried,
+  },
+  {
+    label: 'system messages inside a conversation',
+    body: {
+      input: [
+        { role: 'user', content: 'Hello.' },
+        { role: 'assistant', content: 'Hello.' },
+        { role: 'system', content: 'Go on in French.' },
+      ],
+    },
+    anthropic: ['input'],
     openAiCompatible: carried,
   },
   {

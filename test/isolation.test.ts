@@ -41,9 +41,18 @@ const reply = JSON.stringify({
   usage: { input_tokens: 9, output_tokens: 7 },
 });
 
-const keys = { a: 'sk-a', a2: 'sk-a2', b: 'sk-b', loner: 'sk-loner', master: 'sk-master' };
+const keys = {
+  a: 'sk-a',
+  a2: 'sk-a2',
+  b: 'sk-b',
+  loner: 'sk-loner',
+  master: 'sk-master',
+  // Made through the admin API, the second for a team that has the name of another.
+  virtual: '',
+  member: '',
+};
 type Key = keyof typeof keys;
-const foreigners: Key[] = ['b', 'loner', 'master'];
+const foreigners: Key[] = ['b', 'loner', 'master', 'virtual', 'member'];
 
 beforeAll(async () => {
   const upstream = await rawUpstream((call) => {
@@ -62,6 +71,10 @@ beforeAll(async () => {
     `models: [{ name: m, provider: anthropic, model: claude-haiku-4-5, base_url: "${upstream.url}", api_key: k }]`,
   ].join('\n');
   gateway = await start();
+  const made = async (path: string, body: object) => JSON.parse((await send('POST', path, 'master', body)).text);
+  const team = await made('/admin/v1/teams', { name: 'alpha' });
+  keys.virtual = (await made('/admin/v1/keys', { name: 'a' })).key;
+  keys.member = (await made('/admin/v1/keys', { name: 'a', team_id: team.id })).key;
 });
 afterAll(() => {
   for (const cleanup of cleanups) cleanup();
@@ -143,6 +156,21 @@ const bodiesWithId: Record<string, Way> = {
   'an item reference without a type': bodyWith((id) => ({ input: [{ id }] }), 404),
 };
 
+/** Routes that only the master key reaches, whose objects belong to no tenant; each with what such a request may send. */
+const adminRoutes: Record<string, object | undefined> = {
+  'POST /admin/v1/teams': { name: 'made by a stranger' },
+  'GET /admin/v1/teams': undefined,
+  'GET /admin/v1/teams/{id}': undefined,
+  'PATCH /admin/v1/teams/{id}': { name: 'renamed by a stranger' },
+  'DELETE /admin/v1/teams/{id}': undefined,
+  'POST /admin/v1/keys': { name: 'made by a stranger' },
+  'GET /admin/v1/keys': undefined,
+  'GET /admin/v1/keys/{id}': undefined,
+  'PATCH /admin/v1/keys/{id}': { blocked: true },
+  'POST /admin/v1/keys/{id}/rotate': {},
+  'DELETE /admin/v1/keys/{id}': undefined,
+};
+
 /** Routes without an id in their path. What a body of theirs can name is above. */
 const routesWithoutId = ['POST /v1/responses', 'GET /v1/models'];
 
@@ -179,13 +207,16 @@ test('every route has its case here', async () => {
   const aliases = known.map((name) => name.replace('/v1/', '/'));
   const open = served.filter(({ auth }) => auth === 'none').map(({ method, path }) => `${method} ${path}`);
   expect(open.every((name) => name.startsWith('GET /health/'))).toBe(true);
-  expect(names.toSorted()).toEqual([...known, ...aliases, ...open].toSorted());
+  const admin = Object.keys(adminRoutes);
+  expect(names.toSorted()).toEqual([...known, ...aliases, ...admin, ...open].toSorted());
+  const masters = served.filter(({ auth }) => auth === 'master').map(({ method, path }) => `${method} ${path}`);
+  expect(masters.toSorted()).toEqual(admin.toSorted());
 });
 
 function minimalConfig(own: string): Config {
   return {
     file: undefined,
-    server: { host: '127.0.0.1', port: 0, drainSeconds: 0, maxBodyBytes: undefined },
+    server: { host: '127.0.0.1', port: 0, drainSeconds: 0, maxBodyBytes: undefined, workers: 1 },
     store: { url: `sqlite:${own}/turnpike.db`, secret: undefined },
     auth: { masterKey: 'sk', keys: [] },
     models: [
@@ -342,6 +373,28 @@ describe.each(['before', 'after'])('%s a restart', (when) => {
       });
       expect(reply.status, token).toBe(401);
     }
+  });
+
+  test.each(Object.entries(adminRoutes))('%s: no key but the master key, under any spelling', async (name, body) => {
+    const [method = '', path = ''] = name.split(' ');
+    const kind = path.includes('teams') ? 'teams' : 'keys';
+    const list = async () => (await send('GET', `/admin/v1/${kind}`, 'master')).text;
+    const before = await list();
+    const { id } = JSON.parse(before).data[0];
+    const strangers = Object.keys(keys).filter((key) => key !== 'master') as Key[];
+    const expected = await send(method, path.replace('{id}', neverGiven(id)), 'a', body);
+    expect(expected.status).toBe(403);
+    expect(JSON.parse(expected.text).error).toMatchObject({ type: 'permission_error', code: 'master_key_required' });
+    for (const key of strangers) {
+      for (const spell of [(plain: string) => plain, ...Object.values(spellings).slice(1)]) {
+        expect(await send(method, spell(path.replace('{id}', id)), key, body), key).toEqual(expected);
+      }
+    }
+    for (const key of [...strangers, undefined]) {
+      const none = await send(method, path.replace('/v1', '').replace('{id}', id), key, body);
+      expect(none.status, 'without /v1').toBe(404);
+    }
+    expect(await list()).toBe(before);
   });
 
   test('another method on a known path says nothing of the object', async () => {

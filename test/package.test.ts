@@ -1,6 +1,6 @@
-import { type ChildProcessByStdio, execFileSync, spawn } from 'node:child_process';
+import { type ChildProcessByStdio, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
@@ -96,12 +96,20 @@ describe('the published package', () => {
     for (const file of [
       'bin/turnpike.js',
       'dist/main.mjs',
+      'dist/worker.mjs',
       'dist/writer-thread.mjs',
       'dist/THIRD-PARTY-LICENSES.txt',
     ]) {
       expect(files).toContain(file);
     }
     expect(files).toContain('LICENSE');
+  });
+
+  test('has no crash points', () => {
+    const dist = join(folder, 'node_modules/turnpike/dist');
+    const texts = readdirSync(dist).map((file) => readFileSync(join(dist, file), 'utf8'));
+    expect(texts.length).toBeGreaterThan(2);
+    expect(texts.filter((text) => /TURNPIKE_CRASH_AT|crash-?point/i.test(text))).toEqual([]);
   });
 
   test('tells its version', () => {
@@ -114,6 +122,16 @@ describe('the published package', () => {
     const running = await start(program, ['serve', '--port', '0'], empty);
     await expectServingThenGone(running);
     expect(running.stdout()).toBe(`turnpike ready on ${running.url}\n`);
+  });
+
+  test('finds the program of its workers', () => {
+    const empty = mkdtempSync(join(folder, 'empty-'));
+    // Nobody listens on port 1: it is a worker that says so.
+    const store = `store: { url: "postgres://127.0.0.1:1/x", secret: "${'0f'.repeat(32)}" }\n`;
+    writeFileSync(join(empty, 'turnpike.yaml'), store);
+    const { status, stderr } = spawnSync(program, ['serve', '--workers', '2'], { cwd: empty, env, encoding: 'utf8' });
+    expect(stderr).toMatch(/^turnpike: The store postgres:\/\/127\.0\.0\.1:1\/x cannot be opened: /);
+    expect(status).toBe(1);
   });
 });
 

@@ -103,6 +103,16 @@ describe('README.md', () => {
     expect(code).toBe(0);
   });
 
+  test('the configuration for several processes is valid', async () => {
+    const folder = temporaryFolder();
+    const [, yaml = ''] = blocks(readme, 'yaml');
+    writeFileSync(join(folder, 'turnpike.yaml'), yaml);
+    const env = { PGPASSWORD: 'p', TURNPIKE_SECRET: '0f'.repeat(32) };
+    const { out, err } = await run(process.execPath, [launcher, 'check'], folder, env);
+    expect(err).toBe('');
+    expect(out).toContain('4 workers\nstore: postgres://db.internal/turnpike\n');
+  });
+
   test('turnpike demo, as shown', async () => {
     const folder = temporaryFolder();
     const gateway = await spawnGateway({ folder });

@@ -26,6 +26,8 @@ export interface ServerConfig {
   readonly drainSeconds: number;
   /** Undefined: the server's own limit. */
   readonly maxBodyBytes: number | undefined;
+  /** Processes that serve the port together; more than 1 only on Postgres. */
+  readonly workers: number;
 }
 
 export interface StoreConfig {

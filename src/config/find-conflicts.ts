@@ -11,19 +11,21 @@ export interface Conflict {
 export interface Effective {
   host: string;
   port: number;
+  workers: number;
   /** Names of groups that are there when the file names no models. */
   defaultGroups: readonly string[];
 }
 
 const text = z.string().optional().catch(undefined);
+const number = z.number().optional().catch(undefined);
 /**
  * What the checks across fields read, and no more. A value of the wrong type counts as absent: the schema has told it, and
  * the others are checked all the same.
  */
 const draftSchema = z.object({
   server: z
-    .object({ host: text, port: z.number().optional().catch(undefined) })
-    .catch({ host: undefined, port: undefined }),
+    .object({ host: text, port: number, workers: number })
+    .catch({ host: undefined, port: undefined, workers: undefined }),
   store: z.object({ url: text, secret: z.unknown().optional() }).catch({ url: undefined, secret: undefined }),
   auth: z
     .object({
@@ -103,6 +105,13 @@ function storeConflicts({ store: { url, secret } }: Draft): Conflict[] {
   return [{ path: ['store', 'secret'], message }];
 }
 
+function workerConflicts({ store: { url } }: Draft, { workers }: Effective): Conflict[] {
+  if (workers === 1 || (url !== undefined && isPostgresUrl(url))) return [];
+  const message =
+    'must be 1 with SQLite, since one process only can own its file; several need a store.url of Postgres';
+  return [{ path: ['server', 'workers'], message }];
+}
+
 function modelConflicts({ models }: Draft, { host, port }: Effective): Conflict[] {
   const conflicts: Conflict[] = [];
   models.forEach(({ name, provider, model, base_url: baseUrl }, index) => {
@@ -157,6 +166,7 @@ export function findConflicts(draft: Draft, effective: Effective): Conflict[] {
   const named = draft.models.flatMap(({ name }) => name ?? []);
   const conflicts = [
     ...storeConflicts(draft),
+    ...workerConflicts(draft, effective),
     ...authConflicts(draft),
     ...modelConflicts(draft, effective),
     ...nameConflicts(draft, draft.models.length > 0 ? named : effective.defaultGroups),

@@ -62,7 +62,7 @@ routing: { retries: 0, fallbacks: { a: [gpt-9] } }
     );
     expect(config).toEqual({
       file: 'turnpike.yaml',
-      server: { host: '0.0.0.0', port: 8080, drainSeconds: 5, maxBodyBytes: 1000 },
+      server: { host: '0.0.0.0', port: 8080, drainSeconds: 5, maxBodyBytes: 1000, workers: 1 },
       store: { url: 'sqlite:x.db', secret: Buffer.alloc(32, 0x0f) },
       auth: {
         masterKey: 'mk',
@@ -213,7 +213,10 @@ describe('no file', () => {
 describe('problems', () => {
   // Each text is put behind one line of `model`, so that it begins on line 2.
   test.each([
-    ['server: { prot: 1 }', '2:11: server.prot: unknown key; known here: host, port, drain_seconds, max_body_bytes'],
+    [
+      'server: { prot: 1 }',
+      '2:11: server.prot: unknown key; known here: host, port, drain_seconds, max_body_bytes, workers',
+    ],
     [
       'retention: { content: 30d }',
       '2:1: retention: unknown key; known here: server, store, auth, models, aliases, routing',
@@ -358,6 +361,18 @@ models:
     expect((await problemsOf('auth: { master_key: @hunter2 }\n!!hunter2 a: !hunter2 b\n')).join('\n')).not.toContain(
       'hunter2',
     );
+  });
+
+  test('several workers need Postgres, and are blamed on where they were asked for', async () => {
+    const postgres = `store: { url: "postgres://h/d", secret: "${'0f'.repeat(32)}" }\n`;
+    const config = await load(`server: { workers: 3 }\n${postgres}${model}`);
+    expect(config.server.workers).toBe(3);
+    expect(summarise(config)).toMatch(/^listen: .*, 3 workers$/m);
+    expect((await load(`${postgres}${model}`, { workers: 2 })).server.workers).toBe(2);
+    const [asked] = await problemsOf(`server: { workers: 3 }\n${model}`);
+    expect(asked).toMatch(/1:20: server\.workers: must be 1 with SQLite/);
+    const [told] = await problemsOf(model, { workers: 2 });
+    expect(told).toMatch(/^command line: --workers: must be 1 with SQLite/);
   });
 
   test('an open host is allowed as soon as one key is there, and blamed on the flag that asks for it', async () => {

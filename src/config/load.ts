@@ -17,6 +17,7 @@ export interface LoadOptions {
   /** What the command line says in place of the file. */
   host?: string | undefined;
   port?: number | undefined;
+  workers?: number | undefined;
 }
 
 const defaultFile = 'turnpike.yaml';
@@ -48,13 +49,15 @@ export async function loadConfig(options: LoadOptions): Promise<Config> {
   const address = {
     host: options.host ?? draft.server.host ?? '127.0.0.1',
     port: options.port ?? draft.server.port ?? 4000,
+    workers: options.workers ?? draft.server.workers ?? 1,
   };
   const environment = modelsFromEnvironment(options.env, address);
   const elsewhere: Problem[] = draft.models.length === 0 ? [...environment.problems] : [];
   const conflicts = findConflicts(draft, { ...address, defaultGroups: environment.models.map((model) => model.name) });
   for (const { path, message } of conflicts) {
-    if (options.host !== undefined && formatPath(path) === 'server.host') {
-      elsewhere.push({ where: 'command line', path: '--host', message });
+    const option = (['host', 'workers'] as const).find((name) => formatPath(path) === `server.${name}`);
+    if (option !== undefined && options[option] !== undefined) {
+      elsewhere.push({ where: 'command line', path: `--${option}`, message });
     } else report(path, message, false);
   }
 
@@ -84,7 +87,7 @@ async function readConfigFile(name: string, { file, cwd }: LoadOptions): Promise
 function toConfig(
   file: FileConfig,
   name: string | undefined,
-  address: { host: string; port: number },
+  address: { host: string; port: number; workers: number },
   defaultModels: readonly ModelConfig[],
 ): Config {
   const aliases = file.aliases ?? {};

@@ -85,6 +85,7 @@ export const fileSchema = z.strictObject({
       port: z.int().min(0).max(65_535).optional(),
       drain_seconds: count.max(86_400).optional(),
       max_body_bytes: z.int().min(1).optional(),
+      workers: z.int().min(1).max(256).optional(),
     })
     .optional(),
   store: z

@@ -20,7 +20,7 @@ export function summarise(config: Config): string {
     ...(auth.masterKey === undefined ? [] : ['the master key']),
     ...auth.keys.map(({ name, team }) => (team === undefined ? name : `${name} (${team})`)),
   ];
-  let text = `file: ${config.file ?? 'none'}\nlisten: ${server.host}:${server.port}\nstore: ${describeStore(config.store.url)}\n`;
+  let text = `file: ${config.file ?? 'none'}\nlisten: ${server.host}:${server.port}${server.workers === 1 ? '' : `, ${server.workers} workers`}\nstore: ${describeStore(config.store.url)}\n`;
   text += `keys: ${keys.length === 0 ? 'none, so loopback only' : keys.join(', ')}\nmodels:\n`;
   text += models.map(describeModel).join('');
   if (Object.keys(aliases).length > 0) text += 'aliases:\n';

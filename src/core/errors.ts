@@ -39,6 +39,12 @@ export const errorKinds = {
   item_duplicate: invalid(null),
   item_not_found: invalid(null, 404),
   response_not_found: invalid(null, 404),
+  team_not_found: invalid('team_not_found', 404),
+  team_name_taken: invalid('team_name_taken'),
+  team_has_keys: invalid('team_has_keys'),
+  key_not_found: invalid('key_not_found', 404),
+  idempotency_key_mismatch: invalid('idempotency_key_mismatch'),
+  idempotency_result_not_kept: invalid('idempotency_result_not_kept'),
   context_length_exceeded: invalid('context_length_exceeded'),
   upstream_rejected: invalid('upstream_rejected'),
   model_not_found: invalid('model_not_found', 404),
@@ -51,6 +57,7 @@ export const errorKinds = {
   host_not_allowed: { status: 403, type: 'permission_error', wireCode: 'host_not_allowed' },
   origin_not_allowed: { status: 403, type: 'permission_error', wireCode: 'origin_not_allowed' },
   model_not_allowed: { status: 403, type: 'permission_error', wireCode: 'model_not_allowed' },
+  master_key_required: { status: 403, type: 'permission_error', wireCode: 'master_key_required' },
   invalid_api_key: { status: 401, type: 'authentication_error', wireCode: 'invalid_api_key' },
   upstream_rate_limited: { status: 429, type: 'rate_limit_error', wireCode: 'rate_limit_exceeded' },
   internal_error: server('internal_error', 500),
@@ -76,7 +83,7 @@ interface ErrorDetails {
   retryable?: boolean;
   /** Seconds, as the upstream said. */
   retryAfterSeconds?: number;
-  /** True: an upstream has been paid for this request, so that SDKs must not repeat it by themselves. */
+  /** True: an upstream has been paid for this request or its key, so that SDKs must not repeat it by themselves. */
   spent?: boolean;
 }
 

@@ -1,6 +1,20 @@
 import { createHash, randomFillSync } from 'node:crypto';
 
-export type IdPrefix = 'resp' | 'msg' | 'rs' | 'fc' | 'fco' | 'ctc' | 'ctco' | 'call' | 'ext' | 'att' | 'sess' | 'req';
+export type IdPrefix =
+  | 'resp'
+  | 'msg'
+  | 'rs'
+  | 'fc'
+  | 'fco'
+  | 'ctc'
+  | 'ctco'
+  | 'call'
+  | 'ext'
+  | 'att'
+  | 'sess'
+  | 'req'
+  | 'team'
+  | 'key';
 
 /** Fills the array with random bytes; injected, so that a simulation can replay a run. */
 export type FillRandom = (bytes: Uint8Array) => void;

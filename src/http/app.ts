@@ -47,6 +47,10 @@ function wrongMethod(method: string, path: string, allow: string): GatewayError 
   );
 }
 
+function needsMaster(): GatewayError {
+  return new GatewayError('master_key_required', "Only the master key ('auth.master_key') may do this.");
+}
+
 /** A request's way in, in the order of the checks: target, origin, route, key, content; then the route's handler. */
 export function createApp({ routes, keyring, encodeError, newRequestId, log, ...options }: AppOptions): App {
   const table = createRouteTable(routes);
@@ -60,10 +64,16 @@ export function createApp({ routes, keyring, encodeError, newRequestId, log, ...
     if (running === 0) onIdle?.();
   }
 
-  async function readJson(request: IncomingMessage, response: ServerResponse): Promise<unknown> {
+  async function readJson(
+    request: IncomingMessage,
+    response: ServerResponse,
+    onBytes: ((bytes: Buffer) => void) | undefined,
+  ): Promise<unknown> {
     checkLength(request, bodyLimits);
     if (request.headers.expect !== undefined) response.writeContinue();
-    return parseJson(await readBody(request, bodyLimits));
+    const bytes = await readBody(request, bodyLimits);
+    onBytes?.(bytes);
+    return parseJson(bytes);
   }
 
   async function serve(exchange: Exchange, route: Route): Promise<void> {
@@ -73,7 +83,9 @@ export function createApp({ routes, keyring, encodeError, newRequestId, log, ...
       return;
     }
     if (draining) throw new GatewayError('shutting_down', 'The gateway is shutting down.', { retryAfterSeconds: 1 });
-    const principal = authenticate(exchange.request, keyring);
+    const authenticated = authenticate(exchange.request, keyring);
+    const principal = authenticated instanceof Promise ? await authenticated : authenticated;
+    if (route.auth === 'master' && !principal.isMaster) throw needsMaster();
     checkContent(exchange.request, route.content);
     await route.handle(Object.assign(exchange, { principal }));
   }
@@ -108,7 +120,7 @@ export function createApp({ routes, keyring, encodeError, newRequestId, log, ...
         get draining() {
           return draining;
         },
-        body: () => (body ??= readJson(request, response)),
+        body: (onBytes) => (body ??= readJson(request, response, onBytes)),
       };
       await serve(exchange, route);
     } catch (thrown) {

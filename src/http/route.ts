@@ -16,8 +16,9 @@ export interface Exchange {
   /**
    * The body's JSON, within the limits of size, depth and number of values; read and parsed once, when first asked for.
    * Rejects with GatewayError 400, 408 or 413.
+   * @param onBytes sees what the JSON is parsed from, of the first call only.
    */
-  body: () => Promise<unknown>;
+  body: (onBytes?: (bytes: Buffer) => void) => Promise<unknown>;
 }
 
 export interface KeyExchange extends Exchange {
@@ -34,9 +35,9 @@ interface RouteShape {
   encodeError?: (error: GatewayError) => string;
 }
 
-/** A route without a key has no principal to open a store with. */
+/** A route without a key has no principal to open a store with. `master`: no key but the master key will do. */
 export type Route = RouteShape &
   (
-    | { auth: 'key'; handle: (exchange: KeyExchange) => Promise<void> }
+    | { auth: 'key' | 'master'; handle: (exchange: KeyExchange) => Promise<void> }
     | { auth: 'none'; handle: (exchange: Exchange) => Promise<void> }
   );

@@ -1,4 +1,6 @@
-import { createHmac, hash, timingSafeEqual } from 'node:crypto';
+import { hash, timingSafeEqual } from 'node:crypto';
+import { hashDigest } from './hash-key.ts';
+import { isVirtualKey } from './virtual-key.ts';
 
 /** Who asks. */
 export interface Principal {
@@ -16,13 +18,30 @@ export interface KeyringOptions {
   keys: readonly { name: string; key: string; team: string | undefined }[];
   /** Secret of the installation: a stolen table of hashes tells nothing without it. */
   pepper: Buffer;
+  /** Keys that are made while the gateway runs; undefined: there are none. */
+  stored?: StoredKeys;
+  /** True: the gateway is not open, even where no key is configured. */
+  closed?: boolean;
+}
+
+/** Virtual keys, each by two names: `digest`, sha256 of the key in hex, and `hash`, what is stored of it. */
+export interface StoredKeys {
+  /** Undefined: `find` must be asked. */
+  recall(digest: string): Principal | undefined;
+  /** Undefined: no such key, or it is blocked or has expired. Rejects where the store does not answer. */
+  find(digest: string, hash: string): Principal | undefined | Promise<Principal | undefined>;
+  /** What this process has changed counts at once. */
+  readonly forget: () => void;
 }
 
 export interface Keyring {
   /** No key is configured: everybody is the default principal. The gateway then listens on loopback only. */
   readonly open: boolean;
-  /** Undefined: no such key. Takes the same steps for every token that is no key. */
-  authenticate(token: string | undefined): Principal | undefined;
+  /**
+   * Undefined: no such key. Takes the same steps for every token that is no key. A promise only where the store must be
+   * asked; it rejects where the store does not answer.
+   */
+  authenticate(token: string | undefined): Principal | undefined | Promise<Principal | undefined>;
 }
 
 interface Entry {
@@ -45,17 +64,18 @@ function principalOf(name: string, team: string | undefined): Principal {
 }
 
 /**
- * The keys of the configuration. A key's id, and where it has no team its tenant, is `key_` and its name, so that a key
- * can be replaced without losing what it made. What is kept of a key is HMAC-SHA256(pepper, sha256(key)).
+ * The keys of the configuration, then those of the store. A configured key's id, and where it has no team its tenant, is
+ * `key_` and its name, so that it can be replaced without losing what it made. What is kept of a key is
+ * HMAC-SHA256(pepper, sha256(key)).
  * @throws Error for an empty key, a key or name given twice, and a team whose name is another tenant's.
  */
-export function createKeyring({ masterKey, keys, pepper }: KeyringOptions): Keyring {
+export function createKeyring({ masterKey, keys, pepper, stored, closed = false }: KeyringOptions): Keyring {
   const entries = new Map<string, Entry>();
   const names = new Set<string>();
   /** By sha256 of the token, so that a key in use costs one hash. Only keys are remembered: it can't outgrow `entries`. */
   const remembered = new Map<string, Principal>();
 
-  const peppered = (digest: string): Buffer => createHmac('sha256', pepper).update(digest, 'hex').digest();
+  const peppered = (digest: string): Buffer => hashDigest(pepper, digest);
   const nobody: Entry = { hash: peppered('00'), principal: anybody };
 
   function add(key: string, principal: Principal): void {
@@ -73,22 +93,26 @@ export function createKeyring({ masterKey, keys, pepper }: KeyringOptions): Keyr
     add(key, principalOf(name, team));
   }
 
-  function lookUp(digest: string): Principal | undefined {
-    const hashed = peppered(digest);
+  function lookUp(hashed: Buffer): Principal | undefined {
     const entry = entries.get(hashed.toString('hex')) ?? nobody;
     return timingSafeEqual(hashed, entry.hash) && entry !== nobody ? entry.principal : undefined;
   }
 
+  const open = entries.size === 0 && !closed;
+
   return {
-    open: entries.size === 0,
+    open,
     authenticate(token) {
-      if (entries.size === 0) return anybody;
+      if (open) return anybody;
       if (token === undefined) return undefined;
       const digest = hash('sha256', token);
-      const known = remembered.get(digest);
+      const known = remembered.get(digest) ?? stored?.recall(digest);
       if (known !== undefined) return known;
-      const principal = lookUp(digest);
-      if (principal !== undefined) remembered.set(digest, principal);
+      const hashed = peppered(digest);
+      const principal = lookUp(hashed);
+      if (principal === undefined)
+        return isVirtualKey(token) ? stored?.find(digest, hashed.toString('hex')) : undefined;
+      remembered.set(digest, principal);
       return principal;
     },
   };

@@ -1,7 +1,10 @@
 import { GatewayError } from '../core/errors.ts';
-import type { ParentLink } from './store.ts';
+import type { KeyHolder, ParentLink } from './store.ts';
 
 export type BeginOutcome = 'begun' | 'parent-not-found' | 'parent-too-short';
+
+/** As `BeginOutcome`, or who holds the idempotency key. */
+export type ClaimOutcome = BeginOutcome | KeyHolder;
 
 /** @throws GatewayError where the turn was not begun. */
 export function checkBegun(outcome: BeginOutcome, parent: ParentLink | undefined): void {

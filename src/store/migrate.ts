@@ -1,11 +1,17 @@
 import { type Dialect, Kysely } from 'kysely';
 import { type Migration, Migrator } from 'kysely/migration';
 import { begin, type SchemaDialect } from './migrations/0001-begin.ts';
-import { schemaVersion } from './schema-version.ts';
+import { keys } from './migrations/0002-keys.ts';
+import { idempotency } from './migrations/0003-idempotency.ts';
+import type { MigrationName } from './schema-version.ts';
 
 /** Brings a database to the newest schema. Import it lazily: it loads Kysely. */
 export async function migrate(dialect: Dialect, schemaDialect: SchemaDialect): Promise<void> {
-  const migrations: Record<string, Migration> = { [schemaVersion]: begin(schemaDialect) };
+  const migrations: Record<MigrationName, Migration> = {
+    '0001-begin': begin(schemaDialect),
+    '0002-keys': keys,
+    '0003-idempotency': idempotency,
+  };
   const db = new Kysely<unknown>({ dialect });
   const { error } = await new Migrator({
     db,

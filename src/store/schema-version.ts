@@ -1,13 +1,15 @@
-/** Name of the newest migration. Compared at start, so that the migrator is loaded only when there is something to do. */
-export const schemaVersion = '0001-begin';
+/** Every migration, in the order of their names. Compared at start, so that the migrator is loaded only when there is something to do. */
+export const migrationNames = ['0001-begin', '0002-keys', '0003-idempotency'] as const;
+export type MigrationName = (typeof migrationNames)[number];
 
 /**
- * Whether a database must be migrated, by the newest of its migrations; undefined: it has none.
+ * What a database lacks, by the newest of its migrations; undefined: it has none.
  * @throws Error where a newer Turnpike wrote it.
  */
-export function needsMigration(version: string | undefined): boolean {
-  if (version !== undefined && version > schemaVersion) {
-    throw new Error(`it was written by a newer Turnpike (schema ${version}, this one knows ${schemaVersion})`);
+export function pendingMigrations(version: string | undefined): MigrationName[] {
+  const newest = migrationNames[migrationNames.length - 1];
+  if (version !== undefined && newest !== undefined && version > newest) {
+    throw new Error(`it was written by a newer Turnpike (schema ${version}, this one knows ${newest})`);
   }
-  return version !== schemaVersion;
+  return migrationNames.filter((name) => version === undefined || name > version);
 }

@@ -156,7 +156,9 @@ export const sql = {
   /** tenant, id. One row for each output item, the first with head and envelope; one row where there is no output. */
   selectResponse: `SELECT t.status, t.session_id, i.id, i.type, i.body, i.origin,
       CASE WHEN i.position IS NULL OR i.position = t.input_count THEN t.head END AS head,
-      CASE WHEN i.position IS NULL OR i.position = t.input_count THEN e.body END AS envelope
+      CASE WHEN i.position IS NULL OR i.position = t.input_count THEN e.body END AS envelope,
+      CASE WHEN t.status = 'failed' AND t.epoch = 0 THEN COALESCE((SELECT a.error_code FROM attempts a
+        WHERE a.tenant = t.tenant AND a.turn_id = t.id ORDER BY a.number DESC LIMIT 1), 'internal_error') END AS error_code
     FROM turns t
     LEFT JOIN envelopes e ON e.tenant = t.tenant AND e.hash = t.envelope_hash
     LEFT JOIN items i ON i.tenant = t.tenant AND i.turn_id = t.id AND i.output = 1

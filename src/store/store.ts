@@ -1,4 +1,5 @@
 import type { Usage } from '../core/usage.ts';
+import type { KeyStore } from './key-store.ts';
 
 /** How a turn stands. `in_progress` until its commit, or until a sweep finds that its process is dead. */
 export type TurnStatus = 'in_progress' | 'completed' | 'incomplete' | 'failed' | 'cancelled';
@@ -43,6 +44,26 @@ export interface TurnIntent {
   /** This turn's new input, normalised, in order. */
   input: StoredItem[];
   attempt: AttemptStart;
+  /** Undefined: the client sent no `Idempotency-Key`. */
+  idempotency?: KeyClaim | undefined;
+}
+
+/** A turn that is to be begun only where no other holds its client's key. */
+export interface KeyClaim {
+  keyHash: string;
+  /** sha256 of the request's bytes. */
+  bodyHash: string;
+  /** Claims from before this time hold nothing any more. */
+  expiresBeforeMs: number;
+}
+
+/** How long a claim holds its key. */
+export const claimLifeMs = 24 * 60 * 60 * 1000;
+
+/** The turn that holds an idempotency key already. */
+export interface KeyHolder {
+  turnId: string;
+  bodyHash: string;
 }
 
 export interface ParentLink {
@@ -121,6 +142,8 @@ export interface StoredResponse {
   head: string;
   envelope: string;
   output: StoredItem[];
+  /** Of a failed one: what its last attempt failed with; null where its process died. */
+  errorCode?: string | null;
 }
 
 /** A turn as the ledger shows it. */
@@ -142,8 +165,8 @@ export interface StoredTurn {
  * Every method rejects with GatewayError `store_unavailable` when the engine fails.
  */
 export interface TenantStore {
-  /** Durable against SIGKILL when it resolves. */
-  beginTurn(intent: TurnIntent): Promise<void>;
+  /** Durable against SIGKILL when it resolves. @returns who holds its idempotency key already: nothing was written then. */
+  beginTurn(intent: TurnIntent): Promise<KeyHolder | undefined>;
   /** Ends one attempt and begins the next of the same turn. */
   nextAttempt(turnId: string, ended: AttemptEnd, started: AttemptStart): Promise<void>;
   /** ONE transaction, durable against power loss when it resolves. Idempotent: the same commit twice is `committed` twice. */
@@ -168,6 +191,8 @@ export interface TenantStore {
 export interface Store {
   /** @param tenant an explicit id: the key's team, else the key's own; the master key's and no key's is `default`. */
   forTenant(tenant: string): TenantStore;
+  /** Virtual keys and teams, for the admin API and for whoever authenticates. */
+  readonly keys: KeyStore;
   /** Turns the intents of dead processes into failed turns with an estimated spend row. Returns how many. */
   sweep(nowMs: number): Promise<number>;
   /** Resolves when the engine answers; rejects with `store_unavailable`. */

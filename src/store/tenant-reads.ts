@@ -15,6 +15,7 @@ interface ResponseRow {
   session_id: string;
   head: string | null;
   envelope: string | null;
+  error_code: string | null;
   id: string | null;
   type: string;
   body: string;
@@ -46,7 +47,8 @@ export function createTenantReads(
       const output: StoredItem[] = [];
       for (const { id, type, body, origin } of rows) if (id !== null) output.push({ id, type, body, origin });
       const { status, session_id: sessionId, head, envelope } = first;
-      return { status, sessionId, head: head ?? '', envelope: envelope ?? '', output };
+      const response = { status, sessionId, head: head ?? '', envelope: envelope ?? '', output };
+      return status === 'failed' ? { ...response, errorCode: first.error_code } : response;
     },
 
     async readCost(responseId) {

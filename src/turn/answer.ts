@@ -46,7 +46,7 @@ export function createAnswer(
   const timer = setInterval(() => {
     if (encoder !== undefined) {
       if (turn.state === 'begun') announce();
-      else if (quiet) sink.write(keepAliveComment);
+      else if (quiet && turn.announced) sink.write(keepAliveComment);
       quiet = true;
     }
     const now = nowMs();
@@ -84,7 +84,7 @@ export function createAnswer(
         sink.end(encoder?.end(reply) ?? '');
         return;
       }
-      if (error !== undefined) throw reply.state.usage === undefined ? error : error.asSpent();
+      if (error !== undefined) throw turn.spent ? error.asSpent() : error;
       const body = client.encodeReply(reply);
       const headers = answerHeaders(turn, warnings, 'application/json; charset=utf-8');
       headers['content-length'] = String(Buffer.byteLength(body));
@@ -105,7 +105,11 @@ function timedOut(message: string): GatewayError {
 
 const maxWarningsHeaderLength = 4096;
 
-function answerHeaders({ sessionId }: Turn, warnings: Warning[], contentType: string): Record<string, string> {
+export function answerHeaders(
+  { sessionId }: Pick<Turn, 'sessionId'>,
+  warnings: Warning[],
+  contentType: string,
+): Record<string, string> {
   const headers: Record<string, string> = { 'content-type': contentType, 'x-turnpike-session-id': sessionId };
   if (contentType.startsWith('text/event-stream')) headers['cache-control'] = 'no-cache';
   if (warnings.length > 0) headers['x-turnpike-warnings'] = warningsHeader(warnings);

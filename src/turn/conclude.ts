@@ -28,7 +28,10 @@ export function concludeReply(turn: Turn, { outcome, error, assembler, usage }: 
     state.incompleteReason = end.reason;
   }
   state.status = move(responseLifecycle, state.status, event);
-  if (event === 'fail') state.error = responseError(error);
+  if (event === 'fail') {
+    turn.error = error;
+    state.error = responseError(error);
+  }
   state.completedAtMs = Math.max(nowMs, state.createdAtMs);
   state.usage = usage.inputTokens + usage.outputTokens > 0 ? usage : undefined;
   state.serviceTier = assembler.serviceTier;
@@ -43,6 +46,7 @@ export function concludeLost(turn: Turn, error: GatewayError): void {
   state.status = 'failed';
   state.incompleteReason = undefined;
   state.error = responseError(error);
+  turn.error = error;
   turn.reply.head = headText(state);
 }
 

@@ -5,7 +5,7 @@ import { noUsage } from '../core/usage.ts';
 import { envelopeText, headText } from '../protocols/responses/response.ts';
 import type { Deployment } from '../providers/provider.ts';
 import { estimateTokens } from '../spend/estimate-tokens.ts';
-import type { AttemptStart, TurnIntent } from '../store/store.ts';
+import { type AttemptStart, claimLifeMs, type KeyClaim, type TurnIntent } from '../store/store.ts';
 import { costOf } from './cost-of.ts';
 import type { History } from './resolve-history.ts';
 import type { PreparedAttempt, Turn, TurnCall, TurnDependencies } from './turn.ts';
@@ -33,6 +33,8 @@ export function openTurn({ ids, nowMs }: TurnDependencies, call: TurnCall, histo
     reply: { state, head: headText(state), envelope: envelopeText(call.request), output: [] },
     state: 'begun',
     announced: false,
+    spent: false,
+    error: undefined,
     storedOutput: [],
   };
 }
@@ -96,5 +98,12 @@ export function intentOf(turn: Turn, call: TurnCall, owner: string, attempt: Att
     envelope: request.store ? turn.reply.envelope : '',
     input: request.store ? turn.history.input : [],
     attempt,
+    idempotency: claimOf(call, turn.reply.state.createdAtMs),
   };
+}
+
+function claimOf({ idempotency }: TurnCall, createdAtMs: number): KeyClaim | undefined {
+  if (idempotency === undefined) return undefined;
+  const { keyHash, bodyHash } = idempotency;
+  return { keyHash, bodyHash, expiresBeforeMs: createdAtMs - claimLifeMs };
 }

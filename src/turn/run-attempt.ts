@@ -1,4 +1,5 @@
 import { GatewayError } from '../core/errors.ts';
+import { noUsage } from '../core/usage.ts';
 import { headText } from '../protocols/responses/response.ts';
 import type { Deployment } from '../providers/provider.ts';
 import type { Answer } from './answer.ts';
@@ -7,7 +8,17 @@ import { concludeAttempt, usageOf } from './conclude.ts';
 import { move, turnLifecycle } from './lifecycle.ts';
 import { prepareAttempt } from './open-turn.ts';
 import { sendAttempt } from './send-attempt.ts';
-import type { AttemptOutcome, AttemptResult, PreparedAttempt, Turn, TurnCall, TurnDependencies } from './turn.ts';
+import type { AttemptOutcome, PreparedAttempt, Turn, TurnCall, TurnDependencies } from './turn.ts';
+
+/** The client had left before there was anything to pay for. */
+const notSent = {
+  outcome: 'cancelled',
+  answered: false,
+  error: undefined,
+  firstTokenAtMs: undefined,
+  rawReply: '',
+  usage: noUsage,
+} as const satisfies Omit<AttemptOutcome, 'assembler'>;
 
 /** Sends one attempt, streams its reply to the client as it comes, and resolves when the upstream is done with. */
 export async function runAttempt(
@@ -33,15 +44,11 @@ export async function runAttempt(
     encoder: answer.encoder,
   });
   const progress = () => answer.write(assembler.takeText(), assembler.itemStarted);
-  let result: AttemptResult;
-  if (sink.closed) {
-    result = { outcome: 'cancelled', answered: false, error: undefined, firstTokenAtMs: undefined, rawReply: '' };
-  } else {
-    const run = sendAttempt(attempt, assembler, { onBegin: () => answer.announce(), onProgress: progress }, nowMs);
-    answer.follow(run, encoded.warnings);
-    result = await run.done;
-    answer.warn(assembler.warnings);
-  }
+  if (sink.closed) return { ...notSent, assembler };
+  const run = sendAttempt(attempt, assembler, { onBegin: () => answer.announce(), onProgress: progress }, nowMs);
+  answer.follow(run, encoded.warnings);
+  const result = await run.done;
+  answer.warn(assembler.warnings);
   if (result.outcome !== 'ended') {
     assembler.cut();
     progress();
@@ -49,7 +56,9 @@ export async function runAttempt(
   if (result.outcome === 'ended') router.succeeded(deployment);
   else if (result.error !== undefined) router.failed(deployment, result.error);
   const outcome = { ...result, assembler };
-  return { ...outcome, usage: usageOf(outcome, attempt.start.estimatedInputTokens) };
+  const usage = usageOf(outcome, attempt.start.estimatedInputTokens);
+  turn.spent ||= usage.inputTokens + usage.outputTokens > 0;
+  return { ...outcome, usage };
 }
 
 /** Another deployment may be tried as long as the client has seen no part of an item. */
@@ -87,8 +96,9 @@ export async function beginNextAttempt(
     turn.state = move(turnLifecycle, turn.state, 'retry');
     return next;
   } catch (cause) {
-    if (!(cause instanceof GatewayError)) throw cause;
-    log.warn({ responseId: turn.id, err: cause }, 'no further attempt could be made');
+    // Also for a fault of ours: the turn has begun, and must end in the store however its attempts went.
+    const level = cause instanceof GatewayError ? 'warn' : 'error';
+    log[level]({ responseId: turn.id, err: cause }, 'no further attempt could be made');
     return undefined;
   }
 }

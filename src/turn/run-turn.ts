@@ -1,4 +1,5 @@
 import { crashPoint } from '../crash-point.ts';
+import { answerAgain } from './answer-again.ts';
 import { createAnswer } from './answer.ts';
 import { commitTurn } from './commit-turn.ts';
 import { concludeAttempt, concludeReply } from './conclude.ts';
@@ -26,8 +27,10 @@ export async function runTurn(dependencies: TurnDependencies, call: TurnCall): P
   let attempt = prepareAttempt(dependencies, request, history, first, 1);
   if (sink.closed) return;
   crashPoint('admitted');
-  await store.beginTurn(intentOf(turn, call, owner, attempt.start));
+  call.idempotency?.start(turn);
+  const holder = await store.beginTurn(intentOf(turn, call, owner, attempt.start));
   crashPoint('intent-written');
+  if (holder !== undefined) return answerAgain(dependencies, call, holder, runTurn);
 
   // 7 send, 8 stream back: another deployment is tried until the client has seen part of an item
   const answer = createAnswer(dependencies, call, turn);

@@ -3,6 +3,7 @@ import type { UpstreamEvent } from '../core/events.ts';
 import { crashPoint } from '../crash-point.ts';
 import type { StreamDecoder } from '../protocols/codec.ts';
 import { createSseParser } from '../sse/parse.ts';
+import type { UpstreamCall, UpstreamListener } from '../providers/provider.ts';
 import type { Assembler } from './assembler.ts';
 import type { AttemptResult, PreparedAttempt } from './turn.ts';
 
@@ -103,7 +104,7 @@ export function sendAttempt(
     if (!settled) decoder?.frame(event, data, emit);
   });
 
-  const call = transport.send(upstream, {
+  const replies: UpstreamListener = {
     onHeaders(receivedStatus, receivedHeaders) {
       status = receivedStatus;
       headers = receivedHeaders;
@@ -124,8 +125,10 @@ export function sendAttempt(
       }
       guarded(() => {
         parser.push(chunk);
-        if (!listener.onProgress()) call.pause();
+        const hasRoom = listener.onProgress();
         settleIfEnded();
+        // Nobody would resume a reply that has ended: its connection would be held for ever.
+        if (!hasRoom && !settled) call.pause();
       });
     },
     onEnd() {
@@ -150,7 +153,15 @@ export function sendAttempt(
     onError(error) {
       finish('failed', error);
     },
-  });
+  };
+
+  let call: UpstreamCall = { pause() {}, resume() {}, abort() {} };
+  try {
+    call = transport.send(upstream, replies);
+  } catch (cause) {
+    // A proxy's address that is none, say. The turn has begun, and must end.
+    finish('failed', new GatewayError('internal_error', 'The upstream request failed inside the gateway.', { cause }));
+  }
   crashPoint('upstream-sent');
 
   return {

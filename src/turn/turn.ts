@@ -23,11 +23,11 @@ export interface TurnDependencies {
 }
 
 export interface TurnLimits {
-  /** A stream says something at least this often, from its request on: headers first, then keep-alive comments. */
+  /** A stream is never silent for longer than twice this, from its intent on: headers first, then keep-alive comments. */
   keepAliveMs: number;
   /** An upstream that sends signs of life and nothing else is given up after this long. */
   stallMs: number;
-  /** An attempt is given up after this long, whatever it sends. */
+  /** A turn's upstreams are given up after this long, all attempts together, whatever they send. */
   totalMs: number;
   /** How long a commit whose outcome is unknown is run again before the client is told that it failed. */
   commitMs: number;
@@ -41,6 +41,8 @@ export interface TurnCall {
   keyId: string;
   /** The client's session header; undefined: none. */
   sessionId: string | undefined;
+  /** Absent: the client sent no idempotency key. */
+  idempotency?: KeyedRun | undefined;
   sink: TurnSink;
 }
 
@@ -67,8 +69,24 @@ export interface Turn {
   state: TurnState;
   /** The headers have left: from here on an error is an event of the stream. */
   announced: boolean;
+  /** An upstream was paid, whichever attempt it served. */
+  spent: boolean;
+  /** What ended it, where it failed. */
+  error: GatewayError | undefined;
   /** The output with where it came from; filled when the turn ends. */
   storedOutput: StoredItem[];
+}
+
+/** A request with an idempotency key, from its first byte to the end of its answer. */
+export interface KeyedRun {
+  readonly keyHash: string;
+  /** sha256 of the request's bytes. */
+  readonly bodyHash: string;
+  /** From here on calls with the same key can wait for this turn. */
+  start(turn: Turn): void;
+  /** Resolves when the turn is over. Undefined: it does not run in this process. */
+  find(turnId: string): Promise<Turn> | undefined;
+  close(): void;
 }
 
 /** One try on one deployment, encoded and ready to go. */

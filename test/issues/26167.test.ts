@@ -5,8 +5,9 @@
  */
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { describe, expect, test } from 'vitest';
+import { afterAll, describe, expect, test } from 'vitest';
 import { fakeUpstream, messageEvents, sendEvents, sendJson } from '../support/fake-upstream.ts';
+import { queryDatabase, testPostgres } from '../support/postgres.ts';
 import { parseEvents } from '../support/read-events.ts';
 import { spawnGateway, temporaryFolder } from '../support/spawn-gateway.ts';
 
@@ -38,7 +39,38 @@ function plainReply(blocks: object[], stopReason: string): string {
   return `{"id":"msg_1","type":"message","role":"assistant","model":"claude-haiku-4-5-20251001","content":[${content.join(',')}],"stop_reason":"${stopReason}","stop_sequence":null,"usage":{"input_tokens":110,"cache_creation_input_tokens":7,"cache_read_input_tokens":40,"output_tokens":25}}`;
 }
 
-describe.each([{ stream: true }, { stream: false }])('with stream: $stream', ({ stream }) => {
+const postgres = await testPostgres();
+afterAll(() => postgres.stop());
+
+interface Engine {
+  /** The line of the configuration; empty: the default. */
+  config: string;
+  query: (sql: string) => Promise<Record<string, unknown>[]>;
+}
+
+const engines: Record<string, (folder: string) => Promise<Engine>> = {
+  SQLite: async (folder) => ({
+    config: '',
+    async query(sql) {
+      const database = new DatabaseSync(join(folder, 'turnpike.db'), { readOnly: true });
+      const rows = database.prepare(sql).all();
+      database.close();
+      return rows;
+    },
+  }),
+  Postgres: async () => {
+    const url = await postgres.createDatabase();
+    return {
+      config: `store: { url: "${url}", secret: "${'0f'.repeat(32)}" }`,
+      // Its times are in UTC without saying so, as LiteLLM's are.
+      query: (sql) => queryDatabase(`${url}?options=-c%20TimeZone%3DUTC`, sql),
+    };
+  },
+};
+
+describe.each(
+  Object.entries(engines).flatMap(([name, open]) => [true, false].map((stream) => ({ name, open, stream }))),
+)('on $name with stream: $stream', ({ name, open, stream }) => {
   test('the second turn works after kill -9, and the store tells one story', async () => {
     const upstream = await fakeUpstream(({ body }, response, count) => {
       const blocks = count === 1 ? [thinking, said, toolUse] : [{ type: 'text', text: 'It is 18 °C in Paris.' }];
@@ -50,7 +82,9 @@ describe.each([{ stream: true }, { stream: false }])('with stream: $stream', ({ 
       }
     });
     const folder = temporaryFolder();
+    const engine = await open(folder);
     const config = `
+${engine.config}
 auth: { master_key: sk-1234 }
 models:
   - { name: claude-haiku, provider: anthropic, model: claude-haiku-4-5, base_url: "${upstream.url}", api_key: upstream-key }
@@ -111,23 +145,35 @@ aliases: { gpt-4o-mini: claude-haiku }
     expect(sent?.headers['x-api-key']).toBe('upstream-key');
 
     // The report's three defects, by SQL on the view of the same name.
-    const database = new DatabaseSync(join(folder, 'turnpike.db'), { readOnly: true });
-    const rows = database
-      .prepare(
-        'SELECT request_id, session_id, messages, call_type, spend, prompt_tokens, model_group, status FROM "LiteLLM_SpendLogs" ORDER BY "startTime"',
-      )
-      .all();
-    database.close();
+    const rows = await engine.query(
+      'SELECT request_id, session_id, messages, call_type, spend, prompt_tokens, model_group, status FROM "LiteLLM_SpendLogs" ORDER BY "startTime"',
+    );
     expect(rows.map((row) => row['request_id'])).toEqual([first.response.id, second.response.id]);
     expect(rows.map((row) => row['call_type'])).toEqual(['aresponses', 'aresponses']);
     expect(new Set(rows.map((row) => row['session_id']))).toEqual(new Set([first.session]));
     expect(second.session).toBe(first.session);
-    expect(rows.map((row) => JSON.parse(String(row['messages'])))).toMatchObject([
+    const messagesOf = ({ messages }: Record<string, unknown>): unknown =>
+      typeof messages === 'string' ? JSON.parse(messages) : messages;
+    expect(rows.map(messagesOf)).toMatchObject([
       [{ type: 'message', role: 'user', content: [{ type: 'input_text', text: question }] }],
       [{ type: 'function_call_output', call_id: toolUse.id, output: '{"temperature": 18}' }],
     ]);
     expect(rows.every((row) => Number(row['spend']) > 0 && row['status'] === 'success')).toBe(true);
     expect(rows.map((row) => row['prompt_tokens'])).toEqual(stream ? [30, 30] : [157, 157]);
+
+    // The report's own query, as it stands.
+    if (name !== 'Postgres') return;
+    const report = await engine.query(
+      `SELECT request_id, session_id, (messages::text='{}') AS msg_empty, call_type FROM "LiteLLM_SpendLogs" WHERE "startTime" > now() - interval '5 minutes'`,
+    );
+    const told = (id: string) => ({
+      request_id: id,
+      session_id: first.session,
+      msg_empty: false,
+      call_type: 'aresponses',
+    });
+    expect(report).toHaveLength(2);
+    expect(report).toEqual(expect.arrayContaining([told(first.response.id), told(second.response.id)]));
   });
 });
 

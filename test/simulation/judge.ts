@@ -25,10 +25,18 @@ export interface Judge {
   called(call: UpstreamCallRecord): void;
   touched(call: UpstreamCallRecord): void;
   told(turn: TurnRecord, told: Told): void;
+  heard(turn: TurnRecord): void;
   settled(turn: TurnRecord): void;
   readBack(turn: TurnRecord, found: StoredResponse | undefined): void;
   /** When everything has happened. */
   atRest(turns: readonly TurnRecord[]): void;
+}
+
+interface ToldResponse {
+  id: string;
+  error: { message: string } | null;
+  usage: { input_tokens: number } | null;
+  output: object[];
 }
 
 type Message = { role: string; content: Record<string, unknown>[] };
@@ -132,7 +140,7 @@ export function createJudge(world: World, database: ModelDatabase, limits: TurnL
   function told(turn: TurnRecord, { status, text }: Told): void {
     const { tag, sink, calls } = turn;
     const row = rowOf(turn);
-    const response = JSON.parse(text) as { id: string; error: { message: string } | null; output: object[] };
+    const response = JSON.parse(text) as ToldResponse;
     count(`told ${status}`);
     if (row?.intent.id !== response.id || sink.id !== response.id) accuse(`${tag}: told of another response`);
     if (sink.headers?.['x-turnpike-session-id'] !== row?.intent.sessionId) accuse(`${tag}: told another session`);
@@ -163,13 +171,19 @@ export function createJudge(world: World, database: ModelDatabase, limits: TurnL
     } else {
       const isCut = call.stopReason === 'max_tokens' || call.stopReason === 'refusal';
       if (status !== (isCut ? 'incomplete' : 'completed')) accuse(`${tag}: ${call.stopReason} was told as ${status}`);
+      if (response.usage?.input_tokens !== call.inputTokens + 5)
+        accuse(`${tag}: told another usage than the provider's`);
       const seen = wordsOf(response.output);
       if (seen !== wordsOf(call.blocks)) accuse(`${tag}: told other words than the upstream's: ${seen}`);
     }
   }
 
   function expectStoreFault(turn: TurnRecord, row: TurnRow | undefined): void {
-    if (turn.storeFaults === 0 && (row?.epoch ?? 0) === 0) accuse(`${turn.tag}: the store was blamed for nothing`);
+    if (row !== undefined && row.epoch > 0) return;
+    if (turn.storeFaults === 0) accuse(`${turn.tag}: the store was blamed for nothing`);
+    if (turn.commitAtMs !== undefined && world.nowMs() - turn.commitAtMs < limits.commitMs) {
+      accuse(`${turn.tag}: the commit was given up early`);
+    }
   }
 
   function rejected(turn: TurnRecord, error: unknown): void {
@@ -190,14 +204,18 @@ export function createJudge(world: World, database: ModelDatabase, limits: TurnL
         if (turn.couldContinue && parent?.deletion === 'none') accuse(`${tag}: ${parent.tag} was not found`);
         return;
       case 'tool_output_missing':
-        if (parent === undefined || parent.sink.told !== undefined) accuse(`${tag}: the outputs were there`);
+        if (parent === undefined || turn.knewOutput) accuse(`${tag}: the outputs were there`);
         return;
       default:
     }
     if (call === undefined || call.whole) accuse(`${tag}: rejected with ${error.code}, though nothing had failed`);
     const isOfStatus = call?.fate === 'refused' && call.state === 'ended';
     if (isOfStatus && error.code !== codeOfStatus[call.status]) accuse(`${tag}: ${call.status} became ${error.code}`);
-    if (!error.code.startsWith('upstream_')) accuse(`${tag}: an upstream's failure became ${error.code}`);
+    const code = call?.fate === 'unsendable' ? 'internal_error' : 'upstream_';
+    if (!error.code.startsWith(code)) accuse(`${tag}: an upstream's failure became ${error.code}`);
+    const paid = row?.attempts.some(({ usage }) => usage.inputTokens + usage.outputTokens > 0) === true;
+    if (row?.epoch === 0 && error.spent !== paid)
+      accuse(`${tag}: ${error.code} ${paid ? 'hides' : 'claims'} that it cost something`);
     if (row?.status !== 'failed') accuse(`${tag}: told an error while the database says ${row?.status}`);
   }
 
@@ -206,7 +224,7 @@ export function createJudge(world: World, database: ModelDatabase, limits: TurnL
     if (error !== undefined) rejected(turn, error);
     else if (sink.gone) count('left');
     else if (!sink.ended || sink.told === undefined) accuse(`${tag}: settled without an end`);
-    if (sink.silenceMs >= 2 * limits.keepAliveMs) accuse(`${tag}: said nothing for ${sink.silenceMs} ms`);
+    if (sink.silenceMs > 2 * limits.keepAliveMs) accuse(`${tag}: said nothing for ${sink.silenceMs} ms`);
     for (const call of calls) {
       if (call.state === 'open' && !call.whole) accuse(`${tag}: settled while an upstream was being heard`);
       if (call.state === 'open' && call.paused) accuse(`${tag}: an upstream was left paused`);
@@ -225,13 +243,13 @@ export function createJudge(world: World, database: ModelDatabase, limits: TurnL
     const isCrashed = status === 'crashed';
     if (isCrashed) {
       if (row.epoch === 0) accuse(`${name}: nobody swept it`);
-      if (turn.state === 'settled') accuse(`${name}: its node lived, and never said what it cost`);
+      if (turn.state === 'settled' && turn.node.alive) accuse(`${name}: its node lived, and never said what it cost`);
       if (!usage.estimated || usage.inputTokens !== start.estimatedInputTokens) accuse(`${name}: is not estimated`);
       return;
     }
     if (status === 'started') {
       // Its beginning was never confirmed, and its node died before it could say so.
-      if (turn.state !== 'crashed' || call !== undefined) accuse(`${name}: never ended`);
+      if (turn.node.alive || call !== undefined) accuse(`${name}: never ended`);
       return;
     }
     if (call === undefined) {
@@ -248,8 +266,9 @@ export function createJudge(world: World, database: ModelDatabase, limits: TurnL
       if (!usage.estimated) accuse(`${name}: an estimate passes for the provider's figures`);
     } else if (status === 'failed' && isUnbilled(call)) {
       if (usage.inputTokens + usage.outputTokens > 0) accuse(`${name}: a refused request is billed`);
-    } else if (status === 'cancelled' && usage.inputTokens !== start.estimatedInputTokens) {
-      accuse(`${name}: a cancelled request is not estimated`);
+    } else if (status === 'cancelled' || call.fate === 'broken' || call.fate === 'timeout' || call.fate === 'stalled') {
+      if (usage.inputTokens !== start.estimatedInputTokens)
+        accuse(`${name}: a request that may have run is not estimated`);
     }
   }
 
@@ -286,6 +305,12 @@ export function createJudge(world: World, database: ModelDatabase, limits: TurnL
       if (byTag.get(call.tag)?.state === 'settled') accuse(`${call.tag}: touched an upstream after it had settled`);
     },
     told,
+    heard({ tag, sink, calls }) {
+      const call = calls.at(-1);
+      if (call?.state !== 'open' || call.whole) return;
+      if (sink.gone) accuse(`${tag}: an upstream talks on to a client that has gone`);
+      else if (call.paused) accuse(`${tag}: an upstream waits for a client that waits for it`);
+    },
     settled,
     readBack({ tag, sink, stored, deletion }, found) {
       if (deletion !== 'none') return;
@@ -326,13 +351,13 @@ function replayOf({ blocks, stopReason, body }: UpstreamCallRecord, model: strin
   return blocks
     .filter(({ type }) => type !== 'thinking' || body.model === model)
     .map(({ input, ...block }) =>
-      input === undefined ? block : { ...block, input: JSON.parse(String(input)) as unknown },
+      input === undefined ? block : { ...block, input: JSON.parse(input as string) as unknown },
     );
 }
 
 /** An upstream that answered with an error before it began, or was never reached, bills nothing. */
 function isUnbilled({ fate, state }: UpstreamCallRecord): boolean {
-  return state === 'ended' && (fate === 'refused' || fate === 'unreachable');
+  return state === 'ended' && (fate === 'refused' || fate === 'unreachable' || fate === 'unsendable');
 }
 
 /** The texts and calls of a reply, whichever protocol they are in. */
@@ -351,7 +376,7 @@ function wordsOf(blocks: object[]): string {
     } = block as Record<string, unknown>;
     if (type === 'text') return [String(text)];
     if (type === 'thinking') return [String(thinking)];
-    if (type === 'tool_use') return [`${String(id)} ${String(input)}`];
+    if (type === 'tool_use') return [`${String(id)} ${input as string}`];
     if (type === 'function_call') return [`${String(call_id)} ${String(json)}`];
     const parts = (type === 'reasoning' ? summary : content) as { text?: string }[];
     return parts.flatMap((part) => part.text ?? []);

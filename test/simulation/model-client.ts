@@ -28,13 +28,15 @@ export interface ClientSinkOptions {
   node: Home;
   tag: string;
   onTold: (told: Told) => void;
+  /** The gateway has heard that the client has left, or that it has read all there was. */
+  onHeard: () => void;
   onOffence: (offence: string) => void;
 }
 
 const terminalEvent = /^event: response\.(?:completed|incomplete|failed)\ndata: \{.*?"response":(.*)\}$/m;
 
 /** A client on the other end of a connection, that reads at its own pace and leaves when it likes. */
-export function createClientSink({ world, node, tag, onTold, onOffence }: ClientSinkOptions): ClientSink {
+export function createClientSink({ world, node, tag, onTold, onHeard, onOffence }: ClientSinkOptions): ClientSink {
   const { random } = world;
   const room = random.pick([40, 600, 16_384, 16_384]);
   const readMs = random.pick([0, 0, 20, 1500, 20_000]);
@@ -75,6 +77,7 @@ export function createClientSink({ world, node, tag, onTold, onOffence }: Client
         unread = 0;
         full = false;
         sink.onDrain();
+        onHeard();
       },
       { delayMs: readMs === 0 ? 0 : random.below(readMs), home: node },
     );
@@ -135,7 +138,11 @@ export function createClientSink({ world, node, tag, onTold, onOffence }: Client
     hangUp() {
       if (gone || ended) return;
       gone = true;
-      world.schedule(`connection of ${tag} closes`, () => sink.onClose(), { home: node });
+      const close = () => {
+        sink.onClose();
+        onHeard();
+      };
+      world.schedule(`connection of ${tag} closes`, close, { home: node });
     },
   };
   return sink;

@@ -41,7 +41,7 @@ export interface TurnRow {
  */
 export interface ModelDatabase {
   readonly turns: ReadonlyMap<string, TurnRow>;
-  begin(tenant: string, intent: TurnIntent): void;
+  begin(tenant: string, intent: TurnIntent): undefined;
   nextAttempt(tenant: string, turnId: string, ended: AttemptEnd, started: AttemptStart): void;
   /** Ends the row of an attempt, and nothing else. */
   endAttempt(tenant: string, turnId: string, ended: AttemptEnd): void;

@@ -11,7 +11,7 @@ export interface StoreWeather {
   faultRate: number;
   /** While the time is in here no call is served. */
   outage: { fromMs: number; untilMs: number };
-  /** After this long whoever began something has given up: what was left unfinished is ended for him. */
+  /** After this long whoever began something has given up, and has nothing under way: what is unfinished is ended for him. */
   graceMs: number;
 }
 

@@ -8,7 +8,7 @@ import type { Home, Step, World } from './world.ts';
  * - `no-stop`: the connection closes after stop reason and usage, without `message_stop`;
  * - `cut`: it closes in the middle; `broken`: it breaks there; `stalled`: it says nothing more, but pings;
  * - `error-event`, `garbage`: in the middle of a stream;
- * - `refused`: an error reply; `unreachable`, `timeout`: no reply at all;
+ * - `refused`: an error reply; `unreachable`, `timeout`: no reply at all; `unsendable`: the transport itself throws;
  * - `hanging`: whole, but the connection stays open.
  */
 export type Fate =
@@ -22,6 +22,7 @@ export type Fate =
   | 'refused'
   | 'unreachable'
   | 'timeout'
+  | 'unsendable'
   | 'hanging';
 
 /** One call as the upstream saw it, and what the gateway can have got of its reply. */
@@ -87,6 +88,7 @@ const misfortunes = [
   'refused',
   'unreachable',
   'timeout',
+  'unsendable',
   'hanging',
 ] as const satisfies readonly Fate[];
 
@@ -153,7 +155,7 @@ export function createModelUpstream(options: ModelUpstreamOptions): (home: Home)
     const { blocks, stopReason, inputTokens, outputTokens, body, fate } = call;
     const content = blocks.map(({ input, ...block }) => {
       const json = JSON.stringify(block);
-      return input === undefined ? json : `${json.slice(0, -1)},"input":${String(input)}}`;
+      return input === undefined ? json : `${json.slice(0, -1)},"input":${input as string}}`;
     });
     const usage = { input_tokens: inputTokens, cache_creation_input_tokens: 3, cache_read_input_tokens: 2 };
     const end = { stop_reason: stopReason, stop_sequence: null, usage: { ...usage, output_tokens: outputTokens } };
@@ -262,6 +264,10 @@ export function createModelUpstream(options: ModelUpstreamOptions): (home: Home)
       };
       onCall(call);
       world.trace(() => `call of ${call.tag}: ${fate} ${call.status} ${stopReason}`);
+      if (fate === 'unsendable') {
+        call.state = 'ended';
+        throw new Error('simulated: there is no way to this upstream');
+      }
       const served = serve(call, listener);
       return {
         pause() {

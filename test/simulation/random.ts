@@ -1,13 +1,13 @@
 /** The one source of chance of a simulated run: a run is its seed. */
 export interface Random {
   /** A number in [0, 1). */
-  next(): number;
+  next: () => number;
   /** A whole number in [0, limit). */
-  below(limit: number): number;
+  below: (limit: number) => number;
   /** @param probability between 0 and 1. */
-  chance(probability: number): boolean;
-  pick<T>(list: readonly [T, ...T[]]): T;
-  fill(bytes: Uint8Array): void;
+  chance: (probability: number) => boolean;
+  pick: <T>(list: readonly [T, ...T[]]) => T;
+  fill: (bytes: Uint8Array) => void;
 }
 
 /** @see https://gist.github.com/tommyettinger/46a874533244883189143505d203312c (mulberry32, public domain) */

@@ -5,6 +5,7 @@ import { anthropicProfile, createAnthropicProvider } from '../../src/providers/a
 import type { Deployment, Transport } from '../../src/providers/provider.ts';
 import { createRouter } from '../../src/routing/router.ts';
 import { runTurn } from '../../src/turn/run-turn.ts';
+import type { TenantStore } from '../../src/store/store.ts';
 import type { TurnDependencies, TurnLimits } from '../../src/turn/turn.ts';
 import { createJudge } from './judge.ts';
 import { createClientSink } from './model-client.ts';
@@ -12,7 +13,7 @@ import { createModelDatabase } from './model-database.ts';
 import { createNodeStore, type StoreWeather } from './model-store.ts';
 import { createModelUpstream } from './model-upstream.ts';
 import type { TurnRecord } from './turn-record.ts';
-import { createWorld, type Home } from './world.ts';
+import { createWorld, type Home, maxLatencyMs } from './world.ts';
 
 export interface SimulatedRun {
   /** What was found to be wrong. */
@@ -43,7 +44,7 @@ export async function simulate(seed: number, isTraced = false): Promise<Simulate
   const weather: StoreWeather = {
     faultRate: random.pick([0, 0, 0.05, 0.25]),
     outage: { fromMs: outageMs, untilMs: outageMs + (random.chance(0.2) ? random.below(6000) : 0) },
-    graceMs: limits.commitMs + 2000,
+    graceMs: limits.commitMs + 3 * maxLatencyMs,
   };
   const database = createModelDatabase();
   const judge = createJudge(world, database, limits);
@@ -157,6 +158,7 @@ export async function simulate(seed: number, isTraced = false): Promise<Simulate
       node,
       tag,
       onTold: (told) => judge.told(turn, told),
+      onHeard: () => judge.heard(turn),
       onOffence: (offence) => judge.accuse(`${tag}: ${offence}`),
     });
     const turn: TurnRecord = {
@@ -170,14 +172,16 @@ export async function simulate(seed: number, isTraced = false): Promise<Simulate
       sink,
       calls: [],
       storeFaults: 0,
+      commitAtMs: undefined,
       deletion: 'none',
+      knewOutput: parent?.sink.told !== undefined,
       couldContinue: judge.canContinue(parent, tenant),
       state: 'running',
       error: undefined,
     };
     turns.push(turn);
     judge.started(turn);
-    const store = createNodeStore({
+    const faulty = createNodeStore({
       world,
       database,
       node,
@@ -187,6 +191,13 @@ export async function simulate(seed: number, isTraced = false): Promise<Simulate
         turn.storeFaults += 1;
       },
     });
+    const store: TenantStore = {
+      ...faulty,
+      commitTurn(commit) {
+        turn.commitAtMs ??= world.nowMs();
+        return faulty.commitTurn(commit);
+      },
+    };
     const over = (error: unknown) => {
       turn.state = 'settled';
       turn.error = error;
@@ -227,11 +238,7 @@ export async function simulate(seed: number, isTraced = false): Promise<Simulate
     if (left > 1 && random.chance(0.15)) later(client, 0);
   }
 
-  function visit(
-    turn: TurnRecord,
-    what: string,
-    run: (store: ReturnType<typeof createNodeStore>) => Promise<void>,
-  ): void {
+  function visit(turn: TurnRecord, what: string, run: (store: TenantStore) => Promise<void>): void {
     const candidates = alive();
     const node = candidates[random.below(candidates.length)];
     if (node === undefined) return;

@@ -17,7 +17,11 @@ export interface TurnRecord {
   readonly calls: UpstreamCallRecord[];
   /** Calls of the store that went wrong. */
   storeFaults: number;
+  /** When the end was first given to the store. */
+  commitAtMs: number | undefined;
   deletion: 'none' | 'asked' | 'done';
+  /** Its client knew what the parent had said. */
+  readonly knewOutput: boolean;
   /** The parent could be continued when the turn was asked for. */
   readonly couldContinue: boolean;
   state: 'running' | 'settled' | 'crashed';

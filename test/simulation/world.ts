@@ -27,7 +27,7 @@ export interface StepOptions {
 /** Virtual time, chance, and what is going to happen. */
 export interface World {
   readonly random: Random;
-  nowMs(): number;
+  nowMs: () => number;
   schedule(name: string, run: () => void, options?: StepOptions): Step;
   cancel(step: Step): void;
   /** How long a thing takes: mostly no time, at times very long. */
@@ -41,6 +41,8 @@ export interface World {
   intervals(): Step[];
   readonly traced: string[];
 }
+
+export const maxLatencyMs = 4000;
 
 const startMs = 1_763_800_000_000;
 /** Bounds of a run: what is not over by then goes round in circles. */
@@ -117,7 +119,7 @@ export function createWorld(seed: number, isTraced: boolean): World {
       const kind = random.next();
       if (kind < 0.5) return 0;
       if (kind < 0.9) return random.below(20);
-      return kind < 0.98 ? random.below(600) : random.below(4000);
+      return kind < 0.98 ? random.below(600) : random.below(maxLatencyMs);
     },
     trace,
     crash(home) {

@@ -254,6 +254,18 @@ describe('the SQLite file', () => {
     await expect(open(join(path, 'nowhere', 'turnpike.db'))).rejects.toThrow('turnpike.db.lock');
   });
 
+  test('claims of idempotency keys that have expired go with the next that is made', async () => {
+    const path = newPath();
+    const store = await open(path);
+    const claim = (keyHash: string, expiresBeforeMs: number) =>
+      store.forTenant(keyHash).beginTurn(intentOf({ idempotency: { keyHash, bodyHash: 'b', expiresBeforeMs } }));
+    await claim('old', 0);
+    await claim('older', 0);
+    await claim('new', Number.MAX_SAFE_INTEGER);
+    await store.close();
+    expect(queryFile(path, 'SELECT key_hash FROM idempotency')).toEqual([{ key_hash: 'new' }]);
+  });
+
   test('a newer schema is refused, and left alone', async () => {
     const path = newPath();
     await (await open(path)).close();
@@ -261,7 +273,7 @@ describe('the SQLite file', () => {
     db.exec(`INSERT INTO kysely_migration (name, timestamp) VALUES ('9999-later', '')`);
     db.close();
     await expect(open(path)).rejects.toThrow('newer Turnpike (schema 9999-later');
-    expect(queryFile(path, 'SELECT name FROM kysely_migration')).toHaveLength(2);
+    expect(queryFile(path, 'SELECT name FROM kysely_migration')).toHaveLength(4);
   });
 
   test('no statement looks at more than it needs: each row is found by more than its tenant', async () => {

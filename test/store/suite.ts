@@ -2,6 +2,8 @@ import { afterAll, describe } from 'vitest';
 import { createTestBed, type Engine } from './test-bed.ts';
 import { commitLaws } from './commit-laws.ts';
 import { costLaws } from './cost-laws.ts';
+import { keyLaws } from './key-laws.ts';
+import { idempotencyLaws } from './idempotency-laws.ts';
 import { readingLaws } from './reading-laws.ts';
 import { treeLaw } from './tree-law.ts';
 import { viewLaws } from './view-laws.ts';
@@ -19,7 +21,9 @@ export function storeSuite(name: string, createEngine: () => Promise<Engine>): v
     wallLaws(bed);
     commitLaws(bed);
     costLaws(bed);
+    idempotencyLaws(bed);
     treeLaw(bed);
     viewLaws(bed);
+    keyLaws(bed);
   });
 }

@@ -1,11 +1,11 @@
 import { isDeepStrictEqual } from 'node:util';
-import { endOf, type Exchange, exchangesOf, idOf, type ReadResponse } from './exchange.ts';
+import { endOf, type Exchange, exchangesOf, idOf, parsed, type ReadResponse } from './exchange.ts';
 import {
   type AttemptRow,
   type CreateSent,
   type History,
+  isProbe,
   namesIn,
-  proberNumber,
   type Served,
   type SpendLogRow,
   type Step,
@@ -111,7 +111,7 @@ function checkKept({ history, creates, deletes }: Evidence, report: Report): voi
   for (const exchange of creates) {
     const { sent, create } = exchange;
     const end = endOf(exchange);
-    if (sent.client.endsWith(`-${proberNumber}`) && end?.status !== 'completed') {
+    if (isProbe(sent) && end?.status !== 'completed') {
       report(
         sent.create?.parent ?? '',
         `cannot be gone on from in the end: ${exchange.status} ${shown(exchange.body)}`,
@@ -199,10 +199,11 @@ function checkSpend({ creates, exchanges, calls, turnsOf, attemptsOf, history }:
     if (!exchanges.has(user?.replace('user-', '') ?? '')) report('', `turn ${id} of ${user} is nobody’s`);
   }
   for (const exchange of creates) {
-    const { name } = exchange.sent;
+    const { name, tenant } = exchange.sent;
     const turns = turnsOf.get(name) ?? [];
     if (turns.length > 1) report(name, `is stored ${turns.length} times`);
     const attempts = turns.flatMap(({ id }) => attemptsOf.get(id) ?? []);
+    for (const { key_id } of turns) if (key_id !== `key_${tenant}`) report(name, `is booked on ${key_id}`);
     const served = calls.get(name) ?? [];
     for (const [index, call] of served.entries()) {
       const attempt = attempts[index];
@@ -300,7 +301,7 @@ function checkStreams({ history, creates, deletes }: Evidence, report: Report): 
   for (const exchange of creates) {
     const { sent, create, status, events, cutBy } = exchange;
     if (status !== 200 || !create.stream) continue;
-    const problem = streamProblem(events, cutBy === undefined);
+    const problem = streamProblem(events.map(parsed), cutBy === undefined);
     if (problem !== undefined) report(sent.name, `its stream is wrong: ${problem}`);
     const end = endOf(exchange);
     if (end?.status !== 'failed' || !create.store || deletes.has(end.id)) continue;
@@ -314,7 +315,7 @@ function checkStreams({ history, creates, deletes }: Evidence, report: Report): 
 function checkWalls({ history, exchanges }: Evidence, report: Report): void {
   for (const { sent, status, body = '', events, cutBy } of exchanges.values()) {
     const foreign = (text: string) => namesIn(text).filter((name) => tenantOf(name) !== sent.tenant);
-    const read = foreign(body).concat(events.flatMap(({ data }) => foreign(JSON.stringify(data))));
+    const read = foreign(body).concat(events.flatMap(({ data }) => foreign(data)));
     if (read.length > 0) report(sent.name, `${sent.tenant} read what ${read[0]} said`);
     if (!sent.trespass || cutBy !== undefined) continue;
     const refused = sent.action === 'create' ? 400 : 404;

@@ -91,7 +91,7 @@ export function createClients({ seed, cluster, clock, journal }: ClientParts): C
         for (const frame of frames) {
           const [, event, data] = /^event: ([^\n]+)\ndata: ([^\n]+)$/.exec(frame) ?? [];
           if (event === undefined || data === undefined) continue;
-          add({ kind: 'event', event: { event, data: JSON.parse(data) as unknown } });
+          add({ kind: 'event', event: { event, data } });
           events += 1;
           if (events < leaveAfter) continue;
           add({ kind: 'left' });
@@ -212,19 +212,19 @@ export function createClients({ seed, cluster, clock, journal }: ClientParts): C
     for (;;) {
       if (!running) return;
       const draw = random.below(100);
-      const others = draw < 4 ? foreign() : [];
+      const others = draw < 6 ? foreign() : [];
       const mine = draw < 16 ? own() : [];
       if (others.length > 0) {
         const turn = random.pick(others);
         const way = random.below(3);
         if (way === 0) await turnFrom(turn);
         else await reach(way === 1 ? 'get' : 'delete', nextName(), random, tenant, turn);
-      } else if (draw >= 4 && draw < 8 && mine.length > 2) {
+      } else if (draw >= 6 && draw < 9 && mine.length > 2) {
         const turn = random.pick(mine);
         live.delete(turn.name);
         if (tip === turn) tip = undefined;
         await reach('delete', nextName(), random, tenant, turn);
-      } else if (draw >= 8 && draw < 16 && mine.length > 0) {
+      } else if (draw >= 9 && draw < 16 && mine.length > 0) {
         // A fork of any age.
         tip = (await turnFrom(random.pick(mine))) ?? tip;
       } else if (draw < 26 && tip !== undefined) {
@@ -265,6 +265,7 @@ export function createClients({ seed, cluster, clock, journal }: ClientParts): C
           headers: { authorization: `Bearer ${keyOf[tenant]}` },
         });
         found.set(id, { status: response.status, text: await response.text() });
+        clock.tick();
       });
       return found;
     },

@@ -1,3 +1,4 @@
+import { now } from './journal.ts';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 
 /**
@@ -6,14 +7,19 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
  */
 export interface Clock {
   tick(): void;
+  /** Milliseconds since the last tick. */
+  idleMs(): number;
   /** Resolves at the n-th tick from now, or when `end` does. */
   after(ticks: number, end: Promise<unknown>): Promise<void>;
 }
 
 export function createClock(): Clock {
+  let lastTickAt = now();
   const waiting = new Set<{ left: number; resolve: () => void }>();
   return {
+    idleMs: () => now() - lastTickAt,
     tick() {
+      lastTickAt = now();
       for (const waiter of waiting) {
         waiter.left -= 1;
         if (waiter.left > 0) continue;

@@ -11,6 +11,8 @@ export interface Node {
   gateway: SpawnedGateway;
   /** Resolves when the process has ended, whatever ended it. */
   ended: Promise<void>;
+  /** It has died at its crash point before it was ready, in the sweep, and was started again without one. */
+  diedStarting: boolean;
 }
 
 /** The gateways of a run, each a process that can be ended and started again. */
@@ -24,7 +26,7 @@ export interface Cluster {
   start(name: string, round: Round | undefined): Promise<void>;
   /** SIGTERM for all. */
   stop(): Promise<void>;
-  killAll(): void;
+  killAll: () => void;
   /** Milliseconds that the slowest start after a kill took. */
   readonly slowestStartMs: number;
   readonly faults: string[];
@@ -69,16 +71,19 @@ export function createCluster(folder: string, config: string, deed: (deed: Deed)
       mkdirSync(home, { recursive: true });
       const from = now();
       const aim = round?.death.by === 'point' ? `${round.death.point}:${round.death.pass}` : undefined;
-      const gateway = await spawnGateway({
-        config,
-        folder: home,
-        env: aim === undefined ? {} : { TURNPIKE_CRASH_AT: aim },
-        onCleanup: (cleanup) => void cleanups.push(cleanup),
+      const spawn = (env: Record<string, string>) =>
+        spawnGateway({ config, folder: home, env, onCleanup: (cleanup) => void cleanups.push(cleanup) });
+      let diedStarting = false;
+      const gateway = await spawn(aim === undefined ? {} : { TURNPIKE_CRASH_AT: aim }).catch((error: unknown) => {
+        if (aim === undefined || !(error instanceof Error && error.message.includes('ended with null'))) throw error;
+        deed({ at: now(), node: name, what: `ended at ${aim} before it was ready` });
+        diedStarting = true;
+        return spawn({});
       });
       slowestStartMs = Math.max(slowestStartMs, now() - from);
       const child = gateway.process;
       const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
-      const node: Node = { name, gateway, ended: ended.then(() => onEnd(node)) };
+      const node: Node = { name, gateway, diedStarting, ended: ended.then(() => onEnd(node)) };
       up.set(name, node);
       deed({
         at: now(),
@@ -118,8 +123,8 @@ export function gatewayConfig(storeUrl: string, upstreamUrl: string): string {
 store: { url: "${storeUrl}", secret: "${'5a'.repeat(32)}" }
 auth:
   keys:
-    - { name: key-alpha, key: sk-torture-alpha-0123456789abcdef, team: alpha }
-    - { name: key-beta, key: sk-torture-beta-0123456789abcdef, team: beta }
+    - { name: alpha, key: sk-torture-alpha-0123456789abcdef, team: alpha }
+    - { name: beta, key: sk-torture-beta-0123456789abcdef, team: beta }
 models:
   - { name: claude, base_url: "${upstreamUrl}", ${claude} }
   - { name: qwen, base_url: "${upstreamUrl}/v1", ${qwen} }

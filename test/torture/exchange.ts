@@ -1,5 +1,5 @@
 import type { ClientEvent } from '../support/read-events.ts';
-import type { JournalEntry, Sent } from './history.ts';
+import type { JournalEntry, Sent, StreamEvent } from './history.ts';
 
 /** A response as a client reads it. */
 export interface ReadResponse {
@@ -14,7 +14,7 @@ export interface Exchange {
   sentAt: number;
   status: number | undefined;
   sessionId: string | undefined;
-  events: ClientEvent[];
+  events: StreamEvent[];
   /** Of a plain answer, whole. */
   body: string | undefined;
   /** Undefined: the answer came whole. */
@@ -52,9 +52,13 @@ export function exchangesOf(journal: JournalEntry[]): Map<string, Exchange> {
   return exchanges;
 }
 
+export function parsed({ event, data }: StreamEvent): ClientEvent {
+  return { event, data: JSON.parse(data) as unknown };
+}
+
 const terminals = new Set(['response.completed', 'response.incomplete', 'response.failed']);
 
-export function isTerminal({ event }: ClientEvent): boolean {
+export function isTerminal({ event }: { event: string }): boolean {
   return terminals.has(event);
 }
 
@@ -62,11 +66,20 @@ export function isTerminal({ event }: ClientEvent): boolean {
 export function endOf({ sent, status, events, body }: Exchange): ReadResponse | undefined {
   if (sent.action !== 'create' || status !== 200) return undefined;
   if (body !== undefined) return JSON.parse(body) as ReadResponse;
-  return events.find(isTerminal)?.data.response as ReadResponse | undefined;
+  const end = events.find(isTerminal);
+  return end === undefined ? undefined : (parsed(end).data.response as ReadResponse);
 }
 
 /** The id that the client was told, at the latest at the end. */
 export function idOf(exchange: Exchange): string | undefined {
-  const begun: unknown = exchange.events[0]?.data.response?.id;
+  const [first] = exchange.events;
+  const begun: unknown = first === undefined ? undefined : parsed(first).data.response?.id;
   return typeof begun === 'string' ? begun : endOf(exchange)?.id;
+}
+
+/** Nothing says that more of the answer came, nor that it never will. */
+export function isOpen({ sent, status, events, body, cutBy }: Exchange): boolean {
+  if (cutBy !== undefined || body !== undefined) return false;
+  const last = events.at(-1);
+  return status === undefined || !sent.create?.stream || last === undefined || !isTerminal(last);
 }

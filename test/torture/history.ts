@@ -1,4 +1,3 @@
-import type { ClientEvent } from '../support/read-events.ts';
 import type { Round } from './schedule.ts';
 
 /** One step of a conversation, the same whichever protocol carried it. */
@@ -34,11 +33,17 @@ export interface CreateSent {
   input: Step[];
 }
 
+/** An event as it came: its data is parsed when it is looked at, a run has a great many. */
+export interface StreamEvent {
+  event: string;
+  data: string;
+}
+
 /** What a client's journal says, in order. `lost`: the connection broke. `left`: the client hung up. */
 export type JournalEvent =
   | { kind: 'sent'; sent: Sent }
   | { kind: 'status'; status: number; sessionId: string | null }
-  | { kind: 'event'; event: ClientEvent }
+  | { kind: 'event'; event: StreamEvent }
   | { kind: 'body'; text: string }
   | { kind: 'lost'; why: string }
   | { kind: 'left' };
@@ -154,6 +159,11 @@ export function userOf(name: string): string {
 
 /** The client whose turns the upstream always answers whole. */
 export const proberNumber = 99;
+
+/** The request goes on from a turn at the end of a run, to see that it can. */
+export function isProbe({ client }: Sent): boolean {
+  return client.endsWith(`-${proberNumber}`);
+}
 
 export function requestName(tenant: Tenant, client: number, count: number): string {
   return `${tenant}-${String(client).padStart(2, '0')}-${String(count).padStart(6, '0')}`;

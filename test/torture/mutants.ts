@@ -186,7 +186,7 @@ const mutants: Mutant[] = [
     ],
   },
   {
-    name: 'a deleted response is only forgotten by this process',
+    name: 'a delete is answered and not done',
     patches: [
       {
         file: 'src/store/sqlite/write-group.ts',

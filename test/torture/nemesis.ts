@@ -32,14 +32,15 @@ export async function carryOut(
     say('SIGCONT');
     child.kill('SIGCONT');
   }
-  await clock.after(round.death.afterTicks, node.ended);
+  // Its death is behind it: it is ended again only to be given its next one.
+  await clock.after(node.diedStarting ? 1 : round.death.afterTicks, node.ended);
   let death = round.death.by === 'point' ? round.death.point : round.death.by;
   if (cluster.isUp(node)) {
     if (round.death.by === 'frozen') {
       say('SIGSTOP');
       child.kill('SIGSTOP');
     }
-    if (round.death.by === 'point') death = 'signal';
+    if (round.death.by === 'point') death = node.diedStarting ? death : 'signal';
     else await hop(round.death.hops);
     say('SIGKILL');
     child.kill('SIGKILL');

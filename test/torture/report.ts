@@ -29,7 +29,7 @@ function entryText(entry: JournalEntry): string {
     case 'status':
       return `status ${entry.status}, session ${entry.sessionId}`;
     case 'event':
-      return `read ${entry.event.event} ${String(entry.event.data.response?.id ?? '')}`;
+      return `read ${entry.event.event} ${/\bresp_\w+/.exec(entry.event.data)?.[0] ?? ''}`;
     case 'body':
       return `read ${entry.text.slice(0, 200)}`;
     case 'lost':

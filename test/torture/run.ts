@@ -1,11 +1,11 @@
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
-import { canaryOf, type Deed, type History, type JournalEntry } from './history.ts';
+import { canaryOf, type Deed, type History, isProbe, type JournalEntry } from './history.ts';
 import { createClients } from './clients.ts';
 import { createClock } from './clock.ts';
 import { createCluster, gatewayConfig } from './cluster.ts';
 import { createEngine, type EngineName } from './engine.ts';
-import { endOf, exchangesOf, idOf } from './exchange.ts';
+import { endOf, exchangesOf, idOf, isOpen } from './exchange.ts';
 import { createJournal } from './journal.ts';
 import { carryOut, nextRoundOf } from './nemesis.ts';
 import { createSchedule } from './schedule.ts';
@@ -30,13 +30,16 @@ export interface TortureResult {
   /** How often the nodes died of what: a signal, or a crash point. */
   deaths: Record<string, number>;
   requests: number;
-  /** Turns whose end a client has read, stored and completed. */
+  /** Turns whose end a client has read, stored and completed, while nodes died. */
   acknowledged: number;
   /** Turns whose client was cut off. */
   cut: number;
   calls: number;
   slowestStartMs: number;
 }
+
+/** Far more than the slowest start takes. */
+const stalledMs = 60_000;
 
 /** Clients at work, and nodes dying under them; then all is healed, read back, and written down for the checker. */
 export async function torture(options: TortureOptions): Promise<TortureResult> {
@@ -59,7 +62,7 @@ export async function torture(options: TortureOptions): Promise<TortureResult> {
   process.on('exit', cluster.killAll);
   const faults: string[] = [];
   const deaths: Record<string, number> = {};
-  try {
+  const work = async (): Promise<TortureResult> => {
     for (const node of nodes) await cluster.start(node, nextRoundOf(schedule, node, 0));
     const clients = createClients({ seed, cluster, clock, journal });
     const working = clients.run(loops);
@@ -113,13 +116,26 @@ export async function torture(options: TortureOptions): Promise<TortureResult> {
       deaths,
       requests: exchanges.length,
       acknowledged: creates.filter(
-        (exchange) => exchange.sent.create?.store === true && endOf(exchange)?.status === 'completed',
+        (exchange) => !isProbe(exchange.sent) && exchange.sent.create?.store && endOf(exchange)?.status === 'completed',
       ).length,
       cut: creates.filter(({ cutBy }) => cutBy === 'lost').length,
       calls: upstream.ledger.length,
       slowestStartMs: Math.round(cluster.slowestStartMs),
     };
+  };
+
+  let watch: NodeJS.Timeout | undefined;
+  const stalled = new Promise<never>((_, reject) => {
+    watch = setInterval(() => {
+      if (clock.idleMs() < stalledMs) return;
+      const open = [...exchangesOf(journal.entries).values()].filter(isOpen).map(({ sent }) => JSON.stringify(sent));
+      reject(new Error(`nothing has happened for a minute; seed ${seed}, unanswered:\n${open.join('\n')}`));
+    }, 5000);
+  });
+  try {
+    return await Promise.race([work(), stalled]);
   } finally {
+    clearInterval(watch);
     process.off('exit', cluster.killAll);
     cluster.killAll();
     upstream.close();

@@ -14,7 +14,7 @@ const passesFor: Record<CrashPoint, number> = {
   'terminal-written': 25,
   'stream-ended': 25,
 };
-const points = Object.keys(passesFor) as CrashPoint[];
+export const crashPoints = Object.keys(passesFor) as CrashPoint[];
 
 /** A tick is anything that a client or the upstream sees; a hop is one turn of the rig's event loop. */
 export interface Pause {
@@ -40,7 +40,7 @@ export interface Round {
 /** Everything that will be done to the nodes, before the first is started: the seed is enough to do it again. */
 export function createSchedule(seed: string, kills: number, nodes: readonly string[]): Round[] {
   const random = seeded(`${seed} schedule`);
-  // Every point is aimed at once before any is again.
+  // Every second round aims at a point, and at each once before it aims at any again.
   let aims: CrashPoint[] = [];
   return Array.from({ length: kills }, (_, index) => {
     const pauses = Array.from({ length: random.below(4) === 0 ? 1 + random.below(2) : 0 }, () => ({
@@ -48,11 +48,11 @@ export function createSchedule(seed: string, kills: number, nodes: readonly stri
       hops: 20 + random.below(2000),
     }));
     const round = { number: index + 1, node: random.pick(nodes), pauses };
-    if (random.below(2) === 0) {
-      if (aims.length === 0) aims = [...points];
+    if (index % 2 === 0) {
+      if (aims.length === 0) aims = [...crashPoints];
       const [point] = aims.splice(random.below(aims.length), 1);
       if (point === undefined) throw new Error('no point to aim at');
-      return { ...round, death: { by: 'point', point, pass: 1 + random.below(passesFor[point]), afterTicks: 3000 } };
+      return { ...round, death: { by: 'point', point, pass: 1 + random.below(passesFor[point]), afterTicks: 10_000 } };
     }
     const by = random.below(5) === 0 ? 'frozen' : 'signal';
     return { ...round, death: { by, afterTicks: 30 + random.below(1200), hops: random.below(12) } };

@@ -114,7 +114,7 @@ function replyTo(name: string, random: Random, thinks: boolean, mayCall: boolean
   const calls = mayCall ? [0, 1, 2, 3][random.below(4)] : 0;
   return {
     thinking: thinks ? `I think of ${canary}.` : undefined,
-    text: `Re ${canary}: "é\\👋" ${'.'.repeat(random.below(2000))}`,
+    text: `Re ${canary}: "é\\👋" ${'.'.repeat(random.below(10) === 0 ? random.below(5000) : random.below(100))}`,
     calls: Array.from({ length: calls ?? 0 }, (_, index) => ({
       id: `toolu_${index}_${name}`,
       input: `{"location":"${canary}","unit":"C"}`,

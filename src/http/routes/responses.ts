@@ -1,11 +1,14 @@
+import { hash } from 'node:crypto';
 import { GatewayError } from '../../core/errors.ts';
 import { usdText } from '../../core/usd-text.ts';
 import { responsesCodec } from '../../protocols/responses/index.ts';
 import { decodePage, inputItemsPage } from '../../protocols/responses/input-items-page.ts';
 import { responseText } from '../../protocols/responses/response.ts';
 import type { Store, TenantStore } from '../../store/store.ts';
+import { createKeyedRuns, type KeyedRuns } from '../../turn/keyed-runs.ts';
 import { runTurn } from '../../turn/run-turn.ts';
-import type { TurnDependencies } from '../../turn/turn.ts';
+import type { KeyedRun, TurnDependencies } from '../../turn/turn.ts';
+import { idempotencyHeader } from '../idempotency-header.ts';
 import type { KeyExchange, Route } from '../route.ts';
 import { sendJson } from '../send-json.ts';
 import { sessionHeader } from '../session-header.ts';
@@ -13,6 +16,7 @@ import { createTurnSink } from '../turn-sink.ts';
 
 /** The Responses API. Every handler opens the store with the caller's tenant, and nothing else reaches the store. */
 export function responsesRoutes(store: Store, turns: TurnDependencies): Route[] {
+  const keyedRuns = createKeyedRuns();
   const tenantOf = ({ principal }: KeyExchange): TenantStore => store.forTenant(principal.tenant);
 
   return [
@@ -24,15 +28,17 @@ export function responsesRoutes(store: Store, turns: TurnDependencies): Route[] 
       async handle(exchange) {
         const { request, response, principal } = exchange;
         const sessionId = sessionHeader(request);
-        const turnRequest = responsesCodec.decodeRequest(await exchange.body());
-        await runTurn(turns, {
-          request: turnRequest,
+        const { body, idempotency } = await readKeyed(exchange, keyedRuns);
+        const call = {
+          request: responsesCodec.decodeRequest(body),
           client: responsesCodec,
           store: tenantOf(exchange),
           keyId: principal.keyId,
           sessionId,
+          idempotency,
           sink: createTurnSink(response),
-        });
+        };
+        await runTurn(turns, call).finally(() => idempotency?.close());
       },
     },
     {
@@ -83,6 +89,21 @@ export function responsesRoutes(store: Store, turns: TurnDependencies): Route[] 
       },
     },
   ];
+}
+
+/** The body, and the run that its idempotency key names, if there is one. Keys are stored as hashes, each of one tenant. */
+async function readKeyed(
+  exchange: KeyExchange,
+  runs: KeyedRuns,
+): Promise<{ body: unknown; idempotency: KeyedRun | undefined }> {
+  const key = idempotencyHeader(exchange.request);
+  if (key === undefined) return { body: await exchange.body(), idempotency: undefined };
+  let bodyHash = '';
+  const body = await exchange.body((bytes) => {
+    bodyHash = hash('sha256', bytes);
+  });
+  const keyHash = hash('sha256', JSON.stringify([exchange.principal.tenant, key]));
+  return { body, idempotency: runs.open(keyHash, bodyHash) };
 }
 
 function responseNotFound(id: string): GatewayError {

@@ -1,10 +1,13 @@
-import { GatewayError } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
 import { envelopeKeyOf } from '../envelope-hash.ts';
+import { createKeyStore } from '../create-key-store.ts';
+import { forgetClaims } from '../idempotency.ts';
 import { createRecentSet } from '../recent-set.ts';
-import type { Store } from '../store.ts';
+import { claimLifeMs, type Store } from '../store.ts';
 import { unavailable } from '../unavailable.ts';
+import { cannotOpen, reasonOf } from './cannot-open.ts';
 import { createDatabase, type Database } from './database.ts';
+import { createKeyEngine } from './key-engine.ts';
 import { prepareDatabase } from './prepare-database.ts';
 import { createPresence } from './presence.ts';
 import { repeat } from './repeat.ts';
@@ -20,6 +23,8 @@ export interface PostgresStoreOptions {
   secret: Uint8Array;
   /** Names this process in the turns that it runs; another one at every start. */
   owner: string;
+  /** Owners whose processes have ended for sure: their turns need not wait for a lease to end. */
+  replaces?: readonly string[];
   log: Log;
   limits?: Partial<PostgresLimits>;
 }
@@ -55,7 +60,7 @@ const rememberedEnvelopes = 10_000;
  * @throws GatewayError `store_unavailable`, for the operator: it names the database, without its password.
  */
 export async function createPostgresStore(options: PostgresStoreOptions): Promise<Store> {
-  const { url, secret, owner, log } = options;
+  const { url, secret, owner, replaces = [], log } = options;
   const limits = { ...defaultLimits, ...options.limits };
   const { timeoutMs, heartbeatMs, leaseMs, sweepMs } = limits;
 
@@ -86,7 +91,11 @@ export async function createPostgresStore(options: PostgresStoreOptions): Promis
     throw cannotOpen(url, error);
   });
   const presence = createPresence(own, owner, heartbeatMs);
-  await presence.beat().catch((error: unknown) => {
+  const enter = async () => {
+    await presence.beat();
+    for (const dead of replaces) await own.query(statements.leave, [dead]);
+  };
+  await enter().catch((error: unknown) => {
     throw cannotOpen(url, error);
   });
 
@@ -112,6 +121,7 @@ export async function createPostgresStore(options: PostgresStoreOptions): Promis
       await unfinished.finish();
       await sweepOnce(Date.now());
       await database.query(statements.forgetNodes, [owner]);
+      await database.query(forgetClaims, [Date.now() - claimLifeMs]);
     },
     tell,
   );
@@ -127,6 +137,7 @@ export async function createPostgresStore(options: PostgresStoreOptions): Promis
 
   return {
     forTenant: (tenant) => createTenantStore(tenant, parts),
+    keys: createKeyStore(createKeyEngine(database)),
     sweep: sweepOnce,
 
     async check() {
@@ -139,18 +150,4 @@ export async function createPostgresStore(options: PostgresStoreOptions): Promis
       return closing;
     },
   };
-}
-
-function reasonOf(error: unknown): string {
-  let text = String(error);
-  for (let cause = error; cause instanceof Error; cause = cause.cause) {
-    text = cause.message === '' && 'code' in cause ? String(cause.code) : cause.message;
-  }
-  return text;
-}
-
-function cannotOpen(url: string, error: unknown): GatewayError {
-  const { host, pathname } = new URL(url);
-  const message = `The store postgres://${host}${pathname} cannot be opened: ${reasonOf(error)}.`;
-  return new GatewayError('store_unavailable', message, { cause: error });
 }

@@ -1,6 +1,6 @@
 import { Pool } from 'pg';
 import type { SchemaDialect } from '../migrations/0001-begin.ts';
-import { needsMigration } from '../schema-version.ts';
+import { pendingMigrations } from '../schema-version.ts';
 import { type Database, poolConfigOf } from './database.ts';
 
 const schemaDialect: SchemaDialect = {
@@ -26,16 +26,24 @@ interface Settings {
 
 /**
  * Brings the database to the newest schema. Of several processes that start together, one does it and the others wait.
+ * @param dryRun true: nothing is changed.
+ * @returns the names of the migrations that it lacked.
  * @throws Error where the server would not keep what it says that it has kept, or a newer Turnpike wrote the database.
  */
-export async function prepareDatabase(database: Database, url: string, timeoutMs: number): Promise<void> {
+export async function prepareDatabase(
+  database: Database,
+  url: string,
+  timeoutMs: number,
+  dryRun = false,
+): Promise<string[]> {
   const [settings] = await database.query<Settings>(`SELECT current_setting('server_version_num')::integer AS version,
     current_setting('synchronous_commit') AS synchronous_commit, current_setting('fsync') AS fsync,
     current_setting('full_page_writes') AS full_page_writes, current_setting('server_encoding') AS encoding,
     pg_is_in_recovery() AS is_standby`);
   const problem = settings && findProblem(settings);
   if (problem !== undefined) throw new Error(problem);
-  if (!needsMigration(await versionOf(database))) return;
+  const pending = pendingMigrations(await versionOf(database));
+  if (dryRun || pending.length === 0) return pending;
 
   const [{ PostgresDialect }, { migrate }] = await Promise.all([import('kysely'), import('../migrate.ts')]);
   // Without our limits: another process's migration is waited for.
@@ -46,6 +54,7 @@ export async function prepareDatabase(database: Database, url: string, timeoutMs
   } finally {
     await pool.end();
   }
+  return pending;
 }
 
 /** Why a server is refused; undefined: it is not. */

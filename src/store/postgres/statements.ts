@@ -1,3 +1,4 @@
+import { claim } from '../idempotency.ts';
 import { attemptEndColumns, attemptStartColumns, itemColumns, live, turnColumns } from '../sql.ts';
 
 /** Columns that are not text, of those that are written out of a SELECT: a parameter has no type there but the one it is cast to. */
@@ -31,7 +32,8 @@ const endColumns = [...attemptEndColumns, 'raw_reply'];
 const beginAttempt = turnColumns.length + 1;
 const beginParent = beginAttempt + attemptStartColumns.length;
 const beginEnvelope = beginParent + 1;
-const beginItems = beginEnvelope + 1;
+const beginClaim = beginEnvelope + 1;
+const beginItems = beginClaim + 3;
 
 /** tenant, id, owner, epoch, status, head, output count, then those of `attemptEndRow` from the attempt's id on. */
 const commitAttempt = 8;
@@ -56,8 +58,8 @@ const endAssignments = (first: number, keepsReply: string) =>
 export const statements = {
   /**
    * `turnRow`, `attemptStartRow`, the parent of which something is kept or null, the envelope's text or null where it was
-   * written before, then four arrays of items. The parent is locked until the turn is there, so that it cannot be deleted,
-   * and its items with it, in between. Gives a `BeginOutcome`.
+   * written before, `claimValues`, then four arrays of items. The parent is locked until the turn is there, so that it cannot be deleted,
+   * and its items with it, in between. Gives a `BeginOutcome`, and who holds the idempotency key from now on, be it another turn.
    */
   begin: `WITH parent AS (
       SELECT keep + input_count + output_count AS length FROM turns t
@@ -66,7 +68,13 @@ export const statements = {
       SELECT CASE WHEN $${beginParent}::text IS NULL THEN 'begun' WHEN NOT EXISTS (SELECT 1 FROM parent) THEN 'parent-not-found'
         WHEN (SELECT length FROM parent) < $${turnColumns.indexOf('keep') + 1}::integer THEN 'parent-too-short'
         ELSE 'begun' END AS outcome
-    ), begun AS (SELECT 1 FROM verdict WHERE outcome = 'begun'),
+    ), claim AS (${claim(
+      `SELECT $1::text, $${beginClaim}::text, $${beginClaim + 1}::text, $2::text, $${turnColumns.indexOf('created_at_ms') + 1}::bigint
+      FROM verdict WHERE outcome = 'begun' AND $${beginClaim}::text IS NOT NULL`,
+      `$${beginClaim + 2}::bigint`,
+    )}), begun AS (
+      SELECT 1 FROM verdict WHERE outcome = 'begun' AND ($${beginClaim}::text IS NULL OR (SELECT turn_id FROM claim) = $2::text)
+    ),
     turn AS (${insertFrom('turns', turnColumns, parameters(turnColumns, 1), 'begun')}),
     envelope AS (
       INSERT INTO envelopes (tenant, hash, body)
@@ -80,7 +88,7 @@ export const statements = {
       '$1, $2, i.ordinal - 1, 0, i.id, i.type, i.body, i.origin',
       `begun, ${itemsFrom(beginItems)}`,
     )})
-    SELECT outcome FROM verdict`,
+    SELECT v.outcome, c.turn_id, c.body_hash FROM verdict v LEFT JOIN claim c ON true`,
 
   /** A row: both were written. The old attempt is ended whether or not the turn still runs. */
   nextAttempt: `WITH turn AS (

@@ -3,6 +3,7 @@ import { type BeginOutcome, checkBegun, notRunning } from '../begin-outcome.ts';
 import { columnText, exactJson } from '../column-text.ts';
 import { envelopeHash } from '../envelope-hash.ts';
 import { failedHead } from '../failed-head.ts';
+import { type ClaimRow, claimValues, otherHolder } from '../idempotency.ts';
 import type { RecentSet } from '../recent-set.ts';
 import { attemptEndRow, attemptStartRow, itemValueCount, itemValues, type SqlValue, turnRow } from '../rows.ts';
 import { sql } from '../sql.ts';
@@ -20,6 +21,18 @@ export interface TenantStoreParts {
   envelopeKey: string;
   /** Hashes of envelopes that are in the database for sure. */
   knownEnvelopes: RecentSet;
+}
+
+/** The claim is null where there is no key. */
+interface BegunRow {
+  outcome: BeginOutcome;
+  turn_id: string | null;
+  body_hash: string | null;
+}
+
+function claimOf(row: BegunRow | undefined): ClaimRow | undefined {
+  if (row === undefined || row.turn_id === null || row.body_hash === null) return undefined;
+  return { turn_id: row.turn_id, body_hash: row.body_hash };
 }
 
 /** What a client read that was told 503: nothing was sent to an upstream, nothing is owed. */
@@ -96,11 +109,14 @@ export function createTenantStore(tenant: string, parts: TenantStoreParts): Tena
         ...attemptStartRow(tenant, id, attempt),
         parent === undefined || parent.keep === 0 ? null : parent.id,
         isNew ? exactJson(intent.envelope) : null,
+        ...claimValues(intent),
         ...itemArrays(intent.store ? intent.input : []),
       ];
       try {
-        const [row] = await database.query<{ outcome: BeginOutcome }>(statements.begin, parameters);
+        const [row] = await database.query<BegunRow>(statements.begin, parameters);
         checkBegun(row?.outcome ?? 'parent-not-found', parent);
+        const holder = otherHolder(claimOf(row), id);
+        if (holder !== undefined) return holder;
       } catch (error) {
         if (isUnknownOutcome(error)) {
           const head = intent.store ? failedHead(intent.head, createdAtMs, neverBegun) : '';
@@ -110,6 +126,7 @@ export function createTenantStore(tenant: string, parts: TenantStoreParts): Tena
         throw error;
       }
       if (isNew) knownEnvelopes.add(hash);
+      return undefined;
     },
 
     async nextAttempt(turnId, ended, started) {

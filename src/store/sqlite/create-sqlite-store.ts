@@ -1,5 +1,6 @@
 import { GatewayError } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
+import { createKeyStore } from '../create-key-store.ts';
 import { envelopeKeyOf } from '../envelope-hash.ts';
 import { crashError, failedHead } from '../failed-head.ts';
 import { createRecentSet } from '../recent-set.ts';
@@ -79,6 +80,10 @@ export async function createSqliteStore(options: SqliteStoreOptions): Promise<St
 
   return {
     forTenant: (tenant) => createTenantStore(tenant, parts),
+    keys: createKeyStore({
+      all: reader.all,
+      write: (statement, parameters) => writer.submit({ kind: 'keys', statement, parameters }),
+    }),
 
     async sweep(nowMs) {
       const abandoned = reader.all<AbandonedTurn>(sql.selectAbandoned, owner);

@@ -1,7 +1,7 @@
 import { closeSync, openSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import type { SchemaDialect } from '../migrations/0001-begin.ts';
-import { needsMigration } from '../schema-version.ts';
+import { pendingMigrations } from '../schema-version.ts';
 
 const schemaDialect: SchemaDialect = {
   timestamp: (ms) => `strftime('%Y-%m-%d %H:%M:%f', (${ms}) / 1000.0, 'unixepoch')`,
@@ -19,13 +19,14 @@ export async function prepareFile(path: string): Promise<void> {
   const db = new DatabaseSync(path);
   try {
     db.exec('PRAGMA journal_mode = WAL');
-    if (needsMigration(versionOf(db))) await migrateFile(db);
+    if (pendingMigrations(versionOf(db)).length > 0) await migrateFile(db);
   } finally {
     db.close();
   }
 }
 
-function versionOf(db: DatabaseSync): string | undefined {
+/** The newest migration that the file has had. */
+export function versionOf(db: DatabaseSync): string | undefined {
   const migrated = db.prepare(`SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'kysely_migration'`).get();
   if (migrated === undefined) return undefined;
   const newest = db.prepare('SELECT max(name) AS name FROM kysely_migration').get() as

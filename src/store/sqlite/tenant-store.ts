@@ -1,6 +1,7 @@
 import { checkBegun, notRunning } from '../begin-outcome.ts';
 import { columnText, exactJson } from '../column-text.ts';
 import { envelopeHash } from '../envelope-hash.ts';
+import { claimValues } from '../idempotency.ts';
 import type { RecentSet } from '../recent-set.ts';
 import { attemptEndRow, attemptStartRow, itemValues, turnRow } from '../rows.ts';
 import type { TenantStore } from '../store.ts';
@@ -26,6 +27,7 @@ export function createTenantStore(tenant: string, parts: TenantStoreParts): Tena
     async beginTurn(intent) {
       const hash = envelopeHash(envelopeKey, tenant, intent);
       const isNew = hash !== null && !knownEnvelopes.has(hash);
+      const [keyHash, bodyHash, expiresBeforeMs] = claimValues(intent);
       const outcome = await writer.submit({
         kind: 'begin',
         tenant,
@@ -34,13 +36,17 @@ export function createTenantStore(tenant: string, parts: TenantStoreParts): Tena
           intent.parent === undefined || intent.parent.keep === 0
             ? undefined
             : { id: intent.parent.id, keep: intent.parent.keep },
+        claim:
+          keyHash === null ? undefined : [tenant, keyHash, bodyHash, intent.id, intent.createdAtMs, expiresBeforeMs],
         turn: turnRow(tenant, intent, hash),
         envelope: isNew ? [tenant, hash, exactJson(intent.envelope)] : undefined,
         attempt: attemptStartRow(tenant, intent.id, intent.attempt),
         items: intent.store ? itemValues(intent.input) : [],
       });
+      if (typeof outcome === 'object') return outcome;
       checkBegun(outcome, intent.parent);
       if (isNew) knownEnvelopes.add(hash);
+      return undefined;
     },
 
     async nextAttempt(turnId, ended, started) {

@@ -1,10 +1,14 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { crashPoint } from '../../crash-point.ts';
+import { keyWrites } from '../key-sql.ts';
+import { claim, type ClaimRow, forgetClaims, otherHolder } from '../idempotency.ts';
 import { itemValueCount, type SqlValue } from '../rows.ts';
 import { sql } from '../sql.ts';
 import { createStatements } from './statements.ts';
 import { type EngineFailure, failureOf } from './store-error.ts';
-import type { WriteOp, WriteResult } from './write-op.ts';
+import type { WriteOp, WriteResult, WriteResults } from './write-op.ts';
+
+const claimKey = claim('VALUES ($1, $2, $3, $4, $5)', '$6');
 
 type OpOf<Kind extends WriteOp['kind']> = Extract<WriteOp, { kind: Kind }>;
 
@@ -15,6 +19,7 @@ const survivesPowerCut: Record<WriteOp['kind'], boolean> = {
   commit: true,
   delete: true,
   fail: false,
+  keys: true,
   check: false,
 };
 
@@ -40,11 +45,16 @@ export function createGroupWriter(db: DatabaseSync): (ops: WriteOp[]) => (WriteR
     return gone.some((turn) => turn.id === id);
   };
 
-  const begin = (op: OpOf<'begin'>) => {
+  const begin = (op: OpOf<'begin'>): WriteResults['begin'] => {
     if (op.parent !== undefined) {
       const parent = prepare(sql.selectParent).get(op.tenant, op.parent.id) as { length: number } | undefined;
       if (parent === undefined) return 'parent-not-found';
       if (parent.length < op.parent.keep) return 'parent-too-short';
+    }
+    if (op.claim !== undefined) {
+      prepare(forgetClaims).run(op.claim.at(-1) ?? null);
+      const holder = otherHolder(prepare(claimKey).get(...op.claim) as ClaimRow | undefined, op.id);
+      if (holder !== undefined) return holder;
     }
     prepare(sql.insertTurn).run(...op.turn);
     if (op.envelope !== undefined) prepare(sql.insertEnvelope).run(...op.envelope);
@@ -102,6 +112,8 @@ export function createGroupWriter(db: DatabaseSync): (ops: WriteOp[]) => (WriteR
         return hide(op);
       case 'fail':
         return fail(op);
+      case 'keys':
+        return prepare(keyWrites[op.statement]).run(...op.parameters).changes > 0;
       case 'check':
         return true;
     }

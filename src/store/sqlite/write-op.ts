@@ -1,4 +1,5 @@
-import type { BeginOutcome } from '../begin-outcome.ts';
+import type { ClaimOutcome } from '../begin-outcome.ts';
+import type { KeyWrite } from '../key-sql.ts';
 import type { SqlValue } from '../rows.ts';
 import type { CommitOutcome, TurnStatus } from '../store.ts';
 import type { EngineFailure } from './store-error.ts';
@@ -12,6 +13,8 @@ export type WriteOp =
       kind: 'begin';
       /** Undefined: nothing of a parent is kept. */
       parent: { id: string; keep: number } | undefined;
+      /** Parameters of `claim`; undefined: the client sent no key. */
+      claim: SqlValue[] | undefined;
       turn: SqlValue[];
       /** Undefined: none, or written before. */
       envelope: SqlValue[] | undefined;
@@ -44,15 +47,18 @@ export type WriteOp =
       nowMs: number;
       error: { code: string; message: string };
     }
+  | { kind: 'keys'; statement: KeyWrite; parameters: SqlValue[] }
   | { kind: 'check' };
 
 export interface WriteResults {
-  begin: BeginOutcome;
+  begin: ClaimOutcome;
   /** False: the turn is not running any more, and no attempt was begun. */
   'next-attempt': boolean;
   commit: CommitOutcome;
   delete: boolean;
   fail: boolean;
+  /** Whether a row was changed. */
+  keys: boolean;
   check: true;
 }
 

@@ -77,7 +77,7 @@ export async function createWriter(data: WriterData, thread: URL = threadUrl): P
     pump();
     for (const [index, { resolve, reject }] of group.entries()) {
       const result = results[index];
-      if (typeof result === 'object') reject(storeError(result));
+      if (typeof result === 'object' && 'errcode' in result) reject(storeError(result));
       else if (result === undefined) reject(unavailable('its writer thread lost an answer'));
       else resolve(result);
     }

@@ -1,0 +1,147 @@
+import { z } from 'zod';
+import { GatewayError } from '../../core/errors.ts';
+import { lastFour, mintVirtualKey } from '../../keys/virtual-key.ts';
+import type { StoredKey } from '../../store/key-store.ts';
+import { adminBody } from '../admin-body.ts';
+import { adminPage, listText } from '../admin-list.ts';
+import type { Route } from '../route.ts';
+import { sendJson } from '../send-json.ts';
+import { type AdminDependencies, fail, nameField, teamNotFound } from './admin-teams.ts';
+
+export interface AdminKeyDependencies extends AdminDependencies {
+  /** What is stored of a key. */
+  hashKey: (key: string) => string;
+  /** Called when keys have changed. */
+  onChange: () => void;
+}
+
+const maxGraceSeconds = 7 * 24 * 3600;
+/** In seconds since the epoch; the end of the year 9999. */
+const timeField = z.int().min(0).max(253_402_300_799).nullish();
+
+const createBody = z.object({ name: nameField, team_id: z.string().nullish(), expires_at: timeField });
+const changeBody = z.object({ name: nameField.optional(), blocked: z.boolean().optional(), expires_at: timeField });
+const rotateBody = z.object({ grace_seconds: z.int().min(0).max(maxGraceSeconds).optional() });
+
+/** Virtual keys, for whoever has the master key. A key is shown once, in the answer that makes it. */
+export function adminKeyRoutes({ keys, ids, nowMs, hashKey, onChange }: AdminKeyDependencies): Route[] {
+  const readKey = async (id: string): Promise<StoredKey> => (await keys.readKey(id)) ?? fail(keyNotFound(id));
+
+  return [
+    {
+      method: 'POST',
+      path: '/admin/v1/keys',
+      auth: 'master',
+      content: 'json',
+      async handle({ body, response }) {
+        const { name, team_id: team, expires_at: expiresAt } = adminBody(createBody, await body());
+        const createdAtMs = nowMs();
+        const id = ids.mint('key', createdAtMs);
+        const key = mintVirtualKey();
+        const created = await keys.createKey({
+          id,
+          name,
+          teamId: team ?? undefined,
+          hash: hashKey(key),
+          last4: lastFour(key),
+          createdAtMs,
+          expiresAtMs: milliseconds(expiresAt) ?? undefined,
+        });
+        if (!created) throw teamNotFound(team ?? '', 'team_id');
+        onChange();
+        sendJson(response, JSON.stringify({ ...keyObject(await readKey(id)), key }));
+      },
+    },
+    {
+      method: 'GET',
+      path: '/admin/v1/keys',
+      auth: 'master',
+      content: 'none',
+      async handle({ query, response }) {
+        const page = adminPage(query);
+        const found = await keys.listKeys({ ...page, limit: page.limit + 1 });
+        sendJson(response, listText(found.map(keyObject), page.limit));
+      },
+    },
+    {
+      method: 'GET',
+      path: '/admin/v1/keys/{id}',
+      auth: 'master',
+      content: 'none',
+      async handle({ params, response }) {
+        sendJson(response, JSON.stringify(keyObject(await readKey(params['id'] ?? ''))));
+      },
+    },
+    {
+      method: 'PATCH',
+      path: '/admin/v1/keys/{id}',
+      auth: 'master',
+      content: 'json',
+      async handle({ body, params, response }) {
+        const id = params['id'] ?? '';
+        const { name, blocked, expires_at: expiresAt } = adminBody(changeBody, await body());
+        const changes = { name, blocked, expiresAtMs: milliseconds(expiresAt) };
+        const changed = await keys.updateKey(id, changes, nowMs());
+        onChange();
+        if (!changed) throw keyNotFound(id);
+        sendJson(response, JSON.stringify(keyObject(await readKey(id))));
+      },
+    },
+    {
+      method: 'POST',
+      path: '/admin/v1/keys/{id}/rotate',
+      auth: 'master',
+      content: 'json',
+      async handle({ body, params, response }) {
+        const id = params['id'] ?? '';
+        const { grace_seconds: graceSeconds = 0 } = adminBody(rotateBody, await body());
+        const previousUntilMs = graceSeconds === 0 ? undefined : nowMs() + 1000 * graceSeconds;
+        const key = mintVirtualKey();
+        const rotated = await keys.rotateKey(id, hashKey(key), lastFour(key), previousUntilMs);
+        onChange();
+        if (!rotated) throw keyNotFound(id);
+        sendJson(response, JSON.stringify({ ...keyObject(await readKey(id)), key }));
+      },
+    },
+    {
+      method: 'DELETE',
+      path: '/admin/v1/keys/{id}',
+      auth: 'master',
+      content: 'none',
+      async handle({ params, response }) {
+        const id = params['id'] ?? '';
+        const deleted = await keys.deleteKey(id, nowMs());
+        onChange();
+        if (!deleted) throw keyNotFound(id);
+        sendJson(response, JSON.stringify({ id, object: 'key', deleted: true }));
+      },
+    },
+  ];
+}
+
+function keyNotFound(id: string): GatewayError {
+  return new GatewayError('key_not_found', `Key with id '${id.slice(0, 256)}' not found.`, { param: 'id' });
+}
+
+/** Field by field: what is not named here is shown to nobody. */
+function keyObject(key: StoredKey) {
+  return {
+    id: key.id,
+    object: 'key',
+    name: key.name,
+    team_id: key.teamId ?? null,
+    last4: key.last4,
+    created_at: seconds(key.createdAtMs),
+    expires_at: seconds(key.expiresAtMs),
+    blocked: key.blockedAtMs !== undefined,
+    previous_key_expires_at: seconds(key.previousUntilMs),
+  };
+}
+
+function seconds(ms: number | undefined): number | null {
+  return ms === undefined ? null : Math.floor(ms / 1000);
+}
+
+function milliseconds<T extends null | undefined>(timeSeconds: number | T): number | T {
+  return typeof timeSeconds === 'number' ? 1000 * timeSeconds : timeSeconds;
+}

@@ -1,0 +1,110 @@
+import { z } from 'zod';
+import { GatewayError } from '../../core/errors.ts';
+import type { IdMint } from '../../core/ids.ts';
+import type { KeyStore, Team } from '../../store/key-store.ts';
+import { adminBody } from '../admin-body.ts';
+import { adminPage, listText } from '../admin-list.ts';
+import type { Route } from '../route.ts';
+import { sendJson } from '../send-json.ts';
+
+export interface AdminDependencies {
+  keys: KeyStore;
+  ids: IdMint;
+  nowMs: () => number;
+}
+
+/** Of teams and keys: text that can stand on one line. */
+export const nameField = z
+  .string()
+  .min(1)
+  .max(256)
+  .regex(/^[^\p{Cc}\p{Cs}]+$/u);
+
+const teamBody = z.object({ name: nameField });
+
+/** Teams, for whoever has the master key. */
+export function adminTeamRoutes({ keys, ids, nowMs }: AdminDependencies): Route[] {
+  const readTeam = async (id: string): Promise<Team> => (await keys.readTeam(id)) ?? fail(teamNotFound(id));
+
+  return [
+    {
+      method: 'POST',
+      path: '/admin/v1/teams',
+      auth: 'master',
+      content: 'json',
+      async handle({ body, response }) {
+        const { name } = adminBody(teamBody, await body());
+        const createdAtMs = nowMs();
+        const team = { id: ids.mint('team', createdAtMs), name, createdAtMs };
+        if (!(await keys.createTeam(team))) throw nameTaken(name);
+        sendJson(response, JSON.stringify(teamObject(team)));
+      },
+    },
+    {
+      method: 'GET',
+      path: '/admin/v1/teams',
+      auth: 'master',
+      content: 'none',
+      async handle({ query, response }) {
+        const page = adminPage(query);
+        const teams = await keys.listTeams({ ...page, limit: page.limit + 1 });
+        sendJson(response, listText(teams.map(teamObject), page.limit));
+      },
+    },
+    {
+      method: 'GET',
+      path: '/admin/v1/teams/{id}',
+      auth: 'master',
+      content: 'none',
+      async handle({ params, response }) {
+        sendJson(response, JSON.stringify(teamObject(await readTeam(params['id'] ?? ''))));
+      },
+    },
+    {
+      method: 'PATCH',
+      path: '/admin/v1/teams/{id}',
+      auth: 'master',
+      content: 'json',
+      async handle({ body, params, response }) {
+        const id = params['id'] ?? '';
+        const { name } = adminBody(teamBody, await body());
+        const outcome = await keys.renameTeam(id, name);
+        if (outcome === 'not-found') throw teamNotFound(id);
+        if (outcome === 'name-taken') throw nameTaken(name);
+        sendJson(response, JSON.stringify(teamObject(await readTeam(id))));
+      },
+    },
+    {
+      method: 'DELETE',
+      path: '/admin/v1/teams/{id}',
+      auth: 'master',
+      content: 'none',
+      async handle({ params, response }) {
+        const id = params['id'] ?? '';
+        const outcome = await keys.deleteTeam(id);
+        if (outcome === 'not-found') throw teamNotFound(id);
+        if (outcome === 'has-keys') {
+          throw new GatewayError('team_has_keys', 'The team has keys. Delete them before the team.');
+        }
+        sendJson(response, JSON.stringify({ id, object: 'team', deleted: true }));
+      },
+    },
+  ];
+}
+
+export function fail(error: GatewayError): never {
+  throw error;
+}
+
+/** @param param where a body names the team; undefined: its path does. */
+export function teamNotFound(id: string, param = 'id'): GatewayError {
+  return new GatewayError('team_not_found', `Team with id '${id.slice(0, 256)}' not found.`, { param });
+}
+
+function nameTaken(name: string): GatewayError {
+  return new GatewayError('team_name_taken', `Another team has the name '${name}'.`, { param: 'name' });
+}
+
+function teamObject({ id, name, createdAtMs }: Team) {
+  return { id, object: 'team', name, created_at: Math.floor(createdAtMs / 1000) };
+}

@@ -1,0 +1,21 @@
+import { cannotOpen } from './cannot-open.ts';
+import { createDatabase } from './database.ts';
+import { prepareDatabase } from './prepare-database.ts';
+
+const timeoutMs = 10_000;
+
+/**
+ * @returns the names of the migrations that were made, or would be.
+ * @throws GatewayError `store_unavailable`, for the operator.
+ */
+export async function migratePostgres(url: string, { dryRun }: { dryRun: boolean }): Promise<string[]> {
+  const options = { url, maxConnections: 1, timeoutMs, limitsOnServer: false, onLostConnection: () => {} };
+  const database = createDatabase(options);
+  try {
+    return await prepareDatabase(database, url, timeoutMs, dryRun);
+  } catch (error) {
+    throw cannotOpen(url, error);
+  } finally {
+    await database.close();
+  }
+}

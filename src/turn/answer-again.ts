@@ -1,0 +1,123 @@
+import { type ErrorCode, errorKinds, GatewayError } from '../core/errors.ts';
+import type { Reply } from '../protocols/codec.ts';
+import { keepAliveComment } from '../sse/write.ts';
+import type { KeyHolder, StoredResponse } from '../store/store.ts';
+import { answerHeaders } from './answer.ts';
+import { replayReply, storedReply } from './replay-reply.ts';
+import type { Turn, TurnCall, TurnDependencies } from './turn.ts';
+
+/** How the turn that holds the key ended. `freed`: without an answer to keep, so that the key is free again. */
+type HeldEnd = HeldAnswer | 'freed';
+
+interface HeldAnswer {
+  reply: Reply;
+  sessionId: string;
+  /** What a client without headers was told. */
+  error: GatewayError | undefined;
+}
+
+const replayHeader = { 'x-turnpike-idempotent-replay': 'true' };
+
+/**
+ * Answers with the response of the turn that holds the call's idempotency key, once that has ended.
+ * @param again runs the call, where the key has been freed meanwhile.
+ * @throws GatewayError 400 where the key belongs to another request, or its answer was not kept.
+ */
+export async function answerAgain(
+  dependencies: TurnDependencies,
+  call: TurnCall,
+  { turnId, bodyHash }: KeyHolder,
+  again: (dependencies: TurnDependencies, call: TurnCall) => Promise<void>,
+): Promise<void> {
+  const { request, client, sink, idempotency } = call;
+  if (bodyHash !== idempotency?.bodyHash) throw keyMismatch();
+  const encoder = request.stream ? client.createStreamEncoder() : undefined;
+  let announced = false;
+  const timer = setInterval(() => {
+    if (encoder === undefined) return;
+    if (!announced) sink.start({ ...streamHeaders, ...replayHeader });
+    announced = true;
+    sink.write(keepAliveComment);
+  }, dependencies.limits.keepAliveMs);
+  timer.unref();
+  const end = await endOf(dependencies, call, turnId).finally(() => clearInterval(timer));
+  if (end === undefined || sink.closed) return;
+  if (end === 'freed') {
+    // Its client has been told 200: that its stream is cut says the rest.
+    if (announced) throw new GatewayError('upstream_stream_broken', 'The turn that holds this key has no answer.');
+    await again(dependencies, call);
+    return;
+  }
+
+  const { reply, sessionId, error } = end;
+  const isStreamed = encoder !== undefined && (announced || reply.output.length > 0);
+  if (error !== undefined && !isStreamed) throw error;
+  const body = encoder === undefined ? client.encodeReply(reply) : replayReply(encoder, reply);
+  if (!announced) {
+    const contentType = encoder === undefined ? 'application/json' : 'text/event-stream';
+    const headers = answerHeaders({ sessionId }, [], `${contentType}; charset=utf-8`);
+    if (encoder === undefined) headers['content-length'] = String(Buffer.byteLength(body));
+    sink.start({ ...headers, ...replayHeader });
+  }
+  sink.end(body);
+}
+
+const streamHeaders = { 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-cache' };
+
+const firstPauseMs = 50;
+const longestPauseMs = 500;
+
+/**
+ * From memory where the turn runs in this process, else from the store, which is asked until it knows.
+ * @returns undefined where nobody waits for it any more.
+ */
+async function endOf(
+  { nowMs, limits }: TurnDependencies,
+  { request, store, sink, idempotency }: TurnCall,
+  turnId: string,
+): Promise<HeldEnd | undefined> {
+  const turn = await idempotency?.find(turnId);
+  if (turn?.state === 'committed' || turn?.state === 'lost') return endOfTurn(turn);
+  const giveUpAtMs = nowMs() + limits.totalMs;
+  for (let pauseMs = firstPauseMs; ; pauseMs = Math.min(2 * pauseMs, longestPauseMs)) {
+    const stored = await store.readResponse(turnId);
+    if (stored === undefined) throw resultNotKept();
+    if (stored.status !== 'in_progress') {
+      return stored.status === 'cancelled' ? 'freed' : endOfStored(storedReply(request, stored), stored);
+    }
+    if (sink.closed) return undefined;
+    if (nowMs() >= giveUpAtMs) {
+      throw new GatewayError('upstream_timeout', 'The request with the same Idempotency-Key has not ended in time.');
+    }
+    await new Promise((resolve) => setTimeout(resolve, pauseMs));
+  }
+}
+
+function endOfTurn({ reply, sessionId, error, spent }: Turn): HeldEnd {
+  if (reply.state.status === 'cancelled') return 'freed';
+  return { reply, sessionId, error: spent ? error?.asSpent() : error };
+}
+
+function endOfStored(reply: Reply, { sessionId, status, head, errorCode }: StoredResponse): HeldEnd {
+  if (status !== 'failed') return { reply, sessionId, error: undefined };
+  if (errorCode === undefined || errorCode === null) return 'freed';
+  const code = isErrorCode(errorCode) ? errorCode : 'internal_error';
+  const { usage } = JSON.parse(head) as { usage: unknown };
+  const message = reply.state.error?.message ?? 'The response failed.';
+  return { reply, sessionId, error: new GatewayError(code, message, { spent: usage !== null }) };
+}
+
+function isErrorCode(code: string): code is ErrorCode {
+  return Object.hasOwn(errorKinds, code);
+}
+
+function keyMismatch(): GatewayError {
+  const message = 'This Idempotency-Key was used with another request body. Use a new key for a new request.';
+  return new GatewayError('idempotency_key_mismatch', message, { param: 'Idempotency-Key', spent: true });
+}
+
+function resultNotKept(): GatewayError {
+  const message =
+    'The request with this Idempotency-Key was made, and its response is not kept (store: false, or deleted).';
+  return new GatewayError('idempotency_result_not_kept', message, { param: 'Idempotency-Key', spent: true });
+}

@@ -1,0 +1,98 @@
+import type { PartKind } from '../core/events.ts';
+import type { FinishedItem, OpenItem, OpenPart, ResponseState } from '../core/response.ts';
+import type { InputTransformation } from '../core/warning.ts';
+import type { TurnRequest } from '../core/request.ts';
+import { isToolCall, type Item } from '../core/items.ts';
+import type { Reply, StreamEncoder } from '../protocols/codec.ts';
+import { headText } from '../protocols/responses/response.ts';
+import type { StoredResponse } from '../store/store.ts';
+
+/** What a stored head says that the request does not. */
+interface StoredHead {
+  id: string;
+  created_at: number;
+  error: ResponseState['error'] | null;
+  input_transformations?: InputTransformation[];
+}
+
+/** A stored response as its client got it. @param request the very request that it answers. */
+export function storedReply(request: TurnRequest, stored: StoredResponse): Reply {
+  const head = JSON.parse(stored.head) as StoredHead;
+  return {
+    state: {
+      id: head.id,
+      createdAtMs: head.created_at * 1000,
+      status: stored.status,
+      completedAtMs: undefined,
+      error: head.error ?? undefined,
+      incompleteReason: undefined,
+      request,
+      usage: undefined,
+      serviceTier: undefined,
+      inputTransformations: head.input_transformations ?? [],
+    },
+    head: stored.head,
+    envelope: stored.envelope,
+    output: stored.output.map(({ body }) => ({ item: JSON.parse(body) as Item, body })),
+  };
+}
+
+/** A whole stream from what it ended with: the same ids and the same texts, each in one delta. */
+export function replayReply(encoder: StreamEncoder, reply: Reply): string {
+  const { state, output } = reply;
+  const begun: ResponseState = {
+    ...state,
+    status: 'in_progress',
+    completedAtMs: undefined,
+    error: undefined,
+    incompleteReason: undefined,
+    usage: undefined,
+    serviceTier: undefined,
+  };
+  let text = encoder.begin({ ...reply, head: headText(begun), output: [] });
+  for (const [index, finished] of output.entries()) text += replayItem(encoder, finished, index);
+  return text + encoder.end(reply);
+}
+
+function replayItem(encoder: StreamEncoder, finished: FinishedItem, index: number): string {
+  const { item } = finished;
+  const open = openItem(item, index);
+  let text = encoder.itemStart(open);
+  const written = item.type === 'function_call' ? item.arguments : item.type === 'custom_tool_call' ? item.input : '';
+  if (written !== '') text += encoder.delta(open, 0, written, undefined);
+  for (const part of partsOf(item)) text += replayPart(encoder, open, part);
+  return text + encoder.itemEnd(open, finished);
+}
+
+function openItem(item: Item, index: number): OpenItem {
+  const blank: OpenItem = { index, id: item.id, kind: 'extension', parts: [], text: '', callId: '', name: '' };
+  if (item.type === 'message' || item.type === 'reasoning') return { ...blank, kind: item.type };
+  if (!isToolCall(item)) return blank;
+  return { ...blank, kind: item.type, callId: item.call_id, name: item.name };
+}
+
+function replayPart(encoder: StreamEncoder, open: OpenItem, { kind, text, annotations, logprobs }: OpenPart): string {
+  const at = open.parts.length;
+  const part: OpenPart = { kind, text: '', annotations: [], logprobs: [] };
+  open.parts.push(part);
+  let events = encoder.partStart(open, at);
+  if (text !== '') events += encoder.delta(open, at, text, logprobs.length === 0 ? undefined : logprobs);
+  for (const annotation of annotations) events += encoder.annotation(open, at, annotation);
+  Object.assign(part, { text, annotations, logprobs });
+  return events + encoder.partEnd(open, at);
+}
+
+function partsOf(item: Item): OpenPart[] {
+  const part = (kind: PartKind, text: string): OpenPart => ({ kind, text, annotations: [], logprobs: [] });
+  if (item.type === 'reasoning') {
+    const { summary, content = [] } = item;
+    return [...summary, ...content].map(({ type, text }) => part(type, text));
+  }
+  if (item.type !== 'message') return [];
+  return item.content.flatMap((content) => {
+    if (content.type === 'refusal') return part('refusal', content.refusal);
+    if (content.type !== 'output_text') return [];
+    const { text, annotations, logprobs = [] } = content;
+    return { kind: content.type, text, annotations, logprobs };
+  });
+}

@@ -1,0 +1,52 @@
+/** The model of a store is held to the laws of the real ones, where those look at nothing but the interface. */
+import { afterAll, describe } from 'vitest';
+import type { KeyStore } from '../../src/store/key-store.ts';
+import type { Store, TenantStore } from '../../src/store/store.ts';
+import { costLaws } from '../store/cost-laws.ts';
+import { readingLaws } from '../store/reading-laws.ts';
+import { createTestBed, type Engine } from '../store/test-bed.ts';
+import { createModelDatabase, type ModelDatabase } from './model-database.ts';
+
+function tenantStore(database: ModelDatabase, tenant: string): TenantStore {
+  const answer = <T>(execute: () => T) =>
+    new Promise<T>((resolve) => {
+      resolve(execute());
+    });
+  return {
+    beginTurn: (intent) => answer(() => database.begin(tenant, intent)),
+    nextAttempt: (id, ended, started) => answer(() => database.nextAttempt(tenant, id, ended, started)),
+    commitTurn: (commit) => answer(() => database.commit(tenant, commit)),
+    deleteResponse: (id) => answer(() => database.delete(tenant, id)),
+    readContext: (id) => answer(() => database.readContext(tenant, id)),
+    readInput: (id) => answer(() => database.readInput(tenant, id)),
+    readResponse: (id) => answer(() => database.readResponse(tenant, id)),
+    readCost: (id) => answer(() => database.readCost(tenant, id)),
+    readEnvelope: (id) => answer(() => database.readEnvelope(tenant, id)),
+    readItem: (id) => answer(() => database.readItem(tenant, id)),
+    listSession: (id) => answer(() => database.listSession(tenant, id)),
+  };
+}
+
+function createEngine(): Promise<Engine> {
+  const database = createModelDatabase();
+  const store: Store = {
+    forTenant: (tenant) => tenantStore(database, tenant),
+    // The model holds turns only.
+    keys: {} as KeyStore,
+    sweep: (nowMs) => Promise.resolve(database.sweep((owner) => owner !== 'process-1', nowMs)),
+    check: () => Promise.resolve(),
+    close: () => Promise.resolve(),
+  };
+  return Promise.resolve({
+    open: () => Promise.resolve(store),
+    query: () => Promise.reject(new Error('the model is no SQL database')),
+    destroy: () => Promise.resolve(),
+  });
+}
+
+describe('the model', async () => {
+  const bed = await createTestBed(createEngine);
+  afterAll(() => bed.store.close());
+  readingLaws(bed);
+  costLaws(bed);
+});
