@@ -3,6 +3,7 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['src/**/*.test.ts', 'test/**/*.test.ts'],
+    globalSetup: ['test/support/create-postgres-user.ts'],
     pool: 'forks',
     // Caps, not expectations: no test waits for time to pass, and a slow machine must not fail one.
     testTimeout: 60_000,
