@@ -70,6 +70,33 @@ const migrate = defineCommand({
   },
 });
 
+const copyArguments = {
+  from: { type: 'positional', required: true, description: 'The store to copy: sqlite:PATH or postgres://…' },
+  to: {
+    type: 'positional',
+    required: true,
+    description: 'The store to copy it to: empty, or a copy that was broken off',
+  },
+  force: { type: 'boolean', description: 'Copy although gateways run on a Postgres store' },
+} as const satisfies ArgsDef;
+
+const copy = defineCommand({
+  meta: { name: 'copy', description: 'Copy a whole store to another engine or place, and compare the two' },
+  args: copyArguments,
+  async run({ args }) {
+    refuseUnknownArguments(args, copyArguments);
+    const { from, to } = args;
+    const { copyStore } = await import('./copy-store.ts');
+    const write = (text: string) => process.stdout.write(text);
+    if (!(await copyStore({ from, to, force: args.force === true, write }))) process.exitCode = 1;
+  },
+});
+
+const store = defineCommand({
+  meta: { name: 'store', description: 'Work on whole stores' },
+  subCommands: { copy },
+});
+
 const demoArguments = {
   url: { type: 'string', valueHint: 'URL', description: 'The gateway (default: http://127.0.0.1:4000)' },
   key: { type: 'string', valueHint: 'K', description: 'Its key (default: TURNPIKE_MASTER_KEY of the environment)' },
@@ -98,6 +125,7 @@ const subCommands: SubCommandsDef = {
   serve,
   check,
   migrate,
+  store,
   demo,
 };
 
@@ -120,7 +148,8 @@ function refuseUnknownArguments(args: { _: string[]; [name: string]: unknown }, 
     if (known[name]?.type === 'boolean') continue;
     if (value === '' || typeof value === 'boolean') throw new UsageError(`--${name} needs a value`);
   }
-  if (args._[0] !== undefined) throw new UsageError(`unexpected argument ${args._[0]}`);
+  const extra = args._[Object.values(known).filter(({ type }) => type === 'positional').length];
+  if (extra !== undefined) throw new UsageError(`unexpected argument ${extra}`);
 }
 
 function readNumber(name: string, text: string | undefined, least: number, most: number): number | undefined {

@@ -40,7 +40,7 @@ export function concludeReply(turn: Turn, { outcome, error, assembler, usage }: 
   turn.storedOutput = assembler.storedOutput;
 }
 
-/** Writes into the reply that its end could not be stored: what the client gets then is a failure. */
+/** Writes into the reply that it could not be ended as it was to be: what the client gets then is a failure. */
 export function concludeLost(turn: Turn, error: GatewayError): void {
   const { state } = turn.reply;
   state.status = 'failed';
@@ -48,6 +48,15 @@ export function concludeLost(turn: Turn, error: GatewayError): void {
   state.error = responseError(error);
   turn.error = error;
   turn.reply.head = headText(state);
+}
+
+/** Writes into the reply that a fault of ours has ended it, wherever that struck. */
+export function concludeFault(turn: Turn, error: GatewayError, usage: Usage, nowMs: number): void {
+  const { state } = turn.reply;
+  if (turn.state !== 'ended') turn.state = move(turnLifecycle, turn.state, 'end');
+  state.completedAtMs = Math.max(nowMs, state.createdAtMs);
+  state.usage = usage;
+  concludeLost(turn, error);
 }
 
 function responseError(error: GatewayError | undefined): { code: string; message: string } {

@@ -3,6 +3,7 @@ import { answerAgain } from './answer-again.ts';
 import { createAnswer } from './answer.ts';
 import { commitTurn } from './commit-turn.ts';
 import { concludeAttempt, concludeReply } from './conclude.ts';
+import { failTurn } from './fail-turn.ts';
 import { intentOf, openTurn, prepareAttempt } from './open-turn.ts';
 import { resolveHistory } from './resolve-history.ts';
 import { beginNextAttempt, isPointless, isRetryable, runAttempt } from './run-attempt.ts';
@@ -53,6 +54,13 @@ export async function runTurn(dependencies: TurnDependencies, call: TurnCall): P
     // 10 terminal event out
     answer.finish(lost ?? outcome.error);
     crashPoint('terminal-written');
+  } catch (thrown) {
+    if (turn.state === 'committed' || turn.state === 'lost') throw thrown;
+    // A fault of ours: what has begun ends in the store all the same. A stream is cut where its end would leave out items.
+    const isShown = turn.state === 'shown';
+    const error = await failTurn(dependencies, call, turn, attempt, thrown);
+    if (isShown) throw error;
+    answer.finish(error);
   } finally {
     answer.release();
   }

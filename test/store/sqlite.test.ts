@@ -15,9 +15,10 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { DatabaseSync } from 'node:sqlite';
 import { fileURLToPath } from 'node:url';
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { sql } from '../../src/store/sql.ts';
-import { createSqliteStore } from '../../src/store/sqlite/create-sqlite-store.ts';
+import { createSqliteStore, type SqliteLimits } from '../../src/store/sqlite/create-sqlite-store.ts';
+import type { TenantStore, TurnIntent } from '../../src/store/store.ts';
 import { attemptEndOf, commitOf, intentOf, itemOf, startMs } from './make.ts';
 import { storeSuite } from './suite.ts';
 
@@ -56,8 +57,12 @@ describe('the SQLite file', () => {
     directories.push(directory);
     return join(directory, 'turnpike.db');
   };
-  const open = (path: string, pragmas: Record<string, string | number> = {}) =>
-    createSqliteStore({ path, secret, owner: 'parent', log, pragmas });
+  const open = (path: string, pragmas: Record<string, string | number> = {}, limits: Partial<SqliteLimits> = {}) =>
+    createSqliteStore({ path, secret, owner: 'parent', log, pragmas, limits });
+  /** Asks again and again. What never comes ends in the test's own time limit. */
+  const until = async (isTrue: () => Promise<boolean>) => {
+    while (!(await isTrue())) await new Promise((resolve) => setImmediate(resolve));
+  };
   /** Every byte that lies beside the database. Only while no store of this process is open: closing a file drops its locks. */
   const bytesBeside = (path: string) => {
     const directory = join(path, '..');
@@ -217,6 +222,70 @@ describe('the SQLite file', () => {
     const after = await open(path);
     for (const id of done.slice(1)) expect((await after.forTenant('t').readContext(id))?.items).toHaveLength(2);
     await after.close();
+  });
+
+  describe('a commit that the disk has refused', () => {
+    const claim = { keyHash: 'key', bodyHash: 'body', expiresBeforeMs: 0 };
+    /** Larger than what a full file has left, so that not even a failed end can be written. */
+    const head = JSON.stringify({ status: 'completed', metadata: 'm'.repeat(100_000) });
+
+    /** A turn whose commit found the disk full, and another that takes up the room. */
+    const refusedTurn = async (limits: Partial<SqliteLimits>) => {
+      const path = newPath();
+      const store = await open(path, { max_page_count: 120 }, limits);
+      const own = store.forTenant('t');
+      const filler = intentOf({ input: [itemOf('x'.repeat(270_000))] });
+      await own.beginTurn(filler);
+      await own.commitTurn(commitOf(filler));
+      const intent = intentOf({ idempotency: claim });
+      await own.beginTurn(intent);
+      const commit = commitOf(intent, { head });
+      await expect(own.commitTurn(commit)).rejects.toThrow('full');
+      return { path, store, own, intent, commit, free: () => own.deleteResponse(filler.id, startMs) };
+    };
+    const statusOf = async (own: TenantStore, { id }: TurnIntent) => (await own.readResponse(id))?.status;
+
+    test('and that is given up: the turn ends as failed once there is room, and its bill is written', async () => {
+      let warnings = 0;
+      const warn = vi.spyOn(log, 'warn').mockImplementation(() => void (warnings += 1));
+      onTestFinished(() => warn.mockRestore());
+      const { store, own, intent, commit, free } = await refusedTurn({ finishMs: 1, unfinishedMs: 0 });
+      onTestFinished(() => store.close());
+      await until(async () => warnings > 2);
+      expect(await statusOf(own, intent)).toBe('in_progress');
+      await free();
+      await until(async () => (await statusOf(own, intent)) !== 'in_progress');
+      const response = await own.readResponse(intent.id);
+      expect(response).toMatchObject({ status: 'failed', output: [] });
+      expect(JSON.parse(response?.head ?? '')).toMatchObject({
+        status: 'failed',
+        error: { code: 'server_error', message: 'The response could not be stored.' },
+      });
+      expect(await own.readCost(intent.id)).toBe(247_750);
+      expect(await own.commitTurn(commit)).toBe('fenced');
+      // Nobody waits for it any more, and it was paid: its key is answered with the failure.
+      expect(await own.beginTurn(intentOf({ idempotency: claim }))).toEqual({ turnId: intent.id, bodyHash: 'body' });
+    });
+
+    test('and that is run again before it is given up: the turn has ended as it was to end', async () => {
+      const { store, own, intent, commit, free } = await refusedTurn({ finishMs: 1 });
+      onTestFinished(() => store.close());
+      await free();
+      expect(await own.commitTurn(commit)).toBe('committed');
+      expect(await own.readResponse(intent.id)).toMatchObject({ status: 'completed', output: [{}] });
+    });
+
+    test('is nothing that a store which is closed waits for: the next start ends the turn', async () => {
+      const { path, store, intent } = await refusedTurn({ finishMs: 1, unfinishedMs: 0 });
+      await store.close();
+      const warn = vi.spyOn(log, 'warn');
+      onTestFinished(() => warn.mockRestore());
+      const after = await open(path);
+      onTestFinished(() => after.close());
+      expect(warn).not.toHaveBeenCalled();
+      expect(await after.sweep(startMs)).toBe(1);
+      expect(await statusOf(after.forTenant('t'), intent)).toBe('failed');
+    });
   });
 
   test('a file that cannot be written is said, in the client language', async () => {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { check, type Law } from './check.ts';
 import type { CreateSent, Dump, Found, History, JournalEvent, Served, Sent, Step } from './history.ts';
+import { engineNames } from './engine.ts';
 import { createSchedule, crashPoints } from './schedule.ts';
 import { timelineOf } from './report.ts';
 import { streamProblem } from './stream-problem.ts';
@@ -20,6 +21,7 @@ function goodHistory(): History {
     nodes: ['a'],
     schedule: [],
     deeds: [],
+    disturbances: [],
     journal: [],
     ledger: [],
     found: new Map(),
@@ -145,6 +147,11 @@ const refusal: JournalEvent[] = [
   { kind: 'body', text: '{"error":{"code":"previous_response_not_found"}}' },
 ];
 
+const unavailable: JournalEvent[] = [
+  { kind: 'status', status: 503, sessionId: null },
+  { kind: 'body', text: '{"error":{"code":"store_unavailable"}}' },
+];
+
 const notFound: Found = { status: 404, text: '{}' };
 const failed: Found = { status: 200, text: JSON.stringify(responseOf('resp_1', 'failed')) };
 
@@ -155,6 +162,16 @@ const breaches: [string, (history: History) => void, Law[]][] = [
   ['the model saw less than the whole history', ({ ledger }) => ledger[1]?.seen.splice(0, 1), ['C1']],
   ['the model saw more than the history', ({ ledger }) => ledger[1]?.seen.push(['user', '']), ['C1']],
   ['a new id does not resolve', (history) => answerSecond(history, refusal), ['C2', 'L']],
+  [
+    'an end that was fetched is another afterwards',
+    (history) => addReach(history, 'get', 'alpha', 200, failed.text),
+    ['C1'],
+  ],
+  [
+    'the store is said to be away while nothing is wrong with it',
+    (history) => answerSecond(history, unavailable),
+    ['L'],
+  ],
   ['a turn never ends', ({ dump }) => (first(dump.turns).status = 'in_progress'), ['C3']],
   ['a cut reply reads as complete', ({ ledger }) => (first(ledger).end = 'cut'), ['C1', 'C3', 'C4', 'L']],
   ['a call is not on record', ({ dump }) => dump.attempts.splice(0, 1), ['C4', 'C6']],
@@ -218,6 +235,17 @@ describe('the checker', () => {
     expect(check(history)).toEqual([]);
   });
 
+  test.each([undefined, 'a'])('lets a node say that the store is away when it was (node %s)', (node) => {
+    const history = goodHistory();
+    answerSecond(history, unavailable);
+    const answered = history.journal.length;
+    for (const attempt of history.dump.attempts) if (attempt.turn_id === 'resp_2') attempt.status = 'completed';
+    history.disturbances.push({ node, from: 0, to: answered });
+    expect(check(history)).toEqual([]);
+    for (const disturbance of history.disturbances) disturbance.node = 'b';
+    expect(check(history).map(({ law }) => law)).toEqual(['L']);
+  });
+
   test('tells the story of a request in the order of time', () => {
     const lines = timelineOf(goodHistory(), firstName).map((line) => line.trim().split(' ').slice(1, 3).join(' '));
     expect(lines.slice(0, 4)).toEqual(
@@ -267,13 +295,17 @@ describe('a stream', () => {
 
 describe('the schedule', () => {
   test('follows from the seed alone', () => {
-    expect(createSchedule('7', 40, ['a', 'b'])).toEqual(createSchedule('7', 40, ['a', 'b']));
-    expect(createSchedule('7', 40, ['a'])).not.toEqual(createSchedule('8', 40, ['a']));
+    expect(createSchedule('7', 40, ['a', 'b'], 'postgres')).toEqual(createSchedule('7', 40, ['a', 'b'], 'postgres'));
+    expect(createSchedule('7', 40, ['a'], 'sqlite')).not.toEqual(createSchedule('8', 40, ['a'], 'sqlite'));
   });
 
-  test('aims at every crash point in 20 rounds, and kills otherwise in the others', () => {
-    const rounds = createSchedule('7', 20, ['a']).map(({ death }) => death);
-    const aims = rounds.flatMap((death) => (death.by === 'point' ? [death.point] : []));
-    expect(aims.toSorted()).toEqual(crashPoints.toSorted());
-  });
+  test.each(engineNames)(
+    'aims at every crash point of %s in 20 rounds, and kills otherwise in the others',
+    (engine) => {
+      const rounds = createSchedule('7', 20, ['a'], engine).map(({ death }) => death);
+      const aims = rounds.flatMap((death) => (death.by === 'point' ? [death.point] : []));
+      expect(aims).toHaveLength(10);
+      expect([...new Set(aims)].toSorted()).toEqual(crashPoints[engine].toSorted());
+    },
+  );
 });

@@ -1,6 +1,6 @@
 import { type Clock, hop } from './clock.ts';
 import { type Cluster, keyOf, type Node } from './cluster.ts';
-import { endOf, type Exchange, exchangesOf, type ReadResponse } from './exchange.ts';
+import { endOf, type Exchange, exchangesOf, idOf, isOpen, type ReadResponse } from './exchange.ts';
 import {
   canaryOf,
   type CreateSent,
@@ -8,6 +8,7 @@ import {
   type JournalEntry,
   type JournalEvent,
   proberNumber,
+  readerNumber,
   requestName,
   type Sent,
   type Step,
@@ -34,6 +35,8 @@ export interface Acknowledged {
   name: string;
   tenant: Tenant;
   model: string;
+  /** Where its end was read. */
+  node: string;
   response: ReadResponse;
 }
 
@@ -50,6 +53,8 @@ export interface Clients {
   stop(): void;
   /** Every acknowledged turn that nobody has asked to delete. */
   acknowledged(): Acknowledged[];
+  /** Fetches, from other nodes, the turns whose beginning was read on this one and whose end was not. */
+  readBegun: (node: string) => Promise<void>;
   /** Fetches these ids, each with its tenant's key. */
   fetchAll(ids: { id: string; tenant: Tenant }[]): Promise<Map<string, Found>>;
   /** Goes on from each of these turns once. */
@@ -59,6 +64,7 @@ export interface Clients {
 export function createClients({ seed, cluster, clock, journal }: ClientParts): Clients {
   const live = new Map<string, Acknowledged>();
   let running = true;
+  let begunCount = 0;
 
   /** Sends, and writes all that comes back into the journal. */
   async function exchange(sent: Sent, node: Node, body: object | undefined, leaveAfter = Infinity): Promise<void> {
@@ -123,7 +129,8 @@ export function createClients({ seed, cluster, clock, journal }: ClientParts): C
     options: { model: string; stream: boolean; store: boolean; tenant: Tenant; tools: boolean; leaveAfter?: number },
   ): Promise<Acknowledged | undefined> {
     const { model, stream, store, tenant, tools, leaveAfter } = options;
-    const node = await cluster.anyNode(random);
+    // At once, and elsewhere.
+    const node = await cluster.anyNode(random, parent?.node);
     if (node === undefined) return undefined;
     const canary = canaryOf(name);
     const trespass = parent !== undefined && parent.tenant !== tenant;
@@ -169,7 +176,7 @@ export function createClients({ seed, cluster, clock, journal }: ClientParts): C
     if (response?.status !== 'completed' || !store || trespass) return undefined;
     // What is acted on from here on is on the disk: the client does not forget it.
     await journal.settled();
-    const turn: Acknowledged = { name, tenant, model, response };
+    const turn: Acknowledged = { name, tenant, model, node: node.name, response };
     live.set(name, turn);
     return turn;
   }
@@ -255,6 +262,23 @@ export function createClients({ seed, cluster, clock, journal }: ClientParts): C
       running = false;
     },
     acknowledged: () => [...live.values()],
+    async readBegun(stopped) {
+      const random = seeded(`${seed} begun ${begunCount}`);
+      for (const begun of exchangesOf(journal.entries).values()) {
+        const { tenant, node: of, trespass, create } = begun.sent;
+        const target = isOpen(begun) && of === stopped && create?.store ? idOf(begun) : undefined;
+        const node = target === undefined || trespass ? undefined : await cluster.anyNode(random, stopped);
+        if (node === undefined || node.name === stopped) continue;
+        begunCount += 1;
+        const name = requestName(tenant, readerNumber, begunCount);
+        const client = name.slice(0, -7);
+        await exchange(
+          { name, client, tenant, node: node.name, action: 'get', target, trespass: false },
+          node,
+          undefined,
+        );
+      }
+    },
     async fetchAll(ids) {
       const random = seeded(`${seed} fetch`);
       const found = new Map<string, Found>();

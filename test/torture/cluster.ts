@@ -11,19 +11,27 @@ export interface Node {
   gateway: SpawnedGateway;
   /** Resolves when the process has ended, whatever ended it. */
   ended: Promise<void>;
-  /** It has died at its crash point before it was ready, in the sweep, and was started again without one. */
-  diedStarting: boolean;
+  /** How the store knows it; undefined: the store has one node. */
+  owner: string | undefined;
+  /** It has died for its round already, in the sweep or while another round ran, and was started again without an end. */
+  hasDied: boolean;
 }
 
 /** The gateways of a run, each a process that can be ended and started again. */
 export interface Cluster {
-  /** A node that runs, waiting for one if none does. Undefined: the cluster has been stopped. */
-  anyNode(random: Random): Promise<Node | undefined>;
+  /**
+   * A node that runs, waiting for one if none does. Undefined: the cluster has been stopped.
+   * @param last is left out if another one runs.
+   */
+  anyNode(random: Random, last?: string): Promise<Node | undefined>;
+  /** The last process of this name, whether or not it runs. */
   node(name: string): Node;
   /** True: the node runs, and is the same process as when it was asked for. */
   isUp(node: Node): boolean;
   /** @param round how this life is to end; undefined: it is not. */
   start(name: string, round: Round | undefined): Promise<void>;
+  /** Starts those that have died before their round came. */
+  revive(): Promise<void>;
   /** SIGTERM for all. */
   stop(): Promise<void>;
   killAll: () => void;
@@ -32,7 +40,14 @@ export interface Cluster {
   readonly faults: string[];
 }
 
-export function createCluster(folder: string, config: string, deed: (deed: Deed) => void): Cluster {
+/** @param newOwner how the store knows the node that was started last. */
+export function createCluster(
+  folder: string,
+  config: string,
+  deed: (deed: Deed) => void,
+  newOwner: (() => Promise<string>) | undefined,
+): Cluster {
+  const last = new Map<string, Node>();
   const up = new Map<string, Node>();
   const cleanups: (() => void)[] = [];
   const faults: string[] = [];
@@ -52,48 +67,61 @@ export function createCluster(folder: string, config: string, deed: (deed: Deed)
     if (node.gateway.output().includes('uncaught error')) faults.push(`uncaught error: ${node.gateway.output()}`);
   }
 
+  async function start(name: string, round: Round | undefined): Promise<void> {
+    const home = join(folder, name);
+    mkdirSync(home, { recursive: true });
+    const from = now();
+    const aim = round?.death.by === 'point' ? `${round.death.point}:${round.death.pass}` : undefined;
+    const spawn = (env: Record<string, string>) =>
+      spawnGateway({ config, folder: home, env, onCleanup: (cleanup) => void cleanups.push(cleanup) });
+    let hasDied = false;
+    const gateway = await spawn(aim === undefined ? {} : { TURNPIKE_CRASH_AT: aim }).catch((error: unknown) => {
+      if (aim === undefined || !(error instanceof Error && error.message.includes('ended with null'))) throw error;
+      deed({ at: now(), node: name, what: `ended at ${aim} before it was ready` });
+      hasDied = true;
+      return spawn({});
+    });
+    slowestStartMs = Math.max(slowestStartMs, now() - from);
+    const child = gateway.process;
+    const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+    const owner = await newOwner?.();
+    const node: Node = { name, gateway, owner, hasDied, ended: ended.then(() => onEnd(node)) };
+    up.set(name, node);
+    last.set(name, node);
+    deed({
+      at: now(),
+      node: name,
+      what: `started as ${gateway.pid}${aim === undefined ? '' : `, to die at ${aim}`}`,
+    });
+    onStart();
+    started = new Promise((resolve) => {
+      onStart = resolve;
+    });
+  }
+
   return {
-    async anyNode(random) {
+    async anyNode(random, other) {
       while (up.size === 0) {
         if (stopping) return undefined;
         await started;
       }
-      return random.pick([...up.values()]);
+      const others = [...up.values()].filter(({ name }) => name !== other);
+      return random.pick(others.length > 0 ? others : [...up.values()]);
     },
     node(name) {
-      const node = up.get(name);
-      if (node === undefined) throw new Error(`node ${name} does not run`);
+      const node = last.get(name);
+      if (node === undefined) throw new Error(`node ${name} was never started`);
       return node;
     },
     isUp: (node) => up.get(node.name) === node,
-    async start(name, round) {
-      const home = join(folder, name);
-      mkdirSync(home, { recursive: true });
-      const from = now();
-      const aim = round?.death.by === 'point' ? `${round.death.point}:${round.death.pass}` : undefined;
-      const spawn = (env: Record<string, string>) =>
-        spawnGateway({ config, folder: home, env, onCleanup: (cleanup) => void cleanups.push(cleanup) });
-      let diedStarting = false;
-      const gateway = await spawn(aim === undefined ? {} : { TURNPIKE_CRASH_AT: aim }).catch((error: unknown) => {
-        if (aim === undefined || !(error instanceof Error && error.message.includes('ended with null'))) throw error;
-        deed({ at: now(), node: name, what: `ended at ${aim} before it was ready` });
-        diedStarting = true;
-        return spawn({});
-      });
-      slowestStartMs = Math.max(slowestStartMs, now() - from);
-      const child = gateway.process;
-      const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
-      const node: Node = { name, gateway, diedStarting, ended: ended.then(() => onEnd(node)) };
-      up.set(name, node);
-      deed({
-        at: now(),
-        node: name,
-        what: `started as ${gateway.pid}${aim === undefined ? '' : `, to die at ${aim}`}`,
-      });
-      onStart();
-      started = new Promise((resolve) => {
-        onStart = resolve;
-      });
+    start,
+    async revive() {
+      for (const { name } of last.values()) {
+        if (up.has(name)) continue;
+        await start(name, undefined);
+        const node = last.get(name);
+        if (node !== undefined) node.hasDied = true;
+      }
     },
     async stop() {
       stopping = true;

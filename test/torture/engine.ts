@@ -1,29 +1,55 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import { embeddedPostgres, queryDatabase } from '../support/postgres.ts';
 import type { AttemptRow, Dump, SpendLogRow, TurnRow } from './history.ts';
 
 /** A store that nodes can share, seen from outside: never through the gateway's own code. */
 export interface Engine {
-  name: string;
+  name: EngineName;
   /** `store.url` of the configuration. */
   storeUrl: string;
+  /** Undefined: it lives and dies with its only node. */
+  server: StoreServer | undefined;
   /** What the engine's own check of its files says; empty: they are whole. */
   damage(): string[];
   /** Only when no node runs. */
-  dump(): Dump;
+  dump(): Promise<Dump>;
   /** Those of the texts that the store's files hold. Only when no node runs. */
-  filesHold(texts: string[]): string[];
+  filesHold(texts: string[]): Promise<string[]>;
+  close(): Promise<void>;
 }
 
-export const engineNames = ['sqlite'] as const;
+/** What can be done to a store that is a server of its own. */
+export interface StoreServer {
+  /** Ends every second connection. */
+  endConnections(): Promise<void>;
+  /** SIGKILL for all of its processes, then a start. */
+  crash(): Promise<void>;
+  /** The owner that has come since this was asked last: nodes start one at a time. */
+  newOwner: () => Promise<string>;
+  /** What a node leaves behind that has said goodbye: the others take over at once. */
+  forget(owner: string): Promise<void>;
+  /** How many turns run; of this owner, or of all. */
+  running(owner?: string): Promise<number>;
+}
+
+export const engineNames = ['sqlite', 'postgres'] as const;
 export type EngineName = (typeof engineNames)[number];
 
 /** @throws Error where the engine cannot be shared by so many nodes. */
-export function createEngine(name: EngineName, folder: string, nodes: readonly string[]): Engine {
+export async function createEngine(name: EngineName, folder: string, nodes: readonly string[]): Promise<Engine> {
+  if (name === 'postgres') return createPostgresEngine();
   if (nodes.length > 1) throw new Error(`${name} is owned by one process: it cannot serve ${nodes.length} nodes`);
   return createSqliteEngine(folder);
 }
+
+const dumpQueries = {
+  turns: 'SELECT tenant, id, parent, session_id, status, stored, key_id, end_user FROM turns',
+  attempts:
+    'SELECT tenant, id, turn_id, number, status, input_tokens, output_tokens, estimated, cost_nano_usd, error_code FROM attempts',
+  spendLogs: 'SELECT request_id, session_id, team_id, prompt_tokens, completion_tokens FROM "LiteLLM_SpendLogs"',
+};
 
 function createSqliteEngine(folder: string): Engine {
   const path = join(folder, 'turnpike.db');
@@ -38,24 +64,89 @@ function createSqliteEngine(folder: string): Engine {
   return {
     name: 'sqlite',
     storeUrl: `sqlite:${path}`,
+    server: undefined,
     damage: () =>
       all<{ integrity_check: string }>('PRAGMA integrity_check')
         .map((row) => row.integrity_check)
         .filter((text) => text !== 'ok'),
-    dump: () => ({
-      turns: all<TurnRow>('SELECT tenant, id, parent, session_id, status, stored, key_id, end_user FROM turns'),
-      attempts: all<AttemptRow>(
-        'SELECT tenant, id, turn_id, number, status, input_tokens, output_tokens, estimated, cost_nano_usd, error_code FROM attempts',
-      ),
-      spendLogs: all<SpendLogRow>(
-        'SELECT request_id, session_id, team_id, prompt_tokens, completion_tokens FROM "LiteLLM_SpendLogs"',
-      ),
+    dump: async () => ({
+      turns: all<TurnRow>(dumpQueries.turns),
+      attempts: all<AttemptRow>(dumpQueries.attempts),
+      spendLogs: all<SpendLogRow>(dumpQueries.spendLogs),
     }),
-    filesHold(texts) {
-      const files = readdirSync(folder)
-        .filter((name) => name.startsWith('turnpike.db'))
-        .map((name) => readFileSync(join(folder, name)));
-      return texts.filter((text) => files.some((file) => file.includes(text)));
+    filesHold: async (texts) =>
+      textsIn(
+        readdirSync(folder)
+          .filter((name) => name.startsWith('turnpike.db'))
+          .map((name) => join(folder, name)),
+        texts,
+      ),
+    close: async () => {},
+  };
+}
+
+function textsIn(files: string[], texts: string[]): string[] {
+  const found = new Set<string>();
+  for (const file of files) {
+    const bytes = readFileSync(file);
+    for (const text of texts) if (bytes.includes(text)) found.add(text);
+  }
+  return [...found];
+}
+
+async function createPostgresEngine(): Promise<Engine> {
+  const server = await embeddedPostgres();
+  const storeUrl = await server.createDatabase();
+  const all = async <Row>(sql: string) => (await queryDatabase(storeUrl, sql)) as unknown as Row[];
+  const ownersSeen = new Set<string>();
+  return {
+    name: 'postgres',
+    storeUrl,
+    server: {
+      async endConnections() {
+        await all(`SELECT pg_terminate_backend(pid) FROM (SELECT pid, row_number() OVER () AS place FROM pg_stat_activity
+          WHERE datname = current_database() AND pid <> pg_backend_pid()) AS others WHERE place % 2 = 0`);
+      },
+      async crash() {
+        await server.kill();
+        await server.start();
+      },
+      async newOwner() {
+        const owners = await all<{ owner: string }>('SELECT owner FROM nodes ORDER BY started_at DESC');
+        const row = owners.find(({ owner }) => !ownersSeen.has(owner));
+        if (row === undefined) throw new Error('no node has come');
+        for (const { owner } of owners) ownersSeen.add(owner);
+        return row.owner;
+      },
+      async forget(owner) {
+        await all(`DELETE FROM nodes WHERE owner = '${owner}'`);
+      },
+      async running(owner) {
+        const whose = owner === undefined ? '' : ` AND owner = '${owner}'`;
+        const [row] = await all<{ count: number }>(
+          `SELECT count(*) AS count FROM turns WHERE status = 'in_progress'${whose}`,
+        );
+        return row?.count ?? 0;
+      },
     },
+    // After a crash the server reads its log by itself, and would not start over what it cannot read.
+    damage: () => [],
+    dump: async () => ({
+      turns: await all<TurnRow>(dumpQueries.turns),
+      attempts: await all<AttemptRow>(dumpQueries.attempts),
+      spendLogs: await all<SpendLogRow>(dumpQueries.spendLogs),
+    }),
+    async filesHold(texts) {
+      await all('CHECKPOINT');
+      const [row] = await all<{ folder: string }>(`SELECT current_setting('data_directory') AS folder`);
+      const folder = row?.folder ?? '';
+      const files = ['base', 'pg_wal'].flatMap((name) =>
+        readdirSync(join(folder, name), { recursive: true, withFileTypes: true })
+          .filter((entry) => entry.isFile())
+          .map((entry) => join(entry.parentPath, entry.name)),
+      );
+      return textsIn(files, texts);
+    },
+    close: () => server.stop(),
   };
 }

@@ -72,6 +72,14 @@ export interface Served {
   endedAt: number;
 }
 
+/** For so long the store could not be counted on: a node may say 503, and a turn may be lost to its client. */
+export interface Disturbance {
+  /** Undefined: all of them. */
+  node: string | undefined;
+  from: number;
+  to: number;
+}
+
 /** What the nemesis did, and what it saw. */
 export interface Deed {
   at: number;
@@ -131,6 +139,7 @@ export interface History {
   nodes: string[];
   schedule: Round[];
   deeds: Deed[];
+  disturbances: Disturbance[];
   journal: JournalEntry[];
   ledger: Served[];
   /** By response id. */
@@ -159,6 +168,9 @@ export function userOf(name: string): string {
 
 /** The client whose turns the upstream always answers whole. */
 export const proberNumber = 99;
+
+/** The client that fetches what a stopped node has begun. */
+export const readerNumber = 98;
 
 /** The request goes on from a turn at the end of a run, to see that it can. */
 export function isProbe({ client }: Sent): boolean {

@@ -14,6 +14,7 @@ const { values } = parseArgs({
     kills: { type: 'string', default: '100000' },
     loops: { type: 'string', default: '8' },
     engine: { type: 'string', default: 'sqlite' },
+    /** How many, or their names. */
     nodes: { type: 'string', default: 'a' },
     /** Where journals, ledger and store are written, and stay; without it they stay only where something is wrong. */
     folder: { type: 'string' },
@@ -26,6 +27,13 @@ if (engine === undefined) throw new Error(`--engine must be one of: ${engineName
 // An interrupted run ends its gateways too.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130));
 
+function nodesOf(text: string): string[] {
+  const count = Number(text);
+  return Number.isInteger(count)
+    ? Array.from({ length: count }, (_, index) => 'abcdefgh'.charAt(index))
+    : text.split(',');
+}
+
 const folder = values.folder ?? mkdtempSync(join(tmpdir(), 'turnpike-torture-'));
 const result = await torture({
   seed: values.seed,
@@ -33,7 +41,7 @@ const result = await torture({
   maxMs: Number(values.minutes) * 60_000,
   loops: Number(values.loops),
   engine: engine satisfies EngineName,
-  nodes: values.nodes.split(','),
+  nodes: nodesOf(values.nodes),
   folder,
   onRound: (done) => {
     if (!values.quiet && done % 10 === 0) process.stderr.write(`${done} kills\n`);
@@ -49,7 +57,8 @@ if (violations.length > 0) {
   const text = reportText(history, violations);
   writeFileSync(join(folder, 'violations.txt'), text);
   process.stderr.write(`${text}\n\nall of it is in ${folder}\n`);
-  process.exitCode = 1;
 } else if (values.folder === undefined) {
   rmSync(folder, { recursive: true, maxRetries: 10 });
 }
+// Said aloud: the embedded Postgres ends the process with a 0 of its own.
+process.exit(violations.length > 0 ? 1 : 0);

@@ -18,6 +18,8 @@ interface Mutant {
   name: string;
   /** What the rig does not do to the gateway by itself. With it alone nothing must be found. */
   fault?: Patch[];
+  /** Undefined: SQLite, with one node. */
+  engine?: 'postgres';
   patches: Patch[];
 }
 
@@ -212,6 +214,21 @@ const mutants: Mutant[] = [
   },
 ];
 
+// A turn that was taken over is ended again by whoever lost it.
+mutants.push({
+  name: 'no fencing',
+  engine: 'postgres',
+  patches: [
+    {
+      file: 'src/store/postgres/statements.ts',
+      search:
+        "WHERE tenant = $1 AND id = $2 AND owner = $3 AND epoch = $4 AND status = 'in_progress' AND deleted_at_ms IS NULL",
+      replace:
+        "WHERE tenant = $1 AND id = $2 AND $3::text <> '' AND $4::integer >= 0 AND status IN ('in_progress', 'failed') AND deleted_at_ms IS NULL",
+    },
+  ],
+});
+
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const { values } = parseArgs({
   options: {
@@ -250,7 +267,7 @@ interface Outcome {
   byLaw: Record<string, number>;
 }
 
-async function runIn(patches: Patch[]): Promise<Outcome> {
+async function runIn(patches: Patch[], engine?: 'postgres'): Promise<Outcome> {
   const copy = copyTree();
   try {
     apply(copy, patches);
@@ -264,6 +281,7 @@ async function runIn(patches: Patch[]): Promise<Outcome> {
       values.seed,
       '--folder',
       mkdtempSync(join(copy, 'run-')),
+      ...(engine === undefined ? [] : ['--engine', engine, '--nodes', '3']),
     ];
     const ended = await promisify(execFile)(process.execPath, args, { maxBuffer: 64 * 1024 * 1024 }).catch(
       (error: unknown) => error as { stdout: string; stderr: string },
@@ -288,4 +306,7 @@ const chosen = mutants.filter(({ name }) => name.includes(values.only));
 if (values.only === '') row('none', await runIn([]), false);
 const faults = new Set(chosen.map(({ fault }) => fault).filter((fault) => fault !== undefined));
 if (faults.size > 0) row('none, with lost answers', await runIn([lostAnswers]), false);
-for (const { name, fault = [], patches } of chosen) row(name, await runIn([...fault, ...patches]), true);
+if (values.only === '') row('none, Postgres with three nodes', await runIn([], 'postgres'), false);
+for (const { name, fault = [], patches, engine } of chosen) {
+  row(name, await runIn([...fault, ...patches], engine), true);
+}

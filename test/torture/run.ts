@@ -1,13 +1,13 @@
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
-import { canaryOf, type Deed, type History, isProbe, type JournalEntry } from './history.ts';
+import { canaryOf, type Deed, type Disturbance, type History, isProbe, type JournalEntry } from './history.ts';
 import { createClients } from './clients.ts';
 import { createClock } from './clock.ts';
 import { createCluster, gatewayConfig } from './cluster.ts';
 import { createEngine, type EngineName } from './engine.ts';
 import { endOf, exchangesOf, idOf, isOpen } from './exchange.ts';
 import { createJournal } from './journal.ts';
-import { carryOut, nextRoundOf } from './nemesis.ts';
+import { carryOut, nextRoundOf, untilNoneRuns } from './nemesis.ts';
 import { createSchedule } from './schedule.ts';
 import { startUpstream } from './upstream.ts';
 
@@ -44,20 +44,22 @@ const stalledMs = 60_000;
 /** Clients at work, and nodes dying under them; then all is healed, read back, and written down for the checker. */
 export async function torture(options: TortureOptions): Promise<TortureResult> {
   const { seed, kills, maxMs, loops, nodes, folder } = options;
-  const engine = createEngine(options.engine, folder, nodes);
-  const schedule = createSchedule(seed, kills, nodes);
+  const engine = await createEngine(options.engine, folder, nodes);
+  const { server } = engine;
+  const schedule = createSchedule(seed, kills, nodes, engine.name);
   const journal = createJournal<JournalEntry>(join(folder, 'journal.jsonl'));
   const deeds = createJournal<object>(join(folder, 'nemesis.jsonl'));
   for (const round of schedule) deeds.add(round);
   await deeds.settled();
   const done: Deed[] = [];
+  const disturbances: Disturbance[] = [];
   const deed = (what: Deed) => {
     done.push(what);
     deeds.add(what);
   };
   const clock = createClock();
   const upstream = await startUpstream(seed, clock, join(folder, 'ledger.jsonl'));
-  const cluster = createCluster(folder, gatewayConfig(engine.storeUrl, upstream.url), deed);
+  const cluster = createCluster(folder, gatewayConfig(engine.storeUrl, upstream.url), deed, server?.newOwner);
   // No child outlives the rig, however it ends.
   process.on('exit', cluster.killAll);
   const faults: string[] = [];
@@ -71,7 +73,14 @@ export async function torture(options: TortureOptions): Promise<TortureResult> {
       let count = 0;
       for (const round of schedule) {
         if (performance.now() > until) break;
-        const death = await carryOut(round, schedule, { cluster, clock, deed });
+        const death = await carryOut(round, schedule, {
+          cluster,
+          clock,
+          server,
+          deed,
+          disturbances,
+          readBegun: clients.readBegun,
+        });
         deaths[death] = (deaths[death] ?? 0) + 1;
         count += 1;
         faults.push(...engine.damage().map((text) => `after kill ${count}: ${text}`));
@@ -84,7 +93,15 @@ export async function torture(options: TortureOptions): Promise<TortureResult> {
     await Promise.race([rounds, working]);
     const [, killed] = await Promise.all([working, rounds]);
 
+    // Where time ran out, nodes would still die by themselves.
+    for (const { gateway, ended } of killed < schedule.length ? nodes.map((name) => cluster.node(name)) : []) {
+      gateway.process.kill('SIGKILL');
+      await ended;
+    }
+    await cluster.revive();
     await clients.continueAll(clients.acknowledged());
+    // What a dead node left running is failed by another one, when its lease has ended.
+    if (server !== undefined) await untilNoneRuns(server, { cluster, clock });
     const exchanges = [...exchangesOf(journal.entries).values()];
     const ids = exchanges.flatMap((exchange) => {
       const id = idOf(exchange);
@@ -103,11 +120,12 @@ export async function torture(options: TortureOptions): Promise<TortureResult> {
       nodes: [...nodes],
       schedule: schedule.slice(0, killed),
       deeds: done,
+      disturbances,
       journal: journal.entries,
       ledger: upstream.ledger,
       found,
-      dump: engine.dump(),
-      leaked: engine.filesHold(unstored),
+      dump: await engine.dump(),
+      leaked: await engine.filesHold(unstored),
       faults: [...faults, ...cluster.faults],
     };
     return {
@@ -141,5 +159,6 @@ export async function torture(options: TortureOptions): Promise<TortureResult> {
     upstream.close();
     journal.close();
     deeds.close();
+    await engine.close();
   }
 }

@@ -1,4 +1,5 @@
 import type { CrashPoint } from '../../src/crash-point.ts';
+import type { EngineName } from './engine.ts';
 import { seeded } from './random.ts';
 
 /** How often a point is passed for one turn, about: the pass to die at is drawn so that every point is reached. */
@@ -14,12 +15,28 @@ const passesFor: Record<CrashPoint, number> = {
   'terminal-written': 25,
   'stream-ended': 25,
 };
-export const crashPoints = Object.keys(passesFor) as CrashPoint[];
+const allPoints = Object.keys(passesFor) as CrashPoint[];
+
+/** A transaction of Postgres is another process's: there, the points around it are moments drawn. */
+export const crashPoints: Record<EngineName, CrashPoint[]> = {
+  sqlite: allPoints,
+  postgres: allPoints.filter((point) => !point.startsWith('transaction-')),
+};
 
 /** A tick is anything that a client or the upstream sees; a hop is one turn of the rig's event loop. */
 export interface Pause {
   afterTicks: number;
   hops: number;
+}
+
+/**
+ * What is done to a store that nodes share before the round's node dies. `connections`: every second one is ended.
+ * `crash`: the server is killed and started. `taken-over`: the node is stopped, the others are told that it has gone, and it
+ * goes on when its turns have been failed. `lease`: the same, but the others find out by themselves.
+ */
+export interface Harm {
+  what: 'connections' | 'crash' | 'taken-over' | 'lease';
+  afterTicks: number;
 }
 
 /** The end of one life of one node. */
@@ -28,6 +45,7 @@ export interface Round {
   node: string;
   /** SIGSTOP and SIGCONT on the way there. */
   pauses: Pause[];
+  harm?: Harm;
   /**
    * `signal`: SIGKILL after so many ticks and hops. `frozen`: the same, but stopped first. `point`: at the n-th pass of a
    * crash point, or by SIGKILL where it is not reached in `afterTicks`.
@@ -38,8 +56,13 @@ export interface Round {
 }
 
 /** Everything that will be done to the nodes, before the first is started: the seed is enough to do it again. */
-export function createSchedule(seed: string, kills: number, nodes: readonly string[]): Round[] {
+export function createSchedule(seed: string, kills: number, nodes: readonly string[], engine: EngineName): Round[] {
   const random = seeded(`${seed} schedule`);
+  const harms = seeded(`${seed} harm`);
+  const harmOf = (index: number): { harm?: Harm } => {
+    const what = engine === 'sqlite' ? undefined : harmAt(index, nodes.length);
+    return what === undefined ? {} : { harm: { what, afterTicks: 1 + harms.below(200) } };
+  };
   // Every second round aims at a point, and at each once before it aims at any again.
   let aims: CrashPoint[] = [];
   return Array.from({ length: kills }, (_, index) => {
@@ -47,9 +70,9 @@ export function createSchedule(seed: string, kills: number, nodes: readonly stri
       afterTicks: 1 + random.below(150),
       hops: 20 + random.below(2000),
     }));
-    const round = { number: index + 1, node: random.pick(nodes), pauses };
+    const round = { number: index + 1, node: random.pick(nodes), pauses, ...harmOf(index) };
     if (index % 2 === 0) {
-      if (aims.length === 0) aims = [...crashPoints];
+      if (aims.length === 0) aims = [...crashPoints[engine]];
       const [point] = aims.splice(random.below(aims.length), 1);
       if (point === undefined) throw new Error('no point to aim at');
       return { ...round, death: { by: 'point', point, pass: 1 + random.below(passesFor[point]), afterTicks: 10_000 } };
@@ -59,11 +82,19 @@ export function createSchedule(seed: string, kills: number, nodes: readonly stri
   });
 }
 
-export function roundText({ number, node, pauses, death }: Round): string {
+function harmAt(index: number, nodes: number): Harm['what'] | undefined {
+  if (index % 25 === 24) return nodes > 1 ? 'lease' : undefined;
+  if (index % 6 === 5) return nodes > 1 ? 'taken-over' : undefined;
+  if (index % 10 === 3) return 'crash';
+  return index % 3 === 1 ? 'connections' : undefined;
+}
+
+export function roundText({ number, node, pauses, harm, death }: Round): string {
+  const first = harm === undefined ? '' : `${harm.what} after ${harm.afterTicks} ticks, `;
   const stops = pauses.map(({ afterTicks, hops }) => `pause after ${afterTicks} ticks for ${hops} hops, `).join('');
   const end =
     death.by === 'point'
       ? `die at ${death.point}:${death.pass}, or after ${death.afterTicks} ticks`
       : `SIGKILL${death.by === 'frozen' ? ' while stopped' : ''} after ${death.afterTicks} ticks and ${death.hops} hops`;
-  return `${number} ${node}: ${stops}${end}`;
+  return `${number} ${node}: ${first}${stops}${end}`;
 }

@@ -3,18 +3,18 @@ import { envelopeKeyOf } from '../envelope-hash.ts';
 import { createKeyStore } from '../create-key-store.ts';
 import { forgetClaims } from '../idempotency.ts';
 import { createRecentSet } from '../recent-set.ts';
+import { repeat } from '../repeat.ts';
 import { claimLifeMs, type Store } from '../store.ts';
 import { unavailable } from '../unavailable.ts';
+import { createUnfinished } from '../unfinished.ts';
 import { cannotOpen, reasonOf } from './cannot-open.ts';
 import { createDatabase, type Database } from './database.ts';
 import { createKeyEngine } from './key-engine.ts';
 import { prepareDatabase } from './prepare-database.ts';
 import { createPresence } from './presence.ts';
-import { repeat } from './repeat.ts';
 import { statements } from './statements.ts';
 import { sweep } from './sweep.ts';
 import { createTenantStore } from './tenant-store.ts';
-import { createUnfinished } from './unfinished.ts';
 
 export interface PostgresStoreOptions {
   /** `postgres://…`; TLS and the rest as its query says (`sslmode`). */

@@ -1,6 +1,7 @@
 import { noUsage } from '../../core/usage.ts';
 import { type BeginOutcome, checkBegun, notRunning } from '../begin-outcome.ts';
 import { columnText, exactJson } from '../column-text.ts';
+import { commitOrFail } from '../commit-or-fail.ts';
 import { envelopeHash } from '../envelope-hash.ts';
 import { failedHead } from '../failed-head.ts';
 import { type ClaimRow, claimValues, otherHolder } from '../idempotency.ts';
@@ -9,11 +10,11 @@ import { attemptEndRow, attemptStartRow, itemValueCount, itemValues, type SqlVal
 import { sql } from '../sql.ts';
 import type { AttemptEnd, AttemptStart, CommitOutcome, StoredItem, TenantStore, TurnCommit } from '../store.ts';
 import { createTenantReads } from '../tenant-reads.ts';
+import type { Unfinished } from '../unfinished.ts';
 import { isUnknownOutcome } from './database-error.ts';
 import type { Database, Query } from './database.ts';
 import { purge } from './purge.ts';
 import { statements } from './statements.ts';
-import type { Unfinished } from './unfinished.ts';
 
 export interface TenantStoreParts {
   database: Database;
@@ -147,25 +148,7 @@ export function createTenantStore(tenant: string, parts: TenantStoreParts): Tena
       }
     },
 
-    async commitTurn(commit) {
-      try {
-        const outcome = await commitTurn(commit);
-        unfinished.settle(commit.id);
-        return outcome;
-      } catch (error) {
-        // Whoever commits gives up after a while, and tells the client that the response has failed.
-        const failed = {
-          ...commit,
-          status: 'failed' as const,
-          head: failedHead(commit.head, commit.attempt.endedAtMs),
-        };
-        unfinished.add(commit.id, async () => {
-          await commitTurn({ ...failed, output: [] });
-          return true;
-        });
-        throw error;
-      }
-    },
+    commitTurn: (commit) => commitOrFail(unfinished, commit, commitTurn),
 
     deleteResponse(responseId, nowMs) {
       const id = columnText(responseId);

@@ -4,9 +4,11 @@ import { createKeyStore } from '../create-key-store.ts';
 import { envelopeKeyOf } from '../envelope-hash.ts';
 import { crashError, failedHead } from '../failed-head.ts';
 import { createRecentSet } from '../recent-set.ts';
+import { repeat } from '../repeat.ts';
 import { sql } from '../sql.ts';
 import type { Store } from '../store.ts';
 import { unavailable } from '../unavailable.ts';
+import { createUnfinished } from '../unfinished.ts';
 import { acquireLock } from './lock.ts';
 import { prepareFile } from './prepare-file.ts';
 import { createReader, type Reader } from './reader.ts';
@@ -23,7 +25,17 @@ export interface SqliteStoreOptions {
   log: Log;
   /** For the writing connection, after our own: `max_page_count` is a quota. */
   pragmas?: Record<string, string | number>;
+  limits?: Partial<SqliteLimits>;
 }
+
+export interface SqliteLimits {
+  /** How long a commit that was refused is left to whoever asked for it. */
+  unfinishedMs: number;
+  /** How often such commits are looked for. */
+  finishMs: number;
+}
+
+const defaultLimits: SqliteLimits = { unfinishedMs: 10_000, finishMs: 5_000 };
 
 interface AbandonedTurn {
   tenant: string;
@@ -63,15 +75,24 @@ export async function createSqliteStore(options: SqliteStoreOptions): Promise<St
     throw new GatewayError('store_unavailable', `The store ${path} cannot be opened: ${message}.`, { cause: error });
   }
 
+  const { unfinishedMs, finishMs } = { ...defaultLimits, ...options.limits };
+  const unfinished = createUnfinished(unfinishedMs);
+  const finishing = repeat(
+    finishMs,
+    () => unfinished.finish(),
+    (err) => log.warn({ err }, 'a turn cannot be ended yet'),
+  );
   const parts = {
     reader,
     writer,
+    unfinished,
     envelopeKey: envelopeKeyOf(secret),
     knownEnvelopes: createRecentSet(rememberedEnvelopes),
   };
   let closing: Promise<void> | undefined;
 
   const close = async () => {
+    await finishing.stop();
     // The writer's connection is to be the last: the last one folds the log into the file and removes it.
     reader.close();
     await writer.close();

@@ -1,17 +1,20 @@
 import { checkBegun, notRunning } from '../begin-outcome.ts';
 import { columnText, exactJson } from '../column-text.ts';
+import { commitOrFail } from '../commit-or-fail.ts';
 import { envelopeHash } from '../envelope-hash.ts';
 import { claimValues } from '../idempotency.ts';
 import type { RecentSet } from '../recent-set.ts';
 import { attemptEndRow, attemptStartRow, itemValues, turnRow } from '../rows.ts';
-import type { TenantStore } from '../store.ts';
+import type { TenantStore, TurnCommit } from '../store.ts';
 import { createTenantReads } from '../tenant-reads.ts';
+import type { Unfinished } from '../unfinished.ts';
 import type { Reader } from './reader.ts';
 import type { Writer } from './writer.ts';
 
 export interface TenantStoreParts {
   reader: Reader;
   writer: Writer;
+  unfinished: Unfinished;
   envelopeKey: string;
   /** Hashes of envelopes that are in the database for sure, and need not be sent to the writer again. */
   knownEnvelopes: RecentSet;
@@ -19,7 +22,20 @@ export interface TenantStoreParts {
 
 /** One tenant's view of the database: reads on this thread, from what is committed; writes through the writer thread. */
 export function createTenantStore(tenant: string, parts: TenantStoreParts): TenantStore {
-  const { reader, writer, envelopeKey, knownEnvelopes } = parts;
+  const { reader, writer, unfinished, envelopeKey, knownEnvelopes } = parts;
+
+  const commitTurn = async (commit: TurnCommit) =>
+    writer.submit({
+      kind: 'commit',
+      tenant,
+      id: commit.id,
+      owner: commit.owner,
+      epoch: commit.epoch,
+      status: commit.status,
+      head: exactJson(commit.head),
+      items: itemValues(commit.output),
+      attempt: attemptEndRow(tenant, commit.id, commit.attempt),
+    });
 
   return {
     ...createTenantReads(tenant, reader.all),
@@ -60,19 +76,7 @@ export function createTenantStore(tenant: string, parts: TenantStoreParts): Tena
       if (!begun) throw notRunning();
     },
 
-    commitTurn(commit) {
-      return writer.submit({
-        kind: 'commit',
-        tenant,
-        id: commit.id,
-        owner: commit.owner,
-        epoch: commit.epoch,
-        status: commit.status,
-        head: exactJson(commit.head),
-        items: itemValues(commit.output),
-        attempt: attemptEndRow(tenant, commit.id, commit.attempt),
-      });
-    },
+    commitTurn: (commit) => commitOrFail(unfinished, commit, commitTurn),
 
     deleteResponse(responseId, nowMs) {
       return writer.submit({ kind: 'delete', tenant, id: columnText(responseId), nowMs });

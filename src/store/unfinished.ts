@@ -1,4 +1,4 @@
-import { GatewayError } from '../../core/errors.ts';
+import { GatewayError } from '../core/errors.ts';
 
 /** Writes that nobody waits for any more, though what the database made of them was never told. */
 export interface Unfinished {

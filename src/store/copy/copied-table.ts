@@ -1,0 +1,20 @@
+/** A table that belongs to the store, not to the processes that run on it. */
+export interface CopiedTable {
+  readonly name: string;
+  /** The columns of its primary key. */
+  readonly key: readonly string[];
+}
+
+/**
+ * In the order in which they are copied: a turn comes after everything that it is made of, so that no id resolves in a half
+ * of a copy with a half of its context. `nodes` stays behind: it says which processes run.
+ */
+export const copiedTables: readonly CopiedTable[] = [
+  { name: 'teams', key: ['id'] },
+  { name: 'keys', key: ['id'] },
+  { name: 'envelopes', key: ['tenant', 'hash'] },
+  { name: 'items', key: ['tenant', 'turn_id', 'position'] },
+  { name: 'attempts', key: ['tenant', 'id'] },
+  { name: 'turns', key: ['tenant', 'id'] },
+  { name: 'idempotency', key: ['tenant', 'key_hash'] },
+];

@@ -1,0 +1,175 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { expectStream } from '../../test/support/check-stream.ts';
+import { parseEvents } from '../../test/support/read-events.ts';
+import { createIdMint } from '../core/ids.ts';
+import type { ClientCodec } from '../protocols/codec.ts';
+import { messagesCodec } from '../protocols/messages/index.ts';
+import { responsesCodec } from '../protocols/responses/index.ts';
+import type { Deployment, Transport } from '../providers/provider.ts';
+import { createSimulatorProvider, simulatorPrices } from '../providers/simulator/simulator.ts';
+import { createSimulatorTransport } from '../providers/simulator/transport.ts';
+import { createRouter, type Router } from '../routing/router.ts';
+import { createSqliteStore } from '../store/sqlite/create-sqlite-store.ts';
+import type { Store } from '../store/store.ts';
+import { createKeyedRuns } from './keyed-runs.ts';
+import { runTurn } from './run-turn.ts';
+import type { TurnCall, TurnDependencies } from './turn.ts';
+
+const directory = mkdtempSync(join(tmpdir(), 'turnpike-turn-'));
+const log = { info: () => {}, warn: () => {}, error: () => {} };
+let store: Store;
+let tenants = 0;
+
+beforeAll(async () => {
+  const path = join(directory, 'turnpike.db');
+  store = await createSqliteStore({ path, secret: Buffer.alloc(32, 7), owner: 'process-1', log });
+});
+afterAll(async () => {
+  await store.close();
+  rmSync(directory, { recursive: true });
+});
+
+const fault = () => {
+  throw new TypeError('x is not a function');
+};
+
+/** An upstream that closes before its reply has an item. */
+const beginsOnly: Transport = {
+  send(_, listener) {
+    const message = { id: 'msg_1', type: 'message', role: 'assistant', model: 'm', content: [], usage: {} };
+    queueMicrotask(() => {
+      listener.onHeaders(200, { 'content-type': 'text/event-stream' });
+      listener.onData(
+        Buffer.from(`event: message_start\ndata: ${JSON.stringify({ type: 'message_start', message })}\n\n`),
+      );
+      listener.onEnd();
+    });
+    return { pause() {}, resume() {}, abort() {} };
+  },
+  close: () => Promise.resolve(),
+};
+
+const provider = createSimulatorProvider(messagesCodec, createSimulatorTransport());
+const deployment: Omit<Deployment, 'provider'> = {
+  group: 'm',
+  model: 'simulator',
+  baseUrl: 'http://simulator.invalid',
+  apiKey: undefined,
+  headers: {},
+  timeouts: { connectMs: 1, firstByteMs: 1, idleMs: 1 },
+  weight: 1,
+  profile: provider.profileOf('simulator'),
+  prices: simulatorPrices,
+};
+
+interface Parts {
+  transport?: Transport;
+  router?: Partial<Router>;
+  client?: Partial<ClientCodec>;
+}
+
+/** One turn on the simulator in a tenant of its own, with parts that fail. */
+async function run(stream: boolean, parts: Parts) {
+  const nowMs = Date.now;
+  const router = createRouter({
+    deployments: [{ ...deployment, provider: { ...provider, ...(parts.transport && { transport: parts.transport }) } }],
+    aliases: {},
+    retries: 0,
+    fallbacks: {},
+    random: Math.random,
+    nowMs,
+  });
+  const limits = { keepAliveMs: 600_000, stallMs: 600_000, totalMs: 600_000, commitMs: 1 };
+  const dependencies: TurnDependencies = {
+    router: { ...router, ...parts.router },
+    ids: createIdMint(),
+    nowMs,
+    owner: 'process-1',
+    log,
+    limits,
+  };
+  const own = store.forTenant(`tenant-${++tenants}`);
+  const ids: string[] = [];
+  const written: string[] = [];
+  const call: TurnCall = {
+    request: responsesCodec.decodeRequest({ model: 'm', input: 'Hello', stream }),
+    client: { ...responsesCodec, ...parts.client },
+    store: {
+      ...own,
+      beginTurn(intent) {
+        ids.push(intent.id);
+        return own.beginTurn(intent);
+      },
+    },
+    keyId: 'key_1',
+    sessionId: 'sess_1',
+    idempotency: createKeyedRuns().open('key', 'body'),
+    sink: {
+      closed: false,
+      start: () => {},
+      write: (text) => written.push(text) > 0,
+      end: (text) => void written.push(text),
+      onClose: () => {},
+      onDrain: () => {},
+    },
+  };
+  const thrown: unknown = await runTurn(dependencies, call).then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+  const id = ids.at(-1) ?? '';
+  const [turn] = await own.listSession('sess_1');
+  return {
+    own,
+    id,
+    thrown,
+    written,
+    turn,
+    again: () => runTurn(dependencies, call),
+    response: await own.readResponse(id),
+  };
+}
+
+const broken = () => ({ ...responsesCodec.createStreamEncoder(), delta: fault, partEnd: fault });
+const unforeseen: [string, boolean, Parts][] = [
+  ['is told that an attempt went well', false, { router: { succeeded: fault } }],
+  ['is told that an attempt went well', true, { router: { succeeded: fault } }],
+  ['writes the stream', true, { client: { createStreamEncoder: broken } }],
+];
+
+describe('a fault of ours while a turn runs', () => {
+  test.each(unforeseen)('in what %s ends the turn in the store (stream: %s)', async (_, stream, parts) => {
+    const { own, id, turn, response, thrown, written, again } = await run(stream, parts);
+    expect(response).toMatchObject({ status: 'failed', errorCode: 'internal_error', output: [] });
+    expect(JSON.parse(response?.head ?? '')).toMatchObject({
+      status: 'failed',
+      error: { code: 'server_error', message: expect.stringContaining(id) as string },
+    });
+    expect(turn?.usage).toMatchObject({ outputTokens: 0, estimated: true });
+    expect(turn?.usage.inputTokens).toBeGreaterThan(0);
+    // Known where every attempt has ended.
+    expect(await own.readCost(id)).toBeGreaterThan(0);
+    expect(thrown).toMatchObject({ code: 'internal_error', status: 500, spent: true });
+    expect(written.join('')).not.toMatch(/response\.(completed|failed)|\[DONE\]/);
+    // The upstream may have been paid: the same request under the same key is not run again.
+    await expect(again()).rejects.toMatchObject({ code: 'internal_error', spent: true });
+    expect(await own.listSession('sess_1')).toHaveLength(1);
+  });
+
+  test('before a stream has shown anything of an item makes it a failed one', async () => {
+    const { written, response, thrown } = await run(true, { transport: beginsOnly, router: { failed: fault } });
+    expect(thrown).toBeUndefined();
+    expect(expectStream(parseEvents(written.join('')))).toMatchObject({ status: 'failed', output: [] });
+    expect(response).toMatchObject({ status: 'failed', errorCode: 'internal_error' });
+  });
+
+  test('after its end was stored changes nothing of it', async () => {
+    const { response, thrown, written } = await run(false, { client: { encodeReply: fault } });
+    expect(thrown).toBeInstanceOf(TypeError);
+    expect(response).toMatchObject({ status: 'completed', output: [{ type: 'message' }] });
+    expect(written).toEqual([]);
+  });
+});
