@@ -124,7 +124,11 @@ function isRefusedByStore(history: History, exchange: Exchange): boolean {
   const { status, body, events } = exchange;
   if (status === 503) return body?.includes(unavailable) === true;
   const [error, last] = events.slice(-2);
-  return last?.event === 'response.failed' && error?.event === 'error' && error.data.includes(unavailable);
+  return (
+    last?.event === 'response.failed' &&
+    error?.event === 'error' &&
+    error.data.includes('The response could not be stored.')
+  );
 }
 
 function checkKept({ history, creates, exchanges, deletes }: Evidence, report: Report): void {
