@@ -35,6 +35,8 @@ export interface Cluster {
   /** SIGTERM for all. */
   stop(): Promise<void>;
   killAll: () => void;
+  /** Resolves when no node runs any more. */
+  gone(): Promise<unknown>;
   /** Milliseconds that the slowest start after a kill took. */
   readonly slowestStartMs: number;
   readonly faults: string[];
@@ -135,6 +137,7 @@ export function createCluster(
     killAll() {
       for (const cleanup of cleanups) cleanup();
     },
+    gone: () => Promise.all([...last.values()].map(({ ended }) => ended)),
     get slowestStartMs() {
       return slowestStartMs;
     },

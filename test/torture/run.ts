@@ -156,6 +156,7 @@ export async function torture(options: TortureOptions): Promise<TortureResult> {
     clearInterval(watch);
     process.off('exit', cluster.killAll);
     cluster.killAll();
+    await cluster.gone();
     upstream.close();
     journal.close();
     deeds.close();
