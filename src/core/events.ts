@@ -1,4 +1,6 @@
 import type { GatewayError } from './errors.ts';
+import type { NativeItem } from './items.ts';
+import type { JsonObject } from './json-object.ts';
 import type { Usage } from './usage.ts';
 import type { Warning } from './warning.ts';
 
@@ -13,7 +15,9 @@ export type ItemStart =
   | { kind: 'function_call'; callId: string; name: string }
   | { kind: 'custom_tool_call'; callId: string; name: string }
   /** `blockType` is the upstream's own word; the block itself comes as the `source` of the item's end. */
-  | { kind: 'extension'; blockType: string };
+  | { kind: 'extension'; blockType: string }
+  /** `item` as a reader first sees it (status in_progress); its id is minted by the assembler. */
+  | { kind: 'native'; item: NativeItem };
 
 /**
  * What a model says, in no vendor's words. A decoder turns one upstream reply, streamed or plain, into:
@@ -22,7 +26,7 @@ export type ItemStart =
  *
  * with `usage` and `warning` anywhere in between, and `error` in place of the rest. Items are numbered from 0 without
  * gaps, in the order in which they start; parts likewise within their item. Message and reasoning items have parts;
- * a call has none, and its deltas are its arguments (input).
+ * a call has none, and its deltas are its arguments (input). A native item has `item-event`s in place of deltas.
  */
 export type UpstreamEvent =
   | { type: 'response-start'; upstreamId: string | undefined; upstreamModel: string | undefined }
@@ -31,8 +35,17 @@ export type UpstreamEvent =
   | { type: 'item-delta'; index: number; part: number; delta: string; logprobs?: unknown[] }
   | { type: 'annotation'; index: number; part: number; annotation: unknown }
   | { type: 'part-end'; index: number; part: number }
-  /** `complete` false: the upstream stopped inside the item (a tool call cut by max_tokens). `source` as in `Origin`. */
-  | { type: 'item-end'; index: number; complete: boolean; source: string; encryptedContent?: string }
+  /** Progress of a native item: `response.<name>` with these fields beside the item's place. */
+  | { type: 'item-event'; index: number; name: string; fields: JsonObject }
+  /** `complete` false: the upstream stopped inside the item (a tool call cut by max_tokens). `source` as in `Origin`. `native`: the item as it ended. */
+  | {
+      type: 'item-end';
+      index: number;
+      complete: boolean;
+      source: string;
+      encryptedContent?: string;
+      native?: NativeItem;
+    }
   /** The input side as soon as it is known, so that a stream that is cut later can still be billed. Replaces what came before. */
   | { type: 'usage'; usage: Usage }
   | { type: 'warning'; warning: Warning }

@@ -1,4 +1,5 @@
 import { createHash, randomFillSync } from 'node:crypto';
+import type { NativeItemType } from './items.ts';
 
 export type IdPrefix =
   | 'resp'
@@ -14,7 +15,57 @@ export type IdPrefix =
   | 'sess'
   | 'req'
   | 'team'
-  | 'key';
+  | 'key'
+  | 'fs'
+  | 'cu'
+  | 'cuo'
+  | 'ws'
+  | 'tsc'
+  | 'tso'
+  | 'at'
+  | 'cmp'
+  | 'ig'
+  | 'ci'
+  | 'lsh'
+  | 'lsho'
+  | 'sh'
+  | 'sho'
+  | 'apc'
+  | 'apco'
+  | 'mcpl'
+  | 'mcpr'
+  | 'mcpa'
+  | 'mcp'
+  | 'cfg'
+  | 'prog'
+  | 'progo';
+
+/** What OpenAI's own ids of these items begin with, where one is known. */
+export const nativeIdPrefixes: Record<NativeItemType, IdPrefix> = {
+  file_search_call: 'fs',
+  computer_call: 'cu',
+  computer_call_output: 'cuo',
+  web_search_call: 'ws',
+  tool_search_call: 'tsc',
+  tool_search_output: 'tso',
+  additional_tools: 'at',
+  configuration_update: 'cfg',
+  compaction: 'cmp',
+  image_generation_call: 'ig',
+  code_interpreter_call: 'ci',
+  local_shell_call: 'lsh',
+  local_shell_call_output: 'lsho',
+  shell_call: 'sh',
+  shell_call_output: 'sho',
+  apply_patch_call: 'apc',
+  apply_patch_call_output: 'apco',
+  mcp_list_tools: 'mcpl',
+  mcp_approval_request: 'mcpr',
+  mcp_approval_response: 'mcpa',
+  mcp_call: 'mcp',
+  program: 'prog',
+  program_output: 'progo',
+};
 
 /** Fills the array with random bytes; injected, so that a simulation can replay a run. */
 export type FillRandom = (bytes: Uint8Array) => void;

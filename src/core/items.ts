@@ -106,9 +106,48 @@ export interface ExtensionItem {
   block: unknown;
 }
 
+/**
+ * The other item types of the Responses API: what tools of an upstream's own did, and what OpenAI's models alone write.
+ * @see https://platform.openai.com/docs/api-reference/responses/object
+ */
+export const nativeItemTypes = [
+  'file_search_call',
+  'computer_call',
+  'computer_call_output',
+  'web_search_call',
+  'tool_search_call',
+  'tool_search_output',
+  'additional_tools',
+  'configuration_update',
+  'compaction',
+  'image_generation_call',
+  'code_interpreter_call',
+  'local_shell_call',
+  'local_shell_call_output',
+  'shell_call',
+  'shell_call_output',
+  'apply_patch_call',
+  'apply_patch_call_output',
+  'mcp_list_tools',
+  'mcp_approval_request',
+  'mcp_approval_response',
+  'mcp_call',
+  'program',
+  'program_output',
+] as const;
+export type NativeItemType = (typeof nativeItemTypes)[number];
+
+/** An item that the gateway carries as it is: every field but these three is the API's own, known to us or not. */
+export interface NativeItem {
+  type: NativeItemType;
+  id: string;
+  status?: string | null;
+  [field: string]: unknown;
+}
+
 export type ToolCallItem = FunctionCallItem | CustomToolCallItem;
 export type ToolOutputItem = FunctionCallOutputItem | CustomToolCallOutputItem;
-export type Item = MessageItem | ReasoningItem | ToolCallItem | ToolOutputItem | ExtensionItem;
+export type Item = MessageItem | ReasoningItem | ToolCallItem | ToolOutputItem | ExtensionItem | NativeItem;
 
 /** In the input of a request only: points at an item of the chain, or at any stored item of the same tenant. */
 export interface ItemReference {
@@ -140,6 +179,12 @@ export interface ContextItem {
 
 export function isToolCall(item: Item): item is ToolCallItem {
   return item.type === 'function_call' || item.type === 'custom_tool_call';
+}
+
+const nativeTypes: ReadonlySet<string> = new Set(nativeItemTypes);
+
+export function isNative(item: Item): item is NativeItem {
+  return nativeTypes.has(item.type);
 }
 
 export function isToolOutput(item: Item): item is ToolOutputItem {

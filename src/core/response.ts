@@ -1,5 +1,5 @@
 import type { PartKind } from './events.ts';
-import type { Item } from './items.ts';
+import type { Item, NativeItem } from './items.ts';
 import type { TurnRequest } from './request.ts';
 import type { Usage } from './usage.ts';
 import type { InputTransformation } from './warning.ts';
@@ -38,7 +38,9 @@ export interface OpenItem {
   /** Its place in the response's output. */
   index: number;
   id: string;
-  kind: 'message' | 'reasoning' | 'function_call' | 'custom_tool_call' | 'extension';
+  kind: 'message' | 'reasoning' | 'function_call' | 'custom_tool_call' | 'extension' | 'native';
+  /** Of a native item: as it began. */
+  native?: NativeItem;
   /** Of messages and reasoning. */
   parts: OpenPart[];
   /** Of calls: the arguments (input) so far, and what the client knows the call by. */

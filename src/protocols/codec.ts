@@ -1,6 +1,7 @@
 import type { GatewayError } from '../core/errors.ts';
 import type { Emit } from '../core/events.ts';
 import type { ContextItem, Protocol } from '../core/items.ts';
+import type { JsonObject } from '../core/json-object.ts';
 import type { FinishedItem, OpenItem, ResponseState } from '../core/response.ts';
 import type { Tool, TurnRequest } from '../core/request.ts';
 import type { InputTransformation, Warning } from '../core/warning.ts';
@@ -104,6 +105,8 @@ export interface StreamEncoder {
   delta(item: OpenItem, part: number, delta: string, logprobs: unknown[] | undefined): string;
   annotation(item: OpenItem, part: number, annotation: unknown): string;
   partEnd(item: OpenItem, part: number): string;
+  /** @param name without `response.` before it. */
+  itemEvent(item: OpenItem, name: string, fields: JsonObject): string;
   itemEnd(item: OpenItem, finished: FinishedItem): string;
   /** The terminal event for `reply.state.status`, preceded by an `error` event where it is failed; then the end marker. */
   end(reply: Reply): string;

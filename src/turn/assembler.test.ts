@@ -4,6 +4,7 @@ import { GatewayError } from '../core/errors.ts';
 import type { ItemStart, PartKind, UpstreamEvent } from '../core/events.ts';
 import { createIdMint } from '../core/ids.ts';
 import { noUsage } from '../core/usage.ts';
+import { createStreamEncoder } from '../protocols/responses/encode-stream.ts';
 import { type Assembler, type AssemblerOptions, createAssembler } from './assembler.ts';
 
 function assembler(options: Partial<AssemblerOptions> = {}): Assembler {
@@ -188,3 +189,57 @@ test('a block that has no word here travels as an extension with its JSON as it 
   expect(output[0]?.item.type).toBe('messages:server_tool_use');
   expect(output[0]?.body).toContain(source);
 });
+
+describe('native items', () => {
+  const start: ItemStart = {
+    kind: 'native',
+    item: { type: 'web_search_call', id: '', status: 'in_progress', action: { type: 'search', query: 'tides' } },
+  };
+
+  test('their events carry the minted id, and their end says what they have become', () => {
+    const target = assembler({ encoder: createStreamEncoder() });
+    feed(target, [
+      { type: 'response-start', upstreamId: 'u', upstreamModel: 'm' },
+      { type: 'item-start', index: 0, start },
+      { type: 'item-event', index: 0, name: 'web_search_call.searching', fields: { note: 'x' } },
+      {
+        type: 'item-end',
+        index: 0,
+        complete: true,
+        source: '{"raw":1}',
+        native: { type: 'web_search_call', id: 'theirs', status: 'completed', results: [1] },
+      },
+    ]);
+    const [stored] = target.storedOutput;
+    expect(stored?.id).toMatch(/^ws_[0-9a-f]{44}$/);
+    expect(JSON.parse(stored?.body ?? '')).toEqual({
+      type: 'web_search_call',
+      id: stored?.id,
+      status: 'completed',
+      results: [1],
+    });
+    const events = dataOf(target.takeText());
+    expect(events.map(({ type }) => type)).toEqual([
+      'response.output_item.added',
+      'response.web_search_call.searching',
+      'response.output_item.done',
+    ]);
+    expect(events[0]?.item).toEqual({ ...start.item, id: stored?.id });
+    expect(events[1]).toMatchObject({ item_id: stored?.id, output_index: 0, note: 'x' });
+    expect(events[2]?.item).toEqual(JSON.parse(stored?.body ?? ''));
+  });
+
+  test('one that was cut is incomplete, and has no source to go back to', () => {
+    const target = feed(assembler(), [{ type: 'item-start', index: 0, start }]);
+    target.cut();
+    expect(target.output[0]?.item).toMatchObject({ type: 'web_search_call', status: 'incomplete' });
+    expect(target.storedOutput[0]?.origin).toBeNull();
+  });
+});
+
+function dataOf(text: string): { type: string; item?: { id: string } }[] {
+  return text
+    .split('\n\n')
+    .filter((frame) => frame !== '')
+    .map((frame) => JSON.parse(frame.slice(frame.indexOf('data: ') + 6)) as { type: string; item?: { id: string } });
+}

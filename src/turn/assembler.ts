@@ -1,7 +1,7 @@
 import { crashPoint } from '../crash-point.ts';
 import type { GatewayError } from '../core/errors.ts';
 import type { Finish, ItemStart, UpstreamEvent } from '../core/events.ts';
-import type { IdMint, IdPrefix } from '../core/ids.ts';
+import { type IdMint, type IdPrefix, nativeIdPrefixes } from '../core/ids.ts';
 import type { Item, ItemStatus, MessageItem, Origin, OutputPart, Protocol, ReasoningItem } from '../core/items.ts';
 import type { FinishedItem, OpenItem, OpenPart } from '../core/response.ts';
 import type { Usage } from '../core/usage.ts';
@@ -50,6 +50,9 @@ export interface Assembler {
   readonly warnings: Warning[];
 }
 
+/** What an item's end may say beside its source. */
+type ItemSaid = Pick<Extract<UpstreamEvent, { type: 'item-end' }>, 'encryptedContent' | 'native'>;
+
 interface Slot {
   item: OpenItem;
   state: ItemState;
@@ -58,7 +61,7 @@ interface Slot {
   upstreamCallId: string | undefined;
 }
 
-const idPrefixOf: Record<ItemStart['kind'], IdPrefix> = {
+const idPrefixOf: Record<Exclude<ItemStart['kind'], 'native'>, IdPrefix> = {
   message: 'msg',
   reasoning: 'rs',
   function_call: 'fc',
@@ -95,13 +98,14 @@ export function createAssembler(options: AssemblerOptions): Assembler {
     if (index !== slots.length) throw new Error(`illegal move: start of item ${index} after ${slots.length} items`);
     const item: OpenItem = {
       index,
-      id: ids.mint(idPrefixOf[start.kind], nowMs()),
+      id: ids.mint(start.kind === 'native' ? nativeIdPrefixes[start.item.type] : idPrefixOf[start.kind], nowMs()),
       kind: start.kind,
       parts: [],
       text: '',
       callId: '',
       name: '',
     };
+    if (start.kind === 'native') item.native = { ...start.item, id: item.id };
     let upstreamCallId: string | undefined;
     if (start.kind === 'function_call' || start.kind === 'custom_tool_call') {
       item.name = start.name;
@@ -135,9 +139,9 @@ export function createAssembler(options: AssemblerOptions): Assembler {
     if (encoder !== undefined) text += encoder.partEnd(slot.item, slot.part);
   }
 
-  function endItem(slot: Slot, complete: boolean, source: string, encryptedContent: string | undefined): void {
+  function endItem(slot: Slot, complete: boolean, source: string, said: ItemSaid): void {
     const { item } = slot;
-    const finished = finishItem(slot, complete ? 'completed' : 'incomplete', source, encryptedContent);
+    const finished = finishItem(slot, complete ? 'completed' : 'incomplete', source, said);
     output[item.index] = finished;
     const origin: Origin = { protocol, model: options.signatureScope(upstreamModel), source };
     if (slot.upstreamCallId !== undefined) origin.upstreamCallId = slot.upstreamCallId;
@@ -178,6 +182,11 @@ export function createAssembler(options: AssemblerOptions): Assembler {
           if (encoder !== undefined) text += encoder.annotation(slot.item, slot.part, event.annotation);
           return;
         }
+        case 'item-event': {
+          const slot = slotAt(event.index, 'event');
+          if (encoder !== undefined) text += encoder.itemEvent(slot.item, event.name, event.fields);
+          return;
+        }
         case 'part-end':
           endPart(slotAt(event.index, 'part-end'));
           return;
@@ -187,7 +196,7 @@ export function createAssembler(options: AssemblerOptions): Assembler {
           if (event.complete && open?.item.kind === 'function_call' && open.item.text === '') {
             appendDelta(slotAt(event.index, 'delta'), '{}', undefined);
           }
-          endItem(slotAt(event.index, 'end'), event.complete, event.source, event.encryptedContent);
+          endItem(slotAt(event.index, 'end'), event.complete, event.source, event);
           return;
         }
         case 'usage':
@@ -217,7 +226,7 @@ export function createAssembler(options: AssemblerOptions): Assembler {
           endPart(slot);
         }
         slot.state = 'done';
-        endItem(slot, false, '', undefined);
+        endItem(slot, false, '', {});
       }
     },
     takeText() {
@@ -260,7 +269,7 @@ function finishItem(
   slot: Slot,
   status: ItemStatus,
   source: string,
-  encryptedContent: string | undefined,
+  { encryptedContent, native = slot.item.native }: ItemSaid,
 ): FinishedItem {
   const { id, kind, parts, text, callId, name } = slot.item;
   let item: Item;
@@ -277,6 +286,11 @@ function finishItem(
     case 'custom_tool_call':
       item = { id, type: 'custom_tool_call', status, call_id: callId, input: text, name };
       break;
+    case 'native': {
+      if (native === undefined) throw new Error(`the native item ${id} was never described`);
+      item = status === 'completed' ? { ...native, id } : { ...native, id, status };
+      break;
+    }
     case 'extension': {
       const type = slot.blockType as `${string}:${string}`;
       const block = source === '' ? 'null' : source;

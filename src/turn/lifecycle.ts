@@ -26,20 +26,20 @@ export const responseLifecycle: Lifecycle<ResponseStatus, ResponseEvent> = {
 };
 
 export type ItemState = 'open' | 'writing' | 'done';
-export type ItemEvent = 'part-start' | 'delta' | 'annotation' | 'part-end' | 'end';
+export type ItemEvent = 'part-start' | 'delta' | 'annotation' | 'part-end' | 'event' | 'end';
 
 /** Messages and reasoning: text is written into parts, one at a time. */
 export const partedItemLifecycle: Lifecycle<ItemState, ItemEvent> = {
-  open: { 'part-start': 'writing', delta: null, annotation: null, 'part-end': null, end: 'done' },
-  writing: { 'part-start': null, delta: 'writing', annotation: 'writing', 'part-end': 'open', end: null },
-  done: { 'part-start': null, delta: null, annotation: null, 'part-end': null, end: null },
+  open: { 'part-start': 'writing', delta: null, annotation: null, 'part-end': null, event: null, end: 'done' },
+  writing: { 'part-start': null, delta: 'writing', annotation: 'writing', 'part-end': 'open', event: null, end: null },
+  done: { 'part-start': null, delta: null, annotation: null, 'part-end': null, event: null, end: null },
 };
 
-/** Calls and extensions: one run of text, no parts. */
+/** Calls, extensions and native items: one run of text or events, no parts. */
 export const plainItemLifecycle: Lifecycle<ItemState, ItemEvent> = {
-  open: { 'part-start': null, delta: 'writing', annotation: null, 'part-end': null, end: 'done' },
-  writing: { 'part-start': null, delta: 'writing', annotation: null, 'part-end': null, end: 'done' },
-  done: { 'part-start': null, delta: null, annotation: null, 'part-end': null, end: null },
+  open: { 'part-start': null, delta: 'writing', annotation: null, 'part-end': null, event: 'writing', end: 'done' },
+  writing: { 'part-start': null, delta: 'writing', annotation: null, 'part-end': null, event: 'writing', end: 'done' },
+  done: { 'part-start': null, delta: null, annotation: null, 'part-end': null, event: null, end: null },
 };
 
 export type TurnState = 'begun' | 'announced' | 'shown' | 'ended' | 'committed' | 'lost';

@@ -2,7 +2,7 @@ import type { PartKind } from '../core/events.ts';
 import type { FinishedItem, OpenItem, OpenPart, ResponseState } from '../core/response.ts';
 import type { InputTransformation } from '../core/warning.ts';
 import type { TurnRequest } from '../core/request.ts';
-import { isToolCall, type Item } from '../core/items.ts';
+import { isNative, isToolCall, type Item } from '../core/items.ts';
 import type { Reply, StreamEncoder } from '../protocols/codec.ts';
 import { headText } from '../protocols/responses/response.ts';
 import type { StoredResponse } from '../store/store.ts';
@@ -67,6 +67,7 @@ function replayItem(encoder: StreamEncoder, finished: FinishedItem, index: numbe
 function openItem(item: Item, index: number): OpenItem {
   const blank: OpenItem = { index, id: item.id, kind: 'extension', parts: [], text: '', callId: '', name: '' };
   if (item.type === 'message' || item.type === 'reasoning') return { ...blank, kind: item.type };
+  if (isNative(item)) return { ...blank, kind: 'native', native: item };
   if (!isToolCall(item)) return blank;
   return { ...blank, kind: item.type, callId: item.call_id, name: item.name };
 }

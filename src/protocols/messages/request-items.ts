@@ -5,6 +5,8 @@ import {
   isToolOutput,
   type ContextItem,
   type ExtensionItem,
+  isNative,
+  type NativeItem,
   type MessageItem,
   type Origin,
   type ReasoningItem,
@@ -84,11 +86,11 @@ function reasoningBlocks(item: ReasoningItem, origin: Origin | undefined, model:
   return [{ kind: 'thinking', json: source, itemId: item.id }];
 }
 
-function extensionBlocks(item: ExtensionItem, origin: Origin | undefined, report: Report): Block[] {
+function extensionBlocks(item: ExtensionItem | NativeItem, origin: Origin | undefined, report: Report): Block[] {
   const source = sourceOf(origin);
   if (source !== undefined) return [{ kind: 'extension', json: source }];
   // A stateless client gives back what it was given.
-  if (origin === undefined && item.type.startsWith('messages:') && isJsonObject(item.block)) {
+  if (origin === undefined && !isNative(item) && item.type.startsWith('messages:') && isJsonObject(item.block)) {
     return [{ kind: 'extension', json: JSON.stringify(item.block) }];
   }
   report.warn('input', `Items of type ${item.type} mean nothing to the upstream and were left out.`);

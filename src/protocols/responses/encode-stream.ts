@@ -110,7 +110,7 @@ export function createStreamEncoder(): StreamEncoder {
     },
 
     delta(item, part, delta, logprobs) {
-      if (item.kind === 'extension') return '';
+      if (item.kind === 'extension' || item.kind === 'native') return '';
       const isCall = callWords[item.kind] !== undefined;
       const { deltaStart, deltaMiddle, deltaEnd } = fragmentsAt(item, isCall ? 0 : part);
       const end = logprobs === undefined ? deltaEnd : `,"logprobs":${JSON.stringify(logprobs)}}\n\n`;
@@ -134,6 +134,11 @@ export function createStreamEncoder(): StreamEncoder {
         event(`${text}.done`, `${place},"${field}":${json}${logprobs}`) +
         event(`${partEvent}.done`, `${place},"part":${partBody(ended, json)}`)
       );
+    },
+
+    itemEvent(item, name, fields) {
+      const rest = Object.keys(fields).length === 0 ? '' : `,${JSON.stringify(fields).slice(1, -1)}`;
+      return event(`response.${name}`, `${itemPlace(item)}${rest}`);
     },
 
     itemEnd(item, { item: finished, body }) {
@@ -170,6 +175,7 @@ const callWords: Record<OpenItem['kind'], 'function_call_arguments' | 'custom_to
   function_call: 'function_call_arguments',
   custom_tool_call: 'custom_tool_call_input',
   extension: undefined,
+  native: undefined,
 };
 
 function fragmentsOf(word: string, place: string, beforeEnd: string): Fragments {
@@ -212,7 +218,7 @@ function partBody({ kind, annotations, logprobs }: OpenPart, text: string): stri
 }
 
 /** The item before anything is in it; undefined: nothing is known of it yet but its id. */
-function zeroItem({ id, kind, callId, name }: OpenItem): string | undefined {
+function zeroItem({ id, kind, native, callId, name }: OpenItem): string | undefined {
   const start = `{"id":${JSON.stringify(id)},"type":"${kind}","status":"in_progress"`;
   const call = `"call_id":${JSON.stringify(callId)}`;
   switch (kind) {
@@ -224,6 +230,8 @@ function zeroItem({ id, kind, callId, name }: OpenItem): string | undefined {
       return `${start},"arguments":"",${call},"name":${JSON.stringify(name)}}`;
     case 'custom_tool_call':
       return `${start},${call},"input":"","name":${JSON.stringify(name)}}`;
+    case 'native':
+      return native === undefined ? undefined : JSON.stringify(native);
     case 'extension':
       return undefined;
   }

@@ -94,7 +94,7 @@ function typeOf(raw: JsonObject, path: string): InputItemType {
   const known = inputItemTypes.find((name) => name === type);
   if (known !== undefined) return known;
   if (typeof type === 'string') {
-    if ((laterItemTypes as readonly string[]).includes(type)) {
+    if (laterItemTypes.includes(type)) {
       throw unsupportedValue(`${path}.type`, type, 'This item type is not supported yet.');
     }
     // An upstream's raw block goes back as we stored it, never as a client wrote it: it can name objects in an account

@@ -1,3 +1,5 @@
+import { nativeItemTypes } from '../../core/items.ts';
+
 /**
  * The closed lists of the Responses API, as this codec reads and writes them.
  * @see https://platform.openai.com/docs/api-reference/responses
@@ -17,32 +19,7 @@ export const inputItemTypes = [
 export type InputItemType = (typeof inputItemTypes)[number];
 
 /** Items that OpenAI takes as input and that this gateway cannot carry yet. */
-export const laterItemTypes = [
-  'file_search_call',
-  'computer_call',
-  'computer_call_output',
-  'web_search_call',
-  'tool_search_call',
-  'tool_search_output',
-  'additional_tools',
-  'configuration_update',
-  'compaction',
-  'compaction_trigger',
-  'image_generation_call',
-  'code_interpreter_call',
-  'local_shell_call',
-  'local_shell_call_output',
-  'shell_call',
-  'shell_call_output',
-  'apply_patch_call',
-  'apply_patch_call_output',
-  'mcp_list_tools',
-  'mcp_approval_request',
-  'mcp_approval_response',
-  'mcp_call',
-  'program',
-  'program_output',
-] as const;
+export const laterItemTypes: readonly string[] = [...nativeItemTypes, 'compaction_trigger'];
 
 export const toolTypes = ['function', 'custom'] as const;
 
