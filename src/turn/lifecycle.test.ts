@@ -47,7 +47,14 @@ const machines: Machine[] = [
     name: 'item without parts',
     table: plainItemLifecycle,
     start: 'open',
-    legal: ['open delta → writing', 'open end → done', 'writing delta → writing', 'writing end → done'],
+    legal: [
+      'open delta → writing',
+      'open end → done',
+      'open event → writing',
+      'writing event → writing',
+      'writing delta → writing',
+      'writing end → done',
+    ],
     ends: ['done'],
   },
   {
