@@ -109,7 +109,7 @@ export async function startGateway(
 
 /** An engine is loaded only where it is used. */
 async function openStore(
-  { url, secret: configured }: StoreConfig,
+  { url, secret: configured, leaseSeconds }: StoreConfig,
   { owner, replaces }: Identity,
   log: Log,
 ): Promise<{ store: Store; secret: Buffer }> {
@@ -120,8 +120,10 @@ async function openStore(
     return { store: await createSqliteStore({ path, secret, owner, log }), secret };
   }
   if (configured === undefined) throw new Error('a store that is shared has a configured secret');
-  const { createPostgresStore } = await import('./store/postgres/create-postgres-store.ts');
-  return { store: await createPostgresStore({ url, secret: configured, owner, replaces, log }), secret: configured };
+  const { createPostgresStore, leaseLimits } = await import('./store/postgres/create-postgres-store.ts');
+  const limits = leaseLimits(leaseSeconds * 1000);
+  const store = await createPostgresStore({ url, secret: configured, owner, replaces, log, limits });
+  return { store, secret: configured };
 }
 
 function deploymentOf(model: ModelConfig, provider: Provider): Deployment {

@@ -35,6 +35,8 @@ export interface StoreConfig {
   readonly url: string;
   /** 32 bytes; undefined: kept in a file beside the database. Never so on Postgres. */
   readonly secret: Buffer | undefined;
+  /** Postgres only: how long a process may be silent before the others fail its turns. */
+  readonly leaseSeconds: number;
 }
 
 export interface AuthConfig {

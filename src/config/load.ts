@@ -103,6 +103,7 @@ function toConfig(
     store: {
       url: file.store?.url ?? 'sqlite:turnpike.db',
       secret: secret === undefined ? undefined : decodeSecret(secret),
+      leaseSeconds: file.store?.lease_seconds ?? 15,
     },
     auth: {
       masterKey: file.auth?.master_key,

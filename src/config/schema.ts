@@ -101,6 +101,7 @@ export const fileSchema = z.strictObject({
         .string()
         .refine((secret) => decodeSecret(secret) !== undefined, 'must be 32 bytes: 64 hexadecimal digits, or base64')
         .optional(),
+      lease_seconds: z.int().min(1).max(3600).optional(),
     })
     .optional(),
   auth: z

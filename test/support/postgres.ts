@@ -32,7 +32,11 @@ export interface EmbeddedServer extends TestPostgres {
   signal(name: NodeJS.Signals): void;
   /** SIGKILL, and waits until it is gone. */
   kill(): Promise<void>;
-  /** After `kill`. */
+  /** The same for its first process alone: the others notice, and end by themselves. */
+  killPostmaster(): Promise<void>;
+  /** SIGKILL for one process that serves a connection. Waits until the server, which throws out all others, is back. */
+  killBackend(pid: number): Promise<void>;
+  /** After `kill` or `killPostmaster`. */
   start(): Promise<void>;
 }
 
@@ -73,23 +77,43 @@ export async function embeddedPostgres(): Promise<EmbeddedServer> {
   await start();
 
   const postmaster = () => Number(readFileSync(join(databaseDir, 'postmaster.pid'), 'latin1').split('\n')[0]);
-  const signal = (name: NodeJS.Signals) => {
+  /** The parent first: it would replace a child that it sees ending. */
+  const processes = () => {
     const pid = postmaster();
     const children = execFileSync('pgrep', ['-P', String(pid)], { encoding: 'latin1' })
       .trim()
       .split('\n');
-    // The parent first: it would replace a child that it sees ending.
-    for (const each of [pid, ...children.map(Number)]) ignoringGone(() => process.kill(each, name));
+    return [pid, ...children.map(Number)];
   };
+  const send = (pids: number[], name: NodeJS.Signals) => {
+    for (const pid of pids) ignoringGone(() => process.kill(pid, name));
+  };
+  const killAndWait = async (killed: number[], all: number[]) => {
+    send(killed, 'SIGKILL');
+    for (const pid of all) {
+      while (ignoringGone(() => process.kill(pid, 0))) await new Promise((resolve) => setImmediate(resolve));
+    }
+  };
+  const url = `postgres://turnpike:s3cr%40t@127.0.0.1:${port}/postgres`;
 
   return {
-    createDatabase: databasesOn(`postgres://turnpike:s3cr%40t@127.0.0.1:${port}/postgres`).create,
-    signal,
+    createDatabase: databasesOn(url).create,
+    signal: (name) => send(processes(), name),
     start,
-    async kill() {
-      const pid = postmaster();
-      signal('SIGKILL');
-      while (ignoringGone(() => process.kill(pid, 0))) await new Promise((resolve) => setImmediate(resolve));
+    kill() {
+      const all = processes();
+      return killAndWait(all, all);
+    },
+    killPostmaster() {
+      const all = processes();
+      return killAndWait(all.slice(0, 1), all);
+    },
+    async killBackend(pid) {
+      await killAndWait([pid], [pid]);
+      for (;;) {
+        const answer = await queryDatabase(url, 'SELECT 1').catch((error: unknown) => error);
+        if (!(answer instanceof Error)) return;
+      }
     },
     async stop() {
       await server.stop();

@@ -118,10 +118,16 @@ function isDisturbed({ disturbances }: History, { sent, sentAt, lastAt }: Exchan
 
 const unavailable = 'store_unavailable';
 
-/** The client was told that the store did not take it, when the store could not be counted on. */
-function isRefusedByStore(history: History, exchange: Exchange): boolean {
+/**
+ * The client was told that the store did not take it, when the store could not be counted on; or, by a node that was stopped,
+ * that its request had not come in time.
+ */
+function isRefusedHonestly(history: History, exchange: Exchange): boolean {
   if (!isDisturbed(history, exchange)) return false;
-  const { status, body, events } = exchange;
+  const { sent, status, body, events } = exchange;
+  if (status === 408) {
+    return body?.includes('request_timeout') === true && history.disturbances.some(({ node }) => node === sent.node);
+  }
   if (status === 503) return body?.includes(unavailable) === true;
   const [error, last] = events.slice(-2);
   return (
@@ -342,7 +348,7 @@ function checkStreams({ history, creates, deletes }: Evidence, report: Report): 
     const end = endOf(exchange);
     if (end?.status !== 'failed' || !create.store || deletes.has(end.id)) continue;
     // Told failed and stored otherwise may come of an outcome that was never told; the reverse never.
-    if (isRefusedByStore(history, exchange)) continue;
+    if (isRefusedHonestly(history, exchange)) continue;
     const found = history.found.get(end.id);
     if (found?.status !== 200 || !isDeepStrictEqual(JSON.parse(found.text), end)) {
       report(sent.name, `was streamed as ${shown(end)} but GET says ${shown(found?.text)}`);
@@ -356,7 +362,7 @@ function checkWalls({ history, exchanges }: Evidence, report: Report): void {
     const foreign = (text: string) => namesIn(text).filter((name) => tenantOf(name) !== sent.tenant);
     const read = foreign(body).concat(events.flatMap(({ data }) => foreign(data)));
     if (read.length > 0) report(sent.name, `${sent.tenant} read what ${read[0]} said`);
-    if (!sent.trespass || cutBy !== undefined || isRefusedByStore(history, exchange)) continue;
+    if (!sent.trespass || cutBy !== undefined || isRefusedHonestly(history, exchange)) continue;
     const refused = sent.action === 'create' ? 400 : 404;
     if (status !== refused)
       report(sent.name, `${sent.tenant} reached another tenant's ${sent.target}: ${status} ${shown(body)}`);
@@ -381,7 +387,11 @@ function checkAlive({ history, exchanges, calls, deletes }: Evidence, report: Re
       if (!killed) report(sent.name, `lost its connection to ${sent.node}, which went on`);
       continue;
     }
-    if (isRefusedByStore(history, exchange)) continue;
+    if (isRefusedHonestly(history, exchange)) {
+      if (status === 408 && calls.has(sent.name))
+        report(sent.name, 'was told to have come late, but the upstream was called');
+      continue;
+    }
     const said = `${status} ${shown(body ?? exchange.events.at(-1)?.data)}`;
     if (sent.action !== 'create') {
       if (status !== 200) report(sent.name, `was answered ${said}`);

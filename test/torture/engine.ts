@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { embeddedPostgres, queryDatabase } from '../support/postgres.ts';
-import type { AttemptRow, Dump, SpendLogRow, TurnRow } from './history.ts';
+import { type AttemptRow, canaryOf, type Dump, namesIn, type SpendLogRow, type TurnRow } from './history.ts';
 
 /** A store that nodes can share, seen from outside: never through the gateway's own code. */
 export interface Engine {
@@ -15,15 +15,19 @@ export interface Engine {
   damage(): string[];
   /** Only when no node runs. */
   dump(): Promise<Dump>;
-  /** Those of the texts that the store's files hold. Only when no node runs. */
-  filesHold(texts: string[]): Promise<string[]>;
+  /** Those of the canaries that the store's files hold. Only when no node runs. */
+  filesHold(canaries: string[]): Promise<string[]>;
   close(): Promise<void>;
 }
 
 /** What can be done to a store that is a server of its own. */
 export interface StoreServer {
   /** Ends every second connection. */
-  endConnections(): Promise<void>;
+  connections(): Promise<void>;
+  /** SIGKILL for the process of one connection: the server ends all others and recovers. */
+  backend(): Promise<void>;
+  /** SIGKILL for its first process, whose children end by themselves; then a start. */
+  postmaster(): Promise<void>;
   /** SIGKILL for all of its processes, then a start. */
   crash(): Promise<void>;
   /** The owner that has come since this was asked last: nodes start one at a time. */
@@ -85,11 +89,14 @@ function createSqliteEngine(folder: string): Engine {
   };
 }
 
+/** Each file is read through once, however many texts there are. */
 function textsIn(files: string[], texts: string[]): string[] {
+  const wanted = new Set(texts);
   const found = new Set<string>();
   for (const file of files) {
-    const bytes = readFileSync(file);
-    for (const text of texts) if (bytes.includes(text)) found.add(text);
+    for (const name of namesIn(readFileSync(file, 'latin1'))) {
+      if (wanted.has(canaryOf(name))) found.add(canaryOf(name));
+    }
   }
   return [...found];
 }
@@ -103,9 +110,18 @@ async function createPostgresEngine(): Promise<Engine> {
     name: 'postgres',
     storeUrl,
     server: {
-      async endConnections() {
+      async connections() {
         await all(`SELECT pg_terminate_backend(pid) FROM (SELECT pid, row_number() OVER () AS place FROM pg_stat_activity
           WHERE datname = current_database() AND pid <> pg_backend_pid()) AS others WHERE place % 2 = 0`);
+      },
+      async backend() {
+        const [row] = await all<{ pid: number }>(`SELECT pid FROM pg_stat_activity
+          WHERE datname = current_database() AND pid <> pg_backend_pid() ORDER BY random() LIMIT 1`);
+        if (row !== undefined) await server.killBackend(row.pid);
+      },
+      async postmaster() {
+        await server.killPostmaster();
+        await server.start();
       },
       async crash() {
         await server.kill();

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -35,6 +35,7 @@ function nodesOf(text: string): string[] {
 }
 
 const folder = values.folder ?? mkdtempSync(join(tmpdir(), 'turnpike-torture-'));
+mkdirSync(folder, { recursive: true });
 const result = await torture({
   seed: values.seed,
   kills: Number(values.kills),

@@ -86,8 +86,8 @@ async function doHarm(round: Round, harm: Harm, server: StoreServer, parts: Neme
   await clock.after(harm.afterTicks, node.ended);
   deed({ at: now(), node: 'store', what: harm.what });
   const from = now();
-  if (harm.what === 'connections' || harm.what === 'crash') {
-    await (harm.what === 'crash' ? server.crash() : server.endConnections());
+  if (harm.what !== 'taken-over' && harm.what !== 'lease') {
+    await server[harm.what]();
     disturbances.push({ node: undefined, from, to: now() });
     deed({ at: now(), node: 'store', what: `${harm.what}, done` });
     return;

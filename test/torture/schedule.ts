@@ -15,13 +15,7 @@ const passesFor: Record<CrashPoint, number> = {
   'terminal-written': 25,
   'stream-ended': 25,
 };
-const allPoints = Object.keys(passesFor) as CrashPoint[];
-
-/** A transaction of Postgres is another process's: there, the points around it are moments drawn. */
-export const crashPoints: Record<EngineName, CrashPoint[]> = {
-  sqlite: allPoints,
-  postgres: allPoints.filter((point) => !point.startsWith('transaction-')),
-};
+export const crashPoints = Object.keys(passesFor) as CrashPoint[];
 
 /** A tick is anything that a client or the upstream sees; a hop is one turn of the rig's event loop. */
 export interface Pause {
@@ -31,11 +25,12 @@ export interface Pause {
 
 /**
  * What is done to a store that nodes share before the round's node dies. `connections`: every second one is ended.
- * `crash`: the server is killed and started. `taken-over`: the node is stopped, the others are told that it has gone, and it
- * goes on when its turns have been failed. `lease`: the same, but the others find out by themselves.
+ * `backend`: one of the server's processes is killed, so that it throws out all and recovers by itself. `postmaster`: its
+ * first process is killed, `crash`: all of them, and it is started. `taken-over`: the node is stopped, the others are told
+ * that it has gone, and it goes on when its turns have been failed. `lease`: the same, but the others find out by themselves.
  */
 export interface Harm {
-  what: 'connections' | 'crash' | 'taken-over' | 'lease';
+  what: 'connections' | 'backend' | 'postmaster' | 'crash' | 'taken-over' | 'lease';
   afterTicks: number;
 }
 
@@ -72,7 +67,7 @@ export function createSchedule(seed: string, kills: number, nodes: readonly stri
     }));
     const round = { number: index + 1, node: random.pick(nodes), pauses, ...harmOf(index) };
     if (index % 2 === 0) {
-      if (aims.length === 0) aims = [...crashPoints[engine]];
+      if (aims.length === 0) aims = [...crashPoints];
       const [point] = aims.splice(random.below(aims.length), 1);
       if (point === undefined) throw new Error('no point to aim at');
       return { ...round, death: { by: 'point', point, pass: 1 + random.below(passesFor[point]), afterTicks: 10_000 } };
@@ -85,7 +80,8 @@ export function createSchedule(seed: string, kills: number, nodes: readonly stri
 function harmAt(index: number, nodes: number): Harm['what'] | undefined {
   if (index % 25 === 24) return nodes > 1 ? 'lease' : undefined;
   if (index % 6 === 5) return nodes > 1 ? 'taken-over' : undefined;
-  if (index % 10 === 3) return 'crash';
+  if (index % 10 === 3) return index % 20 === 3 ? 'crash' : 'postmaster';
+  if (index % 10 === 8) return 'backend';
   return index % 3 === 1 ? 'connections' : undefined;
 }
 

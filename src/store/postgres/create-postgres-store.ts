@@ -43,11 +43,14 @@ export interface PostgresLimits {
   maxConnections: number;
 }
 
+/** Several heartbeats fit into a lease, so that one that is late or lost ends nothing. */
+export function leaseLimits(leaseMs: number): Pick<PostgresLimits, 'heartbeatMs' | 'leaseMs' | 'sweepMs'> {
+  return { heartbeatMs: leaseMs / 5, leaseMs, sweepMs: (leaseMs * 2) / 3 };
+}
+
 const defaultLimits: PostgresLimits = {
+  ...leaseLimits(15_000),
   timeoutMs: 1_000,
-  heartbeatMs: 3_000,
-  leaseMs: 15_000,
-  sweepMs: 10_000,
   unfinishedMs: 10_000,
   maxConnections: 10,
 };

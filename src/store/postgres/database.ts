@@ -1,4 +1,5 @@
 import { Pool, type PoolClient, type PoolConfig } from 'pg';
+import { crashPoint } from '../../crash-point.ts';
 import type { SqlValue } from '../rows.ts';
 import { unavailable } from '../unavailable.ts';
 import { databaseError, isStatementError, NoAnswer } from './database-error.ts';
@@ -150,7 +151,10 @@ async function ask<Row>(
     stop = onSilence(stream, timeoutMs + length / parameterBytesPerMs, timeoutMs, reject);
   });
   try {
-    const { rows } = await Promise.race([client.query<Row & object>(text, parameters), silence]);
+    const answer = client.query<Row & object>(text, parameters);
+    crashPoint('transaction-begun');
+    const { rows } = await Promise.race([answer, silence]);
+    crashPoint('transaction-committed');
     return rows;
   } finally {
     stop();
