@@ -125,15 +125,20 @@ const rows: Row[] = [
     openAiCompatible: carried,
   },
   {
-    label: '`reasoning.encrypted_content`, `prompt_cache_key`, `max_tool_calls`, `truncation: auto`',
+    label: '`reasoning.encrypted_content`',
+    body: { include: ['reasoning.encrypted_content'] },
+    anthropic: carried,
+    openAiCompatible: carried,
+  },
+  {
+    label: '`prompt_cache_key`, `max_tool_calls`, `truncation: auto`',
     body: {
-      include: ['reasoning.encrypted_content'],
       prompt_cache_key: 'key',
       max_tool_calls: 3,
       truncation: 'auto',
     },
-    anthropic: ['include', 'prompt_cache_key', 'max_tool_calls', 'truncation'],
-    openAiCompatible: ['include', 'prompt_cache_key', 'max_tool_calls', 'truncation'],
+    anthropic: ['prompt_cache_key', 'max_tool_calls', 'truncation'],
+    openAiCompatible: ['prompt_cache_key', 'max_tool_calls', 'truncation'],
   },
 ];
 

@@ -43,7 +43,6 @@ export type UpstreamEvent =
       index: number;
       complete: boolean;
       source: string;
-      encryptedContent?: string;
       native?: NativeItem;
     }
   /** The input side as soon as it is known, so that a stream that is cut later can still be billed. Replaces what came before. */

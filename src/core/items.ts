@@ -1,3 +1,5 @@
+import type { RemovalReason } from './warning.ts';
+
 /**
  * Items: the elements of a context. They are spelled exactly as the Responses API spells them (snake_case), so that
  * what is stored is what a client reads back, byte for byte, and every other protocol is a codec away.
@@ -175,6 +177,8 @@ export type Protocol = 'responses' | 'chat' | 'messages' | 'gemini';
 export interface ContextItem {
   item: Item;
   origin: Origin | undefined;
+  /** Reasoning that no upstream may see, and why; undefined: where it may go is for the target's codec to say. */
+  withheld?: RemovalReason;
 }
 
 export function isToolCall(item: Item): item is ToolCallItem {

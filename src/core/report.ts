@@ -1,4 +1,4 @@
-import type { InputTransformation, Warning } from './warning.ts';
+import type { InputTransformation, RemovalReason, Warning } from './warning.ts';
 
 /** Collects what a request loses on its way to the wire. The same loss, met twice, is said once. */
 export interface Report {
@@ -6,7 +6,7 @@ export interface Report {
   readonly inputTransformations: InputTransformation[];
   warn(param: string, message: string): void;
   /** @param id the reasoning item that is not sent. */
-  removed(id: string, reason: InputTransformation['reason']): void;
+  removed(id: string, reason: RemovalReason): void;
 }
 
 export function createReport(): Report {

@@ -10,5 +10,7 @@ export interface InputTransformation {
   id: string;
   type: 'reasoning';
   action: 'removed';
-  reason: 'model_mismatch' | 'organization_mismatch' | 'prefix_mismatch' | 'turn_boundary';
+  reason: RemovalReason;
 }
+
+export type RemovalReason = 'model_mismatch' | 'organization_mismatch' | 'prefix_mismatch' | 'turn_boundary';

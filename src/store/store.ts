@@ -159,12 +159,28 @@ export interface StoredTurn {
   costNanoUsd: number;
 }
 
+/** What an envelope is for: one that was made for another purpose does not open. */
+export type SealPurpose = 'reasoning' | 'compaction';
+
+/** State that a client carries for one tenant: nobody but this installation, for this tenant, can read or make it. */
+export interface Seal {
+  /** @returns text without white space, some 4/3 as long; undefined: it is longer than an envelope may be. */
+  seal(purpose: SealPurpose, text: string): string | undefined;
+  /**
+   * Undefined: it was not sealed for this purpose and tenant with this secret, or was changed since. Which of these it is
+   * is not told, so that nobody learns whose it is.
+   */
+  open(purpose: SealPurpose, envelope: string): string | undefined;
+}
+
 /**
  * Everything that one tenant can reach. No method takes a tenant, and none reaches another tenant's rows: an id that is
  * somebody else's answers as an id that does not exist.
  * Every method rejects with GatewayError `store_unavailable` when the engine fails.
  */
 export interface TenantStore {
+  /** Envelopes for what a client of this tenant carries itself. */
+  readonly seal: Seal;
   /** Durable against SIGKILL when it resolves. @returns who holds its idempotency key already: nothing was written then. */
   beginTurn(intent: TurnIntent): Promise<KeyHolder | undefined>;
   /** Ends one attempt and begins the next of the same turn. */

@@ -2,7 +2,16 @@ import { crashPoint } from '../crash-point.ts';
 import type { GatewayError } from '../core/errors.ts';
 import type { Finish, ItemStart, UpstreamEvent } from '../core/events.ts';
 import { type IdMint, type IdPrefix, nativeIdPrefixes } from '../core/ids.ts';
-import type { Item, ItemStatus, MessageItem, Origin, OutputPart, Protocol, ReasoningItem } from '../core/items.ts';
+import type {
+  Item,
+  ItemStatus,
+  MessageItem,
+  NativeItem,
+  Origin,
+  OutputPart,
+  Protocol,
+  ReasoningItem,
+} from '../core/items.ts';
 import type { FinishedItem, OpenItem, OpenPart } from '../core/response.ts';
 import type { Usage } from '../core/usage.ts';
 import type { Warning } from '../core/warning.ts';
@@ -19,6 +28,8 @@ export interface AssemblerOptions {
   signatureScope: (upstreamModel: string | undefined) => string;
   /** Every tool call id of the context. Calls of this response are added. */
   usedCallIds: Set<string>;
+  /** The envelope of a whole reasoning item; undefined: the client gets none. */
+  sealReasoning?: ((origin: Origin) => string | undefined) | undefined;
   /** Undefined: the answer is plain. */
   encoder: StreamEncoder | undefined;
 }
@@ -51,7 +62,10 @@ export interface Assembler {
 }
 
 /** What an item's end may say beside its source. */
-type ItemSaid = Pick<Extract<UpstreamEvent, { type: 'item-end' }>, 'encryptedContent' | 'native'>;
+interface ItemSaid {
+  native?: NativeItem;
+  envelope?: string | undefined;
+}
 
 interface Slot {
   item: OpenItem;
@@ -141,9 +155,14 @@ export function createAssembler(options: AssemblerOptions): Assembler {
 
   function endItem(slot: Slot, complete: boolean, source: string, said: ItemSaid): void {
     const { item } = slot;
-    const finished = finishItem(slot, complete ? 'completed' : 'incomplete', source, said);
-    output[item.index] = finished;
     const origin: Origin = { protocol, model: options.signatureScope(upstreamModel), source };
+    const envelope = complete && item.kind === 'reasoning' ? options.sealReasoning?.(origin) : undefined;
+    if (complete && item.kind === 'reasoning' && options.sealReasoning !== undefined && envelope === undefined) {
+      const message = 'The reasoning is longer than an envelope may be; the client was given none.';
+      warnings.push({ param: 'reasoning.encrypted_content', message });
+    }
+    const finished = finishItem(slot, complete ? 'completed' : 'incomplete', source, { ...said, envelope });
+    output[item.index] = finished;
     if (slot.upstreamCallId !== undefined) origin.upstreamCallId = slot.upstreamCallId;
     storedOutput[item.index] = {
       id: item.id,
@@ -196,7 +215,8 @@ export function createAssembler(options: AssemblerOptions): Assembler {
           if (event.complete && open?.item.kind === 'function_call' && open.item.text === '') {
             appendDelta(slotAt(event.index, 'delta'), '{}', undefined);
           }
-          endItem(slotAt(event.index, 'end'), event.complete, event.source, event);
+          const said = event.native === undefined ? {} : { native: event.native };
+          endItem(slotAt(event.index, 'end'), event.complete, event.source, said);
           return;
         }
         case 'usage':
@@ -269,7 +289,7 @@ function finishItem(
   slot: Slot,
   status: ItemStatus,
   source: string,
-  { encryptedContent, native = slot.item.native }: ItemSaid,
+  { envelope, native = slot.item.native }: ItemSaid,
 ): FinishedItem {
   const { id, kind, parts, text, callId, name } = slot.item;
   let item: Item;
@@ -278,7 +298,7 @@ function finishItem(
       item = { id, type: 'message', status, content: parts.map(outputPart), role: 'assistant' } satisfies MessageItem;
       break;
     case 'reasoning':
-      item = reasoningItem(id, status, parts, encryptedContent);
+      item = reasoningItem(id, status, parts, envelope);
       break;
     case 'function_call':
       item = { id, type: 'function_call', status, arguments: text, call_id: callId, name };
@@ -305,17 +325,12 @@ function outputPart({ kind, text, annotations, logprobs }: OpenPart): OutputPart
   return kind === 'refusal' ? { type: 'refusal', refusal: text } : { type: 'output_text', annotations, logprobs, text };
 }
 
-function reasoningItem(
-  id: string,
-  status: ItemStatus,
-  parts: OpenPart[],
-  encryptedContent: string | undefined,
-): ReasoningItem {
+function reasoningItem(id: string, status: ItemStatus, parts: OpenPart[], envelope: string | undefined): ReasoningItem {
   const item: ReasoningItem = { id, type: 'reasoning', status, summary: [] };
   for (const { kind, text } of parts) {
     if (kind === 'summary_text') item.summary.push({ type: 'summary_text', text });
     else (item.content ??= []).push({ type: 'reasoning_text', text });
   }
-  if (encryptedContent !== undefined) item.encrypted_content = encryptedContent;
+  if (envelope !== undefined) item.encrypted_content = envelope;
   return item;
 }

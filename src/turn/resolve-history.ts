@@ -1,10 +1,11 @@
 import { GatewayError } from '../core/errors.ts';
 import type { IdMint, IdPrefix } from '../core/ids.ts';
-import { type ContextItem, type Item, isToolCall, type Origin } from '../core/items.ts';
+import { type ContextItem, type Item, isToolCall, type Origin, type ReasoningItem } from '../core/items.ts';
 import type { Tool, TurnRequest } from '../core/request.ts';
 import { toolsOfEnvelope } from '../protocols/responses/response.ts';
 import type { ParentLink, StoredContext, StoredItem, TenantStore } from '../store/store.ts';
 import { pairToolCalls } from './pair-tool-calls.ts';
+import { openReasoning } from './reasoning-envelope.ts';
 
 /** What the model is to see, and what of it is new. */
 export interface History {
@@ -86,16 +87,28 @@ async function readReference(store: TenantStore, id: string): Promise<StoredItem
 }
 
 /**
- * A client that carries its history itself sends reasoning items back as it read them. The signed blocks behind them never
- * left us, so they are found again by the item's id.
+ * A client that carries its history itself sends reasoning items back as it read them. The signed blocks behind them are
+ * in the item's own envelope; where the client was given none they never left us, and are found again by the item's id.
  */
 async function storedInput(store: TenantStore, item: Item, ids: IdMint, nowMs: number): Promise<StoredItem> {
-  if (item.type === 'reasoning' && item.id !== '') {
+  let origin: Origin | undefined;
+  if (item.type === 'reasoning' && isSealed(item)) {
+    origin = openReasoning(store.seal, item.encrypted_content);
+  } else if (item.type === 'reasoning' && item.id !== '') {
     const ours = await store.readItem(item.id);
     if (ours !== undefined && ours.type === 'reasoning' && sameSummary(ours.body, item.summary)) return ours;
   }
   const identified = item.id === '' ? { ...item, id: ids.mint(inputIdPrefix(item), nowMs) } : item;
-  return { id: identified.id, type: identified.type, body: JSON.stringify(identified), origin: null };
+  return {
+    id: identified.id,
+    type: identified.type,
+    body: JSON.stringify(identified),
+    origin: origin === undefined ? null : JSON.stringify(origin),
+  };
+}
+
+function isSealed(item: ReasoningItem): item is ReasoningItem & { encrypted_content: string } {
+  return typeof item.encrypted_content === 'string' && item.encrypted_content !== '';
 }
 
 function sameSummary(body: string, summary: unknown): boolean {
@@ -122,10 +135,11 @@ function inputIdPrefix({ type }: Item): IdPrefix {
 }
 
 function contextItemOf({ body, origin }: StoredItem): ContextItem {
-  return {
-    item: JSON.parse(body) as Item,
-    origin: origin === null ? undefined : (JSON.parse(origin) as Origin),
-  };
+  const item = JSON.parse(body) as Item;
+  if (origin !== null) return { item, origin: JSON.parse(origin) as Origin };
+  // An envelope that did not open when the item came in: another installation's or tenant's, a vendor's own, or changed.
+  const isForeign = item.type === 'reasoning' && isSealed(item);
+  return { item, origin: undefined, ...(isForeign ? { withheld: 'organization_mismatch' } : {}) };
 }
 
 function duplicateItem(id: string): GatewayError {

@@ -7,6 +7,7 @@ import { createAssembler } from './assembler.ts';
 import { concludeAttempt, usageOf } from './conclude.ts';
 import { move, turnLifecycle } from './lifecycle.ts';
 import { prepareAttempt } from './open-turn.ts';
+import { sealReasoning, wantsReasoning } from './reasoning-envelope.ts';
 import { sendAttempt } from './send-attempt.ts';
 import type { AttemptOutcome, PreparedAttempt, Turn, TurnCall, TurnDependencies } from './turn.ts';
 
@@ -23,7 +24,7 @@ const notSent = {
 /** Sends one attempt, streams its reply to the client as it comes, and resolves when the upstream is done with. */
 export async function runAttempt(
   { router, ids, nowMs }: TurnDependencies,
-  { sink }: TurnCall,
+  { request, store, sink }: TurnCall,
   turn: Turn,
   attempt: PreparedAttempt,
   answer: Answer,
@@ -41,6 +42,7 @@ export async function runAttempt(
     protocol: deployment.provider.codec.protocol,
     signatureScope: (upstreamModel) => deployment.provider.codec.signatureScope(upstreamModel ?? deployment.model),
     usedCallIds: new Set(turn.history.usedCallIds),
+    sealReasoning: wantsReasoning(request) ? (origin) => sealReasoning(store.seal, origin) : undefined,
     encoder: answer.encoder,
   });
   const progress = () => answer.write(assembler.takeText(), assembler.itemStarted);

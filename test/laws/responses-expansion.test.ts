@@ -66,16 +66,9 @@ function reduce(events: Recorded[]): UpstreamEvent[] {
       case 'response.reasoning_summary_part.done':
         return [{ type: 'part-end', index: index(event), part }];
       case 'response.output_item.done': {
-        const encryptedContent: string | undefined = event.item.encrypted_content;
-        return [
-          {
-            type: 'item-end',
-            index: index(event),
-            complete: event.item.status !== 'incomplete',
-            source: '',
-            ...(encryptedContent === undefined ? {} : { encryptedContent }),
-          },
-        ];
+        const complete = event.item.status !== 'incomplete';
+        const source = event.item.type === 'reasoning' ? JSON.stringify(event.item) : '';
+        return [{ type: 'item-end', index: index(event), complete, source }];
       }
       default:
         return [];
@@ -90,6 +83,8 @@ function expand(events: UpstreamEvent[]): Recorded[] {
     protocol: 'responses',
     signatureScope: () => '',
     usedCallIds: new Set(),
+    // OpenAI's own envelope stands for ours.
+    sealReasoning: ({ source }) => JSON.parse(source).encrypted_content,
     encoder: createStreamEncoder(),
   });
   for (const event of events) assembler.accept(event);

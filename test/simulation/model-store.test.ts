@@ -1,6 +1,7 @@
 /** The model of a store is held to the laws of the real ones, where those look at nothing but the interface. */
 import { afterAll, describe } from 'vitest';
 import type { KeyStore } from '../../src/store/key-store.ts';
+import { createSealer } from '../../src/store/seal.ts';
 import type { Store, TenantStore } from '../../src/store/store.ts';
 import { costLaws } from '../store/cost-laws.ts';
 import { readingLaws } from '../store/reading-laws.ts';
@@ -13,6 +14,7 @@ function tenantStore(database: ModelDatabase, tenant: string): TenantStore {
       resolve(execute());
     });
   return {
+    seal: createSealer(Buffer.alloc(32, 7)).forTenant(tenant),
     beginTurn: (intent) => answer(() => database.begin(tenant, intent)),
     nextAttempt: (id, ended, started) => answer(() => database.nextAttempt(tenant, id, ended, started)),
     commitTurn: (commit) => answer(() => database.commit(tenant, commit)),

@@ -1,6 +1,7 @@
 import { GatewayError } from '../../src/core/errors.ts';
 import { noUsage } from '../../src/core/usage.ts';
 import { failedHead } from '../../src/store/failed-head.ts';
+import { createSealer } from '../../src/store/seal.ts';
 import type { AttemptEnd, AttemptStart, TenantStore } from '../../src/store/store.ts';
 import type { ModelDatabase } from './model-database.ts';
 import type { Home, World } from './world.ts';
@@ -107,6 +108,8 @@ export function createNodeStore({ world, database, node, tenant, weather, onFaul
   });
 
   return {
+    seal: createSealer(Buffer.alloc(32, 7)).forTenant(tenant),
+
     beginTurn(intent) {
       const { id, owner, epoch, attempt } = intent;
       const fail = () => {

@@ -13,6 +13,7 @@ import type { Report } from '../../core/report.ts';
 export interface Placed<T> {
   item: T;
   origin: ContextItem['origin'];
+  withheld?: ContextItem['withheld'];
   /** Where the client finds the item: `input[2]`; `input` for one of an earlier turn. */
   path: string;
 }
@@ -60,7 +61,7 @@ export function groupItems({ context, request }: EncodeInput, report: Report): E
     if (entries.at(-1) !== called.entry) report.warn('input', 'Tool outputs were moved directly behind their calls.');
   }
 
-  context.forEach(({ item, origin }, index) => {
+  context.forEach(({ item, origin, withheld }, index) => {
     const path = firstOwn >= 0 && index >= firstOwn ? `input[${index - firstOwn}]` : 'input';
     if (isToolOutput(item)) {
       answer({ item, origin, path });
@@ -75,7 +76,7 @@ export function groupItems({ context, request }: EncodeInput, report: Report): E
       entry.calls.push(call);
       calls.set(item.call_id, { call, entry });
     } else if (isReasoning(item)) {
-      assistantEntry().reasoning.push({ item, origin, path });
+      assistantEntry().reasoning.push({ item, origin, path, withheld });
     } else if (!isMessage(item)) {
       report.warn('input', `An item of type ${item.type} was left out.`);
     } else if (item.role === 'assistant') {

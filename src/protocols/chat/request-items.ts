@@ -172,10 +172,10 @@ function encodeReasoning(
 ): ReasoningFields {
   let text: string | undefined;
   const details: unknown[] = [];
-  for (const { item, origin } of entry.reasoning) {
+  for (const { item, origin, withheld = 'model_mismatch' } of entry.reasoning) {
     const own = sourceOf(origin, model);
     if (own === undefined || !loopOpen || profile.reasoningField === 'none') {
-      report.removed(item.id, own !== undefined && !loopOpen ? 'turn_boundary' : 'model_mismatch');
+      report.removed(item.id, own !== undefined && !loopOpen ? 'turn_boundary' : withheld);
       continue;
     }
     const part = own['reasoning_content'] ?? own['reasoning'];

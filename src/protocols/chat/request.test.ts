@@ -84,7 +84,7 @@ describe('parameters', () => {
     ['cache key', { request: { promptCacheKey: 'k' } }, ['prompt_cache_key'], {}],
     ['truncation', { request: { truncation: 'auto' } }, ['truncation'], {}],
     ['tool call limit', { request: { maxToolCalls: 3 } }, ['max_tool_calls'], {}],
-    ['encrypted reasoning', { request: { include: ['reasoning.encrypted_content'] } }, ['include'], {}],
+    ['sources of a search', { request: { include: ['web_search_call.action.sources'] } }, ['include'], {}],
     ['unknown fields', { request: { extra: { background: true, constructor: 1 } } }, ['background', 'constructor'], {}],
     ['a penalty that is no number', { request: { extra: { presence_penalty: '1' } } }, ['presence_penalty'], {}],
   ])('%s: with a warning', (_what, given, params, fields) => {

@@ -10,6 +10,9 @@ import type { ChatMessage } from './wire.ts';
 
 type Fields = Record<string, unknown>;
 
+/** Wishes that are fulfilled: the first by this wire, the second by the gateway, whatever the upstream. */
+const servedIncludes: ReadonlySet<string> = new Set(['message.output_text.logprobs', 'reasoning.encrypted_content']);
+
 /** Fields of chat's own that the Responses API does not type, and that a client may send along. */
 const penalties = ['presence_penalty', 'frequency_penalty'];
 
@@ -153,6 +156,6 @@ function warnOfUnsent(request: TurnRequest, report: Report): void {
     report.warn('truncation', 'The conversation is never truncated for this upstream.');
   if (request.maxToolCalls !== undefined) report.warn('max_tool_calls', 'The upstream runs no tools of its own.');
   for (const wish of request.include) {
-    if (wish !== 'message.output_text.logprobs') report.warn('include', `The upstream cannot give ${wish}.`);
+    if (!servedIncludes.has(wish)) report.warn('include', `The upstream cannot give ${wish}.`);
   }
 }

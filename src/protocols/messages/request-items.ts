@@ -72,10 +72,15 @@ function assistantBlocks(item: MessageItem, origin: Origin | undefined, report: 
   });
 }
 
-function reasoningBlocks(item: ReasoningItem, origin: Origin | undefined, model: string, report: Report): Block[] {
+function reasoningBlocks(
+  item: ReasoningItem,
+  { origin, withheld = 'model_mismatch' }: ContextItem,
+  model: string,
+  report: Report,
+): Block[] {
   const source = sourceOf(origin);
   if (source === undefined || origin?.model !== signatureScope(model)) {
-    report.removed(item.id, 'model_mismatch');
+    report.removed(item.id, withheld);
     return [];
   }
   if (item.status === 'incomplete') {
@@ -126,7 +131,8 @@ export function entriesOf(context: readonly ContextItem[], model: string, report
   const push = (kind: 'assistant' | 'user', blocks: Block[]): void => {
     if (blocks.length > 0) entries.push({ kind, blocks });
   };
-  for (const { item, origin } of context) {
+  for (const entry of context) {
+    const { item, origin } = entry;
     if (isToolCall(item)) {
       if (item.status === 'incomplete') {
         report.warn('input', `Call ${item.call_id} was cut off; it was left out.`);
@@ -138,7 +144,7 @@ export function entriesOf(context: readonly ContextItem[], model: string, report
       const id = callIdFor(item.call_id, maxCallIdLength);
       entries.push({ kind: 'output', block: { kind: 'tool_result', json: toolResultBlock(item, id, report) }, id });
     } else if (item.type === 'reasoning') {
-      push('assistant', reasoningBlocks(item, origin, model, report));
+      push('assistant', reasoningBlocks(item, entry, model, report));
     } else if (item.type !== 'message') {
       if (item.status === 'incomplete')
         report.warn('input', `An item of type ${item.type} was cut off; it was left out.`);

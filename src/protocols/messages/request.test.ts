@@ -160,7 +160,7 @@ describe('fields: what is sent, and the params of the warnings', () => {
     ['truncation', { request: { truncation: 'auto' } }, {}, ['truncation']],
     ['max_tool_calls', { request: { maxToolCalls: 3 } }, {}, ['max_tool_calls']],
     ['prompt_cache_key', { request: { promptCacheKey: 'k' } }, {}, ['prompt_cache_key']],
-    ['include of reasoning', { request: { include: ['reasoning.encrypted_content'] } }, {}, ['include']],
+    ['include of reasoning', { request: { include: ['reasoning.encrypted_content'] } }, {}, []],
     ['include of what is not there', { request: { include: ['message.input_image.image_url'] } }, {}, []],
     ['metadata', { request: { metadata: { a: 'b' } } }, {}, []],
     ['unknown fields', { request: { extra: { top_k: 1, foo: {} } } }, {}, ['top_k', 'foo']],

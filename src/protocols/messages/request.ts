@@ -32,9 +32,6 @@ function warnOfUnsent(request: TurnRequest, report: Report): void {
   if (request.maxToolCalls !== undefined) report.warn('max_tool_calls', leftOut);
   // A hint to caches, which changes no answer; Anthropic's caches have no keys.
   if (request.promptCacheKey !== undefined) report.warn('prompt_cache_key', leftOut);
-  if (request.include.includes('reasoning.encrypted_content')) {
-    report.warn('include', 'reasoning.encrypted_content is not available; chain with previous_response_id instead.');
-  }
   for (const param of Object.keys(request.extra)) report.warn(param, leftOut);
 }
 

@@ -4,6 +4,7 @@ import { createKeyStore } from '../create-key-store.ts';
 import { forgetClaims } from '../idempotency.ts';
 import { createRecentSet } from '../recent-set.ts';
 import { repeat } from '../repeat.ts';
+import { createSealer } from '../seal.ts';
 import { claimLifeMs, type Store } from '../store.ts';
 import { unavailable } from '../unavailable.ts';
 import { createUnfinished } from '../unfinished.ts';
@@ -107,6 +108,7 @@ export async function createPostgresStore(options: PostgresStoreOptions): Promis
     database,
     unfinished,
     envelopeKey: envelopeKeyOf(secret),
+    sealer: createSealer(secret),
     knownEnvelopes: createRecentSet(rememberedEnvelopes),
   };
 

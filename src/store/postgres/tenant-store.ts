@@ -6,6 +6,7 @@ import { envelopeHash } from '../envelope-hash.ts';
 import { failedHead } from '../failed-head.ts';
 import { type ClaimRow, claimValues, otherHolder } from '../idempotency.ts';
 import type { RecentSet } from '../recent-set.ts';
+import type { Sealer } from '../seal.ts';
 import { attemptEndRow, attemptStartRow, itemValueCount, itemValues, type SqlValue, turnRow } from '../rows.ts';
 import { sql } from '../sql.ts';
 import type { AttemptEnd, AttemptStart, CommitOutcome, StoredItem, TenantStore, TurnCommit } from '../store.ts';
@@ -20,6 +21,7 @@ export interface TenantStoreParts {
   database: Database;
   unfinished: Unfinished;
   envelopeKey: string;
+  sealer: Sealer;
   /** Hashes of envelopes that are in the database for sure. */
   knownEnvelopes: RecentSet;
 }
@@ -41,7 +43,7 @@ const neverBegun = { code: 'store_unavailable', message: 'The state store did no
 
 /** One tenant's view of the database: what a turn needs is one statement each. */
 export function createTenantStore(tenant: string, parts: TenantStoreParts): TenantStore {
-  const { database, unfinished, envelopeKey, knownEnvelopes } = parts;
+  const { database, unfinished, envelopeKey, sealer, knownEnvelopes } = parts;
 
   async function commitTurn(commit: TurnCommit): Promise<CommitOutcome> {
     const row = [
@@ -99,6 +101,7 @@ export function createTenantStore(tenant: string, parts: TenantStoreParts): Tena
   });
 
   return {
+    seal: sealer.forTenant(tenant),
     ...createTenantReads(tenant, (text, ...parameters) => database.query(text, parameters)),
 
     async beginTurn(intent) {

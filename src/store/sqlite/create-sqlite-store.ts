@@ -5,6 +5,7 @@ import { envelopeKeyOf } from '../envelope-hash.ts';
 import { crashError, failedHead } from '../failed-head.ts';
 import { createRecentSet } from '../recent-set.ts';
 import { repeat } from '../repeat.ts';
+import { createSealer } from '../seal.ts';
 import { sql } from '../sql.ts';
 import type { Store } from '../store.ts';
 import { unavailable } from '../unavailable.ts';
@@ -87,6 +88,7 @@ export async function createSqliteStore(options: SqliteStoreOptions): Promise<St
     writer,
     unfinished,
     envelopeKey: envelopeKeyOf(secret),
+    sealer: createSealer(secret),
     knownEnvelopes: createRecentSet(rememberedEnvelopes),
   };
   let closing: Promise<void> | undefined;

@@ -4,6 +4,7 @@ import { commitOrFail } from '../commit-or-fail.ts';
 import { envelopeHash } from '../envelope-hash.ts';
 import { claimValues } from '../idempotency.ts';
 import type { RecentSet } from '../recent-set.ts';
+import type { Sealer } from '../seal.ts';
 import { attemptEndRow, attemptStartRow, itemValues, turnRow } from '../rows.ts';
 import type { TenantStore, TurnCommit } from '../store.ts';
 import { createTenantReads } from '../tenant-reads.ts';
@@ -16,13 +17,14 @@ export interface TenantStoreParts {
   writer: Writer;
   unfinished: Unfinished;
   envelopeKey: string;
+  sealer: Sealer;
   /** Hashes of envelopes that are in the database for sure, and need not be sent to the writer again. */
   knownEnvelopes: RecentSet;
 }
 
 /** One tenant's view of the database: reads on this thread, from what is committed; writes through the writer thread. */
 export function createTenantStore(tenant: string, parts: TenantStoreParts): TenantStore {
-  const { reader, writer, unfinished, envelopeKey, knownEnvelopes } = parts;
+  const { reader, writer, unfinished, envelopeKey, sealer, knownEnvelopes } = parts;
 
   const commitTurn = async (commit: TurnCommit) =>
     writer.submit({
@@ -38,6 +40,7 @@ export function createTenantStore(tenant: string, parts: TenantStoreParts): Tena
     });
 
   return {
+    seal: sealer.forTenant(tenant),
     ...createTenantReads(tenant, reader.all),
 
     async beginTurn(intent) {
