@@ -4,7 +4,7 @@ import type { TurnRequest } from './request.ts';
 import type { Usage } from './usage.ts';
 import type { InputTransformation } from './warning.ts';
 
-export type ResponseStatus = 'in_progress' | 'completed' | 'incomplete' | 'failed' | 'cancelled';
+export type ResponseStatus = 'queued' | 'in_progress' | 'completed' | 'incomplete' | 'failed' | 'cancelled';
 
 /** Everything about a response but its output: what the Response object's other fields are made from. */
 export interface ResponseState {

@@ -21,7 +21,8 @@ export async function commitOrFail(
     return outcome;
   } catch (error) {
     const head = failedHead(commit.head, commit.attempt.endedAtMs, notStored);
-    const failed: TurnCommit = { ...commit, status: 'failed', head, output: [] };
+    const events = commit.events === undefined ? undefined : 'lost';
+    const failed: TurnCommit = { ...commit, status: 'failed', head, output: [], events };
     unfinished.add(id, async () => {
       await write(failed);
       return true;

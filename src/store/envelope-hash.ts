@@ -11,6 +11,10 @@ export function envelopeKeyOf(secret: Uint8Array): string {
  * What a turn's envelope is stored under; null: it has none. A prefix does for a key here, since nobody is shown a hash to
  * extend, and costs a fifth of an HMAC on every turn.
  */
-export function envelopeHash(key: string, tenant: string, { store, envelope }: TurnIntent): string | null {
+export function envelopeHash(
+  key: string,
+  tenant: string,
+  { store, envelope }: Pick<TurnIntent, 'store' | 'envelope'>,
+): string | null {
   return store && envelope !== '' ? hash('sha256', `${key}\0${tenant}\0${envelope}`) : null;
 }

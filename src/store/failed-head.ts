@@ -4,9 +4,13 @@ export const crashError = {
   message: 'The gateway stopped while this response was running.',
 };
 
-/** The head of a turn that its process did not end, as the head of a failed one. An empty head (nothing is kept) stays so. */
-export function failedHead(head: string, nowMs: number, error = crashError): string {
+/** The head of a turn that its process did not end, with these fields in place of its own. An empty head stays so. */
+export function endedHead(head: string, fields: Record<string, unknown>): string {
   if (head === '') return '';
-  const fields = JSON.parse(head) as Record<string, unknown>;
-  return JSON.stringify({ ...fields, status: 'failed', error, completed_at: Math.floor(nowMs / 1000) });
+  return JSON.stringify({ ...(JSON.parse(head) as Record<string, unknown>), ...fields });
+}
+
+/** As `endedHead`, of a turn that has failed. */
+export function failedHead(head: string, nowMs: number, error = crashError): string {
+  return endedHead(head, { status: 'failed', error, completed_at: Math.floor(nowMs / 1000) });
 }

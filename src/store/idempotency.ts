@@ -9,12 +9,14 @@ export interface ClaimRow {
 
 /**
  * A turn that gives its key back: what it ended with is no answer to keep (its client left, its process died), or it failed
- * before an upstream was paid, so that it may be tried again.
+ * before an upstream was paid, so that it may be tried again. A background turn never does: its client was answered when it
+ * was queued, and asks for its end by its id.
  */
 const gaveUp = `EXISTS (SELECT 1 FROM turns t
     WHERE t.tenant = idempotency.tenant AND t.id = idempotency.turn_id
     AND (t.status = 'cancelled' OR t.status = 'failed' AND (t.epoch > 0 OR NOT EXISTS (SELECT 1 FROM attempts a
-      WHERE a.tenant = t.tenant AND a.turn_id = t.id AND a.input_tokens + a.output_tokens > 0))))`;
+      WHERE a.tenant = t.tenant AND a.turn_id = t.id AND a.input_tokens + a.output_tokens > 0)))
+    AND NOT EXISTS (SELECT 1 FROM background_runs r WHERE r.tenant = t.tenant AND r.turn_id = t.id))`;
 
 /**
  * Claims a key for a turn: tenant, key hash, body hash, turn id, time. One statement that gives the holder's row whether or
@@ -36,7 +38,7 @@ export function claim(values: string, expiresBefore: string): string {
 export const forgetClaims = 'DELETE FROM idempotency WHERE created_at_ms < $1';
 
 /** Key hash, body hash and the time of expiry, as `TurnIntent.idempotency` has them; nulls where there is no key. */
-export function claimValues({ idempotency }: TurnIntent): [SqlValue, SqlValue, SqlValue] {
+export function claimValues({ idempotency }: Pick<TurnIntent, 'idempotency'>): [SqlValue, SqlValue, SqlValue] {
   if (idempotency === undefined) return [null, null, null];
   return [idempotency.keyHash, idempotency.bodyHash, idempotency.expiresBeforeMs];
 }

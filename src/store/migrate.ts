@@ -3,6 +3,7 @@ import { type Migration, Migrator } from 'kysely/migration';
 import { begin, type SchemaDialect } from './migrations/0001-begin.ts';
 import { keys } from './migrations/0002-keys.ts';
 import { idempotency } from './migrations/0003-idempotency.ts';
+import { background } from './migrations/0007-background.ts';
 import type { MigrationName } from './schema-version.ts';
 
 /** Brings a database to the newest schema. Import it lazily: it loads Kysely. */
@@ -11,6 +12,7 @@ export async function migrate(dialect: Dialect, schemaDialect: SchemaDialect): P
     '0001-begin': begin(schemaDialect),
     '0002-keys': keys,
     '0003-idempotency': idempotency,
+    '0007-background': background(schemaDialect),
   };
   const db = new Kysely<unknown>({ dialect });
   const { error } = await new Migrator({

@@ -1,10 +1,11 @@
 import { columnText, columnTextOrNull, exactJson } from './column-text.ts';
+import type { QueuedIntent } from './run-store.ts';
 import type { AttemptEnd, AttemptStart, StoredItem, TurnIntent } from './store.ts';
 
 export type SqlValue = string | number | null;
 
 /** Parameters of `sql.insertTurn`. A turn that is not stored leaves no head: it holds the client's metadata. */
-export function turnRow(tenant: string, intent: TurnIntent, envelopeHash: string | null): SqlValue[] {
+export function turnRow(tenant: string, intent: TurnIntent | QueuedIntent, envelopeHash: string | null): SqlValue[] {
   const { parent } = intent;
   return [
     tenant,
@@ -17,7 +18,7 @@ export function turnRow(tenant: string, intent: TurnIntent, envelopeHash: string
     columnText(intent.sessionId),
     columnText(intent.model),
     intent.protocol,
-    'in_progress',
+    'run' in intent ? 'queued' : 'in_progress',
     intent.store ? 1 : 0,
     columnText(intent.keyId),
     columnTextOrNull(intent.endUser),

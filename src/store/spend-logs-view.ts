@@ -72,7 +72,7 @@ export function spendLogsView({ timestamp, json }: ViewDialect): string {
   ${json(content(messages))} AS messages,
   ${json(content(response))} AS response,
   t.session_id AS session_id,
-  CASE t.status WHEN 'in_progress' THEN NULL WHEN 'completed' THEN 'success' WHEN 'incomplete' THEN 'success'
+  CASE t.status WHEN 'queued' THEN NULL WHEN 'in_progress' THEN NULL WHEN 'completed' THEN 'success' WHEN 'incomplete' THEN 'success'
     ELSE 'failure' END AS status,
   CAST(NULL AS text) AS mcp_namespaced_tool_name,
   CAST(NULL AS text) AS agent_id,

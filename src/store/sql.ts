@@ -70,7 +70,7 @@ export const live = (turn: string) => `${turn}.stored = 1 AND ${turn}.deleted_at
 
 /** A turn that needs nobody's items any more, once those that it passes on to `except` are left out. */
 const isGone = (turn: string, except: string) => `${turn}.deleted_at_ms IS NOT NULL AND ${turn}.purged = 0
-  AND ${turn}.status <> 'in_progress'
+  AND ${turn}.status NOT IN ('queued', 'in_progress')
   AND NOT EXISTS (SELECT 1 FROM turns c
     WHERE c.tenant = ${turn}.tenant AND c.parent = ${turn}.id AND c.stored = 1 AND c.purged = 0 AND c.keep > 0${except})`;
 

@@ -1,8 +1,12 @@
 import type { Usage } from '../core/usage.ts';
+import type { EventBatch } from './event-batch.ts';
 import type { KeyStore } from './key-store.ts';
 
-/** How a turn stands. `in_progress` until its commit, or until a sweep finds that its process is dead. */
-export type TurnStatus = 'in_progress' | 'completed' | 'incomplete' | 'failed' | 'cancelled';
+/**
+ * How a turn stands. `queued`: a background turn of which no attempt has begun. `in_progress` until its commit, or until a
+ * sweep finds that its process is dead.
+ */
+export type TurnStatus = 'queued' | 'in_progress' | 'completed' | 'incomplete' | 'failed' | 'cancelled';
 
 /** An item as it is stored: JSON as text, never parsed or printed by the store, nor read by SQL's JSON functions. */
 export interface StoredItem {
@@ -116,12 +120,17 @@ export interface TurnCommit {
   id: string;
   owner: string;
   epoch: number;
-  status: Exclude<TurnStatus, 'in_progress'>;
+  status: Exclude<TurnStatus, 'queued' | 'in_progress'>;
   /** The terminal Response object, as in `TurnIntent.head`. */
   head: string;
   /** Output in order; empty where the turn is not stored. */
   output: StoredItem[];
   attempt: AttemptEnd;
+  /**
+   * Of a background turn: the rest of its events, the terminal one among them; none, where its stream is not kept. `lost`:
+   * whoever had them is gone, and the store writes the terminal one of a failed response.
+   */
+  events?: EventBatch[] | 'lost' | undefined;
 }
 
 /** `fenced`: the turn was swept or taken over meanwhile; only its spend row was corrected. */

@@ -19,7 +19,7 @@ export async function commitTurn(
   attempt: AttemptEnd,
 ): Promise<GatewayError | undefined> {
   const { status } = turn.reply.state;
-  if (status === 'in_progress') throw new Error('a turn is committed when it has ended');
+  if (status === 'queued' || status === 'in_progress') throw new Error('a turn is committed when it has ended');
   const commit: TurnCommit = {
     id: turn.id,
     owner,

@@ -21,8 +21,11 @@ const machines: Machine[] = [
   {
     name: 'response',
     table: responseLifecycle,
-    start: 'in_progress',
+    start: 'queued',
     legal: [
+      'queued start → in_progress',
+      'queued fail → failed',
+      'queued cancel → cancelled',
       'in_progress complete → completed',
       'in_progress cut → incomplete',
       'in_progress fail → failed',

@@ -14,15 +14,16 @@ export function move<State extends string, Event extends string>(
   return next;
 }
 
-export type ResponseEvent = 'complete' | 'cut' | 'fail' | 'cancel';
+export type ResponseEvent = 'start' | 'complete' | 'cut' | 'fail' | 'cancel';
 
-/** A response ends once. `cut`: stopped by a limit or a filter, with what there is. */
+/** A response ends once. `cut`: stopped by a limit or a filter, with what there is. Background responses begin queued. */
 export const responseLifecycle: Lifecycle<ResponseStatus, ResponseEvent> = {
-  in_progress: { complete: 'completed', cut: 'incomplete', fail: 'failed', cancel: 'cancelled' },
-  completed: { complete: null, cut: null, fail: null, cancel: null },
-  incomplete: { complete: null, cut: null, fail: null, cancel: null },
-  failed: { complete: null, cut: null, fail: null, cancel: null },
-  cancelled: { complete: null, cut: null, fail: null, cancel: null },
+  queued: { start: 'in_progress', complete: null, cut: null, fail: 'failed', cancel: 'cancelled' },
+  in_progress: { start: null, complete: 'completed', cut: 'incomplete', fail: 'failed', cancel: 'cancelled' },
+  completed: { start: null, complete: null, cut: null, fail: null, cancel: null },
+  incomplete: { start: null, complete: null, cut: null, fail: null, cancel: null },
+  failed: { start: null, complete: null, cut: null, fail: null, cancel: null },
+  cancelled: { start: null, complete: null, cut: null, fail: null, cancel: null },
 };
 
 export type ItemState = 'open' | 'writing' | 'done';

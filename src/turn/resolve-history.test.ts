@@ -108,7 +108,7 @@ async function write(
   request: TurnRequest,
   history: History,
   output: Item[],
-  { status = 'completed', nowMs = 1 }: { status?: Exclude<TurnStatus, 'in_progress'>; nowMs?: number } = {},
+  { status = 'completed', nowMs = 1 }: { status?: Exclude<TurnStatus, 'queued' | 'in_progress'>; nowMs?: number } = {},
 ): Promise<{ id: string; output: StoredItem[] }> {
   const kept = request.store ? output.map((item) => stored(item, true)) : [];
   const intent = intentOf({

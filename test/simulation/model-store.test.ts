@@ -1,8 +1,9 @@
 /** The model of a store is held to the laws of the real ones, where those look at nothing but the interface. */
 import { afterAll, describe } from 'vitest';
+import type { FullStore, RunStore } from '../../src/store/run-store.ts';
 import type { KeyStore } from '../../src/store/key-store.ts';
 import { createSealer } from '../../src/store/seal.ts';
-import type { Store, TenantStore } from '../../src/store/store.ts';
+import type { TenantStore } from '../../src/store/store.ts';
 import { costLaws } from '../store/cost-laws.ts';
 import { readingLaws } from '../store/reading-laws.ts';
 import { createTestBed, type Engine } from '../store/test-bed.ts';
@@ -31,10 +32,11 @@ function tenantStore(database: ModelDatabase, tenant: string): TenantStore {
 
 function createEngine(): Promise<Engine> {
   const database = createModelDatabase();
-  const store: Store = {
+  const store: FullStore = {
     forTenant: (tenant) => tenantStore(database, tenant),
     // The model holds turns only.
     keys: {} as KeyStore,
+    runs: {} as RunStore,
     sweep: (nowMs) => Promise.resolve(database.sweep((owner) => owner !== 'process-1', nowMs)),
     check: () => Promise.resolve(),
     close: () => Promise.resolve(),

@@ -6,6 +6,8 @@ import type {
   TurnCommit,
   TurnIntent,
 } from '../../src/store/store.ts';
+import type { EventBatch } from '../../src/store/event-batch.ts';
+import type { QueuedIntent } from '../../src/store/run-store.ts';
 import type { Usage } from '../../src/core/usage.ts';
 
 /** What tests put into stores. Ids are counted, so that a failing run reads the same every time. */
@@ -81,6 +83,24 @@ export function intentOf(overrides: Partial<TurnIntent> = {}): TurnIntent {
     attempt: attemptStartOf(),
     ...overrides,
   };
+}
+
+/** Events with these sequence numbers, as one batch. */
+export function batchOf(firstSequence: number, lastSequence = firstSequence): EventBatch {
+  let data = '';
+  for (let n = firstSequence; n <= lastSequence; n++) {
+    data += `event: response.x\ndata: {"type":"response.x","sequence_number":${n},"text":"\ud800"}\n\n`;
+  }
+  return { firstSequence, lastSequence, data };
+}
+
+export function queuedOf(
+  overrides: Partial<TurnIntent> = {},
+  run: Partial<QueuedIntent['run']> = {},
+): QueuedIntent & { attempt: AttemptStart } {
+  const intent = intentOf(overrides);
+  const head = JSON.stringify({ id: intent.id, object: 'response', status: 'queued', background: true });
+  return { ...intent, head, run: { streamed: true, body: '{"model":"fast"}', events: [batchOf(0, 1)], ...run } };
 }
 
 export function commitOf(intent: TurnIntent, overrides: Partial<TurnCommit> = {}): TurnCommit {

@@ -16,6 +16,8 @@ import { createInterface } from 'node:readline';
 import { DatabaseSync } from 'node:sqlite';
 import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest';
+import { migrationNames } from '../../src/store/schema-version.ts';
+import { runSql } from '../../src/store/run-sql.ts';
 import { sql } from '../../src/store/sql.ts';
 import { createSqliteStore, type SqliteLimits } from '../../src/store/sqlite/create-sqlite-store.ts';
 import type { TenantStore, TurnIntent } from '../../src/store/store.ts';
@@ -342,15 +344,16 @@ describe('the SQLite file', () => {
     db.exec(`INSERT INTO kysely_migration (name, timestamp) VALUES ('9999-later', '')`);
     db.close();
     await expect(open(path)).rejects.toThrow('newer Turnpike (schema 9999-later');
-    expect(queryFile(path, 'SELECT name FROM kysely_migration')).toHaveLength(4);
+    expect(queryFile(path, 'SELECT name FROM kysely_migration')).toHaveLength(migrationNames.length + 1);
   });
 
   test('no statement looks at more than it needs: each row is found by more than its tenant', async () => {
     const path = newPath();
     await (await open(path)).close();
-    // What is walked whole is a chain, or what is running.
-    const bounded = /: SEARCH .*\(tenant=\? AND |: SCAN (c|g|gone|turns USING INDEX turns_in_progress)$/;
-    const steps = Object.entries(sql).flatMap(([name, statement]) =>
+    // What is walked whole is a chain, what is running or queued, or what has just ended.
+    const bounded =
+      /: SEARCH .*\(tenant=\? AND |: SCAN (c|g|gone|turns USING (COVERING )?INDEX turns_(in_progress|queued))$|turns_in_progress \(owner=\?\)$|background_runs_ended \(ended_at_ms<\?\)$/;
+    const steps = Object.entries({ ...sql, ...runSql }).flatMap(([name, statement]) =>
       queryFile(path, `EXPLAIN QUERY PLAN ${statement.replaceAll(/\$(\d+)/g, '?$1')}`)
         .map(({ detail }) => `${name}: ${String(detail)}`)
         .filter((step) => /: (SEARCH|SCAN) /.test(step)),

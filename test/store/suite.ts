@@ -2,6 +2,7 @@ import { afterAll, describe } from 'vitest';
 import { createTestBed, type Engine } from './test-bed.ts';
 import { commitLaws } from './commit-laws.ts';
 import { costLaws } from './cost-laws.ts';
+import { eventLaws } from './event-laws.ts';
 import { keyLaws } from './key-laws.ts';
 import { idempotencyLaws } from './idempotency-laws.ts';
 import { readingLaws } from './reading-laws.ts';
@@ -22,6 +23,7 @@ export function storeSuite(name: string, createEngine: () => Promise<Engine>): v
     commitLaws(bed);
     costLaws(bed);
     idempotencyLaws(bed);
+    eventLaws(bed);
     treeLaw(bed);
     viewLaws(bed);
     keyLaws(bed);

@@ -1,11 +1,12 @@
 import { expect } from 'vitest';
-import type { Store, StoredItem, TenantStore, TurnCommit, TurnIntent } from '../../src/store/store.ts';
+import type { FullStore } from '../../src/store/run-store.ts';
+import type { StoredItem, TenantStore, TurnCommit, TurnIntent } from '../../src/store/store.ts';
 import { commitOf, nextId } from './make.ts';
 
 /** One database of the engine under test. */
 export interface Engine {
   /** Opens the database as this process. The store opened before must have been closed where the engine has one owner. */
-  open(owner: string): Promise<Store>;
+  open(owner: string): Promise<FullStore>;
   /** Reads what is committed, past the interface. */
   query(sql: string): Promise<Record<string, unknown>[]>;
   destroy(): Promise<void>;
@@ -15,7 +16,7 @@ export interface Engine {
 export interface TestBed {
   engine: Engine;
   /** Another one after a test that restarts it. */
-  store: Store;
+  store: FullStore;
   /** Who runs the turns of `store`. */
   owner: string;
   createEngine: () => Promise<Engine>;

@@ -61,6 +61,7 @@ const partWords: Record<PartKind, PartWords> = {
 
 /** `undefined`: the union of events has no end for it. A reader sees the stream close. */
 const terminalEvents: Record<ResponseStatus, string | undefined> = {
+  queued: undefined,
   in_progress: undefined,
   completed: 'response.completed',
   incomplete: 'response.incomplete',

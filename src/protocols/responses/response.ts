@@ -158,6 +158,7 @@ function serviceTierOf({ status, serviceTier, request }: ResponseState): string 
 }
 
 const unsaidTier: Record<ResponseStatus, (typeof serviceTiers)[number]> = {
+  queued: 'auto',
   in_progress: 'auto',
   completed: 'default',
   incomplete: 'default',

@@ -15,6 +15,8 @@ export const copiedTables: readonly CopiedTable[] = [
   { name: 'envelopes', key: ['tenant', 'hash'] },
   { name: 'items', key: ['tenant', 'turn_id', 'position'] },
   { name: 'attempts', key: ['tenant', 'id'] },
+  { name: 'events', key: ['tenant', 'turn_id', 'first_sequence'] },
+  { name: 'background_runs', key: ['tenant', 'turn_id'] },
   { name: 'turns', key: ['tenant', 'id'] },
   { name: 'idempotency', key: ['tenant', 'key_hash'] },
 ];

@@ -10,6 +10,9 @@ export interface PostgresEndOptions {
   force: boolean;
 }
 
+/** Columns of keys that are whole numbers. */
+const numbers: ReadonlySet<string> = new Set(['position', 'first_sequence']);
+
 const connectMs = 10_000;
 /** Whoever was heard of within a lease counts as running. */
 const leaseMs = 15_000;
@@ -66,7 +69,7 @@ export async function openPostgresEnd(url: string, { role, force }: PostgresEndO
       cursors += 1;
       const cursor = `copied_${cursors}`;
       // SQLite's order of text; a whole number has no collation.
-      const order = key.map((column) => (column === 'position' ? column : `${column} COLLATE "C"`));
+      const order = key.map((column) => (numbers.has(column) ? column : `${column} COLLATE "C"`));
       await select(
         `DECLARE ${cursor} NO SCROLL CURSOR FOR SELECT ${columns.join(', ')} FROM ${name} ORDER BY ${order.join(', ')}`,
       );

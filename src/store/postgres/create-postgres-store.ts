@@ -1,11 +1,13 @@
 import type { Log } from '../../core/log.ts';
 import { envelopeKeyOf } from '../envelope-hash.ts';
 import { createKeyStore } from '../create-key-store.ts';
+import { createRunStore } from '../create-run-store.ts';
 import { forgetClaims } from '../idempotency.ts';
 import { createRecentSet } from '../recent-set.ts';
 import { repeat } from '../repeat.ts';
 import { createSealer } from '../seal.ts';
-import { claimLifeMs, type Store } from '../store.ts';
+import type { FullStore } from '../run-store.ts';
+import { claimLifeMs } from '../store.ts';
 import { unavailable } from '../unavailable.ts';
 import { createUnfinished } from '../unfinished.ts';
 import { cannotOpen, reasonOf } from './cannot-open.ts';
@@ -14,6 +16,7 @@ import { createKeyEngine } from './key-engine.ts';
 import { prepareDatabase } from './prepare-database.ts';
 import { createPresence } from './presence.ts';
 import { statements } from './statements.ts';
+import { runSteps } from './run-steps.ts';
 import { sweep } from './sweep.ts';
 import { createTenantStore } from './tenant-store.ts';
 
@@ -63,7 +66,7 @@ const rememberedEnvelopes = 10_000;
  * from time to time, by whichever process finds it first.
  * @throws GatewayError `store_unavailable`, for the operator: it names the database, without its password.
  */
-export async function createPostgresStore(options: PostgresStoreOptions): Promise<Store> {
+export async function createPostgresStore(options: PostgresStoreOptions): Promise<FullStore> {
   const { url, secret, owner, replaces = [], log } = options;
   const limits = { ...defaultLimits, ...options.limits };
   const { timeoutMs, heartbeatMs, leaseMs, sweepMs } = limits;
@@ -143,6 +146,16 @@ export async function createPostgresStore(options: PostgresStoreOptions): Promis
   return {
     forTenant: (tenant) => createTenantStore(tenant, parts),
     keys: createKeyStore(createKeyEngine(database)),
+    runs: createRunStore({
+      all: (text, ...parameters) => database.query(text, parameters),
+      write: ([first, ...others]) =>
+        database.transaction(async (query) => {
+          if (first === undefined || (await query(first.sql, first.parameters)).length === 0) return false;
+          await runSteps(query, others);
+          return true;
+        }),
+      queueTurn: (tenant, intent) => createTenantStore(tenant, parts).queueTurn(intent),
+    }),
     sweep: sweepOnce,
 
     async check() {

@@ -57,7 +57,7 @@ const endAssignments = (first: number, keepsReply: string) =>
  */
 export const statements = {
   /**
-   * `turnRow`, `attemptStartRow`, the parent of which something is kept or null, the envelope's text or null where it was
+   * `turnRow`, `attemptStartRow` or as many nulls, the parent of which something is kept or null, the envelope's text or null where it was
    * written before, `claimValues`, then four arrays of items. The parent is locked until the turn is there, so that it cannot be deleted,
    * and its items with it, in between. Gives a `BeginOutcome`, and who holds the idempotency key from now on, be it another turn.
    */
@@ -81,7 +81,7 @@ export const statements = {
       SELECT $1, $${turnColumns.indexOf('envelope_hash') + 1}::text, $${beginEnvelope}::text FROM begun
       WHERE $${beginEnvelope}::text IS NOT NULL ON CONFLICT (tenant, hash) DO NOTHING
     ),
-    attempt AS (${insertFrom('attempts', attemptStartColumns, parameters(attemptStartColumns, beginAttempt), 'begun')}),
+    attempt AS (${insertFrom('attempts', attemptStartColumns, parameters(attemptStartColumns, beginAttempt), `begun WHERE $${beginAttempt + 2}::text IS NOT NULL`)}),
     item AS (${insertFrom(
       'items',
       itemColumns,

@@ -1,7 +1,9 @@
 import { crashError, failedHead } from '../failed-head.ts';
 import { sql } from '../sql.ts';
 import type { Database } from './database.ts';
+import { failSteps } from '../run-sql.ts';
 import { purge } from './purge.ts';
+import { runSteps } from './run-steps.ts';
 import { statements } from './statements.ts';
 
 interface AbandonedTurn {
@@ -41,6 +43,7 @@ function failTurn(database: Database, turn: AbandonedTurn, nowMs: number): Promi
     const failed = await query(`${sql.failTurn} RETURNING id`, [tenant, id, owner, epoch, head]);
     if (failed.length === 0) return false;
     await query(sql.crashAttempts, [tenant, id, nowMs, crashError.code, crashError.message]);
+    await runSteps(query, failSteps(tenant, id, nowMs));
     await purge(query, tenant, id);
     return true;
   });

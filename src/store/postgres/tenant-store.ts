@@ -7,14 +7,26 @@ import { failedHead } from '../failed-head.ts';
 import { type ClaimRow, claimValues, otherHolder } from '../idempotency.ts';
 import type { RecentSet } from '../recent-set.ts';
 import type { Sealer } from '../seal.ts';
+import { deleteSteps, endSteps, queueSteps, runSql, type Step } from '../run-sql.ts';
+import type { QueuedIntent } from '../run-store.ts';
 import { attemptEndRow, attemptStartRow, itemValueCount, itemValues, type SqlValue, turnRow } from '../rows.ts';
-import { sql } from '../sql.ts';
-import type { AttemptEnd, AttemptStart, CommitOutcome, StoredItem, TenantStore, TurnCommit } from '../store.ts';
+import { attemptStartColumns, sql } from '../sql.ts';
+import type {
+  AttemptEnd,
+  AttemptStart,
+  CommitOutcome,
+  KeyHolder,
+  StoredItem,
+  TenantStore,
+  TurnCommit,
+  TurnIntent,
+} from '../store.ts';
 import { createTenantReads } from '../tenant-reads.ts';
 import type { Unfinished } from '../unfinished.ts';
 import { isUnknownOutcome } from './database-error.ts';
-import type { Database, Query } from './database.ts';
+import type { Database, Query, SqlParameter } from './database.ts';
 import { purge } from './purge.ts';
+import { runSteps } from './run-steps.ts';
 import { statements } from './statements.ts';
 
 export interface TenantStoreParts {
@@ -26,11 +38,21 @@ export interface TenantStoreParts {
   knownEnvelopes: RecentSet;
 }
 
+interface EndedTurn {
+  stored: number;
+  deleted_at_ms: number | null;
+  input_count: number;
+}
+
 /** The claim is null where there is no key. */
 interface BegunRow {
   outcome: BeginOutcome;
   turn_id: string | null;
   body_hash: string | null;
+}
+
+function isBegun(row: BegunRow | undefined, id: string): boolean {
+  return row?.outcome === 'begun' && otherHolder(claimOf(row), id) === undefined;
 }
 
 function claimOf(row: BegunRow | undefined): ClaimRow | undefined {
@@ -41,8 +63,13 @@ function claimOf(row: BegunRow | undefined): ClaimRow | undefined {
 /** What a client read that was told 503: nothing was sent to an upstream, nothing is owed. */
 const neverBegun = { code: 'store_unavailable', message: 'The state store did not answer when this attempt began.' };
 
+/** @see TenantRuns.queue */
+interface TurnQueue {
+  queueTurn(intent: QueuedIntent): Promise<KeyHolder | undefined>;
+}
+
 /** One tenant's view of the database: what a turn needs is one statement each. */
-export function createTenantStore(tenant: string, parts: TenantStoreParts): TenantStore {
+export function createTenantStore(tenant: string, parts: TenantStoreParts): TenantStore & TurnQueue {
   const { database, unfinished, envelopeKey, sealer, knownEnvelopes } = parts;
 
   async function commitTurn(commit: TurnCommit): Promise<CommitOutcome> {
@@ -57,24 +84,31 @@ export function createTenantStore(tenant: string, parts: TenantStoreParts): Tena
     ];
     const attempt = attemptEndRow(tenant, commit.id, commit.attempt);
     const items = itemArrays(commit.output);
-    const done = await database.query(statements.commit, [...row, ...attempt.slice(2), ...items]);
-    return done.length > 0 ? 'committed' : database.transaction((query) => commitLocked(query, row, attempt, items));
+    const steps = endSteps(tenant, commit.id, commit.events, commit.attempt.endedAtMs);
+    if (steps.length === 0) {
+      const done = await database.query(statements.commit, [...row, ...attempt.slice(2), ...items]);
+      if (done.length > 0) return 'committed';
+    }
+    return database.transaction((query) => commitLocked(query, row, attempt, items, steps));
   }
 
-  /** The rarer cases: the turn was deleted while it ran, taken over, or this very commit was made before. */
+  /** The rarer cases: a background turn, one that was deleted while it ran or taken over, or this very commit was made before. */
   async function commitLocked(
     query: Query,
     row: SqlValue[],
     attempt: SqlValue[],
     items: SqlValue[][],
+    steps: Step[],
   ): Promise<CommitOutcome> {
     const [, id = null, owner = null, epoch = null, status = null] = row;
     await query(statements.lockChain, [tenant, id]);
     await query(sql.endAttempt, attempt);
-    const [turn] = await query<{ stored: number; deleted_at_ms: number | null; input_count: number }>(
-      sql.commitTurn,
-      row,
-    );
+    const [ended] = await query<EndedTurn>(sql.commitTurn, row);
+    if (ended !== undefined) await runSteps(query, steps);
+    const [turn = ended] =
+      ended === undefined && status === 'cancelled'
+        ? await query<EndedTurn>(runSql.adoptOutput, [tenant, id, owner, epoch, ...row.slice(5)])
+        : [];
     if (turn === undefined) {
       const committed = await query(sql.selectCommitted, [tenant, id, owner, epoch, status]);
       return committed.length > 0 ? 'committed' : 'fenced';
@@ -100,37 +134,75 @@ export function createTenantStore(tenant: string, parts: TenantStoreParts): Tena
     rawReply: undefined,
   });
 
+  /** @param undo ends the turn, where nobody knows whether it has begun; true: it had. */
+  async function begin(
+    intent: TurnIntent | QueuedIntent,
+    attempt: SqlValue[],
+    run: (text: string, parameters: SqlParameter[]) => Promise<BegunRow[]>,
+    undo: () => Promise<boolean>,
+  ): Promise<KeyHolder | undefined> {
+    const { id, parent } = intent;
+    const hash = envelopeHash(envelopeKey, tenant, intent);
+    const isNew = hash !== null && !knownEnvelopes.has(hash);
+    const parameters = [
+      ...turnRow(tenant, intent, hash),
+      ...attempt,
+      parent === undefined || parent.keep === 0 ? null : parent.id,
+      isNew ? exactJson(intent.envelope) : null,
+      ...claimValues(intent),
+      ...itemArrays(intent.store ? intent.input : []),
+    ];
+    try {
+      const [row] = await run(statements.begin, parameters);
+      checkBegun(row?.outcome ?? 'parent-not-found', parent);
+      const holder = otherHolder(claimOf(row), id);
+      if (holder !== undefined) return holder;
+    } catch (error) {
+      if (isUnknownOutcome(error)) unfinished.add(id, undo);
+      throw error;
+    }
+    if (isNew) knownEnvelopes.add(hash);
+    return undefined;
+  }
+
+  function hide(id: string, nowMs: number): Promise<boolean> {
+    return database.transaction(async (query) => {
+      await query(statements.lockChain, [tenant, id]);
+      const hidden = await query(`${sql.hideTurn} RETURNING id`, [tenant, id, nowMs]);
+      if (hidden.length === 0) return false;
+      await runSteps(query, deleteSteps(tenant, id, nowMs));
+      await query(sql.dropRawReplies, [tenant, id]);
+      await purge(query, tenant, id);
+      return true;
+    });
+  }
+
   return {
     seal: sealer.forTenant(tenant),
     ...createTenantReads(tenant, (text, ...parameters) => database.query(text, parameters)),
 
-    async beginTurn(intent) {
-      const { id, parent, attempt, owner, epoch, createdAtMs } = intent;
-      const hash = envelopeHash(envelopeKey, tenant, intent);
-      const isNew = hash !== null && !knownEnvelopes.has(hash);
-      const parameters = [
-        ...turnRow(tenant, intent, hash),
-        ...attemptStartRow(tenant, id, attempt),
-        parent === undefined || parent.keep === 0 ? null : parent.id,
-        isNew ? exactJson(intent.envelope) : null,
-        ...claimValues(intent),
-        ...itemArrays(intent.store ? intent.input : []),
-      ];
-      try {
-        const [row] = await database.query<BegunRow>(statements.begin, parameters);
-        checkBegun(row?.outcome ?? 'parent-not-found', parent);
-        const holder = otherHolder(claimOf(row), id);
-        if (holder !== undefined) return holder;
-      } catch (error) {
-        if (isUnknownOutcome(error)) {
-          const head = intent.store ? failedHead(intent.head, createdAtMs, neverBegun) : '';
-          const commit = { id, owner, epoch, status: 'failed' as const, head, output: [], attempt: unsent(attempt) };
-          unfinished.add(id, async () => (await commitTurn(commit)) === 'committed');
-        }
-        throw error;
-      }
-      if (isNew) knownEnvelopes.add(hash);
-      return undefined;
+    beginTurn(intent) {
+      const { id, attempt, owner, epoch, createdAtMs } = intent;
+      const failed = async () => {
+        const head = intent.store ? failedHead(intent.head, createdAtMs, neverBegun) : '';
+        const commit = { id, owner, epoch, status: 'failed' as const, head, output: [], attempt: unsent(attempt) };
+        return (await commitTurn(commit)) === 'committed';
+      };
+      return begin(intent, attemptStartRow(tenant, id, attempt), database.query, failed);
+    },
+
+    queueTurn(intent) {
+      const { id, createdAtMs } = intent;
+      const none = attemptStartColumns.map(() => null);
+      // Whoever was told 503 knows no id to ask for: it is not to run, be it that it has begun meanwhile.
+      const hidden = () => hide(id, createdAtMs);
+      const queued = (text: string, parameters: SqlParameter[]) =>
+        database.transaction(async (query) => {
+          const rows = await query<BegunRow>(text, parameters);
+          if (isBegun(rows[0], id)) await runSteps(query, queueSteps(tenant, intent));
+          return rows;
+        });
+      return begin(intent, none, queued, hidden);
     },
 
     async nextAttempt(turnId, ended, started) {
@@ -153,17 +225,7 @@ export function createTenantStore(tenant: string, parts: TenantStoreParts): Tena
 
     commitTurn: (commit) => commitOrFail(unfinished, commit, commitTurn),
 
-    deleteResponse(responseId, nowMs) {
-      const id = columnText(responseId);
-      return database.transaction(async (query) => {
-        await query(statements.lockChain, [tenant, id]);
-        const hidden = await query(`${sql.hideTurn} RETURNING id`, [tenant, id, nowMs]);
-        if (hidden.length === 0) return false;
-        await query(sql.dropRawReplies, [tenant, id]);
-        await purge(query, tenant, id);
-        return true;
-      });
-    },
+    deleteResponse: (responseId, nowMs) => hide(columnText(responseId), nowMs),
   };
 }
 

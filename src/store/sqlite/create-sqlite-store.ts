@@ -1,13 +1,14 @@
 import { GatewayError } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
 import { createKeyStore } from '../create-key-store.ts';
+import { createRunStore } from '../create-run-store.ts';
 import { envelopeKeyOf } from '../envelope-hash.ts';
 import { crashError, failedHead } from '../failed-head.ts';
 import { createRecentSet } from '../recent-set.ts';
 import { repeat } from '../repeat.ts';
 import { createSealer } from '../seal.ts';
 import { sql } from '../sql.ts';
-import type { Store } from '../store.ts';
+import type { FullStore } from '../run-store.ts';
 import { unavailable } from '../unavailable.ts';
 import { createUnfinished } from '../unfinished.ts';
 import { acquireLock } from './lock.ts';
@@ -59,7 +60,7 @@ const rememberedEnvelopes = 10_000;
  * `in_progress` when this resolves: call `sweep`.
  * @throws GatewayError `store_unavailable`, for the operator: it names the file.
  */
-export async function createSqliteStore(options: SqliteStoreOptions): Promise<Store> {
+export async function createSqliteStore(options: SqliteStoreOptions): Promise<FullStore> {
   const { path, secret, owner, log, pragmas } = options;
   const lock = acquireLock(path);
   let writer: Writer | undefined;
@@ -106,6 +107,12 @@ export async function createSqliteStore(options: SqliteStoreOptions): Promise<St
     keys: createKeyStore({
       all: reader.all,
       write: (statement, parameters) => writer.submit({ kind: 'keys', statement, parameters }),
+    }),
+
+    runs: createRunStore({
+      all: reader.all,
+      write: (steps, survivesPowerCut = false) => writer.submit({ kind: 'steps', steps, survivesPowerCut }),
+      queueTurn: (tenant, intent) => createTenantStore(tenant, parts).queueTurn(intent),
     }),
 
     async sweep(nowMs) {

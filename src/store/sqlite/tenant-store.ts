@@ -5,8 +5,10 @@ import { envelopeHash } from '../envelope-hash.ts';
 import { claimValues } from '../idempotency.ts';
 import type { RecentSet } from '../recent-set.ts';
 import type { Sealer } from '../seal.ts';
+import { endSteps, queueSteps } from '../run-sql.ts';
+import type { QueuedIntent } from '../run-store.ts';
 import { attemptEndRow, attemptStartRow, itemValues, turnRow } from '../rows.ts';
-import type { TenantStore, TurnCommit } from '../store.ts';
+import type { KeyHolder, TenantStore, TurnCommit, TurnIntent } from '../store.ts';
 import { createTenantReads } from '../tenant-reads.ts';
 import type { Unfinished } from '../unfinished.ts';
 import type { Reader } from './reader.ts';
@@ -22,8 +24,13 @@ export interface TenantStoreParts {
   knownEnvelopes: RecentSet;
 }
 
+/** @see TenantRuns.queue */
+interface TurnQueue {
+  queueTurn(intent: QueuedIntent): Promise<KeyHolder | undefined>;
+}
+
 /** One tenant's view of the database: reads on this thread, from what is committed; writes through the writer thread. */
-export function createTenantStore(tenant: string, parts: TenantStoreParts): TenantStore {
+export function createTenantStore(tenant: string, parts: TenantStoreParts): TenantStore & TurnQueue {
   const { reader, writer, unfinished, envelopeKey, sealer, knownEnvelopes } = parts;
 
   const commitTurn = async (commit: TurnCommit) =>
@@ -37,36 +44,40 @@ export function createTenantStore(tenant: string, parts: TenantStoreParts): Tena
       head: exactJson(commit.head),
       items: itemValues(commit.output),
       attempt: attemptEndRow(tenant, commit.id, commit.attempt),
+      steps: endSteps(tenant, commit.id, commit.events, commit.attempt.endedAtMs),
     });
+
+  async function begin(intent: TurnIntent | QueuedIntent): Promise<KeyHolder | undefined> {
+    const hash = envelopeHash(envelopeKey, tenant, intent);
+    const isNew = hash !== null && !knownEnvelopes.has(hash);
+    const [keyHash, bodyHash, expiresBeforeMs] = claimValues(intent);
+    const outcome = await writer.submit({
+      kind: 'begin',
+      tenant,
+      id: intent.id,
+      parent:
+        intent.parent === undefined || intent.parent.keep === 0
+          ? undefined
+          : { id: intent.parent.id, keep: intent.parent.keep },
+      claim: keyHash === null ? undefined : [tenant, keyHash, bodyHash, intent.id, intent.createdAtMs, expiresBeforeMs],
+      turn: turnRow(tenant, intent, hash),
+      envelope: isNew ? [tenant, hash, exactJson(intent.envelope)] : undefined,
+      attempt: 'run' in intent ? undefined : attemptStartRow(tenant, intent.id, intent.attempt),
+      steps: 'run' in intent ? queueSteps(tenant, intent) : [],
+      items: intent.store ? itemValues(intent.input) : [],
+    });
+    if (typeof outcome === 'object') return outcome;
+    checkBegun(outcome, intent.parent);
+    if (isNew) knownEnvelopes.add(hash);
+    return undefined;
+  }
 
   return {
     seal: sealer.forTenant(tenant),
     ...createTenantReads(tenant, reader.all),
 
-    async beginTurn(intent) {
-      const hash = envelopeHash(envelopeKey, tenant, intent);
-      const isNew = hash !== null && !knownEnvelopes.has(hash);
-      const [keyHash, bodyHash, expiresBeforeMs] = claimValues(intent);
-      const outcome = await writer.submit({
-        kind: 'begin',
-        tenant,
-        id: intent.id,
-        parent:
-          intent.parent === undefined || intent.parent.keep === 0
-            ? undefined
-            : { id: intent.parent.id, keep: intent.parent.keep },
-        claim:
-          keyHash === null ? undefined : [tenant, keyHash, bodyHash, intent.id, intent.createdAtMs, expiresBeforeMs],
-        turn: turnRow(tenant, intent, hash),
-        envelope: isNew ? [tenant, hash, exactJson(intent.envelope)] : undefined,
-        attempt: attemptStartRow(tenant, intent.id, intent.attempt),
-        items: intent.store ? itemValues(intent.input) : [],
-      });
-      if (typeof outcome === 'object') return outcome;
-      checkBegun(outcome, intent.parent);
-      if (isNew) knownEnvelopes.add(hash);
-      return undefined;
-    },
+    beginTurn: begin,
+    queueTurn: begin,
 
     async nextAttempt(turnId, ended, started) {
       const begun = await writer.submit({

@@ -3,6 +3,7 @@ import { crashPoint } from '../../crash-point.ts';
 import { keyWrites } from '../key-sql.ts';
 import { claim, type ClaimRow, forgetClaims, otherHolder } from '../idempotency.ts';
 import { itemValueCount, type SqlValue } from '../rows.ts';
+import { deleteSteps, failSteps, runSql, type Step } from '../run-sql.ts';
 import { sql } from '../sql.ts';
 import { createStatements } from './statements.ts';
 import { type EngineFailure, failureOf } from './store-error.ts';
@@ -10,11 +11,16 @@ import type { WriteOp, WriteResult, WriteResults } from './write-op.ts';
 
 const claimKey = claim('VALUES ($1, $2, $3, $4, $5)', '$6');
 
+interface EndedTurn {
+  stored: number;
+  deleted_at_ms: number | null;
+  input_count: number;
+}
+
 type OpOf<Kind extends WriteOp['kind']> = Extract<WriteOp, { kind: Kind }>;
 
 /** What a client was told to be done survives a power cut; an intent survives the process only, and is cheaper by an fsync. */
-const survivesPowerCut: Record<WriteOp['kind'], boolean> = {
-  begin: false,
+const survivesPowerCut: Record<Exclude<WriteOp['kind'], 'begin' | 'steps'>, boolean> = {
   'next-attempt': false,
   commit: true,
   delete: true,
@@ -22,6 +28,12 @@ const survivesPowerCut: Record<WriteOp['kind'], boolean> = {
   keys: true,
   check: false,
 };
+
+function isPowerProof(op: WriteOp): boolean {
+  if (op.kind === 'steps') return op.survivesPowerCut;
+  // Of a turn that is queued the client is told at once.
+  return op.kind === 'begin' ? op.attempt === undefined : survivesPowerCut[op.kind];
+}
 
 /**
  * Runs groups of writes on the one writing connection: each group is one transaction, with one fsync at most. Where
@@ -36,6 +48,10 @@ export function createGroupWriter(db: DatabaseSync): (ops: WriteOp[]) => (WriteR
     for (let at = 0; at < items.length; at += itemValueCount) {
       insert.run(tenant, turnId, from + at / itemValueCount, output, ...items.slice(at, at + itemValueCount));
     }
+  };
+
+  const runSteps = (steps: Step[]) => {
+    for (const step of steps) prepare(step.sql).run(...step.parameters);
   };
 
   /** Returns whether the turn itself was among those whose items went. */
@@ -58,8 +74,9 @@ export function createGroupWriter(db: DatabaseSync): (ops: WriteOp[]) => (WriteR
     }
     prepare(sql.insertTurn).run(...op.turn);
     if (op.envelope !== undefined) prepare(sql.insertEnvelope).run(...op.envelope);
-    prepare(sql.insertAttempt).run(...op.attempt);
+    if (op.attempt !== undefined) prepare(sql.insertAttempt).run(...op.attempt);
     insertItems(op.tenant, op.id, op.items, 0, 0);
+    runSteps(op.steps);
     return 'begun';
   };
 
@@ -70,13 +87,16 @@ export function createGroupWriter(db: DatabaseSync): (ops: WriteOp[]) => (WriteR
     return true;
   };
 
+  const adopt = ({ tenant, id, owner, epoch, head }: OpOf<'commit'>, count: number) =>
+    prepare(runSql.adoptOutput).get(tenant, id, owner, epoch, head, count) as EndedTurn | undefined;
+
   const commit = (op: OpOf<'commit'>) => {
     const { tenant, id, owner, epoch, status, head, items } = op;
     prepare(sql.endAttempt).run(...op.attempt);
     const count = items.length / itemValueCount;
-    const turn = prepare(sql.commitTurn).get(tenant, id, owner, epoch, status, head, count) as
-      | { stored: number; deleted_at_ms: number | null; input_count: number }
-      | undefined;
+    const ended = prepare(sql.commitTurn).get(tenant, id, owner, epoch, status, head, count) as EndedTurn | undefined;
+    if (ended !== undefined) runSteps(op.steps);
+    const turn = ended ?? (status === 'cancelled' ? adopt(op, count) : undefined);
     if (turn === undefined) {
       return prepare(sql.selectCommitted).get(tenant, id, owner, epoch, status) === undefined ? 'fenced' : 'committed';
     }
@@ -88,6 +108,7 @@ export function createGroupWriter(db: DatabaseSync): (ops: WriteOp[]) => (WriteR
 
   const hide = ({ tenant, id, nowMs }: OpOf<'delete'>) => {
     if (prepare(sql.hideTurn).run(tenant, id, nowMs).changes === 0) return false;
+    runSteps(deleteSteps(tenant, id, nowMs));
     prepare(sql.dropRawReplies).run(tenant, id);
     purge(tenant, id);
     return true;
@@ -96,6 +117,7 @@ export function createGroupWriter(db: DatabaseSync): (ops: WriteOp[]) => (WriteR
   const fail = ({ tenant, id, owner, epoch, head, nowMs, error }: OpOf<'fail'>) => {
     if (prepare(sql.failTurn).run(tenant, id, owner, epoch, head).changes === 0) return false;
     prepare(sql.crashAttempts).run(tenant, id, nowMs, error.code, error.message);
+    runSteps(failSteps(tenant, id, nowMs));
     purge(tenant, id);
     return true;
   };
@@ -112,6 +134,12 @@ export function createGroupWriter(db: DatabaseSync): (ops: WriteOp[]) => (WriteR
         return hide(op);
       case 'fail':
         return fail(op);
+      case 'steps': {
+        const [first, ...others] = op.steps;
+        if (first === undefined || prepare(first.sql).get(...first.parameters) === undefined) return false;
+        runSteps(others);
+        return true;
+      }
       case 'keys':
         return prepare(keyWrites[op.statement]).run(...op.parameters).changes > 0;
       case 'check':
@@ -120,7 +148,7 @@ export function createGroupWriter(db: DatabaseSync): (ops: WriteOp[]) => (WriteR
   };
 
   const transact = (ops: WriteOp[]): WriteResult[] => {
-    const level = ops.some((op) => survivesPowerCut[op.kind]) ? 'FULL' : 'NORMAL';
+    const level = ops.some(isPowerProof) ? 'FULL' : 'NORMAL';
     if (level !== synchronous) {
       db.exec(`PRAGMA synchronous = ${level}`);
       synchronous = level;

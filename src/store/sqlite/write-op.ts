@@ -1,6 +1,7 @@
 import type { ClaimOutcome } from '../begin-outcome.ts';
 import type { KeyWrite } from '../key-sql.ts';
 import type { SqlValue } from '../rows.ts';
+import type { Step } from '../run-sql.ts';
 import type { CommitOutcome, TurnStatus } from '../store.ts';
 import type { EngineFailure } from './store-error.ts';
 
@@ -18,7 +19,10 @@ export type WriteOp =
       turn: SqlValue[];
       /** Undefined: none, or written before. */
       envelope: SqlValue[] | undefined;
-      attempt: SqlValue[];
+      /** Undefined: it is queued, and none begins. */
+      attempt: SqlValue[] | undefined;
+      /** What is written of a queued turn in addition. */
+      steps: Step[];
       /** `itemValues`; empty where the turn is not stored. */
       items: SqlValue[];
       tenant: string;
@@ -35,7 +39,11 @@ export type WriteOp =
       head: string;
       items: SqlValue[];
       attempt: SqlValue[];
+      /** What ends a background turn in addition. */
+      steps: Step[];
     }
+  /** Where the first step gives no row, nothing is done. */
+  | { kind: 'steps'; steps: Step[]; survivesPowerCut: boolean }
   | { kind: 'delete'; tenant: string; id: string; nowMs: number }
   | {
       kind: 'fail';
@@ -57,6 +65,8 @@ export interface WriteResults {
   commit: CommitOutcome;
   delete: boolean;
   fail: boolean;
+  /** Whether they were done. */
+  steps: boolean;
   /** Whether a row was changed. */
   keys: boolean;
   check: true;

@@ -1,0 +1,154 @@
+import { columnText, exactJson } from './column-text.ts';
+import { endedHead, failedHead } from './failed-head.ts';
+import { attemptStartRow, type SqlValue } from './rows.ts';
+import { endSteps, failSteps, insertEvents, runSql, type Step } from './run-sql.ts';
+import type { EventBatch } from './event-batch.ts';
+import type { QueuedIntent, RunStore, TenantRuns } from './run-store.ts';
+import { sql } from './sql.ts';
+import type { KeyHolder, TurnStatus } from './store.ts';
+
+/** What background turns need of an engine. */
+export interface RunEngine {
+  /** `Row` names the columns that the statement gives. */
+  all: <Row>(text: string, ...parameters: SqlValue[]) => Row[] | Promise<Row[]>;
+  /**
+   * Runs the steps in one transaction; false: the first gave no row, and nothing was done.
+   * @param survivesPowerCut a client is told of it.
+   */
+  write: (steps: Step[], survivesPowerCut?: boolean) => Promise<boolean>;
+  queueTurn: (tenant: string, intent: QueuedIntent) => Promise<KeyHolder | undefined>;
+}
+
+interface RunRow {
+  status: TurnStatus;
+  owner: string;
+  epoch: number;
+  created_at_ms: number;
+  session_id: string;
+  key_id: string;
+  head: string;
+  /** Null, and so the rest: not a background turn. */
+  streamed: number | null;
+  body: string;
+  last_sequence: number;
+}
+
+interface EventRow {
+  status: TurnStatus;
+  session_id: string;
+  streamed: number | null;
+  ended_at_ms: number | null;
+  expired: number | null;
+  first_sequence: number | null;
+  last_sequence: number;
+  data: string;
+}
+
+/** Batches of a page: as a batch has 16 KB or one event, a page is small but where events are large. */
+const pageLength = 16;
+const expiredAtOnce = 100;
+
+/** The same on every engine. */
+export function createRunStore({ all, write, queueTurn }: RunEngine): RunStore {
+  const forTenant = (tenant: string): TenantRuns => {
+    const readRun = async (id: string) => (await all<RunRow>(runSql.selectRun, tenant, columnText(id)))[0];
+    const endTurn = (id: string, { owner, epoch, status }: RunRow, newStatus: TurnStatus, head: string): Step => ({
+      sql: runSql.endTurn,
+      parameters: [tenant, id, owner, epoch, status, newStatus, exactJson(head)],
+    });
+
+    return {
+      queue: (intent) => queueTurn(tenant, intent),
+
+      async readQueued(id) {
+        const row = await readRun(id);
+        if (row === undefined || row.status !== 'queued' || row.streamed === null) return undefined;
+        return {
+          owner: row.owner,
+          epoch: row.epoch,
+          createdAtMs: row.created_at_ms,
+          sessionId: row.session_id,
+          keyId: row.key_id,
+          streamed: row.streamed === 1,
+          body: row.body,
+          lastSequence: row.last_sequence,
+        };
+      },
+
+      start({ id, queuedBy, epoch, owner, head, attempt }) {
+        return write([
+          { sql: runSql.startTurn, parameters: [tenant, id, queuedBy, epoch, owner, exactJson(head)] },
+          { sql: runSql.startRun, parameters: [tenant, id, owner] },
+          { sql: sql.insertAttempt, parameters: attemptStartRow(tenant, id, attempt) },
+        ]);
+      },
+
+      async failQueued(id, { owner, epoch }, error, nowMs) {
+        const row = await readRun(id);
+        if (row?.status !== 'queued') return false;
+        const queued = { ...row, owner, epoch };
+        return write([
+          endTurn(id, queued, 'failed', failedHead(row.head, nowMs, error)),
+          ...failSteps(tenant, id, nowMs),
+        ]);
+      },
+
+      append(id, owner, batch) {
+        const { lastSequence } = batch;
+        return write([
+          { sql: runSql.growRun, parameters: [tenant, id, owner, lastSequence] },
+          insertEvents(tenant, id, batch),
+        ]);
+      },
+
+      async cancel(id, nowMs) {
+        for (;;) {
+          const row = await readRun(id);
+          if (row === undefined) return undefined;
+          if (row.streamed === null) return 'synchronous';
+          if (row.status !== 'queued' && row.status !== 'in_progress') return 'ended';
+          const head = endedHead(row.head, { status: 'cancelled' });
+          // No row: it has been started or has ended meanwhile, and is looked at again.
+          const steps = [endTurn(id, row, 'cancelled', head), ...endSteps(tenant, id, [], nowMs)];
+          if (await write(steps, true)) return 'cancelled';
+        }
+      },
+
+      async readEvents(id, after) {
+        const rows = await all<EventRow>(runSql.selectEvents, tenant, columnText(id), after, pageLength + 1);
+        const [first] = rows;
+        if (first === undefined) return undefined;
+        const batches: EventBatch[] = [];
+        for (const { first_sequence: firstSequence, last_sequence: lastSequence, data } of rows.slice(0, pageLength)) {
+          if (firstSequence !== null) batches.push({ firstSequence, lastSequence, data });
+        }
+        return {
+          status: first.status,
+          sessionId: first.session_id,
+          streamed: first.streamed === null ? undefined : first.streamed === 1,
+          endedAtMs: first.ended_at_ms ?? undefined,
+          expired: first.expired === 1,
+          batches,
+          hasMore: rows.length > pageLength,
+        };
+      },
+    };
+  };
+
+  return {
+    forTenant,
+    listQueued: async () => all<{ tenant: string; id: string }>(runSql.selectQueued),
+    listRunning: async (owner) => (await all<{ id: string }>(runSql.selectRunning, owner)).map(({ id }) => id),
+
+    async expireEvents(endedBeforeMs) {
+      const runs = await all<{ tenant: string; id: string }>(runSql.selectExpired, endedBeforeMs, expiredAtOnce);
+      for (const { tenant, id } of runs) {
+        await write([
+          { sql: runSql.expireRun, parameters: [tenant, id] },
+          { sql: runSql.deleteEvents, parameters: [tenant, id] },
+        ]);
+      }
+      return runs.length;
+    },
+  };
+}

@@ -1,0 +1,138 @@
+import { exactJson } from './column-text.ts';
+import type { SqlValue } from './rows.ts';
+import type { EventBatch } from './event-batch.ts';
+import type { QueuedIntent } from './run-store.ts';
+import { live } from './sql.ts';
+import type { TurnCommit } from './store.ts';
+
+/** One statement of several that are run in one transaction. */
+export interface Step {
+  sql: string;
+  parameters: SqlValue[];
+}
+
+/** The statements of background turns, as those in sql.ts. */
+export const runSql = {
+  /** tenant, id, owner, streamed, body, last sequence. */
+  insertRun: `INSERT INTO background_runs (tenant, turn_id, owner, streamed, body, last_sequence)
+    VALUES ($1, $2, $3, $4, $5, $6)`,
+
+  /** tenant, id, first sequence, last sequence, data. */
+  insertEvents: `INSERT INTO events (tenant, turn_id, first_sequence, last_sequence, data) VALUES ($1, $2, $3, $4, $5)
+    ON CONFLICT (tenant, turn_id, first_sequence) DO NOTHING`,
+
+  /** The least id is the oldest: ids begin with their time. */
+  selectQueued: `SELECT tenant, MIN(id) AS id FROM turns WHERE status = 'queued' GROUP BY tenant`,
+
+  /** owner. */
+  selectRunning: `SELECT id FROM turns WHERE status = 'in_progress' AND owner = $1`,
+
+  /** tenant, id. */
+  selectRun: `SELECT t.status, t.owner, t.epoch, t.created_at_ms, t.session_id, t.key_id, t.head, r.streamed, r.body,
+      r.last_sequence
+    FROM turns t LEFT JOIN background_runs r ON r.tenant = t.tenant AND r.turn_id = t.id
+    WHERE t.tenant = $1 AND t.id = $2 AND ${live('t')}`,
+
+  /** tenant, id, owner, epoch, new owner, head. */
+  startTurn: `UPDATE turns SET status = 'in_progress', owner = $5, head = $6
+    WHERE tenant = $1 AND id = $2 AND owner = $3 AND epoch = $4 AND status = 'queued' AND ${live('turns')}
+    RETURNING 1 AS done`,
+
+  /** tenant, id, new owner. */
+  startRun: 'UPDATE background_runs SET owner = $3 WHERE tenant = $1 AND turn_id = $2',
+
+  /** tenant, id, owner, last sequence. Locks the row, so that a run is not ended while events are appended. */
+  growRun: `UPDATE background_runs SET last_sequence = $4
+    WHERE tenant = $1 AND turn_id = $2 AND owner = $3 AND last_sequence <= $4 AND ended_at_ms IS NULL RETURNING 1 AS done`,
+
+  /** tenant, id, owner, epoch, status, new status, head. The epoch moves, so that what the owner does later is fenced. */
+  endTurn: `UPDATE turns SET status = $6, epoch = epoch + 1, head = $7
+    WHERE tenant = $1 AND id = $2 AND owner = $3 AND epoch = $4 AND status = $5 AND ${live('turns')} RETURNING 1 AS done`,
+
+  /** tenant, id. A background turn that runs for nobody any more is not to go on. */
+  cancelHidden: `UPDATE turns SET status = 'cancelled', epoch = epoch + 1
+    WHERE tenant = $1 AND id = $2 AND status IN ('queued', 'in_progress') AND EXISTS (SELECT 1 FROM background_runs r
+      WHERE r.tenant = turns.tenant AND r.turn_id = turns.id)`,
+
+  /** tenant, id, time. */
+  endRun: `UPDATE background_runs SET ended_at_ms = $3, body = ''
+    WHERE tenant = $1 AND turn_id = $2 AND ended_at_ms IS NULL`,
+
+  /** tenant, id. */
+  expireRun: `UPDATE background_runs SET expired = 1 WHERE tenant = $1 AND turn_id = $2 AND expired = 0 RETURNING 1 AS done`,
+
+  /** tenant, id. */
+  deleteEvents: 'DELETE FROM events WHERE tenant = $1 AND turn_id = $2',
+
+  /**
+   * tenant, id, what stands before and after the event's fields. The end of a stream that its process did not write, from
+   * the turn's head as it is now. Nobody appends events any more.
+   */
+  insertFailed: `INSERT INTO events (tenant, turn_id, first_sequence, last_sequence, data)
+    SELECT t.tenant, t.id, r.last_sequence + 1, r.last_sequence + 1, CAST($3 AS text)
+      || CAST(r.last_sequence + 1 AS text) || ',"response":' || substr(t.head, 1, length(t.head) - 1)
+      || ',"output":[],' || substr(e.body, 2) || CAST($4 AS text)
+    FROM turns t JOIN background_runs r ON r.tenant = t.tenant AND r.turn_id = t.id
+    JOIN envelopes e ON e.tenant = t.tenant AND e.hash = t.envelope_hash
+    WHERE t.tenant = $1 AND t.id = $2 AND t.head <> '' AND r.streamed = 1
+    ON CONFLICT (tenant, turn_id, first_sequence) DO NOTHING`,
+
+  /** tenant, id, owner, epoch, head, output count. What a cancelled turn had written so far, which comes after its end. */
+  adoptOutput: `UPDATE turns SET head = $5, output_count = $6
+    WHERE tenant = $1 AND id = $2 AND owner = $3 AND epoch = $4 + 1 AND status = 'cancelled' AND output_count = 0
+      AND ${live('turns')} RETURNING stored, deleted_at_ms, input_count`,
+
+  /** time, how many. */
+  selectExpired: `SELECT tenant, turn_id AS id FROM background_runs WHERE ended_at_ms < $1 AND expired = 0 LIMIT $2`,
+
+  /** tenant, id, after which event, how many. A run without such events has one row. */
+  selectEvents: `SELECT t.status, t.session_id, r.streamed, r.ended_at_ms, r.expired, e.first_sequence, e.last_sequence, e.data
+    FROM turns t LEFT JOIN background_runs r ON r.tenant = t.tenant AND r.turn_id = t.id
+    LEFT JOIN events e ON e.tenant = t.tenant AND e.turn_id = t.id AND e.last_sequence > $3
+    WHERE t.tenant = $1 AND t.id = $2 AND ${live('t')} ORDER BY e.first_sequence LIMIT $4`,
+} as const;
+
+export const insertEvents = (tenant: string, id: string, { firstSequence, lastSequence, data }: EventBatch): Step => ({
+  sql: runSql.insertEvents,
+  parameters: [tenant, id, firstSequence, lastSequence, exactJson(data)],
+});
+
+/** What a queued turn has beside other turns. */
+export function queueSteps(tenant: string, { id, owner, run }: QueuedIntent): Step[] {
+  const last = run.events.at(-1)?.lastSequence ?? -1;
+  const parameters = [tenant, id, owner, run.streamed ? 1 : 0, run.body, last];
+  return [{ sql: runSql.insertRun, parameters }, ...run.events.map((batch) => insertEvents(tenant, id, batch))];
+}
+
+/** For a turn that has just ended; `events` as in `TurnCommit`. */
+export function endSteps(tenant: string, id: string, events: TurnCommit['events'], nowMs: number): Step[] {
+  if (events === undefined) return [];
+  if (events === 'lost') return failSteps(tenant, id, nowMs);
+  return [
+    { sql: runSql.endRun, parameters: [tenant, id, nowMs] },
+    ...events.map((batch) => insertEvents(tenant, id, batch)),
+  ];
+}
+
+const failedEvent = {
+  before: 'event: response.failed\ndata: {"type":"response.failed","sequence_number":',
+  after: '}\n\n',
+};
+
+/** For a turn that was just failed by others than its process, background or not. */
+export function failSteps(tenant: string, id: string, nowMs: number): Step[] {
+  return [
+    { sql: runSql.endRun, parameters: [tenant, id, nowMs] },
+    { sql: runSql.insertFailed, parameters: [tenant, id, failedEvent.before, failedEvent.after] },
+  ];
+}
+
+/** For a turn that was just hidden, background or not. */
+export function deleteSteps(tenant: string, id: string, nowMs: number): Step[] {
+  return [
+    { sql: runSql.cancelHidden, parameters: [tenant, id] },
+    { sql: runSql.endRun, parameters: [tenant, id, nowMs] },
+    { sql: runSql.expireRun, parameters: [tenant, id] },
+    { sql: runSql.deleteEvents, parameters: [tenant, id] },
+  ];
+}
