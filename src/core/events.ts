@@ -1,5 +1,5 @@
 import type { GatewayError } from './errors.ts';
-import type { NativeItem } from './items.ts';
+import type { CallFields, NativeItem } from './items.ts';
 import type { JsonObject } from './json-object.ts';
 import type { Usage } from './usage.ts';
 import type { Warning } from './warning.ts';
@@ -12,8 +12,8 @@ export type Finish = 'completed' | 'max_tokens' | 'content_filter' | 'paused';
 export type ItemStart =
   | { kind: 'message' }
   | { kind: 'reasoning' }
-  | { kind: 'function_call'; callId: string; name: string }
-  | { kind: 'custom_tool_call'; callId: string; name: string }
+  | { kind: 'function_call'; callId: string; name: string; fields?: CallFields }
+  | { kind: 'custom_tool_call'; callId: string; name: string; fields?: CallFields }
   /** `blockType` is the upstream's own word; the block itself comes as the `source` of the item's end. */
   | { kind: 'extension'; blockType: string }
   /** `item` as a reader first sees it (status in_progress); its id is minted by the assembler. */

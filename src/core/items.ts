@@ -64,7 +64,17 @@ export interface ReasoningItem {
   status?: ItemStatus | null;
 }
 
-export interface FunctionCallItem {
+/** What a call says beside its name and its arguments. */
+export interface CallFields {
+  /** The namespace that the tool was declared in. */
+  namespace?: string | null;
+  /** The model does not wait for the output. */
+  async?: boolean | null;
+  /** Who called: the model (absent, or `direct`), or a program that it wrote. */
+  caller?: unknown;
+}
+
+export interface FunctionCallItem extends CallFields {
   type: 'function_call';
   id: string;
   call_id: string;
@@ -74,7 +84,7 @@ export interface FunctionCallItem {
   status?: ItemStatus;
 }
 
-export interface CustomToolCallItem {
+export interface CustomToolCallItem extends CallFields {
   type: 'custom_tool_call';
   id: string;
   call_id: string;
@@ -187,8 +197,12 @@ export function isToolCall(item: Item): item is ToolCallItem {
 
 const nativeTypes: ReadonlySet<string> = new Set(nativeItemTypes);
 
+export function isNativeType(type: string): type is NativeItemType {
+  return nativeTypes.has(type);
+}
+
 export function isNative(item: Item): item is NativeItem {
-  return nativeTypes.has(item.type);
+  return isNativeType(item.type);
 }
 
 export function isToolOutput(item: Item): item is ToolOutputItem {

@@ -1,28 +1,88 @@
 import type { Item, ItemReference } from './items.ts';
 
+/** What is said of a function or a custom tool beside what it is; spelled, like items, as the Responses API does. */
+export interface CallOptions {
+  /** The model goes on without the result, which comes in a later request. */
+  async?: boolean;
+  /** The model learns of the tool by a tool search only. */
+  defer_loading?: boolean;
+  allowed_callers?: unknown[];
+}
+
 /** A function the client runs. `parameters` is a JSON Schema object, or null for none. */
-export interface FunctionTool {
+export interface FunctionTool extends CallOptions {
   type: 'function';
   name: string;
   description: string | null;
   parameters: Record<string, unknown> | null;
   /** Null: the client did not say. */
   strict: boolean | null;
+  output_schema?: Record<string, unknown>;
 }
 
 /** A tool whose input is free text. */
-export interface CustomTool {
+export interface CustomTool extends CallOptions {
   type: 'custom';
   name: string;
   description: string | null;
   format: { type: 'text' } | { type: 'grammar'; syntax: string; definition: string };
 }
 
-export type Tool = FunctionTool | CustomTool;
+/** Tools under a common name: their calls say both names. */
+export interface NamespaceTool {
+  type: 'namespace';
+  name: string;
+  description: string | null;
+  tools: (FunctionTool | CustomTool)[];
+}
+
+/** The API's other tools: those that it runs itself, and those whose schema it knows. */
+export const nativeToolTypes = [
+  'web_search',
+  'web_search_2025_08_26',
+  'web_search_preview',
+  'web_search_preview_2025_03_11',
+  'file_search',
+  'computer',
+  'computer_use',
+  'computer_use_preview',
+  'code_interpreter',
+  'image_generation',
+  'mcp',
+  'local_shell',
+  'shell',
+  'apply_patch',
+  'tool_search',
+  'programmatic_tool_calling',
+] as const;
+export type NativeToolType = (typeof nativeToolTypes)[number];
+
+/** Carried as the client sent it: every field but the type is the API's own, known to us or not. */
+export interface NativeTool {
+  type: NativeToolType;
+  [field: string]: unknown;
+}
+
+export type Tool = FunctionTool | CustomTool | NamespaceTool | NativeTool;
+
+const nativeTypes: ReadonlySet<string> = new Set(nativeToolTypes);
+
+export function isNativeTool(tool: Tool): tool is NativeTool {
+  return nativeTypes.has(tool.type);
+}
 
 export interface ToolName {
   type: 'function' | 'custom';
   name: string;
+  namespace?: string;
+}
+
+/** A native tool as a choice names it: by its type, and an MCP server by its label too. */
+export interface NativeToolName {
+  type: NativeToolType;
+  server_label?: string;
+  /** Of one tool of an MCP server. */
+  name?: string | null;
 }
 
 export type ToolChoice =
@@ -30,7 +90,8 @@ export type ToolChoice =
   | 'none'
   | 'required'
   | ToolName
-  | { type: 'allowed_tools'; mode: 'auto' | 'required'; tools: ToolName[] };
+  | NativeToolName
+  | { type: 'allowed_tools'; mode: 'auto' | 'required'; tools: (ToolName | NativeToolName)[] };
 
 export type TextFormat =
   | { type: 'text' }

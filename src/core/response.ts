@@ -1,5 +1,5 @@
 import type { PartKind } from './events.ts';
-import type { Item, NativeItem } from './items.ts';
+import type { CallFields, Item, NativeItem } from './items.ts';
 import type { TurnRequest } from './request.ts';
 import type { Usage } from './usage.ts';
 import type { InputTransformation } from './warning.ts';
@@ -47,6 +47,7 @@ export interface OpenItem {
   text: string;
   callId: string;
   name: string;
+  fields?: CallFields;
 }
 
 /** A finished output item: the object and its JSON, which is what every reader gets. */

@@ -2,6 +2,7 @@ import type { GatewayError } from '../core/errors.ts';
 import type { Emit } from '../core/events.ts';
 import type { ContextItem, Protocol } from '../core/items.ts';
 import type { JsonObject } from '../core/json-object.ts';
+import type { CalledTool } from '../core/offer-tools.ts';
 import type { FinishedItem, OpenItem, ResponseState } from '../core/response.ts';
 import type { Tool, TurnRequest } from '../core/request.ts';
 import type { InputTransformation, Warning } from '../core/warning.ts';
@@ -56,8 +57,8 @@ export interface EncodedRequest {
 
 /** What a decoder must know of the request that it decodes the answer to. */
 export interface DecodeOptions {
-  /** Names of tools that the client declared as custom: their calls come back as custom_tool_call. */
-  customTools: ReadonlySet<string>;
+  /** The client's tools by the names that the upstream knows them by. A call of any other is a function's, so named. */
+  tools: ReadonlyMap<string, CalledTool>;
 }
 
 /** Turns the frames of one streamed reply into events. Never throws: what it cannot read is an `error` event, once. */

@@ -123,6 +123,7 @@ export function createAssembler(options: AssemblerOptions): Assembler {
     let upstreamCallId: string | undefined;
     if (start.kind === 'function_call' || start.kind === 'custom_tool_call') {
       item.name = start.name;
+      if (start.fields !== undefined) item.fields = start.fields;
       item.callId = start.callId;
       if (start.callId === '' || start.callId.length > maxCallIdLength || usedCallIds.has(start.callId)) {
         upstreamCallId = start.callId;
@@ -291,7 +292,7 @@ function finishItem(
   source: string,
   { envelope, native = slot.item.native }: ItemSaid,
 ): FinishedItem {
-  const { id, kind, parts, text, callId, name } = slot.item;
+  const { id, kind, parts, text, callId, name, fields } = slot.item;
   let item: Item;
   switch (kind) {
     case 'message':
@@ -301,10 +302,10 @@ function finishItem(
       item = reasoningItem(id, status, parts, envelope);
       break;
     case 'function_call':
-      item = { id, type: 'function_call', status, arguments: text, call_id: callId, name };
+      item = { id, type: 'function_call', status, arguments: text, call_id: callId, name, ...fields };
       break;
     case 'custom_tool_call':
-      item = { id, type: 'custom_tool_call', status, call_id: callId, input: text, name };
+      item = { id, type: 'custom_tool_call', status, call_id: callId, input: text, name, ...fields };
       break;
     case 'native': {
       if (native === undefined) throw new Error(`the native item ${id} was never described`);

@@ -18,6 +18,112 @@ const customOutput = (call_id: string): Item => ({ type: 'custom_tool_call_outpu
 const said: Item = { type: 'message', id: 'm', role: 'user', content: [{ type: 'input_text', text: 'hi' }] };
 const context = (...items: Item[]): ContextItem[] => items.map((item) => ({ item, origin: undefined }));
 
+const local = (call_id: string): Item => ({ type: 'local_shell_call', id: 'l', call_id, action: { type: 'exec' } });
+const computer = (call_id: string, ...checks: string[]): Item => ({
+  type: 'computer_call',
+  id: 'cu',
+  call_id,
+  pending_safety_checks: checks.map((id) => ({ id, code: 'x' })),
+});
+const screen = (call_id: string, ...checks: string[]): Item => ({
+  type: 'computer_call_output',
+  id: 'cuo',
+  call_id,
+  output: {},
+  acknowledged_safety_checks: checks.map((id) => ({ id })),
+});
+const request: Item = { type: 'mcp_approval_request', id: 'mcpr_1', server_label: 'm', name: 'n', arguments: '{}' };
+const approval: Item = { type: 'mcp_approval_response', id: 'mcpa_1', approval_request_id: 'mcpr_1', approve: true };
+const asynchronous = (call_id: string): Item => ({ ...call(call_id), async: true }) as Item;
+const search = (execution: string): Item => ({ type: 'tool_search_call', id: 't', call_id: 'a', execution });
+const found = (execution: string): Item => ({
+  type: 'tool_search_output',
+  id: 'to',
+  call_id: 'a',
+  execution,
+  tools: [],
+});
+
+/** Every kind of pair: the call, its output, and what OpenAI calls them. */
+const pairs: [string, Item, Item][] = [
+  ['function call', call('a'), output('a')],
+  ['custom tool call', customCall('a'), customOutput('a')],
+  ['computer call', computer('a', 's'), screen('a', 's')],
+  ['local shell call', local('a'), { type: 'local_shell_call_output', id: 'lo', call_id: 'a', output: '' }],
+  ['shell call', { type: 'shell_call', id: 's', call_id: 'a' }, { type: 'shell_call_output', id: 'so', call_id: 'a' }],
+  [
+    'apply patch call',
+    { type: 'apply_patch_call', id: 'p', call_id: 'a' },
+    { type: 'apply_patch_call_output', id: 'po', call_id: 'a' },
+  ],
+  ['tool search call', search('client'), found('client')],
+  ['mcp approval request', request, approval],
+];
+
+describe.each(pairs)('a %s', (word, asked, answer) => {
+  const id = asked.type === 'mcp_approval_request' ? 'mcpr_1' : 'a';
+
+  test('has one output, later', () => {
+    const whole = context(asked, said, answer);
+    expect(pairToolCalls(whole, new Set())).toEqual(whole);
+    expect(refusal(asked, said)).toBe(`tool_output_missing input No tool output found for ${word} ${id}.`);
+    expect(refusal(answer, asked)).toMatch(/^tool_call_missing input No tool call found for /);
+    expect(refusal(asked, answer, answer)).toMatch(/^tool_output_duplicate input /);
+  });
+
+  test("that was cut off is nobody's to answer", () => {
+    const cut = context({ ...asked, status: 'incomplete' });
+    expect(pairToolCalls(cut, new Set())).toEqual(cut);
+  });
+});
+
+test('each kind of call takes its own kind of output only', () => {
+  for (const [, asked] of pairs) {
+    for (const [, other, answer] of pairs) {
+      const takes = other === asked || (asked.type === 'local_shell_call' && answer.type === 'function_call_output');
+      expect(refusal(asked, answer) === 'accepted', `${asked.type}, ${answer.type}`).toBe(takes);
+    }
+  }
+});
+
+test('a call that the model does not wait for', () => {
+  for (const items of [[asynchronous('a')], [asynchronous('a'), said, output('a')]]) {
+    expect(pairToolCalls(context(...items), new Set())).toEqual(context(...items));
+  }
+  expect(refusal(asynchronous('a'), output('a'), output('a'))).toMatch(/^tool_output_duplicate /);
+});
+
+test("a call of a program is the program's", () => {
+  expect(refusal({ ...call('a'), caller: { type: 'program', caller_id: 'p' } } as Item)).toBe('accepted');
+  expect(refusal({ ...call('a'), caller: { type: 'direct' } } as Item)).toMatch(/^tool_output_missing /);
+});
+
+test('a search that the upstream made has its answer beside it', () => {
+  expect(refusal(search('server'), said)).toBe('accepted');
+  expect(refusal(found('server'))).toBe('accepted');
+});
+
+test('a safety check that was not acknowledged', () => {
+  expect(refusal(computer('a', 's', 't'), screen('a', 't'))).toBe(
+    'invalid_value input Computer call a has a pending safety check that was not acknowledged: s.',
+  );
+});
+
+test('a second pair of any kind that uses an id again is renamed', () => {
+  const paired = pairToolCalls(context(call('a'), output('a'), local('a'), output('a')), new Set());
+  expect(paired.map(({ item }) => ('call_id' in item ? item.call_id : ''))).toEqual(['a', 'a', 'a_2', 'a_2']);
+});
+
+function refusal(...items: Item[]): string {
+  try {
+    pairToolCalls(context(...items), new Set());
+    return 'accepted';
+  } catch (error) {
+    if (!(error instanceof GatewayError)) throw error;
+    return `${error.code} ${error.param} ${error.message}`;
+  }
+}
+
 describe('what is refused', () => {
   const cases: [string, Item[], string, string][] = [
     ['a call alone', [said, call('a')], 'tool_output_missing', 'No tool output found for function call a.'],

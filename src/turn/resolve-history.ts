@@ -1,6 +1,7 @@
+import { isCallType } from '../core/call-pairs.ts';
 import { GatewayError } from '../core/errors.ts';
-import type { IdMint, IdPrefix } from '../core/ids.ts';
-import { type ContextItem, type Item, isToolCall, type Origin, type ReasoningItem } from '../core/items.ts';
+import { type IdMint, type IdPrefix, nativeIdPrefixes } from '../core/ids.ts';
+import { type ContextItem, isNativeType, type Item, type Origin, type ReasoningItem } from '../core/items.ts';
 import type { Tool, TurnRequest } from '../core/request.ts';
 import { toolsOfEnvelope } from '../protocols/responses/response.ts';
 import type { ParentLink, StoredContext, StoredItem, TenantStore } from '../store/store.ts';
@@ -51,7 +52,7 @@ export async function resolveHistory(
 
   const usedCallIds = new Set<string>();
   const paired = pairToolCalls(context, usedCallIds);
-  const needsTools = request.tools.length === 0 && paired.some(({ item }) => isToolCall(item));
+  const needsTools = request.tools.length === 0 && paired.some(({ item }) => isCallType(item.type));
   return {
     context: paired,
     input,
@@ -130,7 +131,7 @@ function inputIdPrefix({ type }: Item): IdPrefix {
     case 'custom_tool_call_output':
       return 'ctco';
     default:
-      return 'ext';
+      return isNativeType(type) ? nativeIdPrefixes[type] : 'ext';
   }
 }
 
@@ -151,7 +152,7 @@ function duplicateItem(id: string): GatewayError {
 async function readInheritedTools(store: TenantStore, parent: StoredContext | undefined): Promise<Tool[]> {
   const asked = new Set<string>();
   for (const { type, turnId } of parent?.items.toReversed() ?? []) {
-    if ((type !== 'function_call' && type !== 'custom_tool_call') || asked.has(turnId)) continue;
+    if (!isCallType(type) || asked.has(turnId)) continue;
     asked.add(turnId);
     const envelope = await store.readEnvelope(turnId);
     const tools = envelope === undefined ? [] : toolsOfEnvelope(envelope);

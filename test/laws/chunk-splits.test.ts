@@ -11,9 +11,10 @@ import type { UpstreamCodec } from '../../src/protocols/codec.ts';
 import { messagesCodec } from '../../src/protocols/messages/index.ts';
 import { createStreamEncoder } from '../../src/protocols/responses/encode-stream.ts';
 import { createSseParser } from '../../src/sse/parse.ts';
+import { customTools } from '../fixtures/custom-tools.ts';
 import { createAssembler } from '../../src/turn/assembler.ts';
 
-const options = { customTools: new Set(['apply_patch']) };
+const options = customTools('apply_patch');
 
 /** Ids that are the same in every run. */
 function countedIds(): IdMint {

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { collectPlain, collectStream, createCollector, fixtures } from '../../../test/fixtures/chat/collect-reply.ts';
+import { customTools } from '../../../test/fixtures/custom-tools.ts';
 import { createStreamDecoder } from './decode-stream.ts';
 
 const chunk = (delta: object, finish: string | null = null, rest: object = {}) =>
@@ -86,7 +87,7 @@ describe('errors in a stream', () => {
     ['{"choices":[{"delta":{"tool_calls":[{"function":"f"}]}}]}', '', 'upstream_invalid_response'],
   ])('%s (event %j): %s, once', (data, event, code) => {
     const { emit, reply } = createCollector();
-    const decoder = createStreamDecoder({ customTools: new Set() });
+    const decoder = createStreamDecoder(customTools());
     decoder.frame('', chunk({ content: 'a' }), emit);
     decoder.frame(event, data, emit);
     decoder.frame(event, data, emit);
@@ -312,13 +313,13 @@ describe('a source is kept where the item does not say it all', () => {
     ['a citation', { content: 'a', annotations: [{ type: 'x' }] }, '{"content":"a","annotations":[{"type":"x"}]}'],
     ['reasoning', { reasoning_content: 'r' }, '{"reasoning_content":"r"}'],
   ])('%s', (_what, delta, source) => {
-    const { items } = collectStream([chunk(delta), ...stop()], { customTools: new Set(['sh']) });
+    const { items } = collectStream([chunk(delta), ...stop()], customTools('sh'));
     expect(items.map((item) => item.source)).toEqual([source]);
   });
 });
 
 describe('custom tools', () => {
-  const options = { customTools: new Set(['shell']) };
+  const options = customTools('shell');
   const shell = (args: string) => call({ index: 0, id: 'i', function: { name: 'shell', arguments: args } });
 
   test.each<[what: string, frames: string[], input: string]>([
@@ -446,7 +447,7 @@ test('no reply makes the decoder throw or break its grammar', () => {
   );
   fc.assert(
     fc.property(fc.array(frame, { maxLength: 8 }), (frames) => {
-      const { end, items } = collectStream(frames, { customTools: new Set(['sh']) });
+      const { end, items } = collectStream(frames, customTools('sh'));
       expect(end).toBeDefined();
       if (end?.type !== 'response-end') return;
       for (const { start, source } of items) {

@@ -1,5 +1,6 @@
 import {
   type ContextItem,
+  isNative,
   isToolCall,
   isToolOutput,
   type MessageItem,
@@ -7,6 +8,8 @@ import {
   type ToolCallItem,
   type ToolOutputItem,
 } from '../../core/items.ts';
+import { itemPath } from '../../core/offer-tools.ts';
+import { leaveOut } from '../../core/unsent-item.ts';
 import type { EncodeInput } from '../codec.ts';
 import type { Report } from '../../core/report.ts';
 
@@ -42,7 +45,6 @@ export type Entry =
 export function groupItems({ context, request }: EncodeInput, report: Report): Entry[] {
   const entries: Entry[] = [];
   const calls = new Map<string, { call: PlacedCall; entry: AssistantEntry }>();
-  const firstOwn = context.length - request.input.length;
   /** The entry that the next item of the assistant's joins. */
   let open: AssistantEntry | undefined;
 
@@ -62,7 +64,7 @@ export function groupItems({ context, request }: EncodeInput, report: Report): E
   }
 
   context.forEach(({ item, origin, withheld }, index) => {
-    const path = firstOwn >= 0 && index >= firstOwn ? `input[${index - firstOwn}]` : 'input';
+    const path = itemPath(context, request, index);
     if (isToolOutput(item)) {
       answer({ item, origin, path });
       open = undefined;
@@ -77,6 +79,8 @@ export function groupItems({ context, request }: EncodeInput, report: Report): E
       calls.set(item.call_id, { call, entry });
     } else if (isReasoning(item)) {
       assistantEntry().reasoning.push({ item, origin, path, withheld });
+    } else if (isNative(item)) {
+      leaveOut(item, path, report);
     } else if (!isMessage(item)) {
       report.warn('input', `An item of type ${item.type} was left out.`);
     } else if (item.role === 'assistant') {

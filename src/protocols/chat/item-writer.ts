@@ -117,9 +117,12 @@ export function createItemWriter(options: DecodeOptions): ItemWriter {
       });
     }
     call.started = true;
-    call.wrapped = !call.custom && options.customTools.has(call.name);
+    const called = options.tools.get(call.name);
+    call.wrapped = !call.custom && called?.kind === 'custom';
     const kind = call.custom || call.wrapped ? 'custom_tool_call' : 'function_call';
-    emit({ type: 'item-start', index: items, start: { kind, callId: call.id, name: call.name } });
+    const start = { kind, callId: call.id, name: called?.name ?? call.name } as const;
+    const { fields } = called ?? {};
+    emit({ type: 'item-start', index: items, start: fields === undefined ? start : { ...start, fields } });
   }
 
   function close(complete: boolean, emit: Emit): void {

@@ -3,6 +3,7 @@ import { GatewayError } from '../../core/errors.ts';
 import { callIdFor } from '../../core/ids.ts';
 import type { ContextItem, MessageItem } from '../../core/items.ts';
 import { isJsonObject, type JsonObject, parseJsonObject } from '../../core/json-object.ts';
+import type { ToolOffer } from '../../core/offer-tools.ts';
 import type { EncodeInput } from '../codec.ts';
 import { type AssistantEntry, type Entry, groupItems, type Placed, type PlacedCall } from './group-items.ts';
 import type { Report } from '../../core/report.ts';
@@ -24,7 +25,7 @@ import {
  * Texts of several parts are joined by a newline, since many servers take a list of parts from users only.
  * @throws GatewayError 400 for what chat cannot carry.
  */
-export function encodeItems(input: EncodeInput, report: Report): ChatMessage[] {
+export function encodeItems(input: EncodeInput, offer: ToolOffer, report: Report): ChatMessage[] {
   const entries = groupItems(input, report);
   const openFrom = openLoopStart(entries);
   const messages: ChatMessage[] = [];
@@ -32,7 +33,7 @@ export function encodeItems(input: EncodeInput, report: Report): ChatMessage[] {
     if (entry.kind === 'system') messages.push({ role: 'system', content: encodeText(entry.message) });
     else if (entry.kind === 'user') messages.push({ role: 'user', content: encodeUserContent(entry.message, report) });
     else {
-      const message = encodeAssistant(entry, input, report);
+      const message = encodeAssistant(entry, input, offer, report);
       const empty = message.content === null && message.tool_calls === undefined;
       const reasoning = encodeReasoning(entry, input, !empty && position >= openFrom, report);
       if (empty) return;
@@ -70,7 +71,12 @@ function encodeUserContent({ item, path }: Placed<MessageItem>, report: Report):
 const partPath = (path: string, field: string, index: number) =>
   path === 'input' ? path : `${path}.${field}[${index}]`;
 
-function encodeAssistant(entry: AssistantEntry, input: EncodeInput, report: Report): ChatAssistantMessage {
+function encodeAssistant(
+  entry: AssistantEntry,
+  input: EncodeInput,
+  offer: ToolOffer,
+  report: Report,
+): ChatAssistantMessage {
   const said = entry.messages.filter(({ item }) => item.content.some((part) => part.type !== 'refusal'));
   if (entry.messages.some(({ item }) => item.content.some((part) => part.type === 'refusal'))) {
     report.warn('input', 'A refusal of the assistant was left out.');
@@ -79,14 +85,19 @@ function encodeAssistant(entry: AssistantEntry, input: EncodeInput, report: Repo
     .map(encodeText)
     .filter((text) => text !== '')
     .join('\n');
-  const calls = entry.calls.map((call) => encodeCall(call, input, report));
+  const calls = entry.calls.map((call) => encodeCall(call, input, offer, report));
   if (calls.length > 0) return { role: 'assistant', content: content === '' ? null : content, tool_calls: calls };
   return { role: 'assistant', content: said.length === 0 ? null : content };
 }
 
-function encodeCall({ item, origin }: PlacedCall, { model, profile }: EncodeInput, report: Report): ChatToolCall {
+function encodeCall(
+  { item, origin }: PlacedCall,
+  { model, profile }: EncodeInput,
+  offer: ToolOffer,
+  report: Report,
+): ChatToolCall {
   const id = callIdFor(item.call_id, maxCallIdLength);
-  const name = encodeName(item.name, report);
+  const name = encodeName(offer.nameOfCall(item.name, item.namespace), report);
   const source = sourceOf(origin, model);
   const extra = vendorFields(source);
   if (item.type === 'function_call') {

@@ -19,7 +19,13 @@ const custom: CustomTool = {
 const sent = (given: Given) => {
   const { parsed, warned, decode } = encode(given);
   const { tools, tool_choice, parallel_tool_calls } = parsed;
-  return { tools, tool_choice, parallel_tool_calls, warned, customTools: [...decode.customTools] };
+  return {
+    tools,
+    tool_choice,
+    parallel_tool_calls,
+    warned,
+    customTools: [...decode.tools.values()].flatMap(({ kind, name }) => (kind === 'custom' ? [name] : [])),
+  };
 };
 const names = (tools: unknown) => (tools as { function: { name: string } }[]).map((each) => each.function.name);
 

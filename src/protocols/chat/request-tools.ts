@@ -1,81 +1,67 @@
 import { GatewayError } from '../../core/errors.ts';
-import type { CustomTool, FunctionTool, Tool, ToolChoice, ToolName } from '../../core/request.ts';
+import { isToolCall } from '../../core/items.ts';
+import {
+  type CallableOffer,
+  offerInherited,
+  type OfferedChoice,
+  offerTools,
+  type ToolOffer,
+} from '../../core/offer-tools.ts';
+import type { CustomTool, FunctionTool } from '../../core/request.ts';
 import type { EncodeInput } from '../codec.ts';
 import type { Report } from '../../core/report.ts';
-import { type ChatTool, type ChatToolChoice, toolName } from './wire.ts';
+import { type ChatTool, type ChatToolChoice, maxToolNameLength, toolName } from './wire.ts';
 
 export interface EncodedTools {
   tools: ChatTool[];
   /** Undefined: the upstream's default, which is `auto`. */
   choice: ChatToolChoice | undefined;
-  /** Names of the client's custom tools among them. */
-  customTools: Set<string>;
+  offer: ToolOffer;
 }
+
+/** Chat servers run no tools that all of them agree on. */
+const target = { maxNameLength: maxToolNameLength, hosts: () => undefined };
 
 /**
  * Tools of an ancestor are sent without leave to call them, so that a history of calls reads as it was written.
  * @throws GatewayError 400 for a tool choice that no tool can answer.
  */
-export function encodeTools(input: EncodeInput, report: Report): EncodedTools {
-  const { request, profile } = input;
-  const inherited = request.tools.length === 0;
-  const tools = inherited ? calledEarlier(input) : allowed(request.tools, request.toolChoice);
-  // Places in the client's own list: an allowed subset must not renumber them.
-  const encoded = tools.map((tool) => {
-    const path = inherited ? 'tools' : `tools[${request.tools.indexOf(tool)}]`;
-    return encodeTool(tool, path, profile.customTools, report);
-  });
+export function encodeTools({ request, context, inheritedTools, profile }: EncodeInput, report: Report): EncodedTools {
+  const own = offerTools(request, context, target, report);
+  const inherits = own.called.size === 0 && context.some(({ item }) => isToolCall(item));
+  const offer = inherits ? offerInherited(inheritedTools, target) : own;
+  const callable = offer.offers.filter((each) => each.kind === 'callable');
   return {
-    tools: encoded,
-    choice: encodeChoice(request.toolChoice, request.tools, inherited && tools.length > 0, profile.customTools),
-    customTools: new Set(tools.filter((tool) => tool.type === 'custom').map(({ name }) => name)),
+    tools: callable.map((each) => encodeTool(each, profile.customTools, report)),
+    choice: encodeChoice(own.choice, callable.length, inherits && callable.length > 0, profile.customTools),
+    offer,
   };
 }
 
-function calledEarlier({ context, inheritedTools }: EncodeInput): Tool[] {
-  const called = context.some(({ item }) => item.type === 'function_call' || item.type === 'custom_tool_call');
-  return called ? inheritedTools : [];
-}
-
-/** Chat servers but OpenAI's know no subset: it is made by not telling of the others. */
-function allowed(tools: Tool[], choice: ToolChoice): Tool[] {
-  if (typeof choice === 'string' || choice.type !== 'allowed_tools') return tools;
-  for (const [index, name] of choice.tools.entries()) {
-    if (!tools.some((tool) => sameTool(tool, name))) throw unknownTool(`tool_choice.tools[${index}]`, name);
-  }
-  return tools.filter((tool) => choice.tools.some((name) => sameTool(tool, name)));
-}
-
-const sameTool = (tool: Tool, { type, name }: ToolName) => tool.type === type && tool.name === name;
-
-const unknownTool = (param: string, { name }: ToolName) =>
-  new GatewayError('invalid_value', `Tool choice '${name}' not found in 'tools' parameter.`, { param });
-
 function encodeChoice(
-  choice: ToolChoice,
-  tools: Tool[],
+  wanted: OfferedChoice,
+  tools: number,
   inherited: boolean,
   nativeCustom: boolean,
 ): ChatToolChoice | undefined {
-  const wanted = typeof choice === 'object' && choice.type === 'allowed_tools' ? choice.mode : choice;
   if (typeof wanted === 'object') {
-    if (!tools.some((tool) => sameTool(tool, wanted))) throw unknownTool('tool_choice', wanted);
-    const { name } = wanted;
-    return wanted.type === 'custom' && nativeCustom
+    const name = wanted.wireName;
+    return wanted.tool.type === 'custom' && nativeCustom
       ? { type: 'custom', custom: { name } }
       : { type: 'function', function: { name } };
   }
-  if (wanted === 'required' && tools.length === 0) {
+  if (wanted === 'required' && (tools === 0 || inherited)) {
     throw new GatewayError('invalid_value', "Tool choice 'required' must be specified with 'tools' parameter.", {
       param: 'tool_choice',
     });
   }
   if (inherited) return 'none';
-  return wanted === 'auto' || tools.length === 0 ? undefined : wanted;
+  return wanted === 'auto' || tools === 0 ? undefined : wanted;
 }
 
-function encodeTool(tool: Tool, path: string, nativeCustom: boolean, report: Report): ChatTool {
-  if (!toolName.test(tool.name)) {
+function encodeTool({ wireName, tool: said, path }: CallableOffer, nativeCustom: boolean, report: Report): ChatTool {
+  const tool = { ...said, name: wireName };
+  if (!toolName.test(wireName)) {
     const message = `Invalid '${path}.name': expected a string that matches the pattern '^[a-zA-Z0-9_-]{1,64}$'.`;
     throw new GatewayError('invalid_value', message, { param: path === 'tools' ? path : `${path}.name` });
   }

@@ -25,7 +25,7 @@ export function encodeRequest(input: EncodeInput): EncodedRequest {
   const { request, profile, model } = input;
   const report = createReport();
   const tools = encodeTools(input, report);
-  const encoded = encodeItems(input, report);
+  const encoded = encodeItems(input, tools.offer, report);
   const format = encodeFormat(request, profile, report);
   const first = encoded.findIndex(({ role }) => role !== 'system');
   const leading = first < 0 ? encoded : encoded.slice(0, first);
@@ -60,7 +60,7 @@ export function encodeRequest(input: EncodeInput): EncodedRequest {
   const { text, replaced } = replaceLoneSurrogates(JSON.stringify(body));
   if (replaced) report.warn('input', 'Halves of characters, which no upstream can read, were replaced by U+FFFD.');
   const { warnings, inputTransformations } = report;
-  return { body: text, warnings, inputTransformations, decode: { customTools: tools.customTools } };
+  return { body: text, warnings, inputTransformations, decode: { tools: tools.offer.called } };
 }
 
 /** One message for all that leads the conversation: templates of open models refuse a second one. */

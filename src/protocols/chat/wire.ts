@@ -58,6 +58,8 @@ export function textOf(value: unknown): string | undefined {
 /** The longest tool call id that OpenAI takes. */
 export const maxCallIdLength = 40;
 
+export const maxToolNameLength = 64;
+
 /** Names of functions and of custom tools. */
 export const toolName = /^[a-zA-Z0-9_-]{1,64}$/;
 

@@ -166,8 +166,10 @@ export function createReplyDecoder(options: DecodeOptions): ReplyDecoder {
       } else if (type === 'tool_use') {
         const name = stringOf(start.name);
         if (name === undefined) return false;
-        const kind = options.customTools.has(name) ? 'custom_tool_call' : 'function_call';
-        startItem({ kind, callId: stringOf(start.id) ?? '', name }, emit);
+        const called = options.tools.get(name);
+        const kind = called?.kind === 'custom' ? 'custom_tool_call' : 'function_call';
+        const said = { kind, callId: stringOf(start.id) ?? '', name: called?.name ?? name } as const;
+        startItem(called?.fields === undefined ? said : { ...said, fields: called.fields }, emit);
       } else {
         startItem({ kind: 'extension', blockType: type }, emit);
       }

@@ -14,7 +14,9 @@ import {
 } from '../../core/items.ts';
 import { isJsonObject, parseJsonObject } from '../../core/json-object.ts';
 import { arrayElements, objectMembers, printMembers, sliceJson } from '../../core/json-slice.ts';
+import type { ToolOffer } from '../../core/offer-tools.ts';
 import type { Report } from '../../core/report.ts';
+import { leaveOut } from '../../core/unsent-item.ts';
 import { contentBlocks, isBlank, textBlocks, textsOf, toolResultBlock } from './request-content.ts';
 import { signatureScope } from './signature-scope.ts';
 import { maxCallIdLength, wrappedArgumentsField } from './wire.ts';
@@ -91,11 +93,20 @@ function reasoningBlocks(
   return [{ kind: 'thinking', json: source, itemId: item.id }];
 }
 
-function extensionBlocks(item: ExtensionItem | NativeItem, origin: Origin | undefined, report: Report): Block[] {
+function extensionBlocks(
+  item: ExtensionItem | NativeItem,
+  origin: Origin | undefined,
+  path: string,
+  report: Report,
+): Block[] {
   const source = sourceOf(origin);
   if (source !== undefined) return [{ kind: 'extension', json: source }];
+  if (isNative(item)) {
+    leaveOut(item, path, report);
+    return [];
+  }
   // A stateless client gives back what it was given.
-  if (origin === undefined && !isNative(item) && item.type.startsWith('messages:') && isJsonObject(item.block)) {
+  if (origin === undefined && item.type.startsWith('messages:') && isJsonObject(item.block)) {
     return [{ kind: 'extension', json: JSON.stringify(item.block) }];
   }
   report.warn('input', `Items of type ${item.type} mean nothing to the upstream and were left out.`);
@@ -112,7 +123,7 @@ function inputOf(item: ToolCallItem, report: Report): string {
   return `{"${wrappedArgumentsField}":${JSON.stringify(item.arguments)}}`;
 }
 
-function callBlock(item: ToolCallItem, id: string, origin: Origin | undefined, report: Report): Block {
+function callBlock(item: ToolCallItem, id: string, name: string, origin: Origin | undefined, report: Report): Block {
   const input = inputOf(item, report);
   const source = sourceOf(origin);
   const members = source === undefined ? undefined : objectMembers(source);
@@ -121,17 +132,28 @@ function callBlock(item: ToolCallItem, id: string, origin: Origin | undefined, r
     members.set('id', JSON.stringify(id));
     return { kind: 'tool_use', json: printMembers(members) };
   }
-  const names = `"id":${JSON.stringify(id)},"name":${JSON.stringify(item.name)}`;
+  const names = `"id":${JSON.stringify(id)},"name":${JSON.stringify(name)}`;
   return { kind: 'tool_use', json: `{"type":"tool_use",${names},"input":${input}}` };
 }
 
-/** One entry per item, in order, without those that cannot be sent (each of which is reported). */
-export function entriesOf(context: readonly ContextItem[], model: string, report: Report): Entry[] {
+export interface EntryInput {
+  context: readonly ContextItem[];
+  model: string;
+  nameOfCall: ToolOffer['nameOfCall'];
+  /** Where the client finds an item of the context. */
+  pathOf: (index: number) => string;
+}
+
+/**
+ * One entry per item, in order, without those that cannot be sent (each of which is reported).
+ * @throws GatewayError 400 for what this wire cannot carry and what the conversation cannot do without.
+ */
+export function entriesOf({ context, model, nameOfCall, pathOf }: EntryInput, report: Report): Entry[] {
   const entries: Entry[] = [];
   const push = (kind: 'assistant' | 'user', blocks: Block[]): void => {
     if (blocks.length > 0) entries.push({ kind, blocks });
   };
-  for (const entry of context) {
+  for (const [index, entry] of context.entries()) {
     const { item, origin } = entry;
     if (isToolCall(item)) {
       if (item.status === 'incomplete') {
@@ -139,7 +161,8 @@ export function entriesOf(context: readonly ContextItem[], model: string, report
         continue;
       }
       const id = callIdFor(item.call_id, maxCallIdLength);
-      entries.push({ kind: 'call', block: callBlock(item, id, origin, report), id, name: item.name });
+      const name = nameOfCall(item.name, item.namespace);
+      entries.push({ kind: 'call', block: callBlock(item, id, name, origin, report), id, name });
     } else if (isToolOutput(item)) {
       const id = callIdFor(item.call_id, maxCallIdLength);
       entries.push({ kind: 'output', block: { kind: 'tool_result', json: toolResultBlock(item, id, report) }, id });
@@ -148,7 +171,7 @@ export function entriesOf(context: readonly ContextItem[], model: string, report
     } else if (item.type !== 'message') {
       if (item.status === 'incomplete')
         report.warn('input', `An item of type ${item.type} was cut off; it was left out.`);
-      else push('assistant', extensionBlocks(item, origin, report));
+      else push('assistant', extensionBlocks(item, origin, pathOf(index), report));
     } else if (item.role === 'assistant') {
       // Anthropic's rule: a conversation goes on from a refusal only without the refused output.
       if (item.content.some((part) => part.type === 'refusal')) {

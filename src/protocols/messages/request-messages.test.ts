@@ -4,7 +4,7 @@ import type { ContextItem, InputPart, Item, MessageItem, Origin } from '../../co
 import { isBlank } from './request-content.ts';
 import { entriesOf } from './request-items.ts';
 import { messagesOf, printMessages } from './request-messages.ts';
-import { createReport } from '../../core/report.ts';
+import { createReport, type Report } from '../../core/report.ts';
 
 interface WireBlock {
   type: string;
@@ -18,9 +18,12 @@ interface Message {
   content: WireBlock[];
 }
 
+const entries = (context: readonly ContextItem[], report: Report) =>
+  entriesOf({ context, model: 'claude-haiku-4-5', nameOfCall: (name) => name, pathOf: () => 'input' }, report);
+
 function encode(context: readonly ContextItem[], midConversationSystem = false) {
   const report = createReport();
-  const messages = messagesOf(entriesOf(context, 'claude-haiku-4-5', report), midConversationSystem, report);
+  const messages = messagesOf(entries(context, report), midConversationSystem, report);
   return { messages: JSON.parse(printMessages(messages)) as Message[], report };
 }
 
@@ -439,7 +442,7 @@ test('the messages of a shorter conversation are a prefix of the longer one’s'
   fc.assert(
     fc.property(steps, steps, fc.boolean(), (first, second, takesSystem) => {
       const print = (context: ContextItem[]) =>
-        printMessages(messagesOf(entriesOf(context, 'claude-haiku-4-5', createReport()), takesSystem, createReport()));
+        printMessages(messagesOf(entries(context, createReport()), takesSystem, createReport()));
       const turn = [text('user', 'go'), ...contextOf(first), text('user', 'next')];
       const longer = [...turn, text('assistant', 'x'), ...contextOf(second, first.length), text('user', 'again')];
       expect(print(longer).startsWith(print(turn).slice(0, -1))).toBe(true);

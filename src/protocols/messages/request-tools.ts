@@ -2,10 +2,18 @@ import { customInputField } from '../../core/custom-input.ts';
 import { GatewayError } from '../../core/errors.ts';
 import type { JsonObject } from '../../core/json-object.ts';
 import type { Report } from '../../core/report.ts';
-import type { CustomTool, FunctionTool, Tool, ToolChoice, ToolName } from '../../core/request.ts';
+import {
+  type CallableOffer,
+  offerInherited,
+  type OfferedChoice,
+  offerTools,
+  type ToolOffer,
+} from '../../core/offer-tools.ts';
+import type { CustomTool, FunctionTool } from '../../core/request.ts';
 import type { EncodeInput, ModelProfile } from '../codec.ts';
 import { closeSchema } from './close-schema.ts';
 import type { Entry } from './request-items.ts';
+import { maxToolNameLength } from './wire.ts';
 
 interface EncodedTools {
   /** JSON of the fields; undefined: not sent. */
@@ -13,7 +21,6 @@ interface EncodedTools {
   toolChoice: string | undefined;
   /** The model must call: `any` or `tool`. */
   forced: boolean;
-  customTools: ReadonlySet<string>;
 }
 
 const noParameters: JsonObject = { type: 'object', properties: {} };
@@ -59,94 +66,74 @@ function customDescription(tool: CustomTool, param: string, report: Report): str
   return tool.description === null ? grammar : `${tool.description}\n\n${grammar}`;
 }
 
-function toolDefinition(tool: Tool, profile: ModelProfile, param: string, report: Report): string {
+function toolDefinition({ tool, wireName, path: param }: CallableOffer, profile: ModelProfile, report: Report): string {
   const description = tool.type === 'custom' ? customDescription(tool, param, report) : tool.description;
   const schema = tool.type === 'custom' ? customSchema : schemaOf(tool, param, report);
   const strict = tool.type === 'function' && isStrict(tool, schema, profile, param, report);
-  let json = `{"name":${JSON.stringify(tool.name)}`;
+  let json = `{"name":${JSON.stringify(wireName)}`;
   if (description !== null && description !== '') json += `,"description":${JSON.stringify(description)}`;
   json += `,"input_schema":${JSON.stringify(schema)}`;
   return strict ? `${json},"strict":true}` : `${json}}`;
 }
 
-function namesTool(choice: ToolName, tool: Tool): boolean {
-  return choice.type === tool.type && choice.name === tool.name;
-}
-
-function unknownTool(name: string): GatewayError {
-  return new GatewayError('invalid_value', `Tool choice '${name}' not found in 'tools' parameter.`, {
-    param: 'tool_choice',
-  });
-}
-
-/** The tools that may be called, each with its place in the request. This wire has no subset: the others are not sent. */
-function allowedTools(tools: readonly Tool[], choice: ToolChoice): [number, Tool][] {
-  const all = [...tools.entries()];
-  if (typeof choice === 'string' || choice.type !== 'allowed_tools') return all;
-  const missing = choice.tools.find((name) => !tools.some((tool) => namesTool(name, tool)));
-  if (missing !== undefined) throw unknownTool(missing.name);
-  return all.filter(([, tool]) => choice.tools.some((name) => namesTool(name, tool)));
-}
-
-function choiceOf(
-  choice: ToolChoice,
-  tools: readonly Tool[],
-): { type: 'auto' | 'any' | 'tool' | 'none'; name?: string } {
+function choiceOf(choice: OfferedChoice): { type: 'auto' | 'any' | 'tool' | 'none'; name?: string } {
   if (choice === 'auto' || choice === 'none') return { type: choice };
-  if (choice === 'required') return { type: 'any' };
-  if (choice.type === 'allowed_tools') return { type: choice.mode === 'required' ? 'any' : 'auto' };
-  if (!tools.some((tool) => namesTool(choice, tool))) throw unknownTool(choice.name);
-  return { type: 'tool', name: choice.name };
+  return choice === 'required' ? { type: 'any' } : { type: 'tool', name: choice.wireName };
 }
 
 /** Definitions for a history of calls whose request brings none: Anthropic refuses calls without any definition. */
-function historicTools(entries: readonly Entry[], inherited: readonly Tool[]): Tool[] {
+function historicTools(entries: readonly Entry[], inherited: ToolOffer): CallableOffer[] {
   const names = new Set(entries.flatMap((entry) => (entry.kind === 'call' ? [entry.name] : [])));
   if (names.size === 0) return [];
-  if (inherited.length > 0) {
+  const known = inherited.offers.filter((offer) => offer.kind === 'callable');
+  if (known.length > 0) {
     // Nobody can call them: a schema that this wire does not take is no cause to refuse the request.
-    return inherited.map((tool) =>
-      tool.type === 'function' && isCombined(tool.parameters ?? {}) ? { ...tool, parameters: null } : tool,
-    );
+    return known.map(({ tool, ...offer }) => {
+      const isRefused = tool.type === 'function' && isCombined(tool.parameters ?? {});
+      return { ...offer, tool: isRefused ? { ...tool, parameters: null } : tool };
+    });
   }
-  return [...names].map((name) => ({ type: 'function', name, description: null, parameters: null, strict: null }));
+  return [...names].map((name) => {
+    const tool: FunctionTool = { type: 'function', name, description: null, parameters: null, strict: null };
+    return { kind: 'callable', wireName: name, tool, called: { kind: 'function', name }, path: 'tools' };
+  });
+}
+
+const target = { maxNameLength: maxToolNameLength, hosts: () => undefined };
+
+/** What may be called, and the names of what was: the tools of an ancestor, where the request and its items bring none. */
+export function offerOf({ request, context, inheritedTools }: EncodeInput, report: Report): ToolOffer {
+  const own = offerTools(request, context, target, report);
+  if (own.called.size > 0) return own;
+  return { ...offerInherited(inheritedTools, target), offers: [], choice: own.choice };
 }
 
 /** @see https://platform.claude.com/docs/en/agents-and-tools/tool-use/implement-tool-use */
-export function encodeTools(input: EncodeInput, entries: readonly Entry[], report: Report): EncodedTools {
-  const { tools, toolChoice, parallelToolCalls } = input.request;
-  if (tools.length === 0) {
-    if (toolChoice !== 'auto' && toolChoice !== 'none') {
+export function encodeTools(
+  { request, inheritedTools, profile }: EncodeInput,
+  offer: ToolOffer,
+  entries: readonly Entry[],
+  report: Report,
+): EncodedTools {
+  const callable = offer.offers.filter((each) => each.kind === 'callable');
+  const choice = choiceOf(offer.choice);
+  if (callable.length === 0) {
+    if (choice.type !== 'auto' && choice.type !== 'none') {
       report.warn('tool_choice', 'There are no tools to choose from; the choice was left out.');
     }
-    const historic = historicTools(entries, input.inheritedTools);
-    if (historic.length === 0)
-      return { tools: undefined, toolChoice: undefined, forced: false, customTools: new Set() };
+    const historic = historicTools(entries, offerInherited(inheritedTools, target));
+    if (historic.length === 0) return { tools: undefined, toolChoice: undefined, forced: false };
     const silent = { ...report, warn: () => undefined };
-    const definitions = historic.map((tool) => toolDefinition(tool, input.profile, 'tools', silent)).join(',');
-    return {
-      tools: `[${definitions}]`,
-      toolChoice: '{"type":"none"}',
-      forced: false,
-      customTools: customNames(historic),
-    };
+    const definitions = historic.map((each) => toolDefinition(each, profile, silent)).join(',');
+    return { tools: `[${definitions}]`, toolChoice: '{"type":"none"}', forced: false };
   }
-  const allowed = allowedTools(tools, toolChoice);
-  const choice = choiceOf(toolChoice, tools);
-  const definitions = allowed
-    .map(([at, tool]) => toolDefinition(tool, input.profile, `tools[${at}]`, report))
-    .join(',');
+  const definitions = callable.map((each) => toolDefinition(each, profile, report)).join(',');
   // `auto` is the upstream's default too; it is sent only to carry the flag.
-  const single = !parallelToolCalls && choice.type !== 'none';
+  const single = !request.parallelToolCalls && choice.type !== 'none';
   const json = JSON.stringify(single ? { ...choice, disable_parallel_tool_use: true } : choice);
   return {
-    tools: allowed.length === 0 ? undefined : `[${definitions}]`,
-    toolChoice: allowed.length === 0 || (choice.type === 'auto' && !single) ? undefined : json,
+    tools: `[${definitions}]`,
+    toolChoice: choice.type === 'auto' && !single ? undefined : json,
     forced: choice.type === 'any' || choice.type === 'tool',
-    customTools: customNames(tools),
   };
-}
-
-function customNames(tools: readonly Tool[]): ReadonlySet<string> {
-  return new Set(tools.flatMap((tool) => (tool.type === 'custom' ? [tool.name] : [])));
 }

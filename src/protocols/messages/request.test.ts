@@ -113,7 +113,7 @@ test('the least request', () => {
     body: '{"model":"claude-haiku-4-5","max_tokens":8000,"messages":[{"role":"user","content":[{"type":"text","text":"go"}]}]}',
     warnings: [],
     inputTransformations: [],
-    decode: { customTools: new Set() },
+    decode: { tools: new Map() },
   });
 });
 
@@ -460,8 +460,14 @@ describe('tools', () => {
   });
 
   test('the decoder is told which tools are custom', () => {
-    expect(encode({ request: { tools: [tool('f'), custom] } }).decode.customTools).toEqual(new Set(['c']));
-    expect(encode({ context: loop, inheritedTools: [custom] }).decode.customTools).toEqual(new Set(['c']));
+    expect(encode({ request: { tools: [tool('f'), custom] } }).decode.tools.get('c')).toEqual({
+      kind: 'custom',
+      name: 'c',
+    });
+    expect(encode({ context: loop, inheritedTools: [custom] }).decode.tools.get('c')).toEqual({
+      kind: 'custom',
+      name: 'c',
+    });
   });
 });
 
@@ -511,7 +517,7 @@ describe('refused', () => {
         },
       },
       'invalid_value',
-      'tool_choice',
+      'tool_choice.tools[0]',
     ],
     [
       'an image by file id',

@@ -2,6 +2,7 @@ import { GatewayError } from '../../core/errors.ts';
 import type { ContextItem } from '../../core/items.ts';
 import type { JsonObject } from '../../core/json-object.ts';
 import { refuseNothingNew } from '../../core/nothing-new.ts';
+import { itemPath } from '../../core/offer-tools.ts';
 import { createReport, type Report } from '../../core/report.ts';
 import type { TurnRequest } from '../../core/request.ts';
 import { replaceLoneSurrogates } from '../../core/well-formed.ts';
@@ -11,7 +12,7 @@ import { textBlocks, textsOf } from './request-content.ts';
 import { entriesOf } from './request-items.ts';
 import { endsInUnthoughtCalls, messagesOf, prefillOf, printMessages } from './request-messages.ts';
 import { encodeThinking } from './request-thinking.ts';
-import { encodeTools } from './request-tools.ts';
+import { encodeTools, offerOf } from './request-tools.ts';
 
 const defaultMaxTokens = 4096;
 const minTopPWithThinking = 0.95;
@@ -164,11 +165,13 @@ export function encodeRequest(input: EncodeInput): EncodedRequest {
   const schema = enforcedSchema(request, profile, report);
   const format = schema === undefined ? formatInstruction(request, profile, report) : undefined;
   const system = systemOf(input, leading, format, report);
-  const entries = entriesOf(context.slice(leading), model, report);
+  const offer = offerOf(input, report);
+  const rest = { context: context.slice(leading), model, nameOfCall: offer.nameOfCall };
+  const entries = entriesOf({ ...rest, pathOf: (at) => itemPath(context, request, at + leading) }, report);
   const messages = messagesOf(entries, profile.midConversationSystem, report);
   const prefill = prefillOf(messages) !== undefined;
   if (prefill) refuseNothingNew(request);
-  const { tools, toolChoice, forced, customTools } = encodeTools(input, entries, report);
+  const { tools, toolChoice, forced } = encodeTools(input, offer, entries, report);
   const maxTokens = maxTokensOf(request, profile, report);
   const obstacles = { forcedTool: forced, unthoughtCalls: endsInUnthoughtCalls(messages), prefill };
   const { on, thinking, effort } = encodeThinking(request.reasoning, profile, maxTokens, obstacles, report);
@@ -195,5 +198,5 @@ export function encodeRequest(input: EncodeInput): EncodedRequest {
   const { text, replaced } = replaceLoneSurrogates(`${body}}`);
   if (replaced) report.warn('input', 'Halves of characters, which no upstream can read, were replaced by U+FFFD.');
   const { warnings, inputTransformations } = report;
-  return { body: text, warnings, inputTransformations, decode: { customTools } };
+  return { body: text, warnings, inputTransformations, decode: { tools: offer.called } };
 }

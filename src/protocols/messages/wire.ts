@@ -17,6 +17,9 @@ export type StopReason =
 /** Anthropic's limit on the length of a `tool_use.id` that it is sent. */
 export const maxCallIdLength = 64;
 
+/** Anthropic's limit on the length of a tool's name. */
+export const maxToolNameLength = 128;
+
 /** Where a call's arguments are not a JSON object, which is all that this wire takes, their text goes into this field. */
 export const wrappedArgumentsField = 'arguments';
 

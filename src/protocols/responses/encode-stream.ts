@@ -219,18 +219,19 @@ function partBody({ kind, annotations, logprobs }: OpenPart, text: string): stri
 }
 
 /** The item before anything is in it; undefined: nothing is known of it yet but its id. */
-function zeroItem({ id, kind, native, callId, name }: OpenItem): string | undefined {
+function zeroItem({ id, kind, native, callId, name, fields }: OpenItem): string | undefined {
   const start = `{"id":${JSON.stringify(id)},"type":"${kind}","status":"in_progress"`;
   const call = `"call_id":${JSON.stringify(callId)}`;
+  const rest = JSON.stringify({ name, ...fields }).slice(1);
   switch (kind) {
     case 'message':
       return `${start},"content":[],"role":"assistant"}`;
     case 'reasoning':
       return `${start},"summary":[]}`;
     case 'function_call':
-      return `${start},"arguments":"",${call},"name":${JSON.stringify(name)}}`;
+      return `${start},"arguments":"",${call},${rest}`;
     case 'custom_tool_call':
-      return `${start},${call},"input":"","name":${JSON.stringify(name)}}`;
+      return `${start},${call},"input":"",${rest}`;
     case 'native':
       return native === undefined ? undefined : JSON.stringify(native);
     case 'extension':

@@ -4,11 +4,13 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { GatewayError } from '../../core/errors.ts';
 import { decodeInput } from './request-items.ts';
-import { inputItemTypes, laterItemTypes, type laterToolTypes, type toolTypes } from './wire.ts';
+import { inputItemTypes, laterItemTypes, type toolTypes } from './wire.ts';
 
 const idRule = "string does not match pattern. Expected a string that matches the pattern '^[a-zA-Z0-9_-]+$'.";
-const itemTypes =
-  "'message', 'reasoning', 'function_call', 'function_call_output', 'custom_tool_call', 'custom_tool_call_output', and 'item_reference'";
+const itemTypes = `${inputItemTypes
+  .slice(0, -1)
+  .map((type) => `'${type}'`)
+  .join(', ')}, and '${inputItemTypes.at(-1)}'`;
 
 function refusal(input: unknown): string {
   try {
@@ -114,8 +116,8 @@ describe('what is refused', () => {
       `invalid_type input[0].type Invalid type for 'input[0].type': expected one of ${itemTypes.replace('and', 'or')}, but got an integer instead.`,
     ],
     [
-      { type: 'compaction' },
-      "unsupported_value input[0].type Unsupported value: 'compaction'. This item type is not supported yet.",
+      { type: 'compaction_trigger' },
+      "unsupported_value input[0].type Unsupported value: 'compaction_trigger'. This item type is not supported yet.",
     ],
     [
       { type: 'messages:x', block: {} },
@@ -253,7 +255,7 @@ test('no type that the SDK can send is unknown', () => {
   // A type that a newer SDK adds fails to compile here.
   type InputType = NonNullable<Extract<ResponseInputItem, { type?: unknown }>['type']>;
   ({}) as Exclude<InputType, (typeof inputItemTypes | typeof laterItemTypes)[number]> satisfies never;
-  ({}) as Exclude<Tool['type'], (typeof toolTypes | typeof laterToolTypes)[number]> satisfies never;
+  ({}) as Exclude<Tool['type'], (typeof toolTypes)[number]> satisfies never;
   expect(known.size).toBe(inputItemTypes.length + laterItemTypes.length);
   for (const type of laterItemTypes) expect(refusal([{ type }])).toContain('400 unsupported_value input[0].type');
 });
@@ -262,7 +264,7 @@ describe('whatever a client sends survives', () => {
   /** Any UTF-16 at all: \u0000 and lone surrogates occur in the output of tools. */
   const text = fc.string({ unit: fc.integer({ min: 0, max: 0xffff }).map((unit) => String.fromCharCode(unit)) });
   const unknownFields = fc
-    .dictionary(fc.constantFrom('__proto__', 'x', 'caller', 'namespace', 'constructor'), fc.jsonValue())
+    .dictionary(fc.constantFrom('__proto__', 'x', 'caller', 'prompt_cache_breakpoint', 'constructor'), fc.jsonValue())
     .map((fields) => JSON.stringify(fields).slice(1, -1));
   const json = (known: Record<string, unknown>, unknown: string) =>
     `${JSON.stringify(known).slice(0, -1)}${unknown === '' ? '' : `,${unknown}`}}`;
@@ -301,6 +303,12 @@ describe('whatever a client sends survives', () => {
     [fc.record({ type: type('custom_tool_call'), call_id: callId, name, input: text, status }), nothing],
     [fc.record({ type: type('function_call_output'), call_id: callId, status }), outputs],
     [fc.record({ type: type('custom_tool_call_output'), call_id: callId, status }), outputs],
+    [
+      fc.record({ type: type('function_call'), call_id: callId, name, arguments: text, namespace: text, status }),
+      nothing,
+    ],
+    [fc.record({ type: type('shell_call'), call_id: callId, action: fc.constant({ commands: ['ls'] }) }), nothing],
+    [fc.record({ type: type('compaction'), encrypted_content: text }), nothing],
     [fc.record({ type: type('reasoning'), summary: fc.constant([]), encrypted_content: text }), nothing],
   ];
   const item = fc.oneof(

@@ -1,8 +1,18 @@
 import { z } from 'zod';
 import { GatewayError } from '../../core/errors.ts';
-import type { InputPart, Item, ItemReference, MessageItem, OutputPart, ToolOutputItem } from '../../core/items.ts';
+import {
+  type InputPart,
+  isNativeType,
+  type Item,
+  type ItemReference,
+  type MessageItem,
+  type NativeItemType,
+  type OutputPart,
+  type ToolOutputItem,
+} from '../../core/items.ts';
 import { isJsonObject, type JsonObject } from '../../core/json-object.ts';
 import { check, invalidChoice, invalidType, missing, nameSchema, unsupportedValue } from './check.ts';
+import { decodeNativeItem } from './native-items.ts';
 import { decodeInputParts, decodeOutputParts } from './request-parts.ts';
 import { inputItemTypes, itemStatuses, laterItemTypes } from './wire.ts';
 import type { InputItemType } from './wire.ts';
@@ -29,8 +39,10 @@ const reasoning = z.object({
   encrypted_content: z.string().nullable().exactOptional(),
 });
 
-const functionCall = z.object({ id: id.nullish(), status, call_id: callId, name: text.min(1), arguments: text });
-const customToolCall = z.object({ id: id.nullish(), status, call_id: callId, name: text.min(1), input: text });
+const callFields = { namespace: text.nullable().exactOptional(), async: z.boolean().nullable().exactOptional() };
+const call = z.object({ id: id.nullish(), status, call_id: callId, name: text.min(1), ...callFields });
+const functionCall = z.object({ ...call.shape, arguments: text });
+const customToolCall = z.object({ ...call.shape, input: text });
 const toolOutput = z.object({ id: id.nullish(), status, call_id: callId });
 const itemReference = z.object({ id });
 
@@ -40,7 +52,7 @@ type Decode = (raw: JsonObject, path: string) => Item | ItemReference;
  * Each decoder keeps the client's fields, known or not, and adds what a stored item always has: a type, an id ('' where the
  * turn is to mint one) and, where the type has one, a status.
  */
-const decoders: Record<InputItemType, Decode> = {
+const decoders: Record<Exclude<InputItemType, NativeItemType>, Decode> = {
   message: decodeMessage,
   reasoning(raw, path) {
     const { id: given, content, ...rest } = check(reasoning, raw, path);
@@ -74,7 +86,8 @@ export function decodeInput(input: unknown): (Item | ItemReference)[] {
   return input.map((raw: unknown, index) => {
     const path = `input[${index}]`;
     if (!isJsonObject(raw)) throw invalidType(path, 'an object', raw);
-    const item = decoders[typeOf(raw, path)](raw, path);
+    const type = typeOf(raw, path);
+    const item = isNativeType(type) ? decodeNativeItem(type, raw, path) : decoders[type](raw, path);
     if (item.id !== '') {
       if (ids.has(item.id)) throw duplicate(item.id);
       ids.add(item.id);
@@ -94,7 +107,7 @@ function typeOf(raw: JsonObject, path: string): InputItemType {
   const known = inputItemTypes.find((name) => name === type);
   if (known !== undefined) return known;
   if (typeof type === 'string') {
-    if (laterItemTypes.includes(type)) {
+    if (laterItemTypes.some((later) => later === type)) {
       throw unsupportedValue(`${path}.type`, type, 'This item type is not supported yet.');
     }
     // An upstream's raw block goes back as we stored it, never as a client wrote it: it can name objects in an account

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { GatewayError } from '../../core/errors.ts';
 import { decodeRequest } from './request.ts';
+import { toolTypes } from './wire.ts';
 
 const full = (): unknown => JSON.parse(readFileSync(new URL('full.json', import.meta.url), 'utf8'));
 const minimal = { model: 'm', input: 'Hello' };
@@ -218,7 +219,12 @@ describe('what is refused', () => {
   const schema = { type: 'json_schema', name: 'n', schema: {} };
   const unsupported = (name: string) =>
     `unsupported_parameter ${name} Unsupported parameter: '${name}' is not supported yet.`;
-  const notYet = 'This tool type is not supported yet';
+  const missing = (param: string) => `missing_required_parameter ${param} Missing required parameter: '${param}'.`;
+  const listed = (words: readonly string[]) =>
+    `${words
+      .slice(0, -1)
+      .map((word) => `'${word}'`)
+      .join(', ')}, and '${words.at(-1)}'`;
   const pattern = "string does not match pattern. Expected a string that matches the pattern '^[a-zA-Z0-9_-]+$'.";
 
   test.each([
@@ -397,15 +403,11 @@ describe('what is refused', () => {
     ],
     [
       { tools: [{ type: 'fn' }] },
-      "invalid_value tools[0].type Invalid value: 'fn'. Supported values are: 'function' and 'custom'.",
+      `invalid_value tools[0].type Invalid value: 'fn'. Supported values are: ${listed(toolTypes)}.`,
     ],
     [
       { tools: [{ type: 'constructor' }] },
-      "invalid_value tools[0].type Invalid value: 'constructor'. Supported values are: 'function' and 'custom'.",
-    ],
-    [
-      { tools: [tool, { type: 'web_search' }] },
-      `unsupported_value tools[1].type Unsupported value: 'web_search'. ${notYet}; supported values are: 'function' and 'custom'.`,
+      `invalid_value tools[0].type Invalid value: 'constructor'. Supported values are: ${listed(toolTypes)}.`,
     ],
     [
       { tools: [{ type: 'function', function: { name: 'f' } }] },
@@ -428,10 +430,39 @@ describe('what is refused', () => {
       { tools: [tool, { type: 'custom', name: 'f' }] },
       "invalid_value tools[1].name Invalid 'tools[1].name': there is already a tool named 'f'. Tool names must be unique.",
     ],
-    [{ tools: [{ ...tool, async: true }] }, unsupported('tools[0].async')],
-    [{ tools: [{ ...tool, defer_loading: true }] }, unsupported('tools[0].defer_loading')],
-    [{ tools: [{ ...tool, allowed_callers: ['programmatic'] }] }, unsupported('tools[0].allowed_callers')],
-    [{ tools: [{ ...tool, output_schema: {} }] }, unsupported('tools[0].output_schema')],
+    [
+      { tools: [{ ...tool, async: 'yes' }] },
+      "invalid_type tools[0].async Invalid type for 'tools[0].async': expected a boolean, but got a string instead.",
+    ],
+    [
+      { tools: [{ ...tool, allowed_callers: ['me'] }] },
+      "invalid_value tools[0].allowed_callers[0] Invalid value: 'me'. Supported values are: 'direct' and 'programmatic'.",
+    ],
+    [{ tools: [{ type: 'namespace', name: 'n' }] }, missing('tools[0].tools')],
+    [
+      { tools: [{ type: 'namespace', name: 'n', tools: [] }] },
+      "invalid_value tools[0].tools Invalid 'tools[0].tools': empty array. Expected an array with minimum length 1, but got an empty array instead.",
+    ],
+    [
+      { tools: [{ type: 'namespace', name: 'n', tools: [{ type: 'mcp' }] }] },
+      "invalid_value tools[0].tools[0].type Invalid value: 'mcp'. Supported values are: 'function' and 'custom'.",
+    ],
+    [
+      { tools: [{ type: 'namespace', name: 'n', tools: [tool, tool] }] },
+      "invalid_value tools[0].tools[1].name Invalid 'tools[0].tools[1].name': there is already a tool named 'f'. Tool names must be unique.",
+    ],
+    [{ tools: [{ type: 'file_search' }] }, missing('tools[0].vector_store_ids')],
+    [{ tools: [{ type: 'code_interpreter' }] }, missing('tools[0].container')],
+    [
+      { tools: [{ type: 'code_interpreter', container: 1 }] },
+      "invalid_type tools[0].container Invalid type for 'tools[0].container': expected one of a string or an object, but got an integer instead.",
+    ],
+    [{ tools: [{ type: 'mcp', server_url: 'https://m.example' }] }, missing('tools[0].server_label')],
+    [{ tools: [{ type: 'computer_use_preview' }] }, missing('tools[0].display_height')],
+    [
+      { tools: [{ type: 'web_search', search_context_size: 'huge' }] },
+      "invalid_value tools[0].search_context_size Invalid value: 'huge'. Supported values are: 'low', 'medium', and 'high'.",
+    ],
     [
       { tools: [{ type: 'custom', name: 'c', format: { type: 'json' } }] },
       "invalid_value tools[0].format.type Invalid value: 'json'. Supported values are: 'text' and 'grammar'.",
@@ -458,11 +489,11 @@ describe('what is refused', () => {
     ],
     [
       { tool_choice: { type: 'any' } },
-      "invalid_value tool_choice.type Invalid value: 'any'. Supported values are: 'function', 'custom', and 'allowed_tools'.",
+      `invalid_value tool_choice.type Invalid value: 'any'. Supported values are: ${listed([...toolTypes.filter((type) => type !== 'namespace'), 'allowed_tools'])}.`,
     ],
     [
       { tool_choice: { type: 'mcp', server_label: 's' } },
-      `unsupported_value tool_choice.type Unsupported value: 'mcp'. ${notYet}.`,
+      "invalid_value tool_choice Tool choice 'mcp' not found in 'tools' parameter.",
     ],
     [
       { tool_choice: { type: 'function' } },
@@ -486,7 +517,7 @@ describe('what is refused', () => {
     ],
     [
       { tool_choice: { type: 'allowed_tools', mode: 'auto', tools: [{ type: 'mcp' }] } },
-      `unsupported_value tool_choice.tools[0].type Unsupported value: 'mcp'. ${notYet}.`,
+      missing('tool_choice.tools[0].server_label'),
     ],
     [
       { tool_choice: { type: 'allowed_tools', mode: 'auto', tools: [{ type: 'function', name: 'g' }] } },

@@ -102,7 +102,7 @@ export function decodeRequest(body: unknown): TurnRequest {
     store: fields.store ?? true,
     stream: fields.stream ?? false,
     tools,
-    toolChoice: decodeToolChoice(body['tool_choice'], tools),
+    toolChoice: decodeToolChoice(body['tool_choice'], tools, mayBringTools(fields.previous_response_id, input)),
     parallelToolCalls: fields.parallel_tool_calls ?? true,
     maxOutputTokens: fields.max_output_tokens ?? undefined,
     maxToolCalls: fields.max_tool_calls ?? undefined,
@@ -121,6 +121,12 @@ export function decodeRequest(body: unknown): TurnRequest {
     serviceTier: fields.service_tier ?? undefined,
     extra,
   };
+}
+
+/** Tools may come with items of this turn's input, and with an ancestor's. */
+function mayBringTools(previousResponseId: string | null | undefined, input: readonly { type: string }[]): boolean {
+  if (typeof previousResponseId === 'string') return true;
+  return input.some(({ type }) => type === 'additional_tools' || type === 'tool_search_output');
 }
 
 /** What would change the meaning of the answer if it were left out. */

@@ -12,7 +12,7 @@ import type { ResponseErrorCode } from './wire.ts';
 export function envelopeText({ instructions, tools, textFormat, verbosity }: TurnRequest): string {
   return JSON.stringify({
     instructions,
-    tools: tools.map(toolEcho),
+    tools,
     text: { format: formatEcho(textFormat), verbosity: verbosity ?? 'medium' },
   });
 }
@@ -136,13 +136,6 @@ const responseErrorCodes: Record<ErrorCode, ResponseErrorCode> = {
   store_unavailable: 'server_error',
   shutting_down: 'server_error',
 };
-
-function toolEcho(tool: Tool): Tool {
-  const { name, description } = tool;
-  return tool.type === 'function'
-    ? { type: tool.type, name, description, parameters: tool.parameters, strict: tool.strict }
-    : { type: tool.type, name, description, format: tool.format };
-}
 
 function formatEcho(format: TextFormat): unknown {
   if (format.type !== 'json_schema') return { type: format.type };

@@ -1,4 +1,5 @@
 import { nativeItemTypes } from '../../core/items.ts';
+import { nativeToolTypes } from '../../core/request.ts';
 
 /**
  * The closed lists of the Responses API, as this codec reads and writes them.
@@ -15,34 +16,14 @@ export const inputItemTypes = [
   'custom_tool_call',
   'custom_tool_call_output',
   'item_reference',
+  ...nativeItemTypes,
 ] as const;
 export type InputItemType = (typeof inputItemTypes)[number];
 
 /** Items that OpenAI takes as input and that this gateway cannot carry yet. */
-export const laterItemTypes: readonly string[] = [...nativeItemTypes, 'compaction_trigger'];
+export const laterItemTypes = ['compaction_trigger'] as const;
 
-export const toolTypes = ['function', 'custom'] as const;
-
-/** Tools that OpenAI runs, or groups, and that this gateway cannot offer yet. */
-export const laterToolTypes = [
-  'web_search',
-  'web_search_2025_08_26',
-  'web_search_preview',
-  'web_search_preview_2025_03_11',
-  'file_search',
-  'computer',
-  'computer_use',
-  'computer_use_preview',
-  'code_interpreter',
-  'image_generation',
-  'mcp',
-  'local_shell',
-  'shell',
-  'apply_patch',
-  'namespace',
-  'tool_search',
-  'programmatic_tool_calling',
-] as const;
+export const toolTypes = ['function', 'custom', 'namespace', ...nativeToolTypes] as const;
 
 export const includables = [
   'file_search_call.results',

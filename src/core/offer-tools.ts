@@ -1,0 +1,262 @@
+import { hash } from 'node:crypto';
+import { GatewayError } from './errors.ts';
+import type { CallFields, ContextItem } from './items.ts';
+import { readTools } from './read-tool.ts';
+import type { Report } from './report.ts';
+import {
+  type CustomTool,
+  type FunctionTool,
+  type NativeTool,
+  type NativeToolName,
+  nativeToolTypes,
+  type Tool,
+  type ToolChoice,
+  type ToolName,
+  type TurnRequest,
+} from './request.ts';
+
+/** What a call is to the client, whatever the upstream knows the tool by. */
+export interface CalledTool {
+  kind: 'function' | 'custom';
+  name: string;
+  fields?: CallFields;
+}
+
+/** A tool that the client runs, as an upstream is offered it that knows functions only. */
+export interface CallableOffer {
+  kind: 'callable';
+  /** What the upstream knows the tool by. */
+  wireName: string;
+  tool: FunctionTool | CustomTool;
+  called: CalledTool;
+  /** Where the client declared it: `tools[2].tools[0]`; of an ancestor's tool `tools`. */
+  path: string;
+}
+
+/** A tool that the upstream runs itself. */
+export interface HostedOffer {
+  kind: 'hosted';
+  wireName: string;
+  tool: NativeTool;
+  path: string;
+}
+
+export type Offer = CallableOffer | HostedOffer;
+
+/** What an upstream's protocol can do with tools. */
+export interface ToolTarget {
+  maxNameLength: number;
+  /** The upstream's name of a tool that it runs itself; undefined: it does not. */
+  hosts: (tool: NativeTool) => string | undefined;
+}
+
+export type OfferedChoice = 'auto' | 'none' | 'required' | Offer;
+
+export interface ToolOffer {
+  /** Those that may be called, in the client's order. */
+  offers: Offer[];
+  choice: OfferedChoice;
+  /** Every tool by its name on the wire, those that may not be called too. */
+  called: ReadonlyMap<string, CalledTool>;
+  /** The name on the wire of a tool that was called earlier, whether it is still offered or not. */
+  nameOfCall: (name: string, namespace: string | null | undefined) => string;
+}
+
+/**
+ * The request's tools, and those that items brought into the context, for an upstream that knows functions: namespaces are
+ * part of the name, tools that were to be loaded later are there from the start, and of allowed tools the others are left
+ * out, since no such upstream knows a subset.
+ * @throws GatewayError 400 for a tool that neither the client nor the upstream runs, and for a choice that no tool can answer.
+ */
+export function offerTools(
+  request: TurnRequest,
+  context: readonly ContextItem[],
+  target: ToolTarget,
+  report: Report,
+): ToolOffer {
+  const brought = context.flatMap(({ item }, index) => {
+    if (item.type !== 'additional_tools' && item.type !== 'tool_search_output') return [];
+    return readTools(item.tools).map((tool, at) => ({
+      tool,
+      path: `${itemPath(context, request, index)}.tools[${at}]`,
+    }));
+  });
+  const own = request.tools.map((tool, at) => ({ tool, path: `tools[${at}]` }));
+  return offerPlaced([...own, ...brought], request.toolChoice, target, report);
+}
+
+/** Tools of an ancestor: for a history of calls to be understood, not to be called. */
+export function offerInherited(tools: readonly Tool[], target: ToolTarget): ToolOffer {
+  const silent: Report = { warnings: [], inputTransformations: [], warn: () => undefined, removed: () => undefined };
+  const callable = tools.filter(({ type }) => type === 'function' || type === 'custom' || type === 'namespace');
+  return offerPlaced(
+    callable.map((tool) => ({ tool, path: 'tools' })),
+    'auto',
+    target,
+    silent,
+  );
+}
+
+/** Where a client finds an item: `input[2]`; `input` for one of an earlier turn. */
+export function itemPath(context: readonly ContextItem[], { input }: TurnRequest, index: number): string {
+  const firstOwn = context.length - input.length;
+  return firstOwn >= 0 && index >= firstOwn ? `input[${index - firstOwn}]` : 'input';
+}
+
+interface PlacedTool {
+  tool: Tool;
+  path: string;
+}
+
+function offerPlaced(
+  placed: readonly PlacedTool[],
+  toolChoice: ToolChoice,
+  target: ToolTarget,
+  report: Report,
+): ToolOffer {
+  const plainNames = new Set(
+    placed.flatMap(({ tool }) => (tool.type === 'function' || tool.type === 'custom' ? [tool.name] : [])),
+  );
+  const namespaces = new Set(placed.flatMap(({ tool }) => (tool.type === 'namespace' ? [tool.name] : [])));
+  const wireNameOf: ToolOffer['nameOfCall'] = (name, namespace) => {
+    // OpenAI names a tool that was loaded later as its own namespace.
+    if (namespace === undefined || namespace === null || (namespace === name && !namespaces.has(namespace)))
+      return name;
+    const joined = `${namespace}__${name}`;
+    // Where the two names can be told apart again, nothing else is joined to the same.
+    const plain = !namespace.includes('__') && !namespace.endsWith('_') && !plainNames.has(joined);
+    return plain && joined.length <= target.maxNameLength ? joined : digested(namespace, name, target.maxNameLength);
+  };
+
+  const offers = new Map<string, Offer>();
+  const add = (offer: Offer): void => {
+    const before = offers.get(offer.wireName);
+    if (before !== undefined && identityOf(before) !== identityOf(offer)) throw taken(before, offer);
+    // Brought again by an item of a later turn: its place stays, the newest definition holds.
+    offers.set(offer.wireName, offer);
+  };
+  const addCallable = (tool: FunctionTool | CustomTool, namespace: NamespaceOf, path: string): void => {
+    refuseProgramsOnly(tool, path);
+    warnOfOptions(tool, path, report);
+    const fields: CallFields = {};
+    if (namespace !== undefined) fields.namespace = namespace.name;
+    if (tool.async === true) fields.async = true;
+    const called: CalledTool = { kind: tool.type, name: tool.name };
+    if (Object.keys(fields).length > 0) called.fields = fields;
+    const wireName = wireNameOf(tool.name, namespace?.name);
+    add({ kind: 'callable', wireName, tool: withContext(tool, namespace), called, path });
+  };
+
+  for (const { tool, path } of placed) {
+    if (tool.type === 'function' || tool.type === 'custom') addCallable(tool, undefined, path);
+    else if (tool.type === 'namespace') {
+      for (const [at, inner] of tool.tools.entries()) addCallable(inner, tool, `${path}.tools[${at}]`);
+    } else {
+      const wireName = target.hosts(tool);
+      if (wireName !== undefined) add({ kind: 'hosted', wireName, tool, path });
+      else if (!isLeftOut(tool, toolChoice, path, report)) throw unhosted(tool, path);
+    }
+  }
+
+  const all = [...offers.values()];
+  return {
+    offers: allowedOffers(all, toolChoice),
+    choice: choiceOf(all, toolChoice),
+    called: new Map(all.flatMap((offer) => (offer.kind === 'callable' ? [[offer.wireName, offer.called]] : []))),
+    nameOfCall: wireNameOf,
+  };
+}
+
+type NamespaceOf = { name: string; description: string | null } | undefined;
+
+/** What a namespace says of its tools is said by each of them. */
+function withContext(tool: FunctionTool | CustomTool, namespace: NamespaceOf): FunctionTool | CustomTool {
+  const about = namespace?.description ?? '';
+  if (about === '') return tool;
+  return { ...tool, description: tool.description === null ? about : `${tool.description}\n\n${about}` };
+}
+
+const digestLength = 8;
+
+function digested(namespace: string, name: string, maxLength: number): string {
+  const digest = hash('sha256', `${namespace}\0${name}`).slice(0, digestLength);
+  return `${`${namespace}__${name}`.slice(0, maxLength - digestLength - 1)}_${digest}`;
+}
+
+function identityOf(offer: Offer): string {
+  if (offer.kind === 'hosted') return `${offer.kind} ${offer.wireName}`;
+  return `${offer.kind} ${offer.called.fields?.namespace ?? ''} ${offer.called.name}`;
+}
+
+function taken(before: Offer, { wireName, path }: Offer): GatewayError {
+  const message = `Invalid '${path}': this model would know it by the name of ${before.path} ('${wireName}').`;
+  return new GatewayError('invalid_value', message, { param: path });
+}
+
+function refuseProgramsOnly({ allowed_callers: callers }: FunctionTool | CustomTool, path: string): void {
+  if (callers === undefined || callers.length === 0 || callers.includes('direct')) return;
+  const message = 'Tools that only programs call are not supported with this model.';
+  throw new GatewayError('unsupported_value', message, { param: `${path}.allowed_callers` });
+}
+
+function warnOfOptions(tool: FunctionTool | CustomTool, path: string, report: Report): void {
+  const at = (field: string): string => (path === 'tools' ? path : `${path}.${field}`);
+  if (tool.defer_loading === true) {
+    report.warn(at('defer_loading'), 'The upstream is told of the tool at once: it cannot load tools later.');
+  }
+  if (tool.type === 'function' && tool.output_schema !== undefined) {
+    report.warn(at('output_schema'), 'The upstream takes no schema of outputs; it was left out.');
+  }
+}
+
+const webSearches: ReadonlySet<string> = new Set(nativeToolTypes.filter((type) => type.startsWith('web_search')));
+
+/**
+ * A web search is offered by coding agents in every request, whatever the model; where none is demanded the model does
+ * without. A search for tools finds nothing that is not offered already.
+ */
+function isLeftOut(tool: NativeTool, toolChoice: ToolChoice, path: string, report: Report): boolean {
+  if (tool.type === 'tool_search' && tool['execution'] !== 'client') return true;
+  if (!webSearches.has(tool.type)) return false;
+  if (typeof toolChoice === 'object' && toolChoice.type === tool.type) return false;
+  report.warn(path, 'The upstream has no web search; the model does without.');
+  return true;
+}
+
+function unhosted({ type }: NativeTool, path: string): GatewayError {
+  return new GatewayError('unsupported_value', `Hosted tool '${type}' is not supported with this model.`, {
+    param: path === 'tools' ? path : `${path}.type`,
+  });
+}
+
+function names(choice: ToolName | NativeToolName, offer: Offer): boolean {
+  if (offer.kind === 'hosted') {
+    const { server_label: label } = choice as NativeToolName;
+    return offer.tool.type === choice.type && (label === undefined || offer.tool['server_label'] === label);
+  }
+  const { kind, name, fields } = offer.called;
+  if (kind !== choice.type || name !== choice.name) return false;
+  const { namespace } = choice;
+  return namespace === undefined || namespace === fields?.namespace;
+}
+
+function unknownTool(choice: ToolName | NativeToolName, param: string): GatewayError {
+  const name = choice.name ?? choice.type;
+  return new GatewayError('invalid_value', `Tool choice '${name}' not found in 'tools' parameter.`, { param });
+}
+
+function allowedOffers(offers: Offer[], choice: ToolChoice): Offer[] {
+  if (typeof choice === 'string' || choice.type !== 'allowed_tools') return offers;
+  for (const [at, name] of choice.tools.entries()) {
+    if (!offers.some((offer) => names(name, offer))) throw unknownTool(name, `tool_choice.tools[${at}]`);
+  }
+  return offers.filter((offer) => choice.tools.some((name) => names(name, offer)));
+}
+
+function choiceOf(offers: readonly Offer[], choice: ToolChoice): OfferedChoice {
+  if (typeof choice === 'string') return choice;
+  if (choice.type === 'allowed_tools') return choice.mode;
+  const chosen = offers.find((offer) => names(choice, offer));
+  if (chosen === undefined) throw unknownTool(choice, 'tool_choice');
+  return chosen;
+}
