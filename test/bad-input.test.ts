@@ -215,7 +215,6 @@ const wrongValues: Record<string, unknown[]> = {
     [{ type: 'custom', name: 'a', format: { type: 'nope' } }],
     [{ type: 'custom', name: 'a', format: { type: 'grammar' } }],
     ...[
-      'web_search',
       'file_search',
       'code_interpreter',
       'mcp',
