@@ -8,6 +8,7 @@ import { adminKeyRoutes } from './http/routes/admin-keys.ts';
 import { adminTeamRoutes } from './http/routes/admin-teams.ts';
 import { healthRoutes } from './http/routes/health.ts';
 import { modelsRoutes } from './http/routes/models.ts';
+import { responsesSocket } from './http/responses-socket.ts';
 import { responsesRoutes } from './http/routes/responses.ts';
 import { listen } from './http/serve.ts';
 import { hashKey } from './keys/hash-key.ts';
@@ -80,9 +81,11 @@ export async function startGateway(
     log.warn({}, 'no key is configured, but the keys of the store are asked for: set auth.master_key to change them');
   }
 
+  const turns = { router, ids, nowMs: Date.now, owner, log, limits: turnLimits };
   const app = createApp({
+    sockets: [responsesSocket(store, turns)],
     routes: [
-      ...responsesRoutes(store, { router, ids, nowMs: Date.now, owner, log, limits: turnLimits }),
+      ...responsesRoutes(store, turns),
       ...modelsRoutes(router, Date.now()),
       ...healthRoutes(store),
       ...adminTeamRoutes(admin),

@@ -45,6 +45,8 @@ export const errorKinds = {
   key_not_found: invalid('key_not_found', 404),
   idempotency_key_mismatch: invalid('idempotency_key_mismatch'),
   idempotency_result_not_kept: invalid('idempotency_result_not_kept'),
+  websocket_connection_limit_reached: invalid('websocket_connection_limit_reached'),
+  websocket_stream_limit_reached: invalid('websocket_stream_limit_reached'),
   context_length_exceeded: invalid('context_length_exceeded'),
   upstream_rejected: invalid('upstream_rejected'),
   model_not_found: invalid('model_not_found', 404),

@@ -125,6 +125,8 @@ export interface TurnRequest {
   /** False: no content of this turn is kept anywhere. */
   store: boolean;
   stream: boolean;
+  /** False: the context is made ready, and no output is wanted. */
+  generate: boolean;
   tools: Tool[];
   toolChoice: ToolChoice;
   parallelToolCalls: boolean;

@@ -10,6 +10,7 @@ import { type BodyLimits, checkLength, defaultBodyLimits, readBody } from './rea
 import type { Exchange, Route } from './route.ts';
 import { createRouteTable } from './route-table.ts';
 import { sendError } from './send-error.ts';
+import { createUpgrades, type SocketRoute, type Upgrades } from './upgrade.ts';
 
 export interface AppOptions {
   routes: readonly Route[];
@@ -20,6 +21,8 @@ export interface AppOptions {
   newRequestId: () => string;
   log: Log;
   bodyLimits?: Partial<BodyLimits>;
+  /** Undefined: none is served. */
+  sockets?: readonly SocketRoute[];
 }
 
 export interface App {
@@ -30,6 +33,7 @@ export interface App {
   readonly encodeError: (error: GatewayError) => string;
   /** A request listener of node:http, for the events `request`, `checkContinue` and `checkExpectation`. */
   readonly listener: (request: IncomingMessage, response: ServerResponse) => void;
+  readonly upgrades: Upgrades;
   /** From now on the gateway says that it is not ready, and requests that need a key are refused with 503. */
   readonly drain: () => void;
   /** Resolves when no request is being served: a turn goes on for a moment after its connection has closed. */
@@ -55,6 +59,8 @@ function needsMaster(): GatewayError {
 export function createApp({ routes, keyring, encodeError, newRequestId, log, ...options }: AppOptions): App {
   const table = createRouteTable(routes);
   const bodyLimits = { ...defaultBodyLimits, ...options.bodyLimits };
+  const { maxBytes } = bodyLimits;
+  const upgrades = createUpgrades({ routes: options.sockets ?? [], keyring, encodeError, newRequestId, log, maxBytes });
   let draining = false;
   let running = 0;
   let onIdle: (() => void) | undefined;
@@ -132,6 +138,7 @@ export function createApp({ routes, keyring, encodeError, newRequestId, log, ...
     routes: table.routes,
     open: keyring.open,
     encodeError,
+    upgrades,
     listener(request, response) {
       running += 1;
       answer(request, response).then(finished, (err: unknown) => {
@@ -142,11 +149,14 @@ export function createApp({ routes, keyring, encodeError, newRequestId, log, ...
     },
     drain() {
       draining = true;
+      upgrades.drain();
     },
-    settled: () =>
-      new Promise((resolve) => {
+    async settled() {
+      await upgrades.settled();
+      await new Promise<void>((resolve) => {
         onIdle = resolve;
         if (running === 0) resolve();
-      }),
+      });
+    },
   };
 }

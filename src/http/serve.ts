@@ -71,6 +71,8 @@ export async function listen(app: App, { port, drainMs, ...options }: ServeOptio
     keepAliveTimeout: 75_000,
     // The app refuses a missing Host itself, in JSON.
     requireHostHeader: false,
+    // Some clients offer other protocols with every request, and are answered as if they had not.
+    shouldUpgradeCallback: ({ headers }) => headers.upgrade?.toLowerCase() === 'websocket',
   });
   for (const event of ['request', 'checkContinue', 'checkExpectation'] as const) {
     server.on(event, (request, response) => {
@@ -78,6 +80,7 @@ export async function listen(app: App, { port, drainMs, ...options }: ServeOptio
       app.listener(request, response);
     });
   }
+  server.on('upgrade', app.upgrades.listener);
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
     const answer = answers.get(socket);
     const mayWrite = answer === undefined || answer.writableFinished || !answer.headersSent;
@@ -103,7 +106,10 @@ export async function listen(app: App, { port, drainMs, ...options }: ServeOptio
     app.drain();
     return new Promise((resolve) => {
       const sweep = setInterval(() => server.closeIdleConnections(), idleSweepMs);
-      const limit = setTimeout(() => server.closeAllConnections(), drainMs);
+      const limit = setTimeout(() => {
+        app.upgrades.cut();
+        server.closeAllConnections();
+      }, drainMs);
       server.close(() => {
         clearInterval(sweep);
         clearTimeout(limit);

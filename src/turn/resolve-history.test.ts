@@ -37,6 +37,7 @@ function requestOf(overrides: Partial<TurnRequest>): TurnRequest {
     previousResponseId: undefined,
     store: true,
     stream: false,
+    generate: true,
     tools: [],
     toolChoice: 'auto',
     parallelToolCalls: true,

@@ -4,7 +4,7 @@ import { type IdMint, type IdPrefix, nativeIdPrefixes } from '../core/ids.ts';
 import { type ContextItem, isNativeType, type Item, type Origin, type ReasoningItem } from '../core/items.ts';
 import type { Tool, TurnRequest } from '../core/request.ts';
 import { toolsOfEnvelope } from '../protocols/responses/response.ts';
-import type { ParentLink, StoredContext, StoredItem, TenantStore } from '../store/store.ts';
+import type { ParentLink, StoredContext, StoredContextItem, StoredItem, TenantStore } from '../store/store.ts';
 import { pairToolCalls } from './pair-tool-calls.ts';
 import { openReasoning } from './reasoning-envelope.ts';
 
@@ -12,6 +12,8 @@ import { openReasoning } from './reasoning-envelope.ts';
 export interface History {
   /** The ancestors' items, then this turn's input: paired, in order, each call id used by one call only. */
   context: ContextItem[];
+  /** The items of the context that are an ancestor's, as they are stored. */
+  ancestors: StoredContextItem[];
   /** This turn's input as it will be stored: references resolved, ids given. */
   input: StoredItem[];
   parent: ParentLink | undefined;
@@ -21,15 +23,31 @@ export interface History {
   usedCallIds: Set<string>;
 }
 
+/** A response that is kept by one connection alone. */
+export interface LocalResponse {
+  context: StoredContext;
+  /** Those of the newest turn that brought any. */
+  tools: Tool[];
+}
+
+/** Parents that the store does not hold. */
+export interface LocalParents {
+  find(responseId: string): LocalResponse | undefined;
+}
+
 /** @throws GatewayError 400 or 404: everything that is wrong with the state is found here, before anything is spent. */
 export async function resolveHistory(
   store: TenantStore,
   request: TurnRequest,
   ids: IdMint,
   nowMs: number,
+  local?: LocalParents,
 ): Promise<History> {
+  if (!request.generate && (request.store || local === undefined)) throw notPrepared();
   const parentId = request.previousResponseId;
-  const parent = parentId === undefined ? undefined : await readParent(store, parentId);
+  const kept = parentId === undefined ? undefined : local?.find(parentId);
+  if (kept !== undefined && request.store) throw notStored(parentId);
+  const parent = parentId === undefined ? undefined : (kept?.context ?? (await readParent(store, parentId)));
   const ancestors = parent?.items ?? [];
   const known = new Set(ancestors.map((item) => item.id));
   const context: ContextItem[] = ancestors.map(contextItemOf);
@@ -55,13 +73,12 @@ export async function resolveHistory(
   const needsTools = request.tools.length === 0 && paired.some(({ item }) => isCallType(item.type));
   return {
     context: paired,
+    ancestors,
     input,
     parent:
-      parentId === undefined || parent === undefined
-        ? undefined
-        : { id: parentId, keep: ancestors.length, anchor: parent.anchor, depth: parent.depth + 1 },
+      parentId === undefined || parent === undefined ? undefined : parentLink(parentId, parent, kept !== undefined),
     sessionId: parent?.sessionId,
-    inheritedTools: needsTools ? await readInheritedTools(store, parent) : [],
+    inheritedTools: needsTools ? (kept?.tools ?? (await readInheritedTools(store, parent))) : [],
     usedCallIds,
   };
 }
@@ -77,6 +94,22 @@ async function readParent(store: TenantStore, id: string): Promise<StoredContext
     throw new GatewayError('previous_response_not_found', message, { param: 'previous_response_id' });
   }
   return parent;
+}
+
+/** Of a parent that is not stored nothing is kept in the store: its child, which is not stored either, only names it. */
+function parentLink(id: string, { items, anchor, depth }: StoredContext, isLocal: boolean): ParentLink {
+  return isLocal ? { id, keep: 0, anchor, depth: 0 } : { id, keep: items.length, anchor, depth: depth + 1 };
+}
+
+/** What is made ready without an upstream lives as long as its connection. */
+function notPrepared(): GatewayError {
+  const message = "'generate' can be false over a WebSocket only, with 'store' set to false.";
+  return new GatewayError('unsupported_parameter', message, { param: 'generate' });
+}
+
+function notStored(id: string | undefined): GatewayError {
+  const message = `Response '${id}' is not stored: it can be continued with 'store' set to false only.`;
+  return new GatewayError('unsupported_value', message, { param: 'store' });
 }
 
 async function readReference(store: TenantStore, id: string): Promise<StoredItem> {

@@ -5,6 +5,7 @@ import { commitTurn } from './commit-turn.ts';
 import { concludeAttempt, concludeReply } from './conclude.ts';
 import { failTurn } from './fail-turn.ts';
 import { intentOf, openTurn, prepareAttempt } from './open-turn.ts';
+import { prepareTurn } from './prepare-turn.ts';
 import { resolveHistory } from './resolve-history.ts';
 import { beginNextAttempt, isPointless, isRetryable, runAttempt } from './run-attempt.ts';
 import type { TurnCall, TurnDependencies } from './turn.ts';
@@ -18,10 +19,12 @@ export async function runTurn(dependencies: TurnDependencies, call: TurnCall): P
   const { request, store, sink } = call;
 
   // 4 resolve state: unknown parents and unpaired tool calls end here, with nothing spent
-  const history = await resolveHistory(store, request, ids, nowMs());
+  const history = await resolveHistory(store, request, ids, nowMs(), call.local);
 
   // 5 route: in the order in which they are to be tried
   const [first, ...others] = router.route(request.model);
+
+  if (!request.generate) return prepareTurn(dependencies, call, history);
 
   // 6 begin: encoded first, since what the target cannot carry is a 400; then the intent, before any upstream is called
   const turn = openTurn(dependencies, call, history);
@@ -50,6 +53,7 @@ export async function runTurn(dependencies: TurnDependencies, call: TurnCall): P
     concludeReply(turn, outcome, nowMs());
     const attemptEnd = concludeAttempt(attempt, outcome, request.store, nowMs());
     const lost = await commitTurn(dependencies, call, turn, attemptEnd);
+    if (turn.state === 'committed' && outcome.outcome === 'ended') call.local?.remember(turn);
 
     // 10 terminal event out
     answer.finish(lost ?? outcome.error);

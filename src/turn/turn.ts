@@ -9,7 +9,7 @@ import type { Router } from '../routing/router.ts';
 import type { AttemptStart, StoredItem, TenantStore } from '../store/store.ts';
 import type { Assembler } from './assembler.ts';
 import type { TurnState } from './lifecycle.ts';
-import type { History } from './resolve-history.ts';
+import type { History, LocalParents } from './resolve-history.ts';
 
 /** What every turn of this process shares. */
 export interface TurnDependencies {
@@ -41,9 +41,23 @@ export interface TurnCall {
   keyId: string;
   /** The client's session header; undefined: none. */
   sessionId: string | undefined;
+  /** What the connection remembers; absent: nothing. */
+  local?: LocalChain | undefined;
   /** Absent: the client sent no idempotency key. */
   idempotency?: KeyedRun | undefined;
   sink: TurnSink;
+}
+
+/**
+ * What one connection remembers of its newest response, so that a chain that is not stored (`store: false`) can go on
+ * there and nowhere else.
+ * @see https://www.openresponses.org/specification (WebSocket continuation)
+ */
+export interface LocalChain extends LocalParents {
+  /** The turn has ended well; what the connection remembered before is forgotten. */
+  remember(turn: Turn): void;
+  /** A turn that was to go on from this response has failed. */
+  evict(responseId: string): void;
 }
 
 /** Where an answer goes. Knows HTTP; the turn does not. */

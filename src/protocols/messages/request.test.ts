@@ -31,6 +31,7 @@ const baseRequest: TurnRequest = {
   previousResponseId: undefined,
   store: true,
   stream: false,
+  generate: true,
   tools: [],
   toolChoice: 'auto',
   parallelToolCalls: true,

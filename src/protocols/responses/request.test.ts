@@ -36,6 +36,7 @@ describe('what is accepted', () => {
       previousResponseId: undefined,
       store: true,
       stream: false,
+      generate: true,
       tools: [],
       toolChoice: 'auto',
       parallelToolCalls: true,
@@ -66,6 +67,7 @@ describe('what is accepted', () => {
       previousResponseId: 'resp_0001',
       store: true,
       stream: true,
+      generate: true,
       tools: [
         {
           type: 'function',
@@ -163,6 +165,7 @@ describe('what is accepted', () => {
     { tool_choice: { type: 'custom', name: 'c' }, tools: [tool, { type: 'custom', name: 'c', format: null }] },
     { include: [] },
     { input: [], previous_response_id: 'resp_1' },
+    { generate: false },
     { previous_response_id: 'whatever' },
     { temperature: 2, top_p: 1, top_logprobs: 20 },
     { temperature: 0, top_p: 0, top_logprobs: 0 },
@@ -382,7 +385,6 @@ describe('what is refused', () => {
     ],
     [{ background: true }, unsupported('background')],
     [{ prompt: { id: 'p' } }, unsupported('prompt')],
-    [{ generate: false }, unsupported('generate')],
     [{ context_management: [{ type: 'compaction' }] }, unsupported('context_management')],
     [{ conversation: 'conv_1' }, `${unsupported('conversation')} Use 'previous_response_id' to go on.`],
     [

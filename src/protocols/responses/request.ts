@@ -101,6 +101,7 @@ export function decodeRequest(body: unknown): TurnRequest {
     previousResponseId: fields.previous_response_id ?? undefined,
     store: fields.store ?? true,
     stream: fields.stream ?? false,
+    generate: fields.generate ?? true,
     tools,
     toolChoice: decodeToolChoice(body['tool_choice'], tools, mayBringTools(fields.previous_response_id, input)),
     parallelToolCalls: fields.parallel_tool_calls ?? true,
@@ -136,7 +137,6 @@ function refuseLaterParameters(body: JsonObject): void {
     throw new GatewayError('unknown_parameter', `Unknown parameter: '${name}'.`, { param: name });
   }
   if (body['background'] === true) throw unsupported('background');
-  if (body['generate'] === false) throw unsupported('generate');
   if (given(body['conversation'])) throw unsupported('conversation', " Use 'previous_response_id' to go on.");
   if (given(body['prompt'])) throw unsupported('prompt');
   const management = body['context_management'];

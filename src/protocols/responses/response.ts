@@ -108,6 +108,8 @@ const responseErrorCodes: Record<ErrorCode, ResponseErrorCode> = {
   key_not_found: 'invalid_prompt',
   idempotency_key_mismatch: 'invalid_prompt',
   idempotency_result_not_kept: 'invalid_prompt',
+  websocket_connection_limit_reached: 'invalid_prompt',
+  websocket_stream_limit_reached: 'invalid_prompt',
   context_length_exceeded: 'invalid_prompt',
   upstream_rejected: 'invalid_prompt',
   model_not_found: 'invalid_prompt',

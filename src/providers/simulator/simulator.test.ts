@@ -30,6 +30,7 @@ const request: TurnRequest = {
   previousResponseId: undefined,
   store: true,
   stream: false,
+  generate: true,
   tools: [
     {
       type: 'function',

@@ -1,0 +1,243 @@
+import type { RawData, WebSocket } from 'ws';
+import { GatewayError } from '../core/errors.ts';
+import { isJsonObject, type JsonObject } from '../core/json-object.ts';
+import { invalidChoice, invalidType } from '../protocols/responses/check.ts';
+import { responsesCodec } from '../protocols/responses/index.ts';
+import type { Store } from '../store/store.ts';
+import { createLocalChain } from '../turn/local-chain.ts';
+import { runTurn } from '../turn/run-turn.ts';
+import type { TurnDependencies } from '../turn/turn.ts';
+import { parseJson } from './check-json.ts';
+import { sessionHeader } from './session-header.ts';
+import { createSocketSink } from './socket-sink.ts';
+import type { SocketCaller, SocketRoute, SocketSession } from './upgrade.ts';
+
+export interface ResponsesSocketLimits {
+  /** How long a socket is served. */
+  lifeMs: number;
+  /** A client that answers no ping within this time is gone. */
+  pingMs: number;
+  /** Requests that wait for the one that runs. */
+  maxWaiting: number;
+  /** Of the context of the newest response that is not stored. */
+  maxLocalCharacters: number;
+}
+
+const defaultLimits: ResponsesSocketLimits = {
+  lifeMs: 60 * 60_000,
+  pingMs: 30_000,
+  maxWaiting: 16,
+  maxLocalCharacters: 64 * 1024 * 1024,
+};
+
+interface CreateMessage {
+  body: JsonObject;
+  streamId: string | undefined;
+}
+
+const normalClose = 1000;
+const goingAway = 1001;
+const policyViolation = 1008;
+const internalFault = 1011;
+
+const clientEvents = ['response.create', 'response.steer'] as const;
+const maxStreamIdLength = 256;
+
+/**
+ * The Responses API over a WebSocket: one response at a time, in the order in which they were asked for. A chain that is not
+ * stored goes on from the connection's own memory.
+ * @see https://www.openresponses.org/specification (WebSocket transport)
+ */
+export function responsesSocket(
+  store: Store,
+  turns: TurnDependencies,
+  options: Partial<ResponsesSocketLimits> = {},
+): SocketRoute {
+  const limits = { ...defaultLimits, ...options };
+  return { path: '/v1/responses', open: (socket, caller) => openSession(socket, caller, { store, turns, limits }) };
+}
+
+function openSession(
+  socket: WebSocket,
+  { request, connection, authenticate, principal }: SocketCaller,
+  { store, turns, limits }: { store: Store; turns: TurnDependencies; limits: ResponsesSocketLimits },
+): SocketSession {
+  const { log } = turns;
+  const tenant = store.forTenant(principal.tenant);
+  const local = createLocalChain(limits.maxLocalCharacters);
+  const waiting: CreateMessage[] = [];
+  /** The one whose response is under way. */
+  let current: CreateMessage | undefined;
+  /** Nothing more is taken; closed with this when nothing runs. */
+  let last: { code: number; error: GatewayError | undefined } | undefined;
+  let answersPings = true;
+  let settle = () => {};
+  const ended = new Promise<void>((resolve) => {
+    settle = resolve;
+  });
+
+  function sendError(thrown: unknown, streamId: string | undefined): void {
+    let error = thrown;
+    if (!(error instanceof GatewayError)) {
+      log.error({ err: thrown }, 'a message failed for an unforeseen reason');
+      error = new GatewayError('internal_error', 'The gateway failed on this message. Its log tells why.');
+    }
+    if (socket.readyState === socket.OPEN) socket.send(errorText(error as GatewayError, streamId));
+  }
+
+  function finish(code: number, error?: GatewayError): void {
+    last ??= { code, error };
+    if (current === undefined) close();
+  }
+
+  function close(): void {
+    if (last?.error !== undefined) sendError(last.error, undefined);
+    socket.close(last?.code ?? normalClose);
+  }
+
+  async function run({ body, streamId }: CreateMessage): Promise<void> {
+    const sink = createSocketSink(socket, connection, streamId);
+    const parent = body['previous_response_id'];
+    let turnEnded = false;
+    try {
+      const now = await authenticate();
+      if (now.tenant !== principal.tenant) throw new GatewayError('invalid_api_key', 'Incorrect API key provided.');
+      await runTurn(turns, {
+        request: decodeCreate(body),
+        client: responsesCodec,
+        store: tenant,
+        keyId: now.keyId,
+        sessionId: sessionHeader(request),
+        local: { ...local, remember: (turn) => ((turnEnded = true), local.remember(turn)) },
+        sink,
+      });
+    } catch (thrown) {
+      if (sink.started) {
+        log.error({ err: thrown }, 'a response was cut');
+        socket.close(internalFault);
+      } else {
+        sendError(thrown, streamId);
+        if (thrown instanceof GatewayError && thrown.code === 'invalid_api_key') finish(policyViolation);
+      }
+    } finally {
+      sink.release();
+      if (!turnEnded && typeof parent === 'string') local.evict(parent);
+    }
+  }
+
+  async function pump(): Promise<void> {
+    for (;;) {
+      current = last === undefined ? waiting.shift() : undefined;
+      if (current === undefined) break;
+      await run(current);
+    }
+    if (last !== undefined) close();
+    if (socket.readyState === socket.CLOSED) settle();
+  }
+
+  function receive(data: RawData, isBinary: boolean): void {
+    if (last !== undefined) return;
+    let streamId: string | undefined;
+    try {
+      if (isBinary) throw new GatewayError('invalid_json', 'A message must be text.');
+      const body = parseJson(bytesOf(data));
+      if (!isJsonObject(body)) throw invalidType('', 'an object', body);
+      streamId = streamIdOf(body);
+      const type = clientEvents.find((name) => name === body['type']);
+      if (type === undefined) throw invalidChoice('type', body['type'], clientEvents);
+      if (type === 'response.steer') socket.send(steerFailed(body, streamId));
+      else enqueue({ body, streamId });
+    } catch (thrown) {
+      sendError(thrown, streamId);
+    }
+  }
+
+  function enqueue(message: CreateMessage): void {
+    if (current !== undefined) {
+      if (message.streamId !== current.streamId) {
+        throw limitReached('This connection serves one stream at a time: open another one for another stream_id.');
+      }
+      if (waiting.length >= limits.maxWaiting) throw limitReached('Too many requests wait on this connection.');
+    }
+    waiting.push(message);
+    if (current === undefined) {
+      pump().catch((err: unknown) => {
+        log.error({ err }, 'a socket failed for an unforeseen reason');
+        socket.terminate();
+        settle();
+      });
+    }
+  }
+
+  const pinging = setInterval(() => {
+    if (!answersPings) socket.terminate();
+    answersPings = false;
+    socket.ping();
+  }, limits.pingMs).unref();
+  const life = setTimeout(() => {
+    const message = 'This connection has reached its limit of 60 minutes. Open a new one to go on.';
+    finish(normalClose, new GatewayError('websocket_connection_limit_reached', message));
+  }, limits.lifeMs).unref();
+
+  socket.on('message', receive);
+  socket.on('pong', () => {
+    answersPings = true;
+  });
+  socket.on('error', (error) => log.info({ reason: error.message }, 'a socket was closed'));
+  socket.on('close', () => {
+    clearInterval(pinging);
+    clearTimeout(life);
+    waiting.length = 0;
+    last ??= { code: normalClose, error: undefined };
+    if (current === undefined) settle();
+  });
+
+  return { drain: () => finish(goingAway), cut: () => socket.terminate(), ended };
+}
+
+/** @throws GatewayError 400 for what has no meaning on a socket, and as `decodeRequest` does. */
+function decodeCreate({ type: _type, stream_id: _streamId, ...body }: JsonObject) {
+  if (body['background'] === true) throw notOnSockets('background');
+  if (body['stream'] === false) throw notOnSockets('stream');
+  return responsesCodec.decodeRequest({ ...body, stream: true });
+}
+
+function notOnSockets(param: string): GatewayError {
+  const message = `The '${param}' parameter is not supported over WebSocket.`;
+  return new GatewayError('unsupported_parameter', message, { param });
+}
+
+function streamIdOf({ stream_id: streamId }: JsonObject): string | undefined {
+  if (streamId === undefined || streamId === null) return undefined;
+  if (typeof streamId !== 'string') throw invalidType('stream_id', 'a string', streamId);
+  if (streamId === '' || streamId.length > maxStreamIdLength) {
+    const message = `Invalid 'stream_id': expected 1 to ${maxStreamIdLength} characters.`;
+    throw new GatewayError('invalid_value', message, { param: 'stream_id' });
+  }
+  return streamId;
+}
+
+function limitReached(message: string): GatewayError {
+  return new GatewayError('websocket_stream_limit_reached', message, { param: 'stream_id' });
+}
+
+function errorText(error: GatewayError, streamId: string | undefined): string {
+  const { status } = error;
+  const lane = streamId === undefined ? {} : { stream_id: streamId };
+  return `${JSON.stringify({ type: 'error', status, ...lane }).slice(0, -1)},${responsesCodec.encodeError(error).slice(1)}`;
+}
+
+function steerFailed({ previous_response_id: id, input = [] }: JsonObject, streamId: string | undefined): string {
+  return JSON.stringify({
+    type: 'response.steer.failed',
+    sequence_number: 0,
+    ...(streamId === undefined ? {} : { stream_id: streamId }),
+    steer: { input, previous_response_id: typeof id === 'string' ? id : '' },
+    error: { code: 'steering_not_supported', message: 'The model cannot be steered while it answers.' },
+  });
+}
+
+function bytesOf(data: RawData): Buffer {
+  if (Buffer.isBuffer(data)) return data;
+  return Array.isArray(data) ? Buffer.concat(data) : Buffer.from(data);
+}
