@@ -166,7 +166,7 @@ test('a store goes from SQLite to Postgres and back, killed and run again on eac
   // Tables before the items have one batch each, the items more than one.
   const copyPath = join(there, 'turnpike.db');
   const killed = await turnpike(folder, ['store', 'copy', 'sqlite:turnpike.db', url], {
-    TURNPIKE_CRASH_AT: 'rows-copied:5',
+    TURNPIKE_CRASH_AT: 'rows-copied:6',
   });
   expect([killed.signal, killed.out]).toEqual(['SIGKILL', '']);
   expect(Number(await count('items'))).toBeGreaterThan(manyInputs / 2);
@@ -187,7 +187,7 @@ test('a store goes from SQLite to Postgres and back, killed and run again on eac
   expect(dump(file)).toEqual(before);
 
   const back = `sqlite:${copyPath}`;
-  const killedBack = await turnpike(folder, ['store', 'copy', url, back], { TURNPIKE_CRASH_AT: 'rows-copied:5' });
+  const killedBack = await turnpike(folder, ['store', 'copy', url, back], { TURNPIKE_CRASH_AT: 'rows-copied:6' });
   expect([killedBack.signal, killedBack.out]).toEqual(['SIGKILL', '']);
   expect(querySqlite(copyPath, 'SELECT count(*) AS count FROM turns')).toEqual([{ count: 0 }]);
   const returned = await copy(folder, url, back);

@@ -101,7 +101,8 @@ export const fileSchema = z.strictObject({
         .string()
         .refine((secret) => decodeSecret(secret) !== undefined, 'must be 32 bytes: 64 hexadecimal digits, or base64')
         .optional(),
-      lease_seconds: z.int().min(1).max(3600).optional(),
+      /** `store copy` takes a process for one that runs if its heartbeat, a fifth of a lease, is not older than 15 s. */
+      lease_seconds: z.int().min(1).max(60).optional(),
     })
     .optional(),
   auth: z

@@ -28,7 +28,7 @@ const openStore = (url: string, owner: string, limits: Partial<PostgresLimits> =
 storeSuite('postgres', async () => {
   const url = await server.createDatabase();
   return {
-    open: (owner) => openStore(url, owner),
+    open: (owner, other = secret) => createPostgresStore({ url, secret: other, owner, log, limits: calm }),
     query: (sql) => queryDatabase(url, sql),
     destroy: async () => {},
   };
@@ -86,6 +86,19 @@ describe('processes that share a database', () => {
     const all = await Promise.all([1, 2, 3, 4].map((node) => open(url, `node-${node}`)));
     await Promise.all(all.map((store) => store.check()));
     expect(await rows(url, 'nodes')).toHaveLength(4);
+  });
+
+  test('of two secrets that come at once, one is the store’s', async () => {
+    const url = await server.createDatabase();
+    const secrets = [secret, Buffer.alloc(32, 8)];
+    const opened = await Promise.allSettled(
+      secrets.map((own, index) =>
+        createPostgresStore({ url, secret: own, owner: String(index), log, limits: calm }).then((store) =>
+          stores.push(store),
+        ),
+      ),
+    );
+    expect(opened.map(({ status }) => status).toSorted()).toEqual(['fulfilled', 'rejected']);
   });
 
   test('read what another has acknowledged, at once', async () => {

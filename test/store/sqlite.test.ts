@@ -41,7 +41,7 @@ storeSuite('sqlite', async () => {
   const directory = newDirectory();
   const path = join(directory, 'turnpike.db');
   return {
-    open: (owner) => createSqliteStore({ path, secret, owner, log }),
+    open: (owner, other = secret) => createSqliteStore({ path, secret: other, owner, log }),
     query: async (sql) => queryFile(path, sql),
     destroy: async () => rmSync(directory, { recursive: true }),
   };

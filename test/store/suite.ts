@@ -6,6 +6,7 @@ import { eventLaws } from './event-laws.ts';
 import { keyLaws } from './key-laws.ts';
 import { idempotencyLaws } from './idempotency-laws.ts';
 import { readingLaws } from './reading-laws.ts';
+import { secretLaws } from './secret-laws.ts';
 import { treeLaw } from './tree-law.ts';
 import { viewLaws } from './view-laws.ts';
 import { wallLaws } from './wall-laws.ts';
@@ -27,5 +28,6 @@ export function storeSuite(name: string, createEngine: () => Promise<Engine>): v
     treeLaw(bed);
     viewLaws(bed);
     keyLaws(bed);
+    secretLaws(bed);
   });
 }

@@ -6,7 +6,7 @@ import { commitOf, nextId } from './make.ts';
 /** One database of the engine under test. */
 export interface Engine {
   /** Opens the database as this process. The store opened before must have been closed where the engine has one owner. */
-  open(owner: string): Promise<FullStore>;
+  open(owner: string, secret?: Uint8Array): Promise<FullStore>;
   /** Reads what is committed, past the interface. */
   query(sql: string): Promise<Record<string, unknown>[]>;
   destroy(): Promise<void>;

@@ -10,6 +10,7 @@ export interface CopiedTable {
  * of a copy with a half of its context. `nodes` stays behind: it says which processes run.
  */
 export const copiedTables: readonly CopiedTable[] = [
+  { name: 'secret', key: ['name'] },
   { name: 'teams', key: ['id'] },
   { name: 'keys', key: ['id'] },
   { name: 'envelopes', key: ['tenant', 'hash'] },

@@ -6,6 +6,7 @@ import { forgetClaims } from '../idempotency.ts';
 import { createRecentSet } from '../recent-set.ts';
 import { repeat } from '../repeat.ts';
 import { createSealer } from '../seal.ts';
+import { checkFingerprint, fingerprintOf, fingerprintSql } from '../secret-fingerprint.ts';
 import type { FullStore } from '../run-store.ts';
 import { claimLifeMs } from '../store.ts';
 import { unavailable } from '../unavailable.ts';
@@ -59,6 +60,12 @@ const defaultLimits: PostgresLimits = {
   maxConnections: 10,
 };
 
+async function keepFingerprint({ query }: Database, fingerprint: string): Promise<void> {
+  await query(fingerprintSql.keep, [fingerprint]);
+  const [row] = await query<{ fingerprint: string }>(fingerprintSql.select);
+  checkFingerprint(fingerprint, row?.fingerprint);
+}
+
 const rememberedEnvelopes = 10_000;
 
 /**
@@ -85,6 +92,7 @@ export async function createPostgresStore(options: PostgresStoreOptions): Promis
     const databases = { database: connect(limits.maxConnections, limitsOnServer), own: connect(1, limitsOnServer) };
     try {
       await prepareDatabase(databases.database, url, timeoutMs);
+      await keepFingerprint(databases.database, fingerprintOf(secret));
       return databases;
     } catch (error) {
       await Promise.all([databases.database.close(), databases.own.close()]);

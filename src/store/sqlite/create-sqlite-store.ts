@@ -66,7 +66,7 @@ export async function createSqliteStore(options: SqliteStoreOptions): Promise<Fu
   let writer: Writer | undefined;
   let reader: Reader;
   try {
-    await prepareFile(path);
+    await prepareFile(path, secret);
     writer = await createWriter({ path, pragmas: { ...writerPragmas, ...pragmas } });
     reader = createReader(path);
   } catch (error) {

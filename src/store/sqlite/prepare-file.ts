@@ -2,6 +2,8 @@ import { closeSync, openSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import type { SchemaDialect } from '../migrations/0001-begin.ts';
 import { pendingMigrations } from '../schema-version.ts';
+import { checkFingerprint, fingerprintOf, fingerprintSql } from '../secret-fingerprint.ts';
+import { createStatements } from './statements.ts';
 
 const schemaDialect: SchemaDialect = {
   timestamp: (ms) => `strftime('%Y-%m-%d %H:%M:%f', (${ms}) / 1000.0, 'unixepoch')`,
@@ -12,17 +14,26 @@ const schemaDialect: SchemaDialect = {
 /**
  * Makes the database file where there is none (its owner's only, as it holds what users said) and brings it to the newest
  * schema. The caller holds the lock.
- * @throws Error of SQLite, or one that says that a newer Turnpike wrote the file.
+ * @param secret of the store; undefined: who it belongs to is not asked.
+ * @throws Error of SQLite, or one that says that a newer Turnpike wrote the file, or that it has another secret.
  */
-export async function prepareFile(path: string): Promise<void> {
+export async function prepareFile(path: string, secret?: Uint8Array): Promise<void> {
   closeSync(openSync(path, 'a', 0o600));
   const db = new DatabaseSync(path);
   try {
     db.exec('PRAGMA journal_mode = WAL');
     if (pendingMigrations(versionOf(db)).length > 0) await migrateFile(db);
+    if (secret !== undefined) keepFingerprint(db, fingerprintOf(secret));
   } finally {
     db.close();
   }
+}
+
+function keepFingerprint(db: DatabaseSync, fingerprint: string): void {
+  const prepare = createStatements(db);
+  prepare(fingerprintSql.keep).run(fingerprint);
+  const row = prepare(fingerprintSql.select).get() as { fingerprint: string } | undefined;
+  checkFingerprint(fingerprint, row?.fingerprint);
 }
 
 /** The newest migration that the file has had. */
