@@ -37,13 +37,15 @@ export function createAnswer(
 
   function announce(): void {
     if (encoder === undefined || turn.state !== 'begun') return;
+    // What can go wrong does before the state says that the headers have left.
+    const beginning = encoder.begin(turn.reply);
+    sink.start(answerHeaders(turn, warnings, 'text/event-stream; charset=utf-8'));
     turn.state = move(turnLifecycle, turn.state, 'announce');
     turn.announced = true;
-    sink.start(answerHeaders(turn, warnings, 'text/event-stream; charset=utf-8'));
-    sink.write(encoder.begin(turn.reply));
+    sink.write(beginning);
   }
 
-  const timer = setInterval(() => {
+  function keepAlive(): void {
     if (encoder !== undefined) {
       if (turn.state === 'begun') announce();
       else if (quiet && turn.announced) sink.write(keepAliveComment);
@@ -53,6 +55,15 @@ export function createAnswer(
     if (run === undefined) return;
     if (now - run.lastEventAtMs > limits.stallMs) run.fail(timedOut('The upstream stalled.'));
     else if (now - openedAtMs > limits.totalMs) run.fail(timedOut('The upstream took longer than the gateway waits.'));
+  }
+
+  const timer = setInterval(() => {
+    try {
+      keepAlive();
+    } catch (cause) {
+      // Nobody stands above a timer: a fault of ours ends the attempt, not the process.
+      run?.fail(new GatewayError('internal_error', 'The gateway could not keep the answer going.', { cause }));
+    }
   }, limits.keepAliveMs);
   timer.unref();
 

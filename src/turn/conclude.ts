@@ -1,4 +1,4 @@
-import { GatewayError } from '../core/errors.ts';
+import { type ErrorCode, GatewayError } from '../core/errors.ts';
 import type { Finish } from '../core/events.ts';
 import type { ResponseState } from '../core/response.ts';
 import { noUsage, type Usage } from '../core/usage.ts';
@@ -101,7 +101,9 @@ export function usageOf(outcome: Omit<AttemptOutcome, 'usage'>, estimatedInputTo
   return { ...known, outputTokens, estimated: true };
 }
 
+const unheard: ReadonlySet<ErrorCode> = new Set(['upstream_timeout', 'upstream_stream_broken', 'internal_error']);
+
 /** The request was sent and nothing came back that says that it was not served. */
-function mayHaveRun({ outcome, error }: Omit<AttemptOutcome, 'usage'>): boolean {
-  return outcome === 'cancelled' || error?.code === 'upstream_timeout' || error?.code === 'upstream_stream_broken';
+function mayHaveRun({ outcome, sent, error }: Omit<AttemptOutcome, 'usage'>): boolean {
+  return outcome === 'cancelled' || (sent && error !== undefined && unheard.has(error.code));
 }

@@ -1,27 +1,27 @@
 import { GatewayError } from '../core/errors.ts';
-import { noUsage } from '../core/usage.ts';
 import { commitTurn } from './commit-turn.ts';
 import { concludeFault } from './conclude.ts';
 import { costOf } from './cost-of.ts';
 import type { PreparedAttempt, Turn, TurnCall, TurnDependencies } from './turn.ts';
 
 /**
- * Ends a turn that a fault of ours has broken off: nobody else would, as long as this process lives. Its attempt is billed by
- * our estimate, as after a crash.
+ * Ends a turn that a fault of ours has broken off: nobody else would, as long as this process lives. Its attempt is billed with
+ * what is known of it.
  * @returns what the client must be told.
  */
 export async function failTurn(
   dependencies: TurnDependencies,
   call: TurnCall,
   turn: Turn,
-  { deployment, start }: PreparedAttempt,
+  attempt: PreparedAttempt,
   cause: unknown,
 ): Promise<GatewayError> {
   const { nowMs, log } = dependencies;
+  const { deployment, start, usage } = attempt;
   log.error({ responseId: turn.id, err: cause }, 'a turn failed for an unforeseen reason');
+  const spent = turn.spent || usage.inputTokens + usage.outputTokens > 0;
   const message = `The gateway failed on this response. Its log tells why, under ${turn.id}.`;
-  const error = new GatewayError('internal_error', message, { cause, spent: true });
-  const usage = { ...noUsage, inputTokens: start.estimatedInputTokens, estimated: true };
+  const error = new GatewayError('internal_error', message, { cause, spent });
   concludeFault(turn, error, usage, nowMs());
   const lost = await commitTurn(dependencies, call, turn, {
     id: start.id,

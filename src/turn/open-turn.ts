@@ -65,6 +65,7 @@ export function prepareAttempt(
     deployment,
     encoded,
     upstream,
+    usage: noUsage,
     start: {
       id: ids.mint('att', startedAtMs),
       number,

@@ -14,6 +14,7 @@ import type { AttemptOutcome, PreparedAttempt, Turn, TurnCall, TurnDependencies 
 /** The client had left before there was anything to pay for. */
 const notSent = {
   outcome: 'cancelled',
+  sent: false,
   answered: false,
   error: undefined,
   firstTokenAtMs: undefined,
@@ -47,9 +48,13 @@ export async function runAttempt(
   });
   const progress = () => answer.write(assembler.takeText(), assembler.itemStarted);
   if (sink.closed) return { ...notSent, assembler };
+  attempt.usage = { ...noUsage, inputTokens: attempt.start.estimatedInputTokens, estimated: true };
   const run = sendAttempt(attempt, assembler, { onBegin: () => answer.announce(), onProgress: progress }, nowMs);
   answer.follow(run, encoded.warnings);
   const result = await run.done;
+  // Before anything else is done with the reply: a fault of ours in there leaves the bill as it is.
+  const usage = usageOf({ ...result, assembler }, attempt.start.estimatedInputTokens);
+  attempt.usage = usage;
   answer.warn(assembler.warnings);
   if (result.outcome !== 'ended') {
     assembler.cut();
@@ -57,10 +62,8 @@ export async function runAttempt(
   }
   if (result.outcome === 'ended') router.succeeded(deployment);
   else if (result.error !== undefined) router.failed(deployment, result.error);
-  const outcome = { ...result, assembler };
-  const usage = usageOf(outcome, attempt.start.estimatedInputTokens);
   turn.spent ||= usage.inputTokens + usage.outputTokens > 0;
-  return { ...outcome, usage };
+  return { ...result, assembler, usage };
 }
 
 /** Another deployment may be tried as long as the client has seen no part of an item. */

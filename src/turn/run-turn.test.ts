@@ -65,7 +65,14 @@ const deployment: Omit<Deployment, 'provider'> = {
   prices: simulatorPrices,
 };
 
+/** An upstream that says nothing. */
+const isSilent: Transport = {
+  send: () => ({ pause() {}, resume() {}, abort() {} }),
+  close: () => Promise.resolve(),
+};
+
 interface Parts {
+  keepAliveMs?: number;
   transport?: Transport;
   router?: Partial<Router>;
   client?: Partial<ClientCodec>;
@@ -82,7 +89,7 @@ async function run(stream: boolean, parts: Parts) {
     random: Math.random,
     nowMs,
   });
-  const limits = { keepAliveMs: 600_000, stallMs: 600_000, totalMs: 600_000, commitMs: 1 };
+  const limits = { keepAliveMs: parts.keepAliveMs ?? 600_000, stallMs: 600_000, totalMs: 600_000, commitMs: 1 };
   const dependencies: TurnDependencies = {
     router: { ...router, ...parts.router },
     ids: createIdMint(),
@@ -134,21 +141,24 @@ async function run(stream: boolean, parts: Parts) {
 }
 
 const broken = () => ({ ...responsesCodec.createStreamEncoder(), delta: fault, partEnd: fault });
-const unforeseen: [string, boolean, Parts][] = [
-  ['is told that an attempt went well', false, { router: { succeeded: fault } }],
-  ['is told that an attempt went well', true, { router: { succeeded: fault } }],
-  ['writes the stream', true, { client: { createStreamEncoder: broken } }],
+const cannotBegin = () => ({ ...responsesCodec.createStreamEncoder(), begin: fault });
+/** What is billed: the upstream's figures where it gave them, else our estimate. */
+const told = { outputTokens: expect.not.toBeOneOf([0]) as number, estimated: false };
+const unforeseen: [string, boolean, Parts, typeof told][] = [
+  ['is told that an attempt went well', false, { router: { succeeded: fault } }, told],
+  ['is told that an attempt went well', true, { router: { succeeded: fault } }, told],
+  ['writes the stream', true, { client: { createStreamEncoder: broken } }, { outputTokens: 1, estimated: true }],
 ];
 
 describe('a fault of ours while a turn runs', () => {
-  test.each(unforeseen)('in what %s ends the turn in the store (stream: %s)', async (_, stream, parts) => {
+  test.each(unforeseen)('in what %s ends the turn in the store (stream: %s)', async (_, stream, parts, usage) => {
     const { own, id, turn, response, thrown, written, again } = await run(stream, parts);
     expect(response).toMatchObject({ status: 'failed', errorCode: 'internal_error', output: [] });
     expect(JSON.parse(response?.head ?? '')).toMatchObject({
       status: 'failed',
       error: { code: 'server_error', message: expect.stringContaining(id) as string },
     });
-    expect(turn?.usage).toMatchObject({ outputTokens: 0, estimated: true });
+    expect(turn?.usage).toMatchObject(usage);
     expect(turn?.usage.inputTokens).toBeGreaterThan(0);
     // Known where every attempt has ended.
     expect(await own.readCost(id)).toBeGreaterThan(0);
@@ -157,6 +167,28 @@ describe('a fault of ours while a turn runs', () => {
     // The upstream may have been paid: the same request under the same key is not run again.
     await expect(again()).rejects.toMatchObject({ code: 'internal_error', spent: true });
     expect(await own.listSession('sess_1')).toHaveLength(1);
+  });
+
+  test('before anything is sent costs nothing, and the same request may be sent again', async () => {
+    const { own, id, turn, response, thrown, written } = await run(true, { client: { createStreamEncoder: fault } });
+    expect(response).toMatchObject({ status: 'failed', errorCode: 'internal_error', output: [] });
+    expect(turn?.usage).toMatchObject({ inputTokens: 0, outputTokens: 0 });
+    expect(await own.readCost(id)).toBe(0);
+    expect(thrown).toMatchObject({ code: 'internal_error', status: 500, spent: false });
+    expect(written).toEqual([]);
+  });
+
+  test('in what keeps the line alive ends the turn: the upstream may have served it', async () => {
+    const { own, id, turn, response, thrown, written } = await run(true, {
+      keepAliveMs: 1,
+      transport: isSilent,
+      client: { createStreamEncoder: cannotBegin },
+    });
+    expect(response).toMatchObject({ status: 'failed', errorCode: 'internal_error', output: [] });
+    expect(turn?.usage).toMatchObject({ inputTokens: expect.not.toBeOneOf([0]) as number, estimated: true });
+    expect(await own.readCost(id)).toBeGreaterThan(0);
+    expect(thrown).toMatchObject({ code: 'internal_error', status: 500, spent: true });
+    expect(written).toEqual([]);
   });
 
   test('before a stream has shown anything of an item makes it a failed one', async () => {

@@ -1,6 +1,6 @@
 import { crashPoint } from '../crash-point.ts';
 import { answerAgain } from './answer-again.ts';
-import { createAnswer } from './answer.ts';
+import { type Answer, createAnswer } from './answer.ts';
 import { commitTurn } from './commit-turn.ts';
 import { concludeAttempt, concludeReply } from './conclude.ts';
 import { failTurn } from './fail-turn.ts';
@@ -37,8 +37,9 @@ export async function runTurn(dependencies: TurnDependencies, call: TurnCall): P
   if (holder !== undefined) return answerAgain(dependencies, call, holder, runTurn);
 
   // 7 send, 8 stream back: another deployment is tried until the client has seen part of an item
-  const answer = createAnswer(dependencies, call, turn);
+  let answer: Answer | undefined;
   try {
+    answer = createAnswer(dependencies, call, turn);
     let outcome = await runAttempt(dependencies, call, turn, attempt, answer);
     for (const deployment of others) {
       if (!isRetryable(outcome, turn, call)) break;
@@ -63,9 +64,9 @@ export async function runTurn(dependencies: TurnDependencies, call: TurnCall): P
     // A fault of ours: what has begun ends in the store all the same. A stream is cut where its end would leave out items.
     const isShown = turn.state === 'shown';
     const error = await failTurn(dependencies, call, turn, attempt, thrown);
-    if (isShown) throw error;
+    if (isShown || answer === undefined) throw error;
     answer.finish(error);
   } finally {
-    answer.release();
+    answer?.release();
   }
 }

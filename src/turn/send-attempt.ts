@@ -44,6 +44,7 @@ export function sendAttempt(
     settle = resolve;
   });
   let settled = false;
+  let sent = true;
   let begun = false;
   let status = 0;
   let headers: Record<string, string | undefined> = {};
@@ -56,7 +57,7 @@ export function sendAttempt(
   function finish(outcome: AttemptResult['outcome'], error?: GatewayError): void {
     if (settled) return;
     settled = true;
-    settle({ outcome, answered: begun, error, firstTokenAtMs, rawReply: error === undefined ? '' : raw.text() });
+    settle({ outcome, sent, answered: begun, error, firstTokenAtMs, rawReply: error === undefined ? '' : raw.text() });
   }
 
   function fail(error: GatewayError): void {
@@ -160,6 +161,7 @@ export function sendAttempt(
     call = transport.send(upstream, replies);
   } catch (cause) {
     // A proxy's address that is none, say. The turn has begun, and must end.
+    sent = false;
     finish('failed', new GatewayError('internal_error', 'The upstream request failed inside the gateway.', { cause }));
   }
   crashPoint('upstream-sent');

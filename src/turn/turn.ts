@@ -109,11 +109,15 @@ export interface PreparedAttempt {
   encoded: EncodedRequest;
   upstream: UpstreamRequest;
   start: AttemptStart;
+  /** As far as is known: nothing, from the moment that it is sent our estimate, in the end what came of it. */
+  usage: Usage;
 }
 
 /** How the upstream's side of an attempt ended. */
 export interface AttemptResult {
   outcome: 'ended' | 'failed' | 'cancelled';
+  /** The request may have reached the upstream. */
+  sent: boolean;
   /** The upstream began to answer well: it bills for what it said, whatever came of it. */
   answered: boolean;
   error: GatewayError | undefined;
