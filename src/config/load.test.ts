@@ -256,6 +256,10 @@ describe('problems', () => {
       `store: { url: "${url}" }`,
       '2:15: store.url: must be sqlite:PATH or postgres://USER:PASSWORD@HOST/DATABASE',
     ]),
+    ...['prefer', 'allow', 'verify_full', ''].map((mode): [string, string] => [
+      `store: { url: "postgres://u:pw@h/d?sslmode=${mode}", secret: "${'0f'.repeat(32)}" }`,
+      '2:15: store.url: must have one of these as its sslmode: disable, require, verify-ca, verify-full, no-verify',
+    ]),
     ['store: { secret: "00" }', '2:18: store.secret: must be 32 bytes: 64 hexadecimal digits, or base64'],
     ['store: { lease_seconds: 0 }', '2:25: store.lease_seconds: must be at least 1'],
     ['routing: { retries: 1, retries: 2 }', '2:24: routing.retries: the key is there twice'],

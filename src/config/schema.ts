@@ -19,6 +19,13 @@ export function isPostgresUrl(url: string): boolean {
   return /^postgres(ql)?:\/\/\S+$/.test(url);
 }
 
+/** Without those that go on in plain text where the server has no TLS. `no-verify` is the driver's own. */
+const sslModes = ['disable', 'require', 'verify-ca', 'verify-full', 'no-verify'];
+
+function hasKnownSslMode({ searchParams }: URL): boolean {
+  return searchParams.getAll('sslmode').every((mode) => sslModes.includes(mode));
+}
+
 /** Why an address cannot be an upstream's; undefined: it can. Never quotes it, since it may hold a password. */
 export function findBaseUrlProblem(address: string): string | undefined {
   const url = URL.canParse(address) ? new URL(address) : undefined;
@@ -95,6 +102,10 @@ export const fileSchema = z.strictObject({
         .refine(
           (url) => /^sqlite:[^\n]+$/.test(url) || (isPostgresUrl(url) && URL.canParse(url)),
           'must be sqlite:PATH or postgres://USER:PASSWORD@HOST/DATABASE',
+        )
+        .refine(
+          (url) => !isPostgresUrl(url) || !URL.canParse(url) || hasKnownSslMode(new URL(url)),
+          `must have one of these as its sslmode: ${sslModes.join(', ')}`,
         )
         .optional(),
       secret: z

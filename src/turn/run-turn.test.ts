@@ -142,23 +142,23 @@ async function run(stream: boolean, parts: Parts) {
 
 const broken = () => ({ ...responsesCodec.createStreamEncoder(), delta: fault, partEnd: fault });
 const cannotBegin = () => ({ ...responsesCodec.createStreamEncoder(), begin: fault });
-/** What is billed: the upstream's figures where it gave them, else our estimate. */
-const told = { outputTokens: expect.not.toBeOneOf([0]) as number, estimated: false };
-const unforeseen: [string, boolean, Parts, typeof told][] = [
-  ['is told that an attempt went well', false, { router: { succeeded: fault } }, told],
-  ['is told that an attempt went well', true, { router: { succeeded: fault } }, told],
-  ['writes the stream', true, { client: { createStreamEncoder: broken } }, { outputTokens: 1, estimated: true }],
+/** The last says whether our estimate is billed, the upstream having given no figures yet. */
+const unforeseen: [string, boolean, Parts, boolean][] = [
+  ['is told that an attempt went well', false, { router: { succeeded: fault } }, false],
+  ['is told that an attempt went well', true, { router: { succeeded: fault } }, false],
+  ['writes the stream', true, { client: { createStreamEncoder: broken } }, true],
 ];
 
 describe('a fault of ours while a turn runs', () => {
-  test.each(unforeseen)('in what %s ends the turn in the store (stream: %s)', async (_, stream, parts, usage) => {
+  test.each(unforeseen)('in what %s ends the turn in the store (stream: %s)', async (_, stream, parts, estimated) => {
     const { own, id, turn, response, thrown, written, again } = await run(stream, parts);
     expect(response).toMatchObject({ status: 'failed', errorCode: 'internal_error', output: [] });
     expect(JSON.parse(response?.head ?? '')).toMatchObject({
       status: 'failed',
       error: { code: 'server_error', message: expect.stringContaining(id) as string },
     });
-    expect(turn?.usage).toMatchObject(usage);
+    expect(turn?.usage.estimated).toBe(estimated);
+    expect(turn?.usage.outputTokens).toBeGreaterThan(0);
     expect(turn?.usage.inputTokens).toBeGreaterThan(0);
     // Known where every attempt has ended.
     expect(await own.readCost(id)).toBeGreaterThan(0);

@@ -11,6 +11,7 @@ const reasons: readonly (readonly [RegExp, string])[] = [
   [/^25006/, 'it is read-only'],
   [/^40/, 'it broke off the transaction'],
   [/^(28|3D)/, 'its server refuses us'],
+  [/^(ERR_TLS_|CERT_|UNABLE_TO_)|_SIGNED_CERT/, 'its certificate cannot be trusted'],
   [/^(58|XX)/, 'its files cannot be read or written'],
   [/^(08|E[A-Z]+$)/, 'it cannot be reached'],
 ];

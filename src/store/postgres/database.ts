@@ -37,9 +37,17 @@ const parsers = new Map<number, (text: string) => number | boolean>([
   [1700, Number],
 ]);
 
+/** As every other program that reads such a URL takes it: `require` encrypts, and checks only against an authority that is named. */
+function withLibpqModes(url: string): string {
+  if (!/[?&]sslmode=(require|verify-ca)(&|$)/.test(url)) return url;
+  const compatible = new URL(url);
+  compatible.searchParams.set('uselibpqcompat', 'true');
+  return compatible.href;
+}
+
 export function poolConfigOf(url: string, maxConnections: number, timeoutMs: number): PoolConfig {
   return {
-    connectionString: url,
+    connectionString: withLibpqModes(url),
     max: maxConnections,
     connectionTimeoutMillis: timeoutMs,
     idleTimeoutMillis: 30_000,
@@ -75,9 +83,12 @@ export function createDatabase(options: DatabaseOptions): Database {
     if (closing !== undefined) throw unavailable('it is closed');
     running += 1;
     try {
-      const client = await pool.connect().catch((error: unknown) => {
+      let client: PoolClient;
+      try {
+        client = await pool.connect();
+      } catch (error) {
         throw databaseError(error, false);
-      });
+      }
       try {
         const result = await work(client);
         client.release();
