@@ -260,7 +260,7 @@ function isOpenToAll(path: string): boolean {
   return passable && (dirname(path) === path || isOpenToAll(dirname(path)));
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;

@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import { startPgBouncer } from '../support/pgbouncer.ts';
 import { embeddedPostgres, queryDatabase } from '../support/postgres.ts';
 import { type AttemptRow, canaryOf, type Dump, namesIn, type SpendLogRow, type TurnRow } from './history.ts';
 
@@ -24,6 +25,8 @@ export interface Engine {
 export interface StoreServer {
   /** Ends every second connection. */
   connections(): Promise<void>;
+  /** SIGKILL for the pooler that stands before it, and a start. */
+  pooler(): Promise<void>;
   /** SIGKILL for the process of one connection: the server ends all others and recovers. */
   backend(): Promise<void>;
   /** SIGKILL for its first process, whose children end by themselves; then a start. */
@@ -38,12 +41,13 @@ export interface StoreServer {
   running(owner?: string): Promise<number>;
 }
 
-export const engineNames = ['sqlite', 'postgres'] as const;
+/** `pgbouncer`: Postgres behind it, by transaction. It must be installed. */
+export const engineNames = ['sqlite', 'postgres', 'pgbouncer'] as const;
 export type EngineName = (typeof engineNames)[number];
 
 /** @throws Error where the engine cannot be shared by so many nodes. */
 export async function createEngine(name: EngineName, folder: string, nodes: readonly string[]): Promise<Engine> {
-  if (name === 'postgres') return createPostgresEngine();
+  if (name !== 'sqlite') return createPostgresEngine(name);
   if (nodes.length > 1) throw new Error(`${name} is owned by one process: it cannot serve ${nodes.length} nodes`);
   return createSqliteEngine(folder);
 }
@@ -101,31 +105,38 @@ function textsIn(files: string[], texts: string[]): string[] {
   return [...found];
 }
 
-async function createPostgresEngine(): Promise<Engine> {
+async function createPostgresEngine(name: 'postgres' | 'pgbouncer'): Promise<Engine> {
   const server = await embeddedPostgres();
-  const storeUrl = await server.createDatabase();
-  const all = async <Row>(sql: string) => (await queryDatabase(storeUrl, sql)) as unknown as Row[];
+  const url = await server.createDatabase();
+  const pooler = name === 'pgbouncer' ? await startPgBouncer(url) : undefined;
+  const all = async <Row>(sql: string) => (await queryDatabase(url, sql)) as unknown as Row[];
   const ownersSeen = new Set<string>();
   return {
-    name: 'postgres',
-    storeUrl,
+    name,
+    storeUrl: pooler?.url ?? url,
     server: {
       async connections() {
         await all(`SELECT pg_terminate_backend(pid) FROM (SELECT pid, row_number() OVER () AS place FROM pg_stat_activity
           WHERE datname = current_database() AND pid <> pg_backend_pid()) AS others WHERE place % 2 = 0`);
       },
+      async pooler() {
+        await pooler?.restart();
+      },
       async backend() {
         const [row] = await all<{ pid: number }>(`SELECT pid FROM pg_stat_activity
           WHERE datname = current_database() AND pid <> pg_backend_pid() ORDER BY random() LIMIT 1`);
         if (row !== undefined) await server.killBackend(row.pid);
+        await pooler?.ready();
       },
       async postmaster() {
         await server.killPostmaster();
         await server.start();
+        await pooler?.ready();
       },
       async crash() {
         await server.kill();
         await server.start();
+        await pooler?.ready();
       },
       async newOwner() {
         const owners = await all<{ owner: string }>('SELECT owner FROM nodes ORDER BY started_at DESC');
@@ -163,6 +174,9 @@ async function createPostgresEngine(): Promise<Engine> {
       );
       return textsIn(files, texts);
     },
-    close: () => server.stop(),
+    async close() {
+      pooler?.stop();
+      await server.stop();
+    },
   };
 }

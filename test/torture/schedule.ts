@@ -25,12 +25,13 @@ export interface Pause {
 
 /**
  * What is done to a store that nodes share before the round's node dies. `connections`: every second one is ended.
+ * `pooler`: the PgBouncer before it is killed and started.
  * `backend`: one of the server's processes is killed, so that it throws out all and recovers by itself. `postmaster`: its
  * first process is killed, `crash`: all of them, and it is started. `taken-over`: the node is stopped, the others are told
  * that it has gone, and it goes on when its turns have been failed. `lease`: the same, but the others find out by themselves.
  */
 export interface Harm {
-  what: 'connections' | 'backend' | 'postmaster' | 'crash' | 'taken-over' | 'lease';
+  what: 'connections' | 'pooler' | 'backend' | 'postmaster' | 'crash' | 'taken-over' | 'lease';
   afterTicks: number;
 }
 
@@ -55,7 +56,7 @@ export function createSchedule(seed: string, kills: number, nodes: readonly stri
   const random = seeded(`${seed} schedule`);
   const harms = seeded(`${seed} harm`);
   const harmOf = (index: number): { harm?: Harm } => {
-    const what = engine === 'sqlite' ? undefined : harmAt(index, nodes.length);
+    const what = engine === 'sqlite' ? undefined : harmAt(index, nodes.length, engine);
     return what === undefined ? {} : { harm: { what, afterTicks: 1 + harms.below(200) } };
   };
   // Every second round aims at a point, and at each once before it aims at any again.
@@ -77,11 +78,12 @@ export function createSchedule(seed: string, kills: number, nodes: readonly stri
   });
 }
 
-function harmAt(index: number, nodes: number): Harm['what'] | undefined {
+function harmAt(index: number, nodes: number, engine: EngineName): Harm['what'] | undefined {
   if (index % 25 === 24) return nodes > 1 ? 'lease' : undefined;
   if (index % 6 === 5) return nodes > 1 ? 'taken-over' : undefined;
   if (index % 10 === 3) return index % 20 === 3 ? 'crash' : 'postmaster';
   if (index % 10 === 8) return 'backend';
+  if (engine === 'pgbouncer' && index % 3 === 0) return 'pooler';
   return index % 3 === 1 ? 'connections' : undefined;
 }
 
