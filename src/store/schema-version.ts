@@ -1,5 +1,11 @@
 /** Every migration, in the order of their names. Compared at start, so that the migrator is loaded only when there is something to do. */
-export const migrationNames = ['0001-begin', '0002-keys', '0003-idempotency', '0005-secret', '0007-background'] as const;
+export const migrationNames = [
+  '0001-begin',
+  '0002-keys',
+  '0003-idempotency',
+  '0005-secret',
+  '0007-background',
+] as const;
 export type MigrationName = (typeof migrationNames)[number];
 
 /**
