@@ -39,6 +39,8 @@ export const errorKinds = {
   item_duplicate: invalid(null),
   item_not_found: invalid(null, 404),
   response_not_found: invalid(null, 404),
+  conversation_not_found: invalid(null, 404),
+  conversation_locked: invalid('conversation_locked'),
   team_not_found: invalid('team_not_found', 404),
   team_name_taken: invalid('team_name_taken'),
   team_has_keys: invalid('team_has_keys'),

@@ -3,6 +3,7 @@ import type { NativeItemType } from './items.ts';
 
 export type IdPrefix =
   | 'resp'
+  | 'conv'
   | 'msg'
   | 'rs'
   | 'fc'

@@ -122,6 +122,8 @@ export interface TurnRequest {
   input: (Item | ItemReference)[];
   instructions: string | null;
   previousResponseId: string | undefined;
+  /** Of the conversation that the turn goes on from and is appended to; never beside `previousResponseId`. */
+  conversationId?: string | undefined;
   /** False: no content of this turn is kept anywhere. */
   store: boolean;
   stream: boolean;

@@ -1,13 +1,22 @@
 import { GatewayError } from '../core/errors.ts';
-import type { KeyHolder, ParentLink } from './store.ts';
+import { conversationLocked, conversationNotFound } from './conversation-store.ts';
+import type { QueuedIntent } from './run-store.ts';
+import type { KeyHolder, TurnIntent } from './store.ts';
 
-export type BeginOutcome = 'begun' | 'parent-not-found' | 'parent-too-short';
+export type BeginOutcome =
+  | 'begun'
+  | 'parent-not-found'
+  | 'parent-too-short'
+  | 'conversation-not-found'
+  | 'conversation-locked';
 
 /** As `BeginOutcome`, or who holds the idempotency key. */
 export type ClaimOutcome = BeginOutcome | KeyHolder;
 
 /** @throws GatewayError where the turn was not begun. */
-export function checkBegun(outcome: BeginOutcome, parent: ParentLink | undefined): void {
+export function checkBegun(outcome: BeginOutcome, { parent, conversation }: TurnIntent | QueuedIntent): void {
+  if (outcome === 'conversation-not-found') throw conversationNotFound(conversation?.id ?? '', 'conversation');
+  if (outcome === 'conversation-locked') throw conversationLocked();
   if (outcome === 'parent-not-found') {
     throw new GatewayError('previous_response_not_found', `Previous response with id '${parent?.id}' not found.`, {
       param: 'previous_response_id',

@@ -27,7 +27,7 @@ export interface ContextRow {
  */
 export function contextOf(rows: ContextRow[], withOutput: boolean): StoredContext | undefined {
   rows.sort((a, b) => b.hop - a.hop || (a.position ?? 0) - (b.position ?? 0));
-  const items: StoredContextItem[] = [];
+  let items: StoredContextItem[] = [];
   let turnId: string | undefined;
   for (const row of rows) {
     if (row.turn_id !== turnId) {
@@ -43,6 +43,8 @@ export function contextOf(rows: ContextRow[], withOutput: boolean): StoredContex
     if (id === null || type === null || body === null) continue;
     if (withOutput || row.hop > 0 || row.output === 0) items.push({ id, type, body, origin, turnId });
   }
+  const { length } = items;
+  if (items.some(isDeleted)) items = items.filter((item) => !isDeleted(item));
   const own = rows.at(-1);
   if (own === undefined || own.status === null || own.session_id === null) return undefined;
   return {
@@ -50,6 +52,12 @@ export function contextOf(rows: ContextRow[], withOutput: boolean): StoredContex
     sessionId: own.session_id,
     anchor: own.anchor ?? own.turn_id,
     depth: own.depth ?? 0,
+    length,
     items,
   };
+}
+
+/** An item that was deleted from its conversation keeps its place, so that the counts of those who keep it hold. */
+export function isDeleted({ body }: { body: string }): boolean {
+  return body === '';
 }

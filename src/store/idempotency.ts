@@ -34,6 +34,10 @@ export function claim(values: string, expiresBefore: string): string {
     RETURNING turn_id, body_hash`;
 }
 
+/** tenant, key hash, time before which claims have expired. */
+export const selectHolder = `SELECT turn_id, body_hash FROM idempotency
+  WHERE tenant = $1 AND key_hash = $2 AND created_at_ms >= $3 AND NOT ${gaveUp}`;
+
 /** Time before which claims have expired. */
 export const forgetClaims = 'DELETE FROM idempotency WHERE created_at_ms < $1';
 

@@ -4,6 +4,7 @@ import { begin, type SchemaDialect } from './migrations/0001-begin.ts';
 import { keys } from './migrations/0002-keys.ts';
 import { idempotency } from './migrations/0003-idempotency.ts';
 import { secret } from './migrations/0005-secret.ts';
+import { conversations } from './migrations/0006-conversations.ts';
 import { background } from './migrations/0007-background.ts';
 import type { MigrationName } from './schema-version.ts';
 
@@ -14,6 +15,7 @@ export async function migrate(dialect: Dialect, schemaDialect: SchemaDialect): P
     '0002-keys': keys,
     '0003-idempotency': idempotency,
     '0005-secret': secret,
+    '0006-conversations': conversations,
     '0007-background': background(schemaDialect),
   };
   const db = new Kysely<unknown>({ dialect });

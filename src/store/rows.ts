@@ -19,7 +19,7 @@ export function turnRow(tenant: string, intent: TurnIntent | QueuedIntent, envel
     columnText(intent.model),
     intent.protocol,
     'run' in intent ? 'queued' : 'in_progress',
-    intent.store ? 1 : 0,
+    storedMark(intent),
     columnText(intent.keyId),
     columnTextOrNull(intent.endUser),
     intent.owner,
@@ -27,7 +27,19 @@ export function turnRow(tenant: string, intent: TurnIntent | QueuedIntent, envel
     intent.store ? exactJson(intent.head) : '',
     envelopeHash,
     intent.input.length,
+    intent.conversation?.id ?? null,
   ];
+}
+
+/** 1: stored for whoever has its id. 2: its items are its conversation's, and nobody can name the turn. */
+function storedMark({ store, conversation }: TurnIntent | QueuedIntent): 0 | 1 | 2 {
+  if (store) return 1;
+  return conversation === undefined ? 0 : 2;
+}
+
+/** The input that is written. */
+export function keptInput({ store, conversation, input }: TurnIntent | QueuedIntent): StoredItem[] {
+  return store || conversation !== undefined ? input : [];
 }
 
 /** How many values `itemValues` writes for an item. */

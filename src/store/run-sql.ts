@@ -80,7 +80,7 @@ export const runSql = {
   /** tenant, id, owner, epoch, head, output count. What a cancelled turn had written so far, which comes after its end. */
   adoptOutput: `UPDATE turns SET head = $5, output_count = $6
     WHERE tenant = $1 AND id = $2 AND owner = $3 AND epoch = $4 + 1 AND status = 'cancelled' AND output_count = 0
-      AND ${live('turns')} RETURNING stored, deleted_at_ms, input_count`,
+      AND ${live('turns')} RETURNING stored, deleted_at_ms, input_count, conversation`,
 
   /** time, how many. */
   selectExpired: `SELECT tenant, turn_id AS id FROM background_runs WHERE ended_at_ms < $1 AND expired = 0 LIMIT $2`,

@@ -4,6 +4,7 @@ export const migrationNames = [
   '0002-keys',
   '0003-idempotency',
   '0005-secret',
+  '0006-conversations',
   '0007-background',
 ] as const;
 export type MigrationName = (typeof migrationNames)[number];

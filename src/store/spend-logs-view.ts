@@ -9,11 +9,11 @@ export interface ViewDialect {
 const ofTurn = 'a.tenant = t.tenant AND a.turn_id = t.id';
 const total = (column: string) => `COALESCE((SELECT SUM(a.${column}) FROM attempts a WHERE ${ofTurn}), 0)`;
 const items = (output: 0 | 1) => `COALESCE((SELECT string_agg(i.body, ',' ORDER BY i.position) FROM items i
-    WHERE i.tenant = t.tenant AND i.turn_id = t.id AND i.output = ${output}), '')`;
+    WHERE i.tenant = t.tenant AND i.turn_id = t.id AND i.output = ${output} AND i.body <> ''), '')`;
 const text = (number: string) => `CAST(${number} AS text)`;
 
 /** Content is withheld with a reason: an empty object would read as if nothing had been said. */
-const content = (json: string) => `CASE WHEN t.stored = 0 THEN '{"content":"withheld","reason":"store_false"}'
+const content = (json: string) => `CASE WHEN t.stored <> 1 THEN '{"content":"withheld","reason":"store_false"}'
     WHEN t.deleted_at_ms IS NOT NULL THEN '{"content":"withheld","reason":"deleted"}'
     ELSE ${json} END`;
 
@@ -84,5 +84,6 @@ export function spendLogsView({ timestamp, json }: ViewDialect): string {
 FROM turns t
 LEFT JOIN attempts l ON l.tenant = t.tenant AND l.turn_id = t.id
   AND l.number = (SELECT MAX(a.number) FROM attempts a WHERE ${ofTurn})
-LEFT JOIN envelopes e ON e.tenant = t.tenant AND e.hash = t.envelope_hash`;
+LEFT JOIN envelopes e ON e.tenant = t.tenant AND e.hash = t.envelope_hash
+WHERE t.protocol <> 'items'`;
 }

@@ -24,6 +24,7 @@ export const turnColumns = [
   'head',
   'envelope_hash',
   'input_count',
+  'conversation',
 ];
 
 export const itemColumns = ['tenant', 'turn_id', 'position', 'output', 'id', 'type', 'body', 'origin'];
@@ -68,11 +69,17 @@ const insertInto = (table: string, columns: string[]) =>
 /** A turn that a client can still reach. */
 export const live = (turn: string) => `${turn}.stored = 1 AND ${turn}.deleted_at_ms IS NULL`;
 
+/** A turn whose items are in its conversation, where it has one. */
+export const appended = (turn: string) => `${turn}.status IN ('completed', 'incomplete')`;
+
 /** A turn that needs nobody's items any more, once those that it passes on to `except` are left out. */
 const isGone = (turn: string, except: string) => `${turn}.deleted_at_ms IS NOT NULL AND ${turn}.purged = 0
   AND ${turn}.status NOT IN ('queued', 'in_progress')
   AND NOT EXISTS (SELECT 1 FROM turns c
-    WHERE c.tenant = ${turn}.tenant AND c.parent = ${turn}.id AND c.stored = 1 AND c.purged = 0 AND c.keep > 0${except})`;
+    WHERE c.tenant = ${turn}.tenant AND c.parent = ${turn}.id AND c.purged = 0 AND c.keep > 0
+      AND (c.stored = 1 OR c.stored = 2 AND c.status NOT IN ('failed', 'cancelled'))${except})
+  AND NOT EXISTS (SELECT 1 FROM conversations v
+    WHERE v.tenant = ${turn}.tenant AND v.head = ${turn}.id AND v.deleted_at_ms IS NULL)`;
 
 export const sql = {
   insertTurn: insertInto('turns', turnColumns),
@@ -98,11 +105,18 @@ export const sql = {
   commitTurn: `UPDATE turns SET status = $5, output_count = $7,
       head = CASE WHEN stored = 1 AND deleted_at_ms IS NULL THEN $6 ELSE '' END
     WHERE tenant = $1 AND id = $2 AND owner = $3 AND epoch = $4 AND status = 'in_progress'
-    RETURNING stored, deleted_at_ms, input_count`,
+    RETURNING stored, deleted_at_ms, input_count, conversation`,
 
   /** tenant, id, owner, epoch, status. A row: this very commit was made before. */
   selectCommitted: `SELECT 1 AS committed FROM turns
     WHERE tenant = $1 AND id = $2 AND owner = $3 AND epoch = $4 AND status = $5`,
+
+  /** tenant, conversation, turn id. What it has said and heard becomes the conversation's. */
+  moveHead: `UPDATE conversations SET head = $3 WHERE tenant = $1 AND id = $2 AND writer = $3`,
+
+  /** tenant, turn id. Of a turn that is kept by its conversation only, and has not come to be in it. */
+  dropUnkept: `DELETE FROM items WHERE tenant = $1 AND turn_id = $2 AND EXISTS (SELECT 1 FROM turns t
+    WHERE t.tenant = $1 AND t.id = $2 AND t.stored = 2 AND NOT ${appended('t')})`,
 
   /** tenant, id, time. */
   hideTurn: `UPDATE turns SET deleted_at_ms = $3, head = '' WHERE tenant = $1 AND id = $2 AND ${live('turns')}`,
@@ -178,7 +192,8 @@ export const sql = {
   /** tenant, item id. */
   selectItem: `SELECT i.id, i.type, i.body, i.origin FROM items i
     JOIN turns t ON t.tenant = i.tenant AND t.id = i.turn_id
-    WHERE i.tenant = $1 AND i.id = $2 AND t.deleted_at_ms IS NULL
+    WHERE i.tenant = $1 AND i.id = $2 AND i.body <> ''
+      AND (t.deleted_at_ms IS NULL OR t.conversation IS NOT NULL AND ${appended('t')})
     ORDER BY t.created_at_ms DESC, t.id DESC, i.position DESC LIMIT 1`,
 
   /** tenant, session id. */
@@ -189,6 +204,6 @@ export const sql = {
       COALESCE(SUM(a.output_tokens), 0) AS output_tokens, COALESCE(SUM(a.reasoning_tokens), 0) AS reasoning_tokens,
       COALESCE(MAX(a.estimated), 0) AS estimated, COALESCE(SUM(a.cost_nano_usd), 0) AS cost_nano_usd
     FROM turns t LEFT JOIN attempts a ON a.tenant = t.tenant AND a.turn_id = t.id
-    WHERE t.tenant = $1 AND t.session_id = $2 AND t.deleted_at_ms IS NULL
+    WHERE t.tenant = $1 AND t.session_id = $2 AND t.deleted_at_ms IS NULL AND t.protocol <> 'items'
     GROUP BY t.tenant, t.session_id, t.created_at_ms, t.id ORDER BY t.created_at_ms, t.id`,
 } as const;

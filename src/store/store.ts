@@ -1,27 +1,16 @@
 import type { Usage } from '../core/usage.ts';
+import type { ConversationLink, ConversationStore } from './conversation-store.ts';
 import type { EventBatch } from './event-batch.ts';
+import type { StoredContextItem, StoredItem } from './stored-item.ts';
 import type { KeyStore } from './key-store.ts';
+
+export type { StoredContextItem, StoredItem } from './stored-item.ts';
 
 /**
  * How a turn stands. `queued`: a background turn of which no attempt has begun. `in_progress` until its commit, or until a
  * sweep finds that its process is dead.
  */
 export type TurnStatus = 'queued' | 'in_progress' | 'completed' | 'incomplete' | 'failed' | 'cancelled';
-
-/** An item as it is stored: JSON as text, never parsed or printed by the store, nor read by SQL's JSON functions. */
-export interface StoredItem {
-  id: string;
-  type: string;
-  /** The item as the client reads it. */
-  body: string;
-  /** JSON of `Origin`; null for items that a client sent. */
-  origin: string | null;
-}
-
-/** An item of a context with the turn that holds it. */
-export interface StoredContextItem extends StoredItem {
-  turnId: string;
-}
 
 export interface TurnIntent {
   /** `resp_…`, minted in `turn/`; carries `createdAtMs`. */
@@ -34,7 +23,10 @@ export interface TurnIntent {
   model: string;
   /** The protocol that the client spoke. */
   protocol: 'responses' | 'chat' | 'messages';
-  /** False: `head`'s metadata is kept, `input`, `envelope` and later `output` are not, and the turn resolves for nobody. */
+  /**
+   * False: `head`'s metadata is kept, `input`, `envelope` and later `output` are not, and the turn resolves for nobody. In a
+   * conversation input and output are kept all the same, as the conversation's.
+   */
   store: boolean;
   keyId: string;
   endUser: string | undefined;
@@ -50,6 +42,8 @@ export interface TurnIntent {
   attempt: AttemptStart;
   /** Undefined: the client sent no `Idempotency-Key`. */
   idempotency?: KeyClaim | undefined;
+  /** Undefined: the turn is in none. Where it is, its parent is the conversation's head, of which it keeps all. */
+  conversation?: ConversationLink | undefined;
 }
 
 /** A turn that is to be begun only where no other holds its client's key. */
@@ -131,6 +125,8 @@ export interface TurnCommit {
    * whoever had them is gone, and the store writes the terminal one of a failed response.
    */
   events?: EventBatch[] | 'lost' | undefined;
+  /** Id of the turn's conversation, as in its intent. It gets the turn's items where `status` is completed or incomplete. */
+  conversation?: string | undefined;
 }
 
 /** `fenced`: the turn was swept or taken over meanwhile; only its spend row was corrected. */
@@ -141,6 +137,8 @@ export interface StoredContext {
   sessionId: string;
   anchor: string;
   depth: number;
+  /** How many items a child keeps that keeps all: those of a conversation that have been deleted have their place. */
+  length: number;
   /** The turn's whole effective context, oldest first: its ancestors' items, its input, its output. */
   items: StoredContextItem[];
 }
@@ -207,10 +205,13 @@ export interface TenantStore {
   readEnvelope(turnId: string): Promise<string | undefined>;
   /** The newest item with this id in any turn that is not deleted. */
   readItem(itemId: string): Promise<StoredItem | undefined>;
+  /** Who holds an idempotency key now; undefined: nobody. */
+  readKeyHolder(claim: KeyClaim): Promise<KeyHolder | undefined>;
   /** Hides the turn at once; its items stay while a live descendant needs them. False: nothing to delete. */
   deleteResponse(responseId: string, nowMs: number): Promise<boolean>;
   /** A session's turns, oldest first, without deleted ones. */
   listSession(sessionId: string): Promise<StoredTurn[]>;
+  readonly conversations: ConversationStore;
 }
 
 export interface Store {

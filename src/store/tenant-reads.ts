@@ -1,5 +1,6 @@
 import { columnText } from './column-text.ts';
-import { type ContextRow, contextOf } from './context-of.ts';
+import { type ContextRow, contextOf, isDeleted } from './context-of.ts';
+import { type ClaimRow, otherHolder, selectHolder } from './idempotency.ts';
 import type { SqlValue } from './rows.ts';
 import { sql } from './sql.ts';
 import type { StoredItem, TenantStore, TurnStatus } from './store.ts';
@@ -7,7 +8,14 @@ import { storedTurn, type TurnRow } from './stored-turn.ts';
 
 type TenantReads = Pick<
   TenantStore,
-  'readContext' | 'readInput' | 'readResponse' | 'readCost' | 'readEnvelope' | 'readItem' | 'listSession'
+  | 'readContext'
+  | 'readInput'
+  | 'readResponse'
+  | 'readCost'
+  | 'readEnvelope'
+  | 'readItem'
+  | 'readKeyHolder'
+  | 'listSession'
 >;
 
 interface ResponseRow {
@@ -45,7 +53,9 @@ export function createTenantReads(
       const [first] = rows;
       if (first === undefined) return undefined;
       const output: StoredItem[] = [];
-      for (const { id, type, body, origin } of rows) if (id !== null) output.push({ id, type, body, origin });
+      for (const { id, type, body, origin } of rows) {
+        if (id !== null && !isDeleted({ body })) output.push({ id, type, body, origin });
+      }
       const { status, session_id: sessionId, head, envelope } = first;
       const response = { status, sessionId, head: head ?? '', envelope: envelope ?? '', output };
       return status === 'failed' ? { ...response, errorCode: first.error_code } : response;
@@ -64,6 +74,11 @@ export function createTenantReads(
     async readItem(itemId) {
       const [row] = await all<StoredItem>(sql.selectItem, tenant, columnText(itemId));
       return row;
+    },
+
+    async readKeyHolder({ keyHash, expiresBeforeMs }) {
+      const [row] = await all<ClaimRow>(selectHolder, tenant, keyHash, expiresBeforeMs);
+      return otherHolder(row, '');
     },
 
     async listSession(sessionId) {

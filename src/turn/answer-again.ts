@@ -3,6 +3,7 @@ import type { Reply } from '../protocols/codec.ts';
 import { keepAliveComment } from '../sse/write.ts';
 import type { KeyHolder, StoredResponse } from '../store/store.ts';
 import { answerHeaders } from './answer.ts';
+import { claimOf } from './open-turn.ts';
 import { replayReply, storedReply } from './replay-reply.ts';
 import type { Turn, TurnCall, TurnDependencies } from './turn.ts';
 
@@ -60,6 +61,21 @@ export async function answerAgain(
     sink.start({ ...headers, ...replayHeader });
   }
   sink.end(body);
+}
+
+/**
+ * What is wrong with a request in a conversation may be that it comes again: its first coming has moved the conversation on,
+ * or is writing to it. With a previous_response_id nothing moves, and `beginTurn` finds the holder.
+ * @returns who holds the call's idempotency key.
+ * @throws the error, where nobody does.
+ */
+export async function holderBehind({ nowMs }: TurnDependencies, call: TurnCall, error: unknown): Promise<KeyHolder> {
+  const claim = claimOf(call, nowMs());
+  const isRefused = error instanceof GatewayError && error.status < 500;
+  if (!isRefused || call.request.conversationId === undefined || claim === undefined) throw error;
+  const holder = await call.store.readKeyHolder(claim);
+  if (holder === undefined) throw error;
+  return holder;
 }
 
 const streamHeaders = { 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-cache' };

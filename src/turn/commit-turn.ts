@@ -20,14 +20,16 @@ export async function commitTurn(
 ): Promise<GatewayError | undefined> {
   const { status } = turn.reply.state;
   if (status === 'queued' || status === 'in_progress') throw new Error('a turn is committed when it has ended');
+  const conversation = turn.history.conversation?.id;
   const commit: TurnCommit = {
     id: turn.id,
     owner,
     epoch: 0,
     status,
     head: request.store ? turn.reply.head : '',
-    output: request.store ? turn.storedOutput : [],
+    output: request.store || conversation !== undefined ? turn.storedOutput : [],
     attempt,
+    conversation,
   };
   const giveUpAtMs = nowMs() + limits.commitMs;
   for (;;) {

@@ -17,7 +17,8 @@ export function createLocalChain(maxCharacters: number): LocalChain {
       const characters = items.reduce((sum, { body, origin }) => sum + body.length + (origin?.length ?? 0), 0);
       if (characters > maxCharacters) return;
       const tools = request.tools.length > 0 ? request.tools : history.inheritedTools;
-      newest = { id, response: { context: { status, sessionId, anchor: id, depth: 0, items }, tools } };
+      const { length } = items;
+      newest = { id, response: { context: { status, sessionId, anchor: id, depth: 0, length, items }, tools } };
     },
 
     evict(responseId) {

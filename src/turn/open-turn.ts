@@ -83,10 +83,11 @@ export function prepareAttempt(
 
 export function intentOf(turn: Turn, call: TurnCall, owner: string, attempt: AttemptStart): TurnIntent {
   const { request } = call;
+  const { parent, conversation, input } = turn.history;
   return {
     id: turn.id,
     createdAtMs: turn.reply.state.createdAtMs,
-    parent: turn.history.parent,
+    parent,
     sessionId: turn.sessionId,
     model: request.model,
     protocol: call.client.protocol,
@@ -97,13 +98,14 @@ export function intentOf(turn: Turn, call: TurnCall, owner: string, attempt: Att
     epoch: 0,
     head: request.store ? turn.reply.head : '',
     envelope: request.store ? turn.reply.envelope : '',
-    input: request.store ? turn.history.input : [],
+    input: request.store || conversation !== undefined ? input : [],
     attempt,
     idempotency: claimOf(call, turn.reply.state.createdAtMs),
+    conversation,
   };
 }
 
-function claimOf({ idempotency }: TurnCall, createdAtMs: number): KeyClaim | undefined {
+export function claimOf({ idempotency }: TurnCall, createdAtMs: number): KeyClaim | undefined {
   if (idempotency === undefined) return undefined;
   const { keyHash, bodyHash } = idempotency;
   return { keyHash, bodyHash, expiresBeforeMs: createdAtMs - claimLifeMs };

@@ -4,6 +4,7 @@ import { type IdMint, type IdPrefix, nativeIdPrefixes } from '../core/ids.ts';
 import { type ContextItem, isNativeType, type Item, type Origin, type ReasoningItem } from '../core/items.ts';
 import type { Tool, TurnRequest } from '../core/request.ts';
 import { toolsOfEnvelope } from '../protocols/responses/response.ts';
+import { type ConversationLink, conversationLocked, conversationNotFound } from '../store/conversation-store.ts';
 import type { ParentLink, StoredContext, StoredContextItem, StoredItem, TenantStore } from '../store/store.ts';
 import { pairToolCalls } from './pair-tool-calls.ts';
 import { openReasoning } from './reasoning-envelope.ts';
@@ -17,7 +18,8 @@ export interface History {
   /** This turn's input as it will be stored: references resolved, ids given. */
   input: StoredItem[];
   parent: ParentLink | undefined;
-  /** The parent's session; undefined where a chain begins. */
+  conversation: ConversationLink | undefined;
+  /** The parent's or the conversation's session; undefined where a chain begins. */
   sessionId: string | undefined;
   inheritedTools: Tool[];
   usedCallIds: Set<string>;
@@ -43,12 +45,9 @@ export async function resolveHistory(
   nowMs: number,
   local?: LocalParents,
 ): Promise<History> {
-  if (!request.generate && (request.store || local === undefined)) throw notPrepared();
-  const parentId = request.previousResponseId;
-  const kept = parentId === undefined ? undefined : local?.find(parentId);
-  if (kept !== undefined && request.store) throw notStored(parentId);
-  const parent = parentId === undefined ? undefined : (kept?.context ?? (await readParent(store, parentId)));
-  const ancestors = parent?.items ?? [];
+  const isPreparable = local !== undefined && !request.store && request.conversationId === undefined;
+  if (!request.generate && !isPreparable) throw notPrepared();
+  const { items: ancestors, tools, ...past } = await readPast(store, request, local);
   const known = new Set(ancestors.map((item) => item.id));
   const context: ContextItem[] = ancestors.map(contextItemOf);
   const input: StoredItem[] = [];
@@ -75,15 +74,48 @@ export async function resolveHistory(
     context: paired,
     ancestors,
     input,
-    parent:
-      parentId === undefined || parent === undefined ? undefined : parentLink(parentId, parent, kept !== undefined),
-    sessionId: parent?.sessionId,
-    inheritedTools: needsTools ? (kept?.tools ?? (await readInheritedTools(store, parent))) : [],
+    ...past,
+    inheritedTools: needsTools ? (tools ?? (await readInheritedTools(store, ancestors))) : [],
     usedCallIds,
   };
 }
 
-async function readParent(store: TenantStore, id: string): Promise<StoredContext> {
+/** What the turn goes on from. */
+interface Past {
+  items: StoredContextItem[];
+  parent: ParentLink | undefined;
+  conversation: ConversationLink | undefined;
+  sessionId: string | undefined;
+  /** Those that are inherited, where the store does not know. */
+  tools?: Tool[];
+}
+
+async function readPast(store: TenantStore, request: TurnRequest, local: LocalParents | undefined): Promise<Past> {
+  const { previousResponseId, conversationId } = request;
+  if (conversationId !== undefined) return readConversation(store, conversationId);
+  if (previousResponseId === undefined) {
+    return { items: [], parent: undefined, conversation: undefined, sessionId: undefined };
+  }
+  const kept = local?.find(previousResponseId);
+  if (kept !== undefined && request.store) throw notStored(previousResponseId);
+  return kept === undefined ? readParent(store, previousResponseId) : localPast(previousResponseId, kept);
+}
+
+/** A conversation is a name for the end of a chain: its head is the parent. */
+async function readConversation(store: TenantStore, id: string): Promise<Past> {
+  const found = await store.conversations.readContext(id);
+  if (found === undefined) throw conversationNotFound(id, 'conversation');
+  const { items, head, writer, locked, sessionId } = found;
+  if (locked) throw conversationLocked();
+  return {
+    items,
+    parent: head && { id: head.id, keep: head.length, anchor: head.anchor, depth: head.depth + 1 },
+    conversation: { id, writer },
+    sessionId,
+  };
+}
+
+async function readParent(store: TenantStore, id: string): Promise<Past> {
   const parent = await store.readContext(id);
   if (parent === undefined) {
     const message = `Previous response with id '${id.slice(0, 256)}' not found.`;
@@ -93,17 +125,19 @@ async function readParent(store: TenantStore, id: string): Promise<StoredContext
     const message = `Previous response with id '${id}' cannot be continued: its status is '${parent.status}'.`;
     throw new GatewayError('previous_response_not_found', message, { param: 'previous_response_id' });
   }
-  return parent;
+  const { items, length, anchor, depth, sessionId } = parent;
+  return { items, parent: { id, keep: length, anchor, depth: depth + 1 }, conversation: undefined, sessionId };
 }
 
 /** Of a parent that is not stored nothing is kept in the store: its child, which is not stored either, only names it. */
-function parentLink(id: string, { items, anchor, depth }: StoredContext, isLocal: boolean): ParentLink {
-  return isLocal ? { id, keep: 0, anchor, depth: 0 } : { id, keep: items.length, anchor, depth: depth + 1 };
+function localPast(id: string, { context: { items, anchor, sessionId }, tools }: LocalResponse): Past {
+  return { items, parent: { id, keep: 0, anchor, depth: 0 }, conversation: undefined, sessionId, tools };
 }
 
 /** What is made ready without an upstream lives as long as its connection. */
 function notPrepared(): GatewayError {
-  const message = "'generate' can be false over a WebSocket only, with 'store' set to false.";
+  const message =
+    "'generate' can be false over a WebSocket only, with 'store' set to false and without a conversation.";
   return new GatewayError('unsupported_parameter', message, { param: 'generate' });
 }
 
@@ -182,9 +216,9 @@ function duplicateItem(id: string): GatewayError {
 }
 
 /** The tools of the newest ancestor that made a call and brought tools of its own. */
-async function readInheritedTools(store: TenantStore, parent: StoredContext | undefined): Promise<Tool[]> {
+async function readInheritedTools(store: TenantStore, ancestors: StoredContextItem[]): Promise<Tool[]> {
   const asked = new Set<string>();
-  for (const { type, turnId } of parent?.items.toReversed() ?? []) {
+  for (const { type, turnId } of ancestors.toReversed()) {
     if (!isCallType(type) || asked.has(turnId)) continue;
     asked.add(turnId);
     const envelope = await store.readEnvelope(turnId);

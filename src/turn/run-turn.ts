@@ -1,5 +1,5 @@
 import { crashPoint } from '../crash-point.ts';
-import { answerAgain } from './answer-again.ts';
+import { answerAgain, holderBehind } from './answer-again.ts';
 import { type Answer, createAnswer } from './answer.ts';
 import { commitTurn } from './commit-turn.ts';
 import { concludeAttempt, concludeReply } from './conclude.ts';
@@ -18,8 +18,10 @@ export async function runTurn(dependencies: TurnDependencies, call: TurnCall): P
   const { router, ids, nowMs, owner } = dependencies;
   const { request, store, sink } = call;
 
-  // 4 resolve state: unknown parents and unpaired tool calls end here, with nothing spent
-  const history = await resolveHistory(store, request, ids, nowMs(), call.local);
+  // 4 resolve state: unknown parents, locked conversations and unpaired tool calls end here, with nothing spent
+  const held = (error: unknown) => holderBehind(dependencies, call, error);
+  const history = await resolveHistory(store, request, ids, nowMs(), call.local).catch(held);
+  if ('turnId' in history) return answerAgain(dependencies, call, history, runTurn);
 
   // 5 route: in the order in which they are to be tried
   const [first, ...others] = router.route(request.model);
@@ -32,7 +34,7 @@ export async function runTurn(dependencies: TurnDependencies, call: TurnCall): P
   if (sink.closed) return;
   crashPoint('admitted');
   call.idempotency?.start(turn);
-  const holder = await store.beginTurn(intentOf(turn, call, owner, attempt.start));
+  const holder = await store.beginTurn(intentOf(turn, call, owner, attempt.start)).catch(held);
   crashPoint('intent-written');
   if (holder !== undefined) return answerAgain(dependencies, call, holder, runTurn);
 

@@ -146,7 +146,8 @@ export function createModelDatabase(): ModelDatabase {
       if (turn === undefined) return undefined;
       const { parent, sessionId } = turn.intent;
       const { anchor, depth } = parent ?? { anchor: id, depth: 0 };
-      return { status: turn.status, sessionId, anchor, depth, items: itemsOf(turn, true) };
+      const items = itemsOf(turn, true);
+      return { status: turn.status, sessionId, anchor, depth, length: items.length, items };
     },
 
     readInput(tenant, id) {

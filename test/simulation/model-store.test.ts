@@ -1,5 +1,6 @@
 /** The model of a store is held to the laws of the real ones, where those look at nothing but the interface. */
 import { afterAll, describe } from 'vitest';
+import type { ConversationStore } from '../../src/store/conversation-store.ts';
 import type { FullStore, RunStore } from '../../src/store/run-store.ts';
 import type { KeyStore } from '../../src/store/key-store.ts';
 import { createSealer } from '../../src/store/seal.ts';
@@ -27,6 +28,9 @@ function tenantStore(database: ModelDatabase, tenant: string): TenantStore {
     readEnvelope: (id) => answer(() => database.readEnvelope(tenant, id)),
     readItem: (id) => answer(() => database.readItem(tenant, id)),
     listSession: (id) => answer(() => database.listSession(tenant, id)),
+    readKeyHolder: () => Promise.resolve(undefined),
+    // The model holds turns only.
+    conversations: {} as ConversationStore,
   };
 }
 

@@ -2,6 +2,7 @@ import { GatewayError } from '../../src/core/errors.ts';
 import { noUsage } from '../../src/core/usage.ts';
 import { failedHead } from '../../src/store/failed-head.ts';
 import { createSealer } from '../../src/store/seal.ts';
+import type { ConversationStore } from '../../src/store/conversation-store.ts';
 import type { AttemptEnd, AttemptStart, TenantStore } from '../../src/store/store.ts';
 import type { ModelDatabase } from './model-database.ts';
 import type { Home, World } from './world.ts';
@@ -149,5 +150,8 @@ export function createNodeStore({ world, database, node, tenant, weather, onFaul
     readEnvelope: (id) => read('read envelope', () => database.readEnvelope(tenant, id)),
     readItem: (id) => read('read item', () => database.readItem(tenant, id)),
     listSession: (sessionId) => read('list session', () => database.listSession(tenant, sessionId)),
+    readKeyHolder: () => Promise.resolve(undefined),
+    // The model holds turns only.
+    conversations: {} as ConversationStore,
   };
 }

@@ -12,7 +12,13 @@ export function readingLaws(bed: TestBed): void {
     await own.beginTurn(intent);
     const input = intent.input.map((item) => ({ ...item, turnId: intent.id }));
     const start = { sessionId: 'sess_1', status: 'in_progress' };
-    expect(await own.readContext(intent.id)).toEqual({ ...start, anchor: intent.id, depth: 0, items: input });
+    expect(await own.readContext(intent.id)).toEqual({
+      ...start,
+      anchor: intent.id,
+      depth: 0,
+      length: 2,
+      items: input,
+    });
     const { head, envelope } = intent;
     expect(await own.readResponse(intent.id)).toEqual({ ...start, head, envelope, output: [] });
 
@@ -22,6 +28,7 @@ export function readingLaws(bed: TestBed): void {
     const end = { sessionId: 'sess_1', status: 'incomplete' };
     expect(await own.readContext(intent.id)).toEqual({
       ...end,
+      length: 4,
       anchor: intent.id,
       depth: 0,
       items: [...input, ...output],

@@ -1,6 +1,7 @@
 import { afterAll, describe } from 'vitest';
 import { createTestBed, type Engine } from './test-bed.ts';
 import { commitLaws } from './commit-laws.ts';
+import { conversationLaws } from './conversation-laws.ts';
 import { costLaws } from './cost-laws.ts';
 import { eventLaws } from './event-laws.ts';
 import { keyLaws } from './key-laws.ts';
@@ -22,6 +23,7 @@ export function storeSuite(name: string, createEngine: () => Promise<Engine>): v
     readingLaws(bed);
     wallLaws(bed);
     commitLaws(bed);
+    conversationLaws(bed);
     costLaws(bed);
     idempotencyLaws(bed);
     eventLaws(bed);

@@ -19,5 +19,6 @@ export const copiedTables: readonly CopiedTable[] = [
   { name: 'events', key: ['tenant', 'turn_id', 'first_sequence'] },
   { name: 'background_runs', key: ['tenant', 'turn_id'] },
   { name: 'turns', key: ['tenant', 'id'] },
+  { name: 'conversations', key: ['tenant', 'id'] },
   { name: 'idempotency', key: ['tenant', 'key_hash'] },
 ];

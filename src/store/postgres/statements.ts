@@ -1,4 +1,5 @@
 import { claim } from '../idempotency.ts';
+import { selectWriter } from '../conversation-sql.ts';
 import { attemptEndColumns, attemptStartColumns, itemColumns, live, turnColumns } from '../sql.ts';
 
 /** Columns that are not text, of those that are written out of a SELECT: a parameter has no type there but the one it is cast to. */
@@ -34,6 +35,8 @@ const beginParent = beginAttempt + attemptStartColumns.length;
 const beginEnvelope = beginParent + 1;
 const beginClaim = beginEnvelope + 1;
 const beginItems = beginClaim + 3;
+const beginWriter = beginItems + 4;
+const conversationParameter = `$${turnColumns.indexOf('conversation') + 1}::text`;
 
 /** tenant, id, owner, epoch, status, head, output count, then those of `attemptEndRow` from the attempt's id on. */
 const commitAttempt = 8;
@@ -51,21 +54,39 @@ const endAssignments = (first: number, keepsReply: string) =>
     })
     .join(', ');
 
+/** A parameter has no type there but the one it is cast to. */
+const selectWriterOf = (conversation: string) => selectWriter.replace('$1', '$1::text').replace('$2', conversation);
+
+const conversationVerdict = `WHEN NOT EXISTS (SELECT 1 FROM conversation) THEN 'conversation-not-found'
+        WHEN (SELECT writer FROM conversation) IS DISTINCT FROM $${beginWriter}::text THEN 'conversation-locked'
+        `;
+
+const takeWriter = `
+    named AS (
+      UPDATE conversations SET writer = $2::text FROM begun WHERE tenant = $1::text AND id = ${conversationParameter}
+    ),`;
+
+/** Of a commit. */
+const isAppended = `$5 IN ('completed', 'incomplete')`;
+
+const appendTurn = `, named AS (
+      UPDATE conversations v SET head = $2 FROM turn
+      WHERE v.tenant = $1 AND v.id = turn.conversation AND v.writer = $2 AND ${isAppended}
+    ), dropped AS (
+      DELETE FROM items i USING turn
+      WHERE i.tenant = $1 AND i.turn_id = $2 AND turn.stored = 2 AND NOT ${isAppended}
+    )`;
+
 /**
- * What Postgres runs in place of the transactions that SQLite makes of sql.ts: each is one statement, so one round trip and
- * atomic by itself. Rows are locked in one order everywhere: a chain's anchor, a turn, its attempts, its items.
+ * `turnRow`, `attemptStartRow` or as many nulls, the parent of which something is kept or null, the envelope's text or null where it was
+ * written before, `claimValues`, four arrays of items, and in a conversation who must have written to it last. The parent is locked until the turn is there, so that it cannot be deleted,
+ * and its items with it, in between. Gives a `BeginOutcome`, and who holds the idempotency key from now on, be it another turn.
  */
-export const statements = {
-  /**
-   * `turnRow`, `attemptStartRow` or as many nulls, the parent of which something is kept or null, the envelope's text or null where it was
-   * written before, `claimValues`, then four arrays of items. The parent is locked until the turn is there, so that it cannot be deleted,
-   * and its items with it, in between. Gives a `BeginOutcome`, and who holds the idempotency key from now on, be it another turn.
-   */
-  begin: `WITH parent AS (
+const begin = (inConversation: boolean) => `WITH parent AS (
       SELECT keep + input_count + output_count AS length FROM turns t
       WHERE t.tenant = $1 AND t.id = $${beginParent}::text AND ${live('t')} FOR SHARE
-    ), verdict AS (
-      SELECT CASE WHEN $${beginParent}::text IS NULL THEN 'begun' WHEN NOT EXISTS (SELECT 1 FROM parent) THEN 'parent-not-found'
+    ), ${inConversation ? `conversation AS (${selectWriterOf(conversationParameter)} FOR UPDATE), ` : ''}verdict AS (
+      SELECT CASE ${inConversation ? conversationVerdict : ''}WHEN $${beginParent}::text IS NULL THEN 'begun' WHEN NOT EXISTS (SELECT 1 FROM parent) THEN 'parent-not-found'
         WHEN (SELECT length FROM parent) < $${turnColumns.indexOf('keep') + 1}::integer THEN 'parent-too-short'
         ELSE 'begun' END AS outcome
     ), claim AS (${claim(
@@ -74,7 +95,7 @@ export const statements = {
       `$${beginClaim + 2}::bigint`,
     )}), begun AS (
       SELECT 1 FROM verdict WHERE outcome = 'begun' AND ($${beginClaim}::text IS NULL OR (SELECT turn_id FROM claim) = $2::text)
-    ),
+    ),${inConversation ? takeWriter : ''}
     turn AS (${insertFrom('turns', turnColumns, parameters(turnColumns, 1), 'begun')}),
     envelope AS (
       INSERT INTO envelopes (tenant, hash, body)
@@ -88,7 +109,36 @@ export const statements = {
       '$1, $2, i.ordinal - 1, 0, i.id, i.type, i.body, i.origin',
       `begun, ${itemsFrom(beginItems)}`,
     )})
-    SELECT v.outcome, c.turn_id, c.body_hash FROM verdict v LEFT JOIN claim c ON true`,
+    SELECT v.outcome, c.turn_id, c.body_hash FROM verdict v LEFT JOIN claim c ON true`;
+
+/**
+ * Ends a turn that is as it was begun: not deleted, not taken over, not ended. All or nothing: no row means that nothing
+ * was written, and that the turn is to be looked at with its row locked.
+ * A turn in a conversation becomes its head, where it has ended well.
+ */
+const commit = (inConversation: boolean) => `WITH turn AS (
+      UPDATE turns SET status = $5, output_count = $7, head = CASE WHEN stored = 1 THEN $6 ELSE '' END
+      WHERE tenant = $1 AND id = $2 AND owner = $3 AND epoch = $4 AND status = 'in_progress' AND deleted_at_ms IS NULL
+        AND conversation IS ${inConversation ? 'NOT NULL' : 'NULL'}
+      RETURNING stored, input_count, conversation
+    ), attempt AS (
+      UPDATE attempts a SET ${endAssignments(commitAttempt + 1, 'turn.stored = 1')} FROM turn
+      WHERE a.tenant = $1 AND a.turn_id = $2 AND a.id = $${commitAttempt} AND (a.status = 'started' OR a.estimated = 1)
+    ), item AS (${insertFrom(
+      'items',
+      itemColumns,
+      '$1, $2, turn.input_count + i.ordinal - 1, 1, i.id, i.type, i.body, i.origin',
+      `turn, ${itemsFrom(commitItems)} WHERE turn.stored = 1${inConversation ? ` OR ${isAppended}` : ''}`,
+    )})${inConversation ? appendTurn : ''}
+    SELECT 1 AS committed FROM turn`;
+
+/**
+ * What Postgres runs in place of the transactions that SQLite makes of sql.ts: each is one statement, so one round trip and
+ * atomic by itself. Rows are locked in one order everywhere: a chain's anchor, a turn, its attempts, its items.
+ */
+export const statements = {
+  begin: begin(false),
+  beginInConversation: begin(true),
 
   /** A row: both were written. The old attempt is ended whether or not the turn still runs. */
   nextAttempt: `WITH turn AS (
@@ -106,24 +156,16 @@ export const statements = {
     )}
     RETURNING 1 AS begun`,
 
-  /**
-   * Ends a turn that is as it was begun: not deleted, not taken over, not ended. All or nothing: no row means that nothing
-   * was written, and that the turn is to be looked at with its row locked.
-   */
-  commit: `WITH turn AS (
-      UPDATE turns SET status = $5, output_count = $7, head = CASE WHEN stored = 1 THEN $6 ELSE '' END
-      WHERE tenant = $1 AND id = $2 AND owner = $3 AND epoch = $4 AND status = 'in_progress' AND deleted_at_ms IS NULL
-      RETURNING stored, input_count
-    ), attempt AS (
-      UPDATE attempts a SET ${endAssignments(commitAttempt + 1, 'turn.stored = 1')} FROM turn
-      WHERE a.tenant = $1 AND a.turn_id = $2 AND a.id = $${commitAttempt} AND (a.status = 'started' OR a.estimated = 1)
-    ), item AS (${insertFrom(
-      'items',
-      itemColumns,
-      '$1, $2, turn.input_count + i.ordinal - 1, 1, i.id, i.type, i.body, i.origin',
-      `turn, ${itemsFrom(commitItems)} WHERE turn.stored = 1`,
-    )})
-    SELECT 1 AS committed FROM turn`,
+  commit: commit(false),
+  commitInConversation: commit(true),
+
+  /** tenant, turn id, then four arrays of items. */
+  insertInput: insertFrom(
+    'items',
+    itemColumns,
+    '$1::text, $2::text, i.ordinal - 1, 0, i.id, i.type, i.body, i.origin',
+    itemsFrom(3),
+  ),
 
   /** tenant, id, position of the first, then four arrays of items. */
   insertOutput: insertFrom(

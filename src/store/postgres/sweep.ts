@@ -44,6 +44,7 @@ function failTurn(database: Database, turn: AbandonedTurn, nowMs: number): Promi
     if (failed.length === 0) return false;
     await query(sql.crashAttempts, [tenant, id, nowMs, crashError.code, crashError.message]);
     await runSteps(query, failSteps(tenant, id, nowMs));
+    await query(sql.dropUnkept, [tenant, id]);
     await purge(query, tenant, id);
     return true;
   });

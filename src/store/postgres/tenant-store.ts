@@ -2,6 +2,8 @@ import { noUsage } from '../../core/usage.ts';
 import { type BeginOutcome, checkBegun, notRunning } from '../begin-outcome.ts';
 import { columnText, exactJson } from '../column-text.ts';
 import { commitOrFail } from '../commit-or-fail.ts';
+import { conversationWrites, insertAppended, selectWriter, takeBoth } from '../conversation-sql.ts';
+import { type AppendWrite, createConversationStore } from '../create-conversation-store.ts';
 import { envelopeHash } from '../envelope-hash.ts';
 import { failedHead } from '../failed-head.ts';
 import { type ClaimRow, claimValues, otherHolder } from '../idempotency.ts';
@@ -9,14 +11,21 @@ import type { RecentSet } from '../recent-set.ts';
 import type { Sealer } from '../seal.ts';
 import { deleteSteps, endSteps, queueSteps, runSql, type Step } from '../run-sql.ts';
 import type { QueuedIntent } from '../run-store.ts';
-import { attemptEndRow, attemptStartRow, itemValueCount, itemValues, type SqlValue, turnRow } from '../rows.ts';
+import {
+  attemptEndRow,
+  attemptStartRow,
+  itemValueCount,
+  itemValues,
+  keptInput,
+  type SqlValue,
+  turnRow,
+} from '../rows.ts';
 import { attemptStartColumns, sql } from '../sql.ts';
 import type {
   AttemptEnd,
   AttemptStart,
   CommitOutcome,
   KeyHolder,
-  StoredItem,
   TenantStore,
   TurnCommit,
   TurnIntent,
@@ -42,6 +51,7 @@ interface EndedTurn {
   stored: number;
   deleted_at_ms: number | null;
   input_count: number;
+  conversation: string | null;
 }
 
 /** The claim is null where there is no key. */
@@ -83,10 +93,11 @@ export function createTenantStore(tenant: string, parts: TenantStoreParts): Tena
       commit.output.length,
     ];
     const attempt = attemptEndRow(tenant, commit.id, commit.attempt);
-    const items = itemArrays(commit.output);
+    const items = itemArrays(itemValues(commit.output));
     const steps = endSteps(tenant, commit.id, commit.events, commit.attempt.endedAtMs);
     if (steps.length === 0) {
-      const done = await database.query(statements.commit, [...row, ...attempt.slice(2), ...items]);
+      const statement = commit.conversation === undefined ? statements.commit : statements.commitInConversation;
+      const done = await database.query(statement, [...row, ...attempt.slice(2), ...items]);
       if (done.length > 0) return 'committed';
     }
     return database.transaction((query) => commitLocked(query, row, attempt, items, steps));
@@ -113,10 +124,13 @@ export function createTenantStore(tenant: string, parts: TenantStoreParts): Tena
       const committed = await query(sql.selectCommitted, [tenant, id, owner, epoch, status]);
       return committed.length > 0 ? 'committed' : 'fenced';
     }
+    const isAppended = turn.conversation !== null && (status === 'completed' || status === 'incomplete');
+    if (isAppended) await query(sql.moveHead, [tenant, turn.conversation, id]);
     const purged = turn.deleted_at_ms !== null && (await purge(query, tenant, String(id)));
-    if (turn.stored === 1 && !purged) {
+    if ((turn.stored === 1 || isAppended) && !purged) {
       await query(statements.insertOutput, [tenant, id, turn.input_count, ...items]);
     }
+    if (turn.stored === 2 && !isAppended) await query(sql.dropUnkept, [tenant, id]);
     return 'committed';
   }
 
@@ -141,20 +155,23 @@ export function createTenantStore(tenant: string, parts: TenantStoreParts): Tena
     run: (text: string, parameters: SqlParameter[]) => Promise<BegunRow[]>,
     undo: () => Promise<boolean>,
   ): Promise<KeyHolder | undefined> {
-    const { id, parent } = intent;
+    const { id, parent, conversation } = intent;
     const hash = envelopeHash(envelopeKey, tenant, intent);
     const isNew = hash !== null && !knownEnvelopes.has(hash);
     const parameters = [
       ...turnRow(tenant, intent, hash),
       ...attempt,
-      parent === undefined || parent.keep === 0 ? null : parent.id,
+      // A conversation's head needs no lock of its own: nobody can delete its items while it is the head.
+      parent === undefined || parent.keep === 0 || conversation !== undefined ? null : parent.id,
       isNew ? exactJson(intent.envelope) : null,
       ...claimValues(intent),
-      ...itemArrays(intent.store ? intent.input : []),
+      ...itemArrays(itemValues(keptInput(intent))),
+      ...(conversation === undefined ? [] : [conversation.writer]),
     ];
     try {
-      const [row] = await run(statements.begin, parameters);
-      checkBegun(row?.outcome ?? 'parent-not-found', parent);
+      const statement = conversation === undefined ? statements.begin : statements.beginInConversation;
+      const [row] = await run(statement, parameters);
+      checkBegun(row?.outcome ?? 'parent-not-found', intent);
       const holder = otherHolder(claimOf(row), id);
       if (holder !== undefined) return holder;
     } catch (error) {
@@ -180,6 +197,13 @@ export function createTenantStore(tenant: string, parts: TenantStoreParts): Tena
   return {
     seal: sealer.forTenant(tenant),
     ...createTenantReads(tenant, (text, ...parameters) => database.query(text, parameters)),
+
+    conversations: createConversationStore(tenant, {
+      all: (text, ...parameters) => database.query(text, parameters),
+      write: async (statement, parameters) =>
+        (await database.query(`${conversationWrites[statement]} RETURNING 1`, parameters)).length > 0,
+      append: (append) => database.transaction((query) => appendItems(query, append)),
+    }),
 
     beginTurn(intent) {
       const { id, attempt, owner, epoch, createdAtMs } = intent;
@@ -229,9 +253,23 @@ export function createTenantStore(tenant: string, parts: TenantStoreParts): Tena
   };
 }
 
-/** Ids, types, bodies and origins, as `unnest` takes them. */
-function itemArrays(items: StoredItem[]): SqlValue[][] {
-  const values = itemValues(items);
+/** The conversation's row is held before it is looked at: of many who append at once, one has found it as it is. */
+async function appendItems(query: Query, append: AppendWrite): Promise<boolean> {
+  const { tenant, conversation, create, writer, turnId, turn, items } = append;
+  if (create !== undefined) {
+    await query(conversationWrites.insert, create);
+  } else {
+    const [row] = await query<{ writer: string | null }>(`${selectWriter} FOR UPDATE`, [tenant, conversation]);
+    if (row === undefined || row.writer !== writer) return false;
+    await query(takeBoth, [tenant, conversation, turnId]);
+  }
+  await query(insertAppended, turn);
+  await query(statements.insertInput, [tenant, turnId, ...itemArrays(items)]);
+  return true;
+}
+
+/** Ids, types, bodies and origins, as `unnest` takes them, of `itemValues`. */
+function itemArrays(values: SqlValue[]): SqlValue[][] {
   return Array.from({ length: itemValueCount }, (_, column) =>
     values.filter((_value, index) => index % itemValueCount === column),
   );

@@ -1,13 +1,14 @@
 import { checkBegun, notRunning } from '../begin-outcome.ts';
 import { columnText, exactJson } from '../column-text.ts';
 import { commitOrFail } from '../commit-or-fail.ts';
+import { createConversationStore } from '../create-conversation-store.ts';
 import { envelopeHash } from '../envelope-hash.ts';
 import { claimValues } from '../idempotency.ts';
 import type { RecentSet } from '../recent-set.ts';
 import type { Sealer } from '../seal.ts';
 import { endSteps, queueSteps } from '../run-sql.ts';
 import type { QueuedIntent } from '../run-store.ts';
-import { attemptEndRow, attemptStartRow, itemValues, turnRow } from '../rows.ts';
+import { attemptEndRow, attemptStartRow, itemValues, keptInput, turnRow } from '../rows.ts';
 import type { KeyHolder, TenantStore, TurnCommit, TurnIntent } from '../store.ts';
 import { createTenantReads } from '../tenant-reads.ts';
 import type { Unfinished } from '../unfinished.ts';
@@ -56,18 +57,19 @@ export function createTenantStore(tenant: string, parts: TenantStoreParts): Tena
       tenant,
       id: intent.id,
       parent:
-        intent.parent === undefined || intent.parent.keep === 0
+        intent.parent === undefined || intent.parent.keep === 0 || intent.conversation !== undefined
           ? undefined
           : { id: intent.parent.id, keep: intent.parent.keep },
       claim: keyHash === null ? undefined : [tenant, keyHash, bodyHash, intent.id, intent.createdAtMs, expiresBeforeMs],
+      conversation: intent.conversation,
       turn: turnRow(tenant, intent, hash),
       envelope: isNew ? [tenant, hash, exactJson(intent.envelope)] : undefined,
       attempt: 'run' in intent ? undefined : attemptStartRow(tenant, intent.id, intent.attempt),
       steps: 'run' in intent ? queueSteps(tenant, intent) : [],
-      items: intent.store ? itemValues(intent.input) : [],
+      items: itemValues(keptInput(intent)),
     });
     if (typeof outcome === 'object') return outcome;
-    checkBegun(outcome, intent.parent);
+    checkBegun(outcome, intent);
     if (isNew) knownEnvelopes.add(hash);
     return undefined;
   }
@@ -75,6 +77,12 @@ export function createTenantStore(tenant: string, parts: TenantStoreParts): Tena
   return {
     seal: sealer.forTenant(tenant),
     ...createTenantReads(tenant, reader.all),
+
+    conversations: createConversationStore(tenant, {
+      all: reader.all,
+      write: (statement, parameters) => writer.submit({ kind: 'conversations', statement, parameters }),
+      append: (append) => writer.submit({ kind: 'append', ...append }),
+    }),
 
     beginTurn: begin,
     queueTurn: begin,

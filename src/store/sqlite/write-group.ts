@@ -1,5 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { crashPoint } from '../../crash-point.ts';
+import { conversationWrites, insertAppended, selectWriter, takeBoth, takeWriter } from '../conversation-sql.ts';
 import { keyWrites } from '../key-sql.ts';
 import { claim, type ClaimRow, forgetClaims, otherHolder } from '../idempotency.ts';
 import { itemValueCount, type SqlValue } from '../rows.ts';
@@ -15,6 +16,7 @@ interface EndedTurn {
   stored: number;
   deleted_at_ms: number | null;
   input_count: number;
+  conversation: string | null;
 }
 
 type OpOf<Kind extends WriteOp['kind']> = Extract<WriteOp, { kind: Kind }>;
@@ -26,6 +28,8 @@ const survivesPowerCut: Record<Exclude<WriteOp['kind'], 'begin' | 'steps'>, bool
   delete: true,
   fail: false,
   keys: true,
+  conversations: true,
+  append: true,
   check: false,
 };
 
@@ -61,7 +65,18 @@ export function createGroupWriter(db: DatabaseSync): (ops: WriteOp[]) => (WriteR
     return gone.some((turn) => turn.id === id);
   };
 
+  /** Who wrote last; undefined: there is no such conversation. */
+  const writerOf = (tenant: string, conversation: string): string | null | undefined => {
+    const row = prepare(selectWriter).get(tenant, conversation) as { writer: string | null } | undefined;
+    return row?.writer;
+  };
+
   const begin = (op: OpOf<'begin'>): WriteResults['begin'] => {
+    if (op.conversation !== undefined) {
+      const writer = writerOf(op.tenant, op.conversation.id);
+      if (writer === undefined) return 'conversation-not-found';
+      if (writer !== op.conversation.writer) return 'conversation-locked';
+    }
     if (op.parent !== undefined) {
       const parent = prepare(sql.selectParent).get(op.tenant, op.parent.id) as { length: number } | undefined;
       if (parent === undefined) return 'parent-not-found';
@@ -72,6 +87,7 @@ export function createGroupWriter(db: DatabaseSync): (ops: WriteOp[]) => (WriteR
       const holder = otherHolder(prepare(claimKey).get(...op.claim) as ClaimRow | undefined, op.id);
       if (holder !== undefined) return holder;
     }
+    if (op.conversation !== undefined) prepare(takeWriter).run(op.tenant, op.conversation.id, op.id);
     prepare(sql.insertTurn).run(...op.turn);
     if (op.envelope !== undefined) prepare(sql.insertEnvelope).run(...op.envelope);
     if (op.attempt !== undefined) prepare(sql.insertAttempt).run(...op.attempt);
@@ -100,9 +116,12 @@ export function createGroupWriter(db: DatabaseSync): (ops: WriteOp[]) => (WriteR
     if (turn === undefined) {
       return prepare(sql.selectCommitted).get(tenant, id, owner, epoch, status) === undefined ? 'fenced' : 'committed';
     }
+    const isAppended = turn.conversation !== null && (status === 'completed' || status === 'incomplete');
+    if (isAppended) prepare(sql.moveHead).run(tenant, turn.conversation, id);
     // Deleted while it ran: its output is written only if somebody has come to need it.
     const purged = turn.deleted_at_ms !== null && purge(tenant, id);
-    if (turn.stored === 1 && !purged) insertItems(tenant, id, items, turn.input_count, 1);
+    if ((turn.stored === 1 || isAppended) && !purged) insertItems(tenant, id, items, turn.input_count, 1);
+    if (turn.stored === 2 && !isAppended) prepare(sql.dropUnkept).run(tenant, id);
     return 'committed';
   };
 
@@ -118,7 +137,17 @@ export function createGroupWriter(db: DatabaseSync): (ops: WriteOp[]) => (WriteR
     if (prepare(sql.failTurn).run(tenant, id, owner, epoch, head).changes === 0) return false;
     prepare(sql.crashAttempts).run(tenant, id, nowMs, error.code, error.message);
     runSteps(failSteps(tenant, id, nowMs));
+    prepare(sql.dropUnkept).run(tenant, id);
     purge(tenant, id);
+    return true;
+  };
+
+  const append = ({ tenant, conversation, create, writer, turnId, turn, items }: OpOf<'append'>): boolean => {
+    if (create !== undefined) prepare(conversationWrites.insert).run(...create);
+    else if (writerOf(tenant, conversation) === writer) prepare(takeBoth).run(tenant, conversation, turnId);
+    else return false;
+    prepare(insertAppended).run(...turn);
+    insertItems(tenant, turnId, items, 0, 0);
     return true;
   };
 
@@ -142,6 +171,10 @@ export function createGroupWriter(db: DatabaseSync): (ops: WriteOp[]) => (WriteR
       }
       case 'keys':
         return prepare(keyWrites[op.statement]).run(...op.parameters).changes > 0;
+      case 'conversations':
+        return prepare(conversationWrites[op.statement]).run(...op.parameters).changes > 0;
+      case 'append':
+        return append(op);
       case 'check':
         return true;
     }

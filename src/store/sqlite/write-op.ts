@@ -1,5 +1,8 @@
 import type { ClaimOutcome } from '../begin-outcome.ts';
+import type { ConversationWrite } from '../conversation-sql.ts';
+import type { AppendWrite } from '../create-conversation-store.ts';
 import type { KeyWrite } from '../key-sql.ts';
+import type { ConversationLink } from '../conversation-store.ts';
 import type { SqlValue } from '../rows.ts';
 import type { Step } from '../run-sql.ts';
 import type { CommitOutcome, TurnStatus } from '../store.ts';
@@ -16,6 +19,8 @@ export type WriteOp =
       parent: { id: string; keep: number } | undefined;
       /** Parameters of `claim`; undefined: the client sent no key. */
       claim: SqlValue[] | undefined;
+      /** Undefined: the turn is in none. */
+      conversation: ConversationLink | undefined;
       turn: SqlValue[];
       /** Undefined: none, or written before. */
       envelope: SqlValue[] | undefined;
@@ -56,6 +61,8 @@ export type WriteOp =
       error: { code: string; message: string };
     }
   | { kind: 'keys'; statement: KeyWrite; parameters: SqlValue[] }
+  | { kind: 'conversations'; statement: ConversationWrite; parameters: SqlValue[] }
+  | ({ kind: 'append' } & AppendWrite)
   | { kind: 'check' };
 
 export interface WriteResults {
@@ -69,6 +76,9 @@ export interface WriteResults {
   steps: boolean;
   /** Whether a row was changed. */
   keys: boolean;
+  conversations: boolean;
+  /** False: somebody else has written to the conversation meanwhile. */
+  append: boolean;
   check: true;
 }
 

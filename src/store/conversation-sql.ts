@@ -1,0 +1,88 @@
+import { appended } from './sql.ts';
+
+const isLive = (conversation: string) => `${conversation}.deleted_at_ms IS NULL`;
+
+/** Where a conversation ends, and who writes to it. A writer that runs in whatever state keeps others out. */
+const tip = `v.session_id, v.writer,
+      CASE WHEN w.status NOT IN ('completed', 'incomplete', 'failed', 'cancelled') THEN 1 ELSE 0 END AS locked,
+      h.id AS head, h.anchor, h.depth, h.keep + h.input_count + h.output_count AS length`;
+
+const tipSource = `conversations v
+    LEFT JOIN turns w ON w.tenant = v.tenant AND w.id = v.writer
+    LEFT JOIN turns h ON h.tenant = v.tenant AND h.id = v.head`;
+
+const ofConversation = `t.tenant = $1 AND t.conversation = $2 AND ${appended('t')}`;
+
+const page = (order: 'asc' | 'desc') => {
+  const beyond = order === 'asc' ? '>' : '<';
+  return `SELECT i.id, i.type, i.body, i.origin FROM turns t JOIN items i ON i.tenant = t.tenant AND i.turn_id = t.id
+    WHERE ${ofConversation} AND i.body <> '' AND (CAST($3 AS integer) IS NULL OR t.depth ${beyond} CAST($3 AS integer)
+      OR t.depth = CAST($3 AS integer) AND i.position ${beyond} CAST($4 AS integer))
+    ORDER BY t.depth ${order}, i.position ${order} LIMIT $5`;
+};
+
+export const conversationReads = {
+  /** tenant, id. */
+  select: `SELECT v.id, v.created_at_ms, v.session_id, v.metadata FROM conversations v
+    WHERE v.tenant = $1 AND v.id = $2 AND ${isLive('v')}`,
+
+  /** tenant, id. */
+  selectTip: `SELECT ${tip} FROM ${tipSource} WHERE v.tenant = $1 AND v.id = $2 AND ${isLive('v')}`,
+
+  /** tenant, id. Every item of the conversation, in no order, each with the tip; a turn without items has one row of nulls. */
+  selectContext: `SELECT ${tip}, t.id AS turn_id, t.depth AS turn_depth, i.position, i.id, i.type, i.body, i.origin
+    FROM ${tipSource}
+    LEFT JOIN turns t ON t.tenant = v.tenant AND t.conversation = v.id AND ${appended('t')}
+    LEFT JOIN items i ON i.tenant = t.tenant AND i.turn_id = t.id
+    WHERE v.tenant = $1 AND v.id = $2 AND ${isLive('v')}`,
+
+  /** tenant, id, item id. Of an item that was deleted too: whoever reads page by page goes on behind it. */
+  selectPlace: `SELECT t.depth, i.position FROM items i JOIN turns t ON t.tenant = i.tenant AND t.id = i.turn_id
+    WHERE i.id = $3 AND ${ofConversation}
+    ORDER BY CASE WHEN i.body = '' THEN 1 ELSE 0 END, t.depth DESC, i.position DESC LIMIT 1`,
+
+  /** tenant, id, depth and position behind which the page begins or nulls, how many. */
+  selectOldest: page('asc'),
+  selectNewest: page('desc'),
+
+  /** tenant, id, item id. */
+  selectItem: `SELECT i.id, i.type, i.body, i.origin FROM items i JOIN turns t ON t.tenant = i.tenant AND t.id = i.turn_id
+    WHERE i.id = $3 AND i.body <> '' AND ${ofConversation} LIMIT 1`,
+} as const;
+
+/** Writes of conversations: one statement each on every engine, and whether it changed a row is its outcome. */
+export const conversationWrites = {
+  /** tenant, id, time, session id, metadata, the turn of its first items or null. */
+  insert: `INSERT INTO conversations (tenant, id, created_at_ms, session_id, metadata, head, writer)
+    SELECT CAST($1 AS text), CAST($2 AS text), CAST($3 AS bigint), CAST($4 AS text), CAST($5 AS text), CAST($6 AS text),
+      CAST($6 AS text)`,
+
+  /** tenant, id, metadata. */
+  setMetadata: `UPDATE conversations SET metadata = $3 WHERE tenant = $1 AND id = $2 AND ${isLive('conversations')}`,
+
+  /** tenant, id, time. */
+  delete: `UPDATE conversations SET deleted_at_ms = $3, metadata = '{}'
+    WHERE tenant = $1 AND id = $2 AND ${isLive('conversations')}`,
+
+  /** tenant, id, item id. Its place stays: those who keep the conversation have counted it. */
+  deleteItem: `UPDATE items SET body = '', origin = NULL WHERE tenant = $1 AND id = $3 AND body <> ''
+    AND EXISTS (SELECT 1 FROM turns t WHERE t.id = items.turn_id AND ${ofConversation})`,
+} as const;
+
+export type ConversationWrite = keyof typeof conversationWrites;
+
+/** tenant, id, time, parent, keep, anchor, depth, session id, key id, conversation, input count: a turn that no model made. */
+export const insertAppended = `INSERT INTO turns (tenant, id, created_at_ms, parent, keep, anchor, depth, session_id, key_id,
+      conversation, input_count, model, protocol, status, stored, owner, epoch, head)
+    SELECT CAST($1 AS text), CAST($2 AS text), CAST($3 AS bigint), CAST($4 AS text), CAST($5 AS integer), CAST($6 AS text),
+      CAST($7 AS integer), CAST($8 AS text), CAST($9 AS text), CAST($10 AS text), CAST($11 AS integer), '', 'items',
+      'completed', 2, '', 0, ''`;
+
+/** tenant, conversation. The row that every writer holds first. */
+export const selectWriter = `SELECT writer FROM conversations WHERE tenant = $1 AND id = $2 AND ${isLive('conversations')}`;
+
+/** tenant, conversation, turn id. */
+export const takeWriter = 'UPDATE conversations SET writer = $3 WHERE tenant = $1 AND id = $2';
+
+/** tenant, conversation, turn id. */
+export const takeBoth = 'UPDATE conversations SET head = $3, writer = $3 WHERE tenant = $1 AND id = $2';
