@@ -1,5 +1,6 @@
 /** The database is gone, or says nothing: the gateway says so before it spends anything, and goes on when it is back. */
 import { afterAll, expect, test } from 'vitest';
+import { mintVirtualKey } from '../src/keys/virtual-key.ts';
 import { createClient } from './support/client.ts';
 import { fakeMessagesModel } from './support/fake-models.ts';
 import { embeddedPostgres } from './support/postgres.ts';
@@ -37,6 +38,8 @@ models: [{ name: claude, provider: anthropic, model: claude-haiku-4-5, base_url:
         ...[true, false].map((stream) => ask({ stream })),
         ask({ previous_response_id: first.body.id }),
         client.get(first.body.id),
+        // Nobody can say whether it is known.
+        client.create({ model: 'claude', input: 'hello' }, { authorization: `Bearer ${mintVirtualKey()}` }),
       ]);
       for (const { status, text } of refused) {
         expect([status, JSON.parse(text).error]).toMatchObject([
