@@ -23,6 +23,18 @@ export const noUsage: Usage = {
   estimated: false,
 };
 
+export function addUsage(one: Usage, other: Usage): Usage {
+  return {
+    inputTokens: one.inputTokens + other.inputTokens,
+    cachedTokens: one.cachedTokens + other.cachedTokens,
+    cacheWriteTokens: one.cacheWriteTokens + other.cacheWriteTokens,
+    cacheWriteHourTokens: one.cacheWriteHourTokens + other.cacheWriteHourTokens,
+    outputTokens: one.outputTokens + other.outputTokens,
+    reasoningTokens: one.reasoningTokens + other.reasoningTokens,
+    estimated: one.estimated || other.estimated,
+  };
+}
+
 /** A count as upstreams report it. What is not a whole number between 0 and 10^12 counts as not reported. */
 export function tokenCount(value: unknown): number | undefined {
   return typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= 1e12 ? value : undefined;

@@ -59,6 +59,8 @@ export interface EncodedRequest {
 export interface DecodeOptions {
   /** The client's tools by the names that the upstream knows them by. A call of any other is a function's, so named. */
   tools: ReadonlyMap<string, CalledTool>;
+  /** What the client wants to see of items beyond what they always show; `include` of the request. Absent: nothing. */
+  include?: readonly string[];
 }
 
 /** Turns the frames of one streamed reply into events. Never throws: what it cannot read is an `error` event, once. */

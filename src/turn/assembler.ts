@@ -41,6 +41,8 @@ export type ReplyEnd = { finish: Finish; error?: undefined } | { finish?: undefi
 export interface Assembler {
   /** @throws Error on an event that the lifecycles forbid: a decoder's fault. */
   accept(event: UpstreamEvent): void;
+  /** The reply was paused: what comes next is its continuation, in a reply of its own whose items go on from these. */
+  goOn(): void;
   /** Closes whatever is still open as incomplete; nothing cut is ever executable. */
   cut(): void;
   /** The client's stream since the last call. */
@@ -53,7 +55,7 @@ export interface Assembler {
   readonly upstreamId: string | undefined;
   readonly upstreamModel: string | undefined;
   readonly serviceTier: string | undefined;
-  /** The last that the upstream said; undefined: nothing. */
+  /** The last that the upstream said of the reply that it is giving; undefined: nothing. */
   readonly usage: Usage | undefined;
   /** True: `usage` is the reply's whole, not the input side of one that never ended. */
   readonly usageFinal: boolean;
@@ -91,6 +93,8 @@ export function createAssembler(options: AssemblerOptions): Assembler {
   const output: FinishedItem[] = [];
   const storedOutput: StoredItem[] = [];
   const warnings: Warning[] = [];
+  /** How many items came of the replies before this one. */
+  let base = 0;
   let text = '';
   let end: ReplyEnd | undefined;
   let upstreamId: string | undefined;
@@ -176,7 +180,8 @@ export function createAssembler(options: AssemblerOptions): Assembler {
   }
 
   return {
-    accept(event) {
+    accept(given) {
+      const event = base > 0 && 'index' in given ? { ...given, index: given.index + base } : given;
       switch (event.type) {
         case 'response-start':
           upstreamId = event.upstreamId;
@@ -238,6 +243,13 @@ export function createAssembler(options: AssemblerOptions): Assembler {
           end ??= { error: event.error };
           return;
       }
+    },
+    goOn() {
+      base = slots.length;
+      end = undefined;
+      usage = undefined;
+      usageFinal = false;
+      outputCharacters = 0;
     },
     cut() {
       for (const slot of slots) {

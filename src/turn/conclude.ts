@@ -1,7 +1,7 @@
 import { type ErrorCode, GatewayError } from '../core/errors.ts';
 import type { Finish } from '../core/events.ts';
 import type { ResponseState } from '../core/response.ts';
-import { noUsage, type Usage } from '../core/usage.ts';
+import { addUsage, noUsage, type Usage } from '../core/usage.ts';
 import { headText, responseErrorCode } from '../protocols/responses/response.ts';
 import { estimateTokens } from '../spend/estimate-tokens.ts';
 import type { AttemptEnd } from '../store/store.ts';
@@ -13,7 +13,7 @@ const endOf: Record<Finish, { event: ResponseEvent; reason: ResponseState['incom
   completed: { event: 'complete', reason: undefined },
   max_tokens: { event: 'cut', reason: 'max_output_tokens' },
   content_filter: { event: 'cut', reason: 'content_filter' },
-  // `sendAttempt` has made an error of it.
+  // `continueAttempt` has gone on from it, or made an error of it.
   paused: { event: 'fail', reason: undefined },
 };
 
@@ -33,7 +33,8 @@ export function concludeReply(turn: Turn, { outcome, error, assembler, usage }: 
     state.error = responseError(error);
   }
   state.completedAtMs = Math.max(nowMs, state.createdAtMs);
-  state.usage = usage.inputTokens + usage.outputTokens > 0 ? usage : undefined;
+  const total = turn.usageBefore === undefined ? usage : addUsage(turn.usageBefore, usage);
+  state.usage = total.inputTokens + total.outputTokens > 0 ? total : undefined;
   state.serviceTier = assembler.serviceTier;
   turn.reply.head = headText(state);
   turn.reply.output = assembler.output;
@@ -55,7 +56,7 @@ export function concludeFault(turn: Turn, error: GatewayError, usage: Usage, now
   const { state } = turn.reply;
   if (turn.state !== 'ended') turn.state = move(turnLifecycle, turn.state, 'end');
   state.completedAtMs = Math.max(nowMs, state.createdAtMs);
-  state.usage = usage;
+  state.usage = turn.usageBefore === undefined ? usage : addUsage(turn.usageBefore, usage);
   concludeLost(turn, error);
 }
 

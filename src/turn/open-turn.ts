@@ -33,6 +33,7 @@ export function openTurn({ ids, nowMs }: TurnDependencies, call: TurnCall, histo
     reply: { state, head: headText(state), envelope: envelopeText(call.request), output: [] },
     state: 'begun',
     announced: false,
+    usageBefore: undefined,
     spent: false,
     error: undefined,
     storedOutput: [],

@@ -202,7 +202,7 @@ function inputIdPrefix({ type }: Item): IdPrefix {
   }
 }
 
-function contextItemOf({ body, origin }: StoredItem): ContextItem {
+export function contextItemOf({ body, origin }: StoredItem): ContextItem {
   const item = JSON.parse(body) as Item;
   if (origin !== null) return { item, origin: JSON.parse(origin) as Origin };
   // An envelope that did not open when the item came in: another installation's or tenant's, a vendor's own, or changed.

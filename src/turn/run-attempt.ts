@@ -3,7 +3,7 @@ import { noUsage } from '../core/usage.ts';
 import { headText } from '../protocols/responses/response.ts';
 import type { Deployment } from '../providers/provider.ts';
 import type { Answer } from './answer.ts';
-import { createAssembler } from './assembler.ts';
+import { type Assembler, createAssembler } from './assembler.ts';
 import { concludeAttempt, usageOf } from './conclude.ts';
 import { move, turnLifecycle } from './lifecycle.ts';
 import { prepareAttempt } from './open-turn.ts';
@@ -22,13 +22,17 @@ const notSent = {
   usage: noUsage,
 } as const satisfies Omit<AttemptOutcome, 'assembler'>;
 
-/** Sends one attempt, streams its reply to the client as it comes, and resolves when the upstream is done with. */
+/**
+ * Sends one attempt, streams its reply to the client as it comes, and resolves when the upstream is done with.
+ * @param paused what was assembled of the replies that this one goes on from.
+ */
 export async function runAttempt(
   { router, ids, nowMs }: TurnDependencies,
   { request, store, sink }: TurnCall,
   turn: Turn,
   attempt: PreparedAttempt,
   answer: Answer,
+  paused?: Assembler,
 ): Promise<AttemptOutcome> {
   const { deployment, encoded } = attempt;
   const { state } = turn.reply;
@@ -37,15 +41,17 @@ export async function runAttempt(
     turn.reply.head = headText(state);
   }
 
-  const assembler = createAssembler({
-    ids,
-    nowMs,
-    protocol: deployment.provider.codec.protocol,
-    signatureScope: (upstreamModel) => deployment.provider.codec.signatureScope(upstreamModel ?? deployment.model),
-    usedCallIds: new Set(turn.history.usedCallIds),
-    sealReasoning: wantsReasoning(request) ? (origin) => sealReasoning(store.seal, origin) : undefined,
-    encoder: answer.encoder,
-  });
+  const fresh = (): Assembler =>
+    createAssembler({
+      ids,
+      nowMs,
+      protocol: deployment.provider.codec.protocol,
+      signatureScope: (upstreamModel) => deployment.provider.codec.signatureScope(upstreamModel ?? deployment.model),
+      usedCallIds: new Set(turn.history.usedCallIds),
+      sealReasoning: wantsReasoning(request) ? (origin) => sealReasoning(store.seal, origin) : undefined,
+      encoder: answer.encoder,
+    });
+  const assembler = paused ?? fresh();
   const progress = () => answer.write(assembler.takeText(), assembler.itemStarted);
   if (sink.closed) return { ...notSent, assembler };
   attempt.usage = { ...noUsage, inputTokens: attempt.start.estimatedInputTokens, estimated: true };
@@ -68,7 +74,8 @@ export async function runAttempt(
 
 /** Another deployment may be tried as long as the client has seen no part of an item. */
 export function isRetryable({ outcome, error }: AttemptOutcome, turn: Turn, { sink }: TurnCall): boolean {
-  return outcome === 'failed' && error?.retryable === true && turnLifecycle[turn.state].retry !== null && !sink.closed;
+  const isShown = turnLifecycle[turn.state].retry === null || turn.usageBefore !== undefined;
+  return outcome === 'failed' && error?.retryable === true && !isShown && !sink.closed;
 }
 
 /** A deployment that has just refused for its rate limit would refuse again. */

@@ -3,6 +3,7 @@ import { answerAgain, holderBehind } from './answer-again.ts';
 import { type Answer, createAnswer } from './answer.ts';
 import { commitTurn } from './commit-turn.ts';
 import { concludeAttempt, concludeReply } from './conclude.ts';
+import { continueAttempt } from './continue-attempt.ts';
 import { failTurn } from './fail-turn.ts';
 import { intentOf, openTurn, prepareAttempt } from './open-turn.ts';
 import { prepareTurn } from './prepare-turn.ts';
@@ -43,6 +44,7 @@ export async function runTurn(dependencies: TurnDependencies, call: TurnCall): P
   try {
     answer = createAnswer(dependencies, call, turn);
     let outcome = await runAttempt(dependencies, call, turn, attempt, answer);
+    ({ attempt, outcome } = await continueAttempt(dependencies, call, turn, attempt, outcome, answer));
     for (const deployment of others) {
       if (!isRetryable(outcome, turn, call)) break;
       if (isPointless(outcome, attempt, deployment)) continue;
@@ -50,6 +52,7 @@ export async function runTurn(dependencies: TurnDependencies, call: TurnCall): P
       if (next === undefined) break;
       attempt = next;
       outcome = await runAttempt(dependencies, call, turn, attempt, answer);
+      ({ attempt, outcome } = await continueAttempt(dependencies, call, turn, attempt, outcome, answer));
     }
 
     // 9 commit: output, status and spend in one transaction, before the client is told that the turn has ended

@@ -95,9 +95,6 @@ export function sendAttempt(
     if (end === undefined) return;
     crashPoint('terminal-seen');
     if (end.error !== undefined) fail(end.error);
-    // Only a tool that the upstream runs itself pauses a turn, and such tools are refused at the door.
-    else if (end.finish === 'paused')
-      fail(new GatewayError('upstream_error', 'The upstream did not finish its reply.'));
     else finish('ended');
   }
 

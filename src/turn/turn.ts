@@ -83,6 +83,8 @@ export interface Turn {
   state: TurnState;
   /** The headers have left: from here on an error is an event of the stream. */
   announced: boolean;
+  /** What the calls have used that this response goes on from (see `continue-attempt.ts`); undefined: it has not paused. */
+  usageBefore: Usage | undefined;
   /** An upstream was paid, whichever attempt it served. */
   spent: boolean;
   /** What ended it, where it failed. */

@@ -276,7 +276,7 @@ export const messagesCases: FaultCase[] = [
   },
   ...stopReasons,
   {
-    name: 'F-45 the stop reason pause_turn, which nothing here asks for',
+    name: 'F-45 the stop reason pause_turn after plain text, where there is nothing to go on from',
     dialect: 'messages',
     script: () => (call, number) =>
       call.body.stream === true

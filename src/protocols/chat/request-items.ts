@@ -1,3 +1,4 @@
+import { pendingOutput } from '../../core/async-calls.ts';
 import { wrapCustomInput } from '../../core/custom-input.ts';
 import { GatewayError } from '../../core/errors.ts';
 import { callIdFor } from '../../core/ids.ts';
@@ -146,8 +147,11 @@ function encodeName(name: string, report: Report): string {
 function encodeOutputs(calls: PlacedCall[], report: Report): ChatMessage[] {
   const messages: ChatMessage[] = [];
   const attached: ChatPart[] = [];
-  for (const { output } of calls) {
-    if (output === undefined) continue;
+  for (const { item: call, output } of calls) {
+    if (output === undefined) {
+      messages.push({ role: 'tool', tool_call_id: callIdFor(call.call_id, maxCallIdLength), content: pendingOutput });
+      continue;
+    }
     const { item, path } = output;
     const id = callIdFor(item.call_id, maxCallIdLength);
     if (typeof item.output === 'string') {

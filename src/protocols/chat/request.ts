@@ -1,3 +1,4 @@
+import { withLateOutputs } from '../../core/async-calls.ts';
 import { GatewayError } from '../../core/errors.ts';
 import { refuseNothingNew } from '../../core/nothing-new.ts';
 import type { TurnRequest } from '../../core/request.ts';
@@ -21,7 +22,8 @@ const penalties = ['presence_penalty', 'frequency_penalty'];
  * upstreams find the prefix in their caches.
  * @see https://platform.openai.com/docs/api-reference/chat/create
  */
-export function encodeRequest(input: EncodeInput): EncodedRequest {
+export function encodeRequest(given: EncodeInput): EncodedRequest {
+  const input = { ...given, context: withLateOutputs(given.context) };
   const { request, profile, model } = input;
   const report = createReport();
   const tools = encodeTools(input, report);

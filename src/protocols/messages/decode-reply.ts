@@ -16,6 +16,7 @@ import {
 } from './decode-block.ts';
 import { mapStopReason } from './map-stop-reason.ts';
 import { addCounts, noCounts, usageOf } from './read-usage.ts';
+import { inputOfCall, serverCall, type ServerCall } from './server-tools.ts';
 import { stringOf } from './wire.ts';
 
 /**
@@ -52,6 +53,8 @@ interface OpenItem {
   kind: ItemStart['kind'];
   parts: number;
   blocks: OpenBlock[];
+  /** Of a tool that the upstream ran. */
+  server?: { call: ServerCall; input: JsonObject };
 }
 
 const genericRefusal = 'The model refused to answer this request.';
@@ -67,7 +70,17 @@ function annotationOf(citation: unknown, textLength: number): unknown {
   return { type: 'url_citation', start_index: 0, end_index: textLength, title: stringOf(citation.title) ?? '', url };
 }
 
+/** Whether the block is what came of the call that the item shows. */
+function isResultOf(start: JsonObject, [call]: readonly OpenBlock[]): boolean {
+  return call !== undefined && typeof start.tool_use_id === 'string' && start.tool_use_id === call.start.id;
+}
+
+function resultOf([, result]: readonly OpenBlock[]): unknown {
+  return result?.start.content;
+}
+
 export function createReplyDecoder(options: DecodeOptions): ReplyDecoder {
+  const include = new Set(options.include);
   let items = 0;
   let item: OpenItem | undefined;
   let block: OpenBlock | undefined;
@@ -101,7 +114,14 @@ export function createReplyDecoder(options: DecodeOptions): ReplyDecoder {
 
   const endItem = (complete: boolean, emit: Emit): void => {
     if (item === undefined) return;
-    const { index, kind, blocks } = item;
+    const { index, kind, blocks, server } = item;
+    if (server !== undefined) {
+      const native = complete ? server.call.end(server.input, resultOf(blocks), index, emit) : undefined;
+      const source = blocks.map(sourceOf).join(',');
+      emit({ type: 'item-end', index, complete, source, ...(native === undefined ? {} : { native }) });
+      item = undefined;
+      return;
+    }
     const [first] = blocks;
     const custom = kind === 'custom_tool_call';
     // Only what comes next tells whether a call was cut. Deltas of a function's arguments have gone out as they came.
@@ -137,6 +157,10 @@ export function createReplyDecoder(options: DecodeOptions): ReplyDecoder {
   const closeBlock = (emit: Emit): void => {
     if (block === undefined || item === undefined) return;
     if (block.type === 'text') endTextBlock(item, block, emit);
+    if (item.server !== undefined && block.type === 'server_tool_use') {
+      item.server.input = inputOfCall(block.text, block.start);
+      item.server.call.begin(item.server.input, item.index, emit);
+    }
     if (partOpen) endPart(item, emit);
     block = undefined;
   };
@@ -155,6 +179,11 @@ export function createReplyDecoder(options: DecodeOptions): ReplyDecoder {
       const type = stringOf(start.type);
       if (block !== undefined || type === undefined) return false;
       block = openBlock(type, start, raw);
+      // The result of a call belongs to the call's item.
+      if (item?.server !== undefined && isResultOf(start, item.blocks)) {
+        item.blocks.push(block);
+        return true;
+      }
       if (type !== 'text' || item?.kind !== 'message') endItem(true, emit);
       if (type === 'text') {
         const target = item ?? startItem({ kind: 'message' }, emit);
@@ -171,7 +200,9 @@ export function createReplyDecoder(options: DecodeOptions): ReplyDecoder {
         const said = { kind, callId: stringOf(start.id) ?? '', name: called?.name ?? name } as const;
         startItem(called?.fields === undefined ? said : { ...said, fields: called.fields }, emit);
       } else {
-        startItem({ kind: 'extension', blockType: type }, emit);
+        const call = type === 'server_tool_use' ? serverCall(start.name, include) : undefined;
+        if (call === undefined) startItem({ kind: 'extension', blockType: type }, emit);
+        else startItem({ kind: 'native', item: call.zero() }, emit).server = { call, input: {} };
       }
       item?.blocks.push(block);
       return true;
@@ -202,7 +233,7 @@ export function createReplyDecoder(options: DecodeOptions): ReplyDecoder {
       } else {
         const raw = sliceJson(data, ['delta']);
         if (raw !== undefined) mergeDelta(block, raw);
-        if (item.kind !== 'extension') {
+        if (item.kind !== 'extension' && item.kind !== 'native') {
           const text = `A part of the model's answer (${String(type).slice(0, 40)}) is kept for its upstream but not shown.`;
           warnOnce(text, emit);
         }

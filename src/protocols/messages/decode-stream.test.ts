@@ -167,15 +167,10 @@ describe('what a reply becomes', () => {
 
   test('texts that follow one another are parts of one message; citations become annotations', () => {
     const { context } = streamed(streamFixture('citations'));
-    expect(context.map(({ item }) => item.type)).toEqual([
-      'message',
-      'messages:server_tool_use',
-      'messages:web_search_tool_result',
-      'message',
-    ]);
-    expect(context[1]?.item).toMatchObject({ block: { input: { query: 'open' } } });
+    expect(context.map(({ item }) => item.type)).toEqual(['message', 'web_search_call', 'message']);
+    expect(context[1]?.item).toMatchObject({ status: 'completed', action: { type: 'search', query: 'open' } });
     const citation = { type: 'url_citation', start_index: 0, end_index: 12, title: 'A', url: 'https://example.com/a' };
-    expect(context[3]?.item).toMatchObject({
+    expect(context[2]?.item).toMatchObject({
       content: [
         { text: 'It ' },
         { text: 'opened today', annotations: [citation, { type: 'char_location' }] },

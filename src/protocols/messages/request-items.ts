@@ -100,7 +100,9 @@ function extensionBlocks(
   report: Report,
 ): Block[] {
   const source = sourceOf(origin);
-  if (source !== undefined) return [{ kind: 'extension', json: source }];
+  if (source !== undefined) {
+    return (arrayElements(`[${source}]`) ?? []).map((json) => ({ kind: 'extension', json }));
+  }
   if (isNative(item)) {
     leaveOut(item, path, report);
     return [];

@@ -1,3 +1,4 @@
+import { pendingOutput } from '../../core/async-calls.ts';
 import { GatewayError } from '../../core/errors.ts';
 import { objectMembers, printMembers, sliceJson } from '../../core/json-slice.ts';
 import type { Report } from '../../core/report.ts';
@@ -24,6 +25,7 @@ function roundsOf(entries: readonly Entry[], report: Report): Round[] {
   let round: Round = { assistant: [], results: [], rest: [] };
   const rounds = [round];
   const roundOfCall = new Map<string, Round>();
+  const open = new Map<string, Round>();
   for (const entry of entries) {
     if (entry.kind === 'output') {
       const owner = roundOfCall.get(entry.id);
@@ -32,6 +34,7 @@ function roundsOf(entries: readonly Entry[], report: Report): Round[] {
         report.warn('input', 'Tool outputs were moved up to directly after their calls, as the upstream demands.');
       }
       owner.results.push(entry.block);
+      open.delete(entry.id);
     } else if (entry.kind === 'user' || entry.kind === 'system') {
       round.rest.push(entry);
     } else {
@@ -43,8 +46,13 @@ function roundsOf(entries: readonly Entry[], report: Report): Round[] {
       else {
         round.assistant.push(entry.block);
         roundOfCall.set(entry.id, round);
+        open.set(entry.id, round);
       }
     }
+  }
+  for (const [id, { results }] of open) {
+    const names = `"tool_use_id":${JSON.stringify(id)},"content":${JSON.stringify(pendingOutput)}`;
+    results.push({ kind: 'tool_result', json: `{"type":"tool_result",${names}}` });
   }
   return rounds;
 }

@@ -12,6 +12,7 @@ import {
 import type { CustomTool, FunctionTool } from '../../core/request.ts';
 import type { EncodeInput, ModelProfile } from '../codec.ts';
 import { closeSchema } from './close-schema.ts';
+import { hostedDefinition, hostedName } from './hosted-tools.ts';
 import type { Entry } from './request-items.ts';
 import { maxToolNameLength } from './wire.ts';
 
@@ -99,12 +100,12 @@ function historicTools(entries: readonly Entry[], inherited: ToolOffer): Callabl
   });
 }
 
-const target = { maxNameLength: maxToolNameLength, hosts: () => undefined };
+const target = { maxNameLength: maxToolNameLength, hosts: hostedName };
 
 /** What may be called, and the names of what was: the tools of an ancestor, where the request and its items bring none. */
 export function offerOf({ request, context, inheritedTools }: EncodeInput, report: Report): ToolOffer {
   const own = offerTools(request, context, target, report);
-  if (own.called.size > 0) return own;
+  if (own.called.size > 0 || own.offers.length > 0) return own;
   return { ...offerInherited(inheritedTools, target), offers: [], choice: own.choice };
 }
 
@@ -115,9 +116,12 @@ export function encodeTools(
   entries: readonly Entry[],
   report: Report,
 ): EncodedTools {
-  const callable = offer.offers.filter((each) => each.kind === 'callable');
+  const { maxToolCalls } = request;
   const choice = choiceOf(offer.choice);
-  if (callable.length === 0) {
+  if (maxToolCalls !== undefined && !offer.offers.some(({ kind }) => kind === 'hosted')) {
+    report.warn('max_tool_calls', 'No tool that the upstream runs is offered; it was left out.');
+  }
+  if (offer.offers.length === 0) {
     if (choice.type !== 'auto' && choice.type !== 'none') {
       report.warn('tool_choice', 'There are no tools to choose from; the choice was left out.');
     }
@@ -127,7 +131,11 @@ export function encodeTools(
     const definitions = historic.map((each) => toolDefinition(each, profile, silent)).join(',');
     return { tools: `[${definitions}]`, toolChoice: '{"type":"none"}', forced: false };
   }
-  const definitions = callable.map((each) => toolDefinition(each, profile, report)).join(',');
+  const definitions = offer.offers
+    .map((each) =>
+      each.kind === 'hosted' ? hostedDefinition(each, maxToolCalls, report) : toolDefinition(each, profile, report),
+    )
+    .join(',');
   // `auto` is the upstream's default too; it is sent only to carry the flag.
   const single = !request.parallelToolCalls && choice.type !== 'none';
   const json = JSON.stringify(single ? { ...choice, disable_parallel_tool_use: true } : choice);

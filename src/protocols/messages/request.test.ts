@@ -114,7 +114,7 @@ test('the least request', () => {
     body: '{"model":"claude-haiku-4-5","max_tokens":8000,"messages":[{"role":"user","content":[{"type":"text","text":"go"}]}]}',
     warnings: [],
     inputTransformations: [],
-    decode: { tools: new Map() },
+    decode: { tools: new Map(), include: [] },
   });
 });
 

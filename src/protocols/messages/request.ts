@@ -1,3 +1,4 @@
+import { withLateOutputs } from '../../core/async-calls.ts';
 import { GatewayError } from '../../core/errors.ts';
 import type { ContextItem } from '../../core/items.ts';
 import type { JsonObject } from '../../core/json-object.ts';
@@ -30,7 +31,6 @@ function warnOfUnsent(request: TurnRequest, report: Report): void {
   const leftOut = 'The upstream does not know the field; it was left out.';
   if (request.verbosity !== undefined) report.warn('text.verbosity', leftOut);
   if (request.truncation === 'auto') report.warn('truncation', 'Not applied: the whole input is sent.');
-  if (request.maxToolCalls !== undefined) report.warn('max_tool_calls', leftOut);
   // A hint to caches, which changes no answer; Anthropic's caches have no keys.
   if (request.promptCacheKey !== undefined) report.warn('prompt_cache_key', leftOut);
   for (const param of Object.keys(request.extra)) report.warn(param, leftOut);
@@ -156,7 +156,8 @@ function serviceTierOf(request: TurnRequest, report: Report): string | undefined
  * upstream's cache holds.
  * @see https://platform.claude.com/docs/en/api/messages
  */
-export function encodeRequest(input: EncodeInput): EncodedRequest {
+export function encodeRequest(given: EncodeInput): EncodedRequest {
+  const input = { ...given, context: withLateOutputs(given.context) };
   const { request, context, model, profile } = input;
   const report = createReport();
   refuseUnsupported(request);
@@ -198,5 +199,5 @@ export function encodeRequest(input: EncodeInput): EncodedRequest {
   const { text, replaced } = replaceLoneSurrogates(`${body}}`);
   if (replaced) report.warn('input', 'Halves of characters, which no upstream can read, were replaced by U+FFFD.');
   const { warnings, inputTransformations } = report;
-  return { body: text, warnings, inputTransformations, decode: { tools: offer.called } };
+  return { body: text, warnings, inputTransformations, decode: { tools: offer.called, include: request.include } };
 }

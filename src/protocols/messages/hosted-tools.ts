@@ -1,0 +1,74 @@
+import { GatewayError } from '../../core/errors.ts';
+import { isJsonObject, type JsonObject } from '../../core/json-object.ts';
+import type { HostedOffer } from '../../core/offer-tools.ts';
+import type { Report } from '../../core/report.ts';
+import type { NativeTool } from '../../core/request.ts';
+
+/** Tools that Anthropic runs itself, by the name that the model and the replies know them by. */
+export function hostedName(tool: NativeTool): 'web_search' | 'code_execution' | undefined {
+  if (tool.type === 'code_interpreter') return 'code_execution';
+  // Of the search without access to the web there is no equal.
+  return tool.type.startsWith('web_search') && tool['external_web_access'] !== false ? 'web_search' : undefined;
+}
+
+/**
+ * The tool's definition. Each version is the newest that every model takes.
+ * @throws GatewayError 400 for what names an object in the provider's account, which many tenants share.
+ * @see https://platform.claude.com/docs/en/agents-and-tools/tool-use/web-search-tool
+ * @see https://platform.claude.com/docs/en/agents-and-tools/tool-use/code-execution-tool
+ */
+export function hostedDefinition(offer: HostedOffer, maxUses: number | undefined, report: Report): string {
+  const at = (field: string): string => (offer.path === 'tools' ? offer.path : `${offer.path}.${field}`);
+  if (offer.wireName === 'code_execution') {
+    refuseContainer(offer.tool['container'], at('container'));
+    if (maxUses !== undefined) {
+      report.warn('max_tool_calls', 'The upstream does not limit how often code is run; it was left out.');
+    }
+    return '{"type":"code_execution_20250825","name":"code_execution"}';
+  }
+  const { filters, search_context_size: size, search_content_types: contents, user_location: location } = offer.tool;
+  if (typeof size === 'string' && size !== 'medium') {
+    report.warn(at('search_context_size'), 'The upstream chooses the size itself; it was left out.');
+  }
+  if (Array.isArray(contents) && contents.includes('image')) {
+    report.warn(at('search_content_types'), 'The upstream finds text only.');
+  }
+  return JSON.stringify({
+    type: 'web_search_20250305',
+    name: 'web_search',
+    max_uses: maxUses,
+    ...domainsOf(filters, at('filters')),
+    user_location: locationOf(location),
+  });
+}
+
+/** A container that the upstream makes for the request. */
+function refuseContainer(container: unknown, param: string): void {
+  const files = isJsonObject(container) ? container['file_ids'] : undefined;
+  const hasFiles = Array.isArray(files) && files.length > 0;
+  if (isJsonObject(container) && !hasFiles) return;
+  const message = 'Containers and files of the provider are not supported with this model: use {"type": "auto"}.';
+  throw new GatewayError('unsupported_value', message, { param: hasFiles ? `${param}.file_ids` : param });
+}
+
+/** Anthropic takes one of the two lists. */
+function domainsOf(filters: unknown, param: string): JsonObject {
+  if (!isJsonObject(filters)) return {};
+  const { allowed_domains: allowed, blocked_domains: blocked } = filters;
+  const hasAllowed = Array.isArray(allowed) && allowed.length > 0;
+  const hasBlocked = Array.isArray(blocked) && blocked.length > 0;
+  if (hasAllowed && hasBlocked) {
+    const message = 'With this model a web search takes allowed_domains or blocked_domains, not both.';
+    throw new GatewayError('unsupported_value', message, { param });
+  }
+  return hasAllowed ? { allowed_domains: allowed } : hasBlocked ? { blocked_domains: blocked } : {};
+}
+
+function locationOf(location: unknown): JsonObject | undefined {
+  if (!isJsonObject(location)) return undefined;
+  const fields = ['city', 'region', 'country', 'timezone'].flatMap((field): [string, string][] => {
+    const value = location[field];
+    return typeof value === 'string' && value !== '' ? [[field, value]] : [];
+  });
+  return fields.length === 0 ? undefined : { type: 'approximate', ...Object.fromEntries(fields) };
+}

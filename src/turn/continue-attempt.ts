@@ -1,0 +1,74 @@
+import { callHalf } from '../core/call-pairs.ts';
+import { GatewayError } from '../core/errors.ts';
+import { addUsage, noUsage } from '../core/usage.ts';
+import type { Answer } from './answer.ts';
+import { concludeAttempt } from './conclude.ts';
+import { prepareAttempt } from './open-turn.ts';
+import { contextItemOf } from './resolve-history.ts';
+import { runAttempt } from './run-attempt.ts';
+import type { AttemptOutcome, PreparedAttempt, Turn, TurnCall, TurnDependencies } from './turn.ts';
+
+/** A model that searches without end is stopped somewhere; each pause comes after about ten uses of a tool. */
+const maxContinuations = 10;
+
+interface Continued {
+  attempt: PreparedAttempt;
+  outcome: AttemptOutcome;
+}
+
+/**
+ * Goes on with a reply that the upstream has paused, as long as it pauses it: the upstream is given back what it said, and
+ * what it says then is part of the same response. Each call is an attempt of its own in the store; the client sees the sum.
+ * @returns how the last call went. A pause that cannot be gone on from is a failure, and the client's leaving an end.
+ */
+export async function continueAttempt(
+  dependencies: TurnDependencies,
+  call: TurnCall,
+  turn: Turn,
+  attempt: PreparedAttempt,
+  outcome: AttemptOutcome,
+  answer: Answer,
+): Promise<Continued> {
+  const current: Continued = { attempt, outcome };
+  for (let continuations = 0; isPaused(current.outcome); continuations++) {
+    if (call.sink.closed) return { ...current, outcome: { ...current.outcome, outcome: 'cancelled' } };
+    const next = continuations < maxContinuations ? await beginNext(dependencies, call, turn, current) : undefined;
+    if (next === undefined) {
+      const error = new GatewayError('upstream_error', 'The upstream did not finish its reply.');
+      return { ...current, outcome: { ...current.outcome, outcome: 'failed', error } };
+    }
+    const { assembler, usage } = current.outcome;
+    turn.usageBefore = addUsage(turn.usageBefore ?? noUsage, usage);
+    assembler.goOn();
+    current.attempt = next;
+    current.outcome = await runAttempt(dependencies, call, turn, next, answer, assembler);
+  }
+  return current;
+}
+
+function isPaused({ outcome, assembler }: AttemptOutcome): boolean {
+  return outcome === 'ended' && assembler.end?.finish === 'paused';
+}
+
+/** Undefined: there can be no continuation. */
+async function beginNext(
+  dependencies: TurnDependencies,
+  { request, store }: TurnCall,
+  turn: Turn,
+  { attempt, outcome }: Continued,
+): Promise<PreparedAttempt | undefined> {
+  const { nowMs, log } = dependencies;
+  const said = outcome.assembler.storedOutput.map(contextItemOf);
+  // A call that the client is to answer is not the upstream's to go on from.
+  if (said.length === 0 || said.some(({ item }) => callHalf(item) !== undefined)) return undefined;
+  const history = { ...turn.history, context: [...turn.history.context, ...said] };
+  try {
+    const next = prepareAttempt(dependencies, request, history, attempt.deployment, attempt.start.number + 1);
+    await store.nextAttempt(turn.id, concludeAttempt(attempt, outcome, request.store, nowMs()), next.start);
+    return next;
+  } catch (cause) {
+    const level = cause instanceof GatewayError ? 'warn' : 'error';
+    log[level]({ responseId: turn.id, err: cause }, 'a paused reply could not be gone on from');
+    return undefined;
+  }
+}

@@ -1,0 +1,241 @@
+/** Tools that Anthropic runs: what it is offered, what a client sees of them, what goes back, and turns that it pauses. */
+import { describe, expect, test } from 'vitest';
+import { expectStream } from './support/check-stream.ts';
+import type { Answer } from './support/client.ts';
+import type { Block } from './support/fake-upstream.ts';
+import { stateRig } from './support/state-rig.ts';
+
+const rig = stateRig();
+
+const search = (id: string, query: string): Block => ({
+  type: 'server_tool_use',
+  id,
+  name: 'web_search',
+  input: { query },
+});
+const found = (id: string): Block => ({
+  type: 'web_search_tool_result',
+  tool_use_id: id,
+  content: [
+    { type: 'web_search_result', title: 'A', url: 'https://a.example', encrypted_content: 'EvM', page_age: null },
+  ],
+});
+const said = (text: string): Block => ({ type: 'text', text });
+const code: Block = {
+  type: 'server_tool_use',
+  id: 'srvtoolu_c',
+  name: 'bash_code_execution',
+  input: { command: 'ls' },
+};
+const ran: Block = {
+  type: 'bash_code_execution_tool_result',
+  tool_use_id: 'srvtoolu_c',
+  content: { type: 'bash_code_execution_result', stdout: 'a\n', stderr: '', return_code: 0, content: [] },
+};
+const tools = [{ type: 'web_search' }];
+
+interface Reply {
+  blocks: Block[];
+  stopReason?: string;
+}
+
+/** The upstream's next replies, in order. */
+function answerWith(...replies: Reply[]): void {
+  let next = 0;
+  rig.messages.answer = () => replies[Math.min(next++, replies.length - 1)] ?? { blocks: [] };
+}
+
+const attemptsOf = ({ body }: Answer) =>
+  rig.query(
+    'SELECT number, status, input_tokens, output_tokens FROM attempts WHERE turn_id = ? ORDER BY number',
+    body.id,
+  );
+const sent = () => rig.messages.requests.map(({ body }) => body);
+
+test('what the upstream is offered', async () => {
+  answerWith({ blocks: [said('Hi.')] });
+  const location = { type: 'approximate', country: 'FR', city: null };
+  const answer = await rig.client.create({
+    model: 'claude',
+    input: 'x',
+    tools: [
+      { type: 'web_search', filters: { allowed_domains: ['a.example'] }, user_location: location },
+      { type: 'code_interpreter', container: { type: 'auto' } },
+    ],
+    tool_choice: { type: 'web_search' },
+    max_tool_calls: 3,
+  });
+  expect(answer.status, answer.text).toBe(200);
+  expect(sent()[0]).toMatchObject({
+    tools: [
+      {
+        type: 'web_search_20250305',
+        name: 'web_search',
+        max_uses: 3,
+        allowed_domains: ['a.example'],
+        user_location: { type: 'approximate', country: 'FR' },
+      },
+      { type: 'code_execution_20250825', name: 'code_execution' },
+    ],
+    tool_choice: { type: 'tool', name: 'web_search' },
+  });
+});
+
+test.each([
+  [{ type: 'code_interpreter', container: 'cntr_of_another' }, 'tools[0].container'],
+  [{ type: 'code_interpreter', container: { type: 'auto', file_ids: ['file_1'] } }, 'tools[0].container.file_ids'],
+  [{ type: 'web_search', filters: { allowed_domains: ['a'], blocked_domains: ['b'] } }, 'tools[0].filters'],
+  [{ type: 'mcp', server_label: 'm', server_url: 'https://m.example' }, 'tools[0].type'],
+])('%j is refused', async (tool, param) => {
+  const answer = await rig.client.create({ model: 'claude', input: 'x', tools: [tool] });
+  expect([answer.status, answer.body.error.code, answer.body.error.param]).toEqual([400, 'unsupported_value', param]);
+  expect(sent()).toEqual([]);
+});
+
+describe.each([{ stream: false }, { stream: true }])('stream: $stream', ({ stream }) => {
+  test('a search and its result are one item, and go back as they came', async () => {
+    const blocks = [said('I look.'), search('srvtoolu_1', 'open'), found('srvtoolu_1'), said('It is open.')];
+    answerWith({ blocks });
+    const include = ['web_search_call.action.sources'];
+    const first = await rig.client.create({ model: 'claude', input: 'x', tools, stream, include });
+    expect(first.body.output).toMatchObject([
+      { type: 'message' },
+      {
+        type: 'web_search_call',
+        id: expect.stringMatching(/^ws_/),
+        status: 'completed',
+        action: { type: 'search', query: 'open', sources: [{ type: 'url', url: 'https://a.example' }] },
+      },
+      { type: 'message', content: [{ text: 'It is open.' }] },
+    ]);
+    if (stream) {
+      expectStream(first.events);
+      const of = first.events
+        .filter(({ data }) => data.output_index === 1)
+        .map(({ event }) => event.replace('response.', ''));
+      expect(of).toEqual([
+        'output_item.added',
+        'web_search_call.in_progress',
+        'web_search_call.searching',
+        'web_search_call.completed',
+        'output_item.done',
+      ]);
+    }
+    await rig.client.create({ model: 'claude', input: 'on', tools, stream, previous_response_id: first.body.id });
+    expect(sent()[1].messages[1]).toEqual({ role: 'assistant', content: blocks });
+    // Another protocol has no word for it, and the answer stands without it.
+    const moved = await rig.client.create({ model: 'qwen', input: 'on', stream, previous_response_id: first.body.id });
+    expect(moved.status, moved.text).toBe(200);
+    expect(moved.headers.get('x-turnpike-warnings')).toContain('web_search_call');
+  });
+
+  test('code that was run, its output where it is asked for', async () => {
+    answerWith({ blocks: [code, ran, said('Done.')] });
+    const tool = [{ type: 'code_interpreter', container: { type: 'auto' } }];
+    const include = ['code_interpreter_call.outputs'];
+    const shown = await rig.client.create({ model: 'claude', input: 'x', tools: tool, stream, include });
+    const item = { type: 'code_interpreter_call', status: 'completed', code: 'ls' };
+    expect(shown.body.output[0]).toMatchObject({ ...item, outputs: [{ type: 'logs', logs: 'a\n' }] });
+    if (stream) expectStream(shown.events);
+    const hidden = await rig.client.create({ model: 'claude', input: 'x', tools: tool, stream });
+    expect(hidden.body.output[0]).toMatchObject({ ...item, outputs: null });
+  });
+
+  test('a search that failed', async () => {
+    const error = { type: 'web_search_tool_result_error', error_code: 'max_uses_exceeded' };
+    answerWith({ blocks: [search('srvtoolu_1', 'x'), { ...found('srvtoolu_1'), content: error }, said('No.')] });
+    const answer = await rig.client.create({ model: 'claude', input: 'x', tools, stream });
+    expect(answer.body.output[0]).toMatchObject({ type: 'web_search_call', status: 'failed' });
+    expect(answer.text).not.toContain('web_search_call.completed');
+  });
+
+  test('a pause is gone on from inside of the response, each call a row of its own, the client sees the sum', async () => {
+    const paused = [said('I look.'), search('srvtoolu_1', 'a'), found('srvtoolu_1'), search('srvtoolu_2', 'b')];
+    answerWith(
+      { blocks: paused, stopReason: 'pause_turn' },
+      { blocks: [found('srvtoolu_2'), said('It is.')], stopReason: 'end_turn' },
+    );
+    const answer = await rig.client.create({ model: 'claude', input: 'x', tools, stream });
+    expect(answer.body.status, answer.text).toBe('completed');
+    if (stream) expectStream(answer.events);
+    expect(answer.body.output.map(({ type }: { type: string }) => type)).toEqual([
+      'message',
+      'web_search_call',
+      'web_search_call',
+      'messages:web_search_tool_result',
+      'message',
+    ]);
+    expect(answer.body.usage).toMatchObject({ input_tokens: 60, output_tokens: 14, total_tokens: 74 });
+    expect(sent()[1]).toEqual({
+      ...sent()[0],
+      messages: [...sent()[0].messages, { role: 'assistant', content: paused }],
+    });
+    expect(attemptsOf(answer)).toEqual(
+      [1, 2].map((number) => ({ number, status: 'completed', input_tokens: 30, output_tokens: 7 })),
+    );
+    expect((await rig.client.get(answer.body.id)).body).toEqual(answer.body);
+    // The whole, pause and continuation, goes back as it came.
+    answerWith({ blocks: [said('Yes.')] });
+    await rig.client.create({ model: 'claude', input: 'on', tools, previous_response_id: answer.body.id });
+    const whole = [...paused, found('srvtoolu_2'), said('It is.')];
+    expect(sent()[2].messages[1]).toEqual({ role: 'assistant', content: whole });
+  });
+
+  test('a model that pauses without end is stopped, and is no success', async () => {
+    answerWith({ blocks: [search('srvtoolu_1', 'a'), found('srvtoolu_1')], stopReason: 'pause_turn' });
+    const answer = await rig.client.create({ model: 'claude', input: 'x', tools, stream });
+    expect(sent()).toHaveLength(11);
+    if (stream) expect(answer.body).toMatchObject({ status: 'failed', usage: { output_tokens: 77 } });
+    else expect([answer.status, answer.headers.get('x-should-retry')]).toEqual([502, 'false']);
+  });
+});
+
+test('a continuation that fails is not tried elsewhere: what the client has seen stands', async () => {
+  answerWith({ blocks: [search('srvtoolu_1', 'a')], stopReason: 'pause_turn' });
+  const { answer } = rig.messages;
+  rig.messages.answer = (request, response) => {
+    if (rig.messages.requests.length < 2) return answer(request, response);
+    response.writeHead(529, { 'content-type': 'application/json' });
+    response.end('{"type":"error","error":{"type":"overloaded_error","message":"x"}}');
+    return undefined;
+  };
+  const failed = await rig.client.create({ model: 'claude', input: 'x', tools, stream: true });
+  expectStream(failed.events);
+  expect(failed.body).toMatchObject({
+    status: 'failed',
+    output: [{ type: 'web_search_call' }],
+    usage: { output_tokens: 7 },
+  });
+  expect(attemptsOf(failed).map(({ status }) => status)).toEqual(['completed', 'failed']);
+  expect(sent()).toHaveLength(2);
+});
+
+test('a client that hangs up before the continuation has its turn ended with what there is', async () => {
+  const paused = { blocks: [search('srvtoolu_1', 'a')], stopReason: 'pause_turn' };
+  const abort = new AbortController();
+  rig.messages.answer = () => {
+    if (rig.messages.requests.length === 1) return paused;
+    // The continuation is never answered: the client leaves instead.
+    abort.abort();
+    return undefined;
+  };
+  const body = JSON.stringify({ model: 'claude', input: 'x', tools, stream: true });
+  const response = await fetch(`${rig.gateway.url}/v1/responses`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body,
+    signal: abort.signal,
+  });
+  const reader = response.body?.getReader();
+  const first = await reader?.read();
+  const id = /resp_[0-9a-f]+/.exec(new TextDecoder().decode(first?.value))?.[0] ?? '';
+  await expect(
+    (async () => {
+      while ((await reader?.read())?.done === false);
+    })(),
+  ).rejects.toThrow(/abort/i);
+  await expect.poll(async () => (await rig.client.get(id)).body.status).toBe('cancelled');
+  const stored = await rig.client.get(id);
+  expect(stored.body.output).toMatchObject([{ type: 'web_search_call' }]);
+  expect(attemptsOf(stored).map(({ status }) => status)).toEqual(['completed', 'cancelled']);
+});
