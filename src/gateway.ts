@@ -112,7 +112,7 @@ export async function startGateway(
 
 /** An engine is loaded only where it is used. */
 async function openStore(
-  { url, secret: configured, leaseSeconds }: StoreConfig,
+  { url, secret: configured, leaseSeconds, timeoutMs }: StoreConfig,
   { owner, replaces }: Identity,
   log: Log,
 ): Promise<{ store: Store; secret: Buffer }> {
@@ -124,7 +124,7 @@ async function openStore(
   }
   if (configured === undefined) throw new Error('a store that is shared has a configured secret');
   const { createPostgresStore, leaseLimits } = await import('./store/postgres/create-postgres-store.ts');
-  const limits = leaseLimits(leaseSeconds * 1000);
+  const limits = { ...leaseLimits(leaseSeconds * 1000), timeoutMs };
   const store = await createPostgresStore({ url, secret: configured, owner, replaces, log, limits });
   return { store, secret: configured };
 }

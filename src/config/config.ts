@@ -37,6 +37,8 @@ export interface StoreConfig {
   readonly secret: Buffer | undefined;
   /** Postgres only: how long a process may be silent before the others fail its turns. */
   readonly leaseSeconds: number;
+  /** Postgres only: a database that says nothing for so long counts as away. */
+  readonly timeoutMs: number;
 }
 
 export interface AuthConfig {

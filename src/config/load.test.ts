@@ -63,7 +63,7 @@ routing: { retries: 0, fallbacks: { a: [gpt-9] } }
     expect(config).toEqual({
       file: 'turnpike.yaml',
       server: { host: '0.0.0.0', port: 8080, drainSeconds: 5, maxBodyBytes: 1000, workers: 1 },
-      store: { url: 'sqlite:x.db', secret: Buffer.alloc(32, 0x0f), leaseSeconds: 15 },
+      store: { url: 'sqlite:x.db', secret: Buffer.alloc(32, 0x0f), leaseSeconds: 15, timeoutMs: 800 },
       auth: {
         masterKey: 'mk',
         keys: [
@@ -141,7 +141,7 @@ routing: { retries: 0, fallbacks: { a: [gpt-9] } }
     const url = `${scheme}://u:s3cr%40t@db.internal:6432/turnpike?sslmode=verify-full&password=s3cret`;
     const env = { URL: url, SECRET: '0f'.repeat(32) };
     const config = await load('store: { url: "${URL}", secret: "${SECRET}" }\n', { env });
-    expect(config.store).toEqual({ url, secret: Buffer.alloc(32, 0x0f), leaseSeconds: 15 });
+    expect(config.store).toEqual({ url, secret: Buffer.alloc(32, 0x0f), leaseSeconds: 15, timeoutMs: 800 });
     expect(summarise(config)).toContain('store: postgres://db.internal:6432/turnpike\n');
   });
 
@@ -262,6 +262,7 @@ describe('problems', () => {
     ]),
     ['store: { secret: "00" }', '2:18: store.secret: must be 32 bytes: 64 hexadecimal digits, or base64'],
     ['store: { lease_seconds: 0 }', '2:25: store.lease_seconds: must be at least 1'],
+    ['store: { timeout_ms: 99 }', '2:22: store.timeout_ms: must be at least 100'],
     ['routing: { retries: 1, retries: 2 }', '2:24: routing.retries: the key is there twice'],
     ['routing: { fallbacks: { ghost: [m] } }', '2:32: routing.fallbacks.ghost: there is no model named ghost'],
     ['routing: { fallbacks: { m: [ghost] } }', '2:29: routing.fallbacks.m[0]: there is no model named ghost'],

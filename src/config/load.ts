@@ -104,6 +104,8 @@ function toConfig(
       url: file.store?.url ?? 'sqlite:turnpike.db',
       secret: secret === undefined ? undefined : decodeSecret(secret),
       leaseSeconds: file.store?.lease_seconds ?? 15,
+      // A client is told within a second, the gateway's own time included.
+      timeoutMs: file.store?.timeout_ms ?? 800,
     },
     auth: {
       masterKey: file.auth?.master_key,

@@ -114,6 +114,7 @@ export const fileSchema = z.strictObject({
         .optional(),
       /** `store copy` takes a process for one that runs if its heartbeat, a fifth of a lease, is not older than 15 s. */
       lease_seconds: z.int().min(1).max(60).optional(),
+      timeout_ms: z.int().min(100).max(60_000).optional(),
     })
     .optional(),
   auth: z

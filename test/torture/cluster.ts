@@ -151,7 +151,7 @@ export function gatewayConfig(storeUrl: string, upstreamUrl: string): string {
   const claude = `provider: anthropic, model: claude-haiku-4-5, api_key: k, ${price}`;
   const qwen = `provider: openai-compatible, model: qwen3-32b, api_key: k, ${price}`;
   return `
-store: { url: "${storeUrl}", secret: "${'5a'.repeat(32)}", lease_seconds: 3 }
+store: { url: "${storeUrl}", secret: "${'5a'.repeat(32)}", lease_seconds: 3, timeout_ms: 10000 }
 auth:
   keys:
     - { name: alpha, key: sk-torture-alpha-0123456789abcdef, team: alpha }

@@ -55,8 +55,7 @@ export function leaseLimits(leaseMs: number): Pick<PostgresLimits, 'heartbeatMs'
 
 const defaultLimits: PostgresLimits = {
   ...leaseLimits(15_000),
-  // A client is told within a second, the gateway's own time included.
-  timeoutMs: 800,
+  timeoutMs: 1_000,
   unfinishedMs: 10_000,
   maxConnections: 10,
 };
