@@ -6,6 +6,7 @@ import type { Log } from './core/log.ts';
 import { createApp } from './http/app.ts';
 import { adminKeyRoutes } from './http/routes/admin-keys.ts';
 import { adminTeamRoutes } from './http/routes/admin-teams.ts';
+import { conversationsRoutes } from './http/routes/conversations.ts';
 import { healthRoutes } from './http/routes/health.ts';
 import { modelsRoutes } from './http/routes/models.ts';
 import { responsesSocket } from './http/responses-socket.ts';
@@ -86,6 +87,7 @@ export async function startGateway(
     sockets: [responsesSocket(store, turns)],
     routes: [
       ...responsesRoutes(store, turns),
+      ...conversationsRoutes(store, { ids, nowMs: Date.now }),
       ...modelsRoutes(router, Date.now()),
       ...healthRoutes(store),
       ...adminTeamRoutes(admin),

@@ -164,7 +164,6 @@ const everywhere: Record<string, object> = {
 
 const nowhere: Record<string, object> = {
   background: { background: true },
-  conversation: { conversation: 'conv_1' },
   prompt: { prompt: { id: 'pmpt_1' } },
   context_management: { context_management: [{ type: 'compaction' }] },
   'tools[0].type': { tools: [{ type: 'web_search' }] },

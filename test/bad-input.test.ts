@@ -229,7 +229,7 @@ const wrongValues: Record<string, unknown[]> = {
     { type: 'function' },
     { type: 'function', name: 'f' },
   ],
-  conversation: ['conv_1', { id: 'conv_1' }],
+  conversation: [7, true, [], {}, '', 'resp_1', { id: 7 }, { id: 'x' }, ['conv_1']],
   prompt: [{ id: 'pmpt_1' }, 'x'],
   context_management: [[{ type: 'compaction' }], {}],
 };

@@ -126,18 +126,47 @@ async function create(key: Key, fields: object = {}): Promise<{ id: string; outp
 interface Way {
   method: string;
   path: (id: string) => string;
+  /** What the id is one of; absent: a response, or one of its items. */
+  of?: 'conversation' | 'item';
   body?: (id: string) => object;
   /** Status of the answer to an id that is not there. */
   unknown: number;
 }
 
 const response = (id: string) => `/v1/responses/${id}`;
+const conversation = (id: string) => `/v1/conversations/${id}`;
+/** `id` is the conversation's and the item's. */
+const itemOf = (id: string) => `/v1/conversations/${id.replace(' ', '/items/')}`;
 
 /** Every route with an id in its path. A route without an entry fails a test. */
 const routesWithId: Record<string, Way> = {
   'GET /v1/responses/{id}': { method: 'GET', path: response, unknown: 404 },
   'DELETE /v1/responses/{id}': { method: 'DELETE', path: response, unknown: 404 },
   'GET /v1/responses/{id}/input_items': { method: 'GET', path: (id) => `${response(id)}/input_items`, unknown: 404 },
+  'GET /v1/conversations/{id}': { method: 'GET', path: conversation, of: 'conversation', unknown: 404 },
+  'POST /v1/conversations/{id}': {
+    method: 'POST',
+    path: conversation,
+    body: () => ({ metadata: { by: 'a stranger' } }),
+    of: 'conversation',
+    unknown: 404,
+  },
+  'DELETE /v1/conversations/{id}': { method: 'DELETE', path: conversation, of: 'conversation', unknown: 404 },
+  'GET /v1/conversations/{id}/items': {
+    method: 'GET',
+    path: (id) => `${conversation(id)}/items`,
+    of: 'conversation',
+    unknown: 404,
+  },
+  'POST /v1/conversations/{id}/items': {
+    method: 'POST',
+    path: (id) => `${conversation(id)}/items`,
+    body: () => ({ items: [{ role: 'user', content: 'by a stranger' }] }),
+    of: 'conversation',
+    unknown: 404,
+  },
+  'GET /v1/conversations/{id}/items/{item}': { method: 'GET', path: itemOf, of: 'item', unknown: 404 },
+  'DELETE /v1/conversations/{id}/items/{item}': { method: 'DELETE', path: itemOf, of: 'item', unknown: 404 },
 };
 
 const bodyWith = (fields: (id: string) => object, unknown: number): Way => ({
@@ -154,6 +183,11 @@ const bodiesWithId: Record<string, Way> = {
   'previous_response_id, not stored': bodyWith((previous_response_id) => ({ previous_response_id, store: false }), 400),
   'an item reference': bodyWith((id) => ({ input: [{ type: 'item_reference', id }] }), 404),
   'an item reference without a type': bodyWith((id) => ({ input: [{ id }] }), 404),
+  conversation: { ...bodyWith((id) => ({ conversation: id }), 404), of: 'conversation' },
+  'conversation as an object, of a stream': {
+    ...bodyWith((id) => ({ conversation: { id }, stream: true }), 404),
+    of: 'conversation',
+  },
 };
 
 /** Routes that only the master key reaches, whose objects belong to no tenant; each with what such a request may send. */
@@ -172,9 +206,11 @@ const adminRoutes: Record<string, object | undefined> = {
 };
 
 /** Routes without an id in their path. What a body of theirs can name is above. */
-const routesWithoutId = ['POST /v1/responses', 'GET /v1/models'];
+const routesWithoutId = ['POST /v1/responses', 'POST /v1/conversations', 'GET /v1/models'];
 
 const ways = Object.entries({ ...routesWithId, ...bodiesWithId });
+const waysOfResponses = ways.filter(([, way]) => way.of === undefined);
+const waysOfConversations = ways.filter(([, way]) => way.of !== undefined);
 
 function ask({ method, path, body }: Way, key: Key | undefined, id: string, spell = (plain: string) => plain) {
   return send(method, spell(path(id)), key, body?.(id));
@@ -185,6 +221,13 @@ function masked(answer: Answer, id: string): Answer {
   const { 'content-length': length, ...headers } = answer.headers;
   expect(length).toBe(String(Buffer.byteLength(answer.text)));
   return { ...answer, headers, text: answer.text.replaceAll(id, '{id}') };
+}
+
+/** As `masked`, of a conversation's id and an item's. */
+function maskedBoth(answer: Answer, ids: string): Answer {
+  const [id = '', item] = ids.split(' ');
+  const once = masked(answer, id);
+  return item === undefined ? once : { ...once, text: once.text.replaceAll(item, '{item}') };
 }
 
 /** An id that was never given out, of the same shape. */
@@ -269,12 +312,25 @@ async function createObjects(): Promise<Objects> {
 }
 
 let kept: Objects;
+/** A conversation of key a, an item of it, and one that is deleted. */
+let conversations: { id: string; item: string; deleted: string };
+
+async function createConversations(): Promise<typeof conversations> {
+  const items = [{ role: 'user', content: 'the secret of alpha' }];
+  const made = async () => JSON.parse((await send('POST', '/v1/conversations', 'a', { items })).text).id;
+  const [id, deleted] = [await made(), await made()];
+  await create('a', { conversation: id });
+  expect((await send('DELETE', conversation(deleted), 'a')).status).toBe(200);
+  const listed = JSON.parse((await send('GET', `${conversation(id)}/items?order=asc`, 'a')).text);
+  return { id, item: listed.data[0].id, deleted };
+}
 
 describe.each(['before', 'after'])('%s a restart', (when) => {
   let objects: Objects;
   beforeAll(async () => {
     if (when === 'before') {
       objects = await createObjects();
+      conversations = await createConversations();
       kept = objects;
     } else {
       await restart();
@@ -282,7 +338,7 @@ describe.each(['before', 'after'])('%s a restart', (when) => {
     }
   });
 
-  test.each(ways)('%s: what is foreign is answered like what is not there', async (_, way) => {
+  test.each(waysOfResponses)('%s: what is foreign is answered like what is not there', async (_, way) => {
     const before = calls.length;
     for (const id of Object.values(objects)) {
       const unknown = neverGiven(id);
@@ -299,14 +355,65 @@ describe.each(['before', 'after'])('%s a restart', (when) => {
     expect(calls.length).toBe(before);
   });
 
-  test.each(ways)('%s: what is deleted or was never stored is not there for its own key either', async (_, way) => {
-    for (const key of ['a', 'a2'] satisfies Key[]) {
-      for (const id of [objects.deleted, objects.unstored]) {
-        const unknown = neverGiven(id);
-        expect(masked(await ask(way, key, id), id)).toEqual(masked(await ask(way, key, unknown), unknown));
+  test.each(waysOfConversations)(
+    '%s: a foreign conversation is answered like one that is not there',
+    async (_, way) => {
+      const before = calls.length;
+      const { id, item, deleted } = conversations;
+      const [own, foreign] = way.of === 'item' ? [`${id} ${item}`, `${deleted} ${item}`] : [id, deleted];
+      const unknown = own.replaceAll(/[0-9a-f]{30}(?= |$)/g, 'f'.repeat(30));
+      for (const key of foreigners) {
+        const expected = maskedBoth(await ask(way, key, unknown), unknown);
+        expect(expected.status).toBe(way.unknown);
+        for (const named of [own, foreign]) {
+          expect(maskedBoth(await ask(way, key, named), named)).toEqual(expected);
+          for (const spell of Object.values(spellings)) {
+            expect(maskedBoth(await ask(way, key, named, spell), named)).toEqual(expected);
+          }
+        }
       }
+      // Nor is one that is deleted there for its own key.
+      expect(maskedBoth(await ask(way, 'a', foreign), foreign)).toEqual(
+        maskedBoth(await ask(way, 'a', unknown), unknown),
+      );
+      expect(calls.length).toBe(before);
+    },
+  );
+
+  test("an item of a conversation is no other conversation's, and each key of its team reaches it", async () => {
+    const { id, item } = conversations;
+    const way = routesWithId['GET /v1/conversations/{id}/items/{item}'];
+    if (way === undefined) throw new Error('no case for items');
+    const own = await ask(way, 'a', `${id} ${item}`);
+    expect(own.status).toBe(200);
+    for (const spell of Object.values(spellings)) expect(await ask(way, 'a2', `${id} ${item}`, spell)).toEqual(own);
+    const other = JSON.parse((await send('POST', '/v1/conversations', 'b', {})).text).id;
+    for (const method of ['GET', 'DELETE']) {
+      const answers = [item, neverGiven(item)].map(async (asked) =>
+        maskedBoth(await ask({ ...way, method }, 'b', `${other} ${asked}`), `${other} ${asked}`),
+      );
+      const [foreign, unknown] = await Promise.all(answers);
+      expect(foreign).toEqual(unknown);
+      expect(foreign?.status).toBe(404);
     }
+    const listed = await send('GET', `${conversation(id)}/items?after=${item}`, 'a2');
+    expect(listed.status).toBe(200);
+    expect((await send('GET', `${conversation(other)}/items?after=${item}`, 'b')).text).toBe(
+      (await send('GET', `${conversation(other)}/items?after=${neverGiven(item)}`, 'b')).text,
+    );
   });
+
+  test.each(waysOfResponses)(
+    '%s: what is deleted or was never stored is not there for its own key either',
+    async (_, way) => {
+      for (const key of ['a', 'a2'] satisfies Key[]) {
+        for (const id of [objects.deleted, objects.unstored]) {
+          const unknown = neverGiven(id);
+          expect(masked(await ask(way, key, id), id)).toEqual(masked(await ask(way, key, unknown), unknown));
+        }
+      }
+    },
+  );
 
   test('the other key of the team reaches all, under every spelling', async () => {
     for (const name of ['GET /v1/responses/{id}', 'GET /v1/responses/{id}/input_items']) {
@@ -354,7 +461,7 @@ describe.each(['before', 'after'])('%s a restart', (when) => {
   });
 
   test('no key, or a wrong one, is told nothing', async () => {
-    for (const [, way] of ways) {
+    for (const [, way] of waysOfResponses) {
       const none = await ask(way, undefined, objects.response);
       expect(none.status).toBe(401);
       expect(JSON.parse(none.text).error.code).toBe('invalid_api_key');
@@ -363,7 +470,7 @@ describe.each(['before', 'after'])('%s a restart', (when) => {
         expect(await ask(way, undefined, objects.response, spell)).toEqual(none);
     }
     for (const { method, path, auth } of served) {
-      const { status } = await send(method, path.replace('{id}', objects.response), undefined);
+      const { status } = await send(method, path.replace('{id}', objects.response).replace('{item}', 'x'), undefined);
       if (auth === 'none') expect(status, path).toBe(200);
       else expect(status, path).toBe(401);
     }
@@ -414,5 +521,8 @@ describe.each(['before', 'after'])('%s a restart', (when) => {
     expect(status).toBe(200);
     expect(text).toContain('canary of alpha');
     expect((await send('GET', response(objects.child), 'a')).status).toBe(200);
+    const { data } = JSON.parse((await send('GET', `${conversation(conversations.id)}/items`, 'a')).text);
+    expect(data).toHaveLength(4);
+    expect(JSON.parse((await send('GET', conversation(conversations.id), 'a')).text).metadata).toEqual({});
   });
 });

@@ -717,10 +717,10 @@ describe('what this gateway does not do yet, or nobody can', () => {
     ['no input', { model: 'claude' }, 400, 'missing_required_parameter', 'input'],
     ['an unknown model', { model: 'nobody', input: 'x' }, 404, 'model_not_found', 'model'],
     [
-      'a conversation',
+      'a conversation that is not there',
       { model: 'claude', input: 'x', conversation: 'conv_1' },
-      400,
-      'unsupported_parameter',
+      404,
+      null,
       'conversation',
     ],
     ['background', { model: 'claude', input: 'x', background: true }, 400, 'unsupported_parameter', 'background'],

@@ -13,10 +13,11 @@ const tipSource = `conversations v
 
 const ofConversation = `t.tenant = $1 AND t.conversation = $2 AND ${appended('t')}`;
 
+/** CROSS JOIN: SQLite takes the tables in this order, else it would look at all of the tenant's items. */
 const page = (order: 'asc' | 'desc') => {
   const beyond = order === 'asc' ? '>' : '<';
-  return `SELECT i.id, i.type, i.body, i.origin FROM turns t JOIN items i ON i.tenant = t.tenant AND i.turn_id = t.id
-    WHERE ${ofConversation} AND i.body <> '' AND (CAST($3 AS integer) IS NULL OR t.depth ${beyond} CAST($3 AS integer)
+  return `SELECT i.id, i.type, i.body, i.origin FROM turns t CROSS JOIN items i
+    WHERE ${ofConversation} AND i.tenant = $1 AND i.turn_id = t.id AND i.body <> '' AND (CAST($3 AS integer) IS NULL OR t.depth ${beyond} CAST($3 AS integer)
       OR t.depth = CAST($3 AS integer) AND i.position ${beyond} CAST($4 AS integer))
     ORDER BY t.depth ${order}, i.position ${order} LIMIT $5`;
 };

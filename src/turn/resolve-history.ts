@@ -67,6 +67,11 @@ export async function resolveHistory(
     context.push(contextItemOf(stored));
   }
 
+  if (past.conversation !== undefined && context.length === 0) {
+    const message = "Invalid 'input': the conversation has no items yet, so there must be some in the input.";
+    throw new GatewayError('invalid_value', message, { param: 'input' });
+  }
+
   const usedCallIds = new Set<string>();
   const paired = pairToolCalls(context, usedCallIds);
   const needsTools = request.tools.length === 0 && paired.some(({ item }) => isCallType(item.type));
@@ -158,7 +163,7 @@ async function readReference(store: TenantStore, id: string): Promise<StoredItem
  * A client that carries its history itself sends reasoning items back as it read them. The signed blocks behind them are
  * in the item's own envelope; where the client was given none they never left us, and are found again by the item's id.
  */
-async function storedInput(store: TenantStore, item: Item, ids: IdMint, nowMs: number): Promise<StoredItem> {
+export async function storedInput(store: TenantStore, item: Item, ids: IdMint, nowMs: number): Promise<StoredItem> {
   let origin: Origin | undefined;
   if (item.type === 'reasoning' && isSealed(item)) {
     origin = openReasoning(store.seal, item.encrypted_content);
@@ -183,7 +188,7 @@ function sameSummary(body: string, summary: unknown): boolean {
   return JSON.stringify((JSON.parse(body) as { summary: unknown }).summary) === JSON.stringify(summary);
 }
 
-function inputIdPrefix({ type }: Item): IdPrefix {
+export function inputIdPrefix({ type }: Item): IdPrefix {
   switch (type) {
     case 'message':
       return 'msg';

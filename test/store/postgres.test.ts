@@ -245,7 +245,7 @@ describe('processes that share a database', () => {
 });
 
 describe('round trips', () => {
-  test('a turn takes three, however long its chain is', async () => {
+  test('a turn takes three, however long its chain or its conversation is', async () => {
     const url = await server.createDatabase();
     const own = (await open(url, 'a')).forTenant('t');
     const asked = vi.spyOn(Client.prototype, 'query');
@@ -270,6 +270,17 @@ describe('round trips', () => {
     await own.beginTurn(retried);
     await own.nextAttempt(retried.id, attemptEndOf(retried.attempt.id), attemptStartOf({ number: 2 }));
     expect(asked.mock.calls.length - before).toBe(2);
+    const conversation = { id: 'conv_1', createdAtMs: startMs, sessionId: 'sess_1', metadata: '{}' };
+    await own.conversations.create(conversation, undefined);
+    for (let turn = 0; turn < 20; turn++) {
+      const first = asked.mock.calls.length;
+      const { head, writer = null } = (await own.conversations.readContext(conversation.id)) ?? {};
+      const link = head && { id: head.id, keep: head.length, anchor: head.anchor, depth: head.depth + 1 };
+      const intent = intentOf({ parent: link, conversation: { id: conversation.id, writer } });
+      await own.beginTurn(intent);
+      await own.commitTurn(commitOf(intent, { conversation: conversation.id }));
+      expect(asked.mock.calls.length - first).toBe(3);
+    }
     // Nothing that a pooler would have to remember from one call to the next.
     for (const [text] of asked.mock.calls) expect(text).toMatch(/^\s*(WITH|SELECT|INSERT|UPDATE|DELETE) /);
   });

@@ -26,6 +26,8 @@ export interface StateRig {
   query(sql: string, ...values: string[]): Record<string, SQLOutputValue>[];
   /** Names of the store's files that hold this text, as it stands or as JSON escapes it. */
   filesWith(text: string): string[];
+  /** Kills the gateway and starts another on what it has left. */
+  restart(): Promise<void>;
 }
 
 const shaky = (name: string, url: string, second: string) => `
@@ -65,8 +67,15 @@ models:
 aliases: { gpt-4o-mini: claude, best: gpt-4o-mini, gpt-4o: qwen }
 routing: { retries: 1 }
 `;
-    rig.gateway = await spawnGateway({ config, folder, onCleanup });
-    rig.client = createClient(rig.gateway.url);
+    const start = async () => {
+      rig.gateway = await spawnGateway({ config, folder, onCleanup });
+      rig.client = createClient(rig.gateway.url);
+    };
+    rig.restart = async () => {
+      await rig.gateway.kill('SIGKILL');
+      await start();
+    };
+    await start();
   });
   beforeEach(() => {
     rig.messages.answer = messagesEcho;

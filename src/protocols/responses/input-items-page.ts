@@ -27,16 +27,21 @@ export function decodePage(query: URLSearchParams): PageQuery {
 export function inputItemsPage(items: { id: string; body: string }[], { limit, order, after }: PageQuery): string {
   const ordered = order === 'asc' ? items : items.toReversed();
   const start = after === undefined ? 0 : ordered.findIndex(({ id }) => id === after) + 1;
-  if (after !== undefined && start === 0) {
-    const message = "Invalid 'after': there is no item with this id in the list.";
-    throw new GatewayError('invalid_value', message, { param: 'after' });
-  }
-  const page = ordered.slice(start, start + limit);
+  if (after !== undefined && start === 0) throw unknownAfter();
+  return itemListText(ordered.slice(start, start + limit), start + limit < ordered.length);
+}
+
+/** The list object, as JSON. @param page its items in their order; `body` is the item's JSON. */
+export function itemListText(page: { id: string; body: string }[], hasMore: boolean): string {
   const first = JSON.stringify(page[0]?.id ?? null);
   const last = JSON.stringify(page.at(-1)?.id ?? null);
   const data = page.map(({ body }) => body).join(',');
-  const more = start + limit < ordered.length;
-  return `{"object":"list","data":[${data}],"first_id":${first},"last_id":${last},"has_more":${more}}`;
+  return `{"object":"list","data":[${data}],"first_id":${first},"last_id":${last},"has_more":${hasMore}}`;
+}
+
+export function unknownAfter(): GatewayError {
+  const message = "Invalid 'after': there is no item with this id in the list.";
+  return new GatewayError('invalid_value', message, { param: 'after' });
 }
 
 function decodeLimit(given: string | null): number {

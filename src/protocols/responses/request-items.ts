@@ -82,14 +82,19 @@ export function decodeInput(input: unknown): (Item | ItemReference)[] {
   }
   if (input === undefined || input === null) throw missing('input');
   if (!Array.isArray(input)) throw invalidType('input', 'one of a string or an array of input items', input);
+  return decodeItems(input, 'input');
+}
+
+/** @param param the array's name in the request. */
+export function decodeItems(items: unknown[], param: string): (Item | ItemReference)[] {
   const ids = new Set<string>();
-  return input.map((raw: unknown, index) => {
-    const path = `input[${index}]`;
+  return items.map((raw: unknown, index) => {
+    const path = `${param}[${index}]`;
     if (!isJsonObject(raw)) throw invalidType(path, 'an object', raw);
     const type = typeOf(raw, path);
     const item = isNativeType(type) ? decodeNativeItem(type, raw, path) : decoders[type](raw, path);
     if (item.id !== '') {
-      if (ids.has(item.id)) throw duplicate(item.id);
+      if (ids.has(item.id)) throw duplicate(item.id, param);
       ids.add(item.id);
     }
     return item;
@@ -155,7 +160,7 @@ function outputOf(output: unknown, path: string): string | InputPart[] {
   return decodeInputParts(output, path);
 }
 
-function duplicate(itemId: string): GatewayError {
+function duplicate(itemId: string, param: string): GatewayError {
   const fault = `Duplicate item found with id ${itemId}. Remove duplicate items from your input and try again.`;
-  return new GatewayError('item_duplicate', fault, { param: 'input' });
+  return new GatewayError('item_duplicate', fault, { param });
 }

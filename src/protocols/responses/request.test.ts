@@ -124,6 +124,15 @@ describe('what is accepted', () => {
     expect(input).toHaveLength(13);
   });
 
+  test.each(['conv_1', { id: 'conv_1' }])(
+    'a conversation by its id, or as an object, with input or without: %j',
+    (conversation) => {
+      const decoded = decodeRequest({ model: 'm', conversation });
+      expect(decoded).toMatchObject({ conversationId: 'conv_1', input: [], previousResponseId: undefined });
+      expect(decodeRequest({ model: 'm', conversation, input: 'x', previous_response_id: null }).input).toHaveLength(1);
+    },
+  );
+
   test('a null in place of everything that may be absent', () => {
     const nulls = Object.fromEntries(
       [
@@ -386,10 +395,26 @@ describe('what is refused', () => {
     [{ background: true }, unsupported('background')],
     [{ prompt: { id: 'p' } }, unsupported('prompt')],
     [{ context_management: [{ type: 'compaction' }] }, unsupported('context_management')],
-    [{ conversation: 'conv_1' }, `${unsupported('conversation')} Use 'previous_response_id' to go on.`],
+    ...['conv_1', { id: 'conv_1' }].map((conversation): [Record<string, unknown>, string] => [
+      { conversation, previous_response_id: 'r' },
+      "invalid_value conversation Mutually exclusive parameters: 'previous_response_id' and 'conversation'. Ensure you are only providing one of them.",
+    ]),
     [
-      { conversation: { id: 'conv_1' }, previous_response_id: 'r' },
-      `${unsupported('conversation')} Use 'previous_response_id' to go on.`,
+      { conversation: 'resp_1' },
+      "invalid_value conversation Invalid 'conversation': 'resp_1'. Expected an ID that begins with 'conv_'.",
+    ],
+    [
+      { conversation: { id: '' } },
+      "invalid_value conversation.id Invalid 'conversation.id': ''. Expected an ID that begins with 'conv_'.",
+    ],
+    [{ conversation: {} }, "missing_required_parameter conversation.id Missing required parameter: 'conversation.id'."],
+    [
+      { conversation: { id: 7 } },
+      "invalid_type conversation.id Invalid type for 'conversation.id': expected a string, but got an integer instead.",
+    ],
+    [
+      { conversation: ['conv_1'] },
+      "invalid_type conversation Invalid type for 'conversation': expected one of a string or an object, but got an array instead.",
     ],
     [
       { tools: {} },

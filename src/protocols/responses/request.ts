@@ -3,6 +3,7 @@ import { GatewayError } from '../../core/errors.ts';
 import { isJsonObject, type JsonObject } from '../../core/json-object.ts';
 import type { Reasoning, TextFormat, TurnRequest } from '../../core/request.ts';
 import { check, emptyArray, invalidType, nameSchema, tooLong } from './check.ts';
+import { checkConversationId } from './conversation-id.ts';
 import { decodeInput } from './request-items.ts';
 import { decodeToolChoice, decodeTools } from './request-tools.ts';
 import { includables, serviceTiers } from './wire.ts';
@@ -50,6 +51,8 @@ const requestBody = z.object({
   service_tier: z.enum(serviceTiers).nullish(),
 });
 
+const conversationObject = z.object({ id: z.string() });
+
 const jsonSchemaFormat = z.object({
   name: nameSchema(64),
   description: text,
@@ -92,18 +95,27 @@ export function decodeRequest(body: unknown): TurnRequest {
   }
   const extra = extraOf(body);
   const tools = decodeTools(body['tools'], extra);
-  const input = decodeInput(body['input']);
-  if (input.length === 0 && typeof fields.previous_response_id !== 'string') throw emptyArray('input');
+  const conversationId = decodeConversation(body);
+  // A conversation can hold all that is to be answered.
+  const input = conversationId !== undefined && !given(body['input']) ? [] : decodeInput(body['input']);
+  if (input.length === 0 && typeof fields.previous_response_id !== 'string' && conversationId === undefined) {
+    throw emptyArray('input');
+  }
   return {
     model: fields.model,
     input,
     instructions: fields.instructions ?? null,
     previousResponseId: fields.previous_response_id ?? undefined,
+    conversationId,
     store: fields.store ?? true,
     stream: fields.stream ?? false,
     generate: fields.generate ?? true,
     tools,
-    toolChoice: decodeToolChoice(body['tool_choice'], tools, mayBringTools(fields.previous_response_id, input)),
+    toolChoice: decodeToolChoice(
+      body['tool_choice'],
+      tools,
+      mayBringTools(fields.previous_response_id ?? conversationId, input),
+    ),
     parallelToolCalls: fields.parallel_tool_calls ?? true,
     maxOutputTokens: fields.max_output_tokens ?? undefined,
     maxToolCalls: fields.max_tool_calls ?? undefined,
@@ -137,7 +149,6 @@ function refuseLaterParameters(body: JsonObject): void {
     throw new GatewayError('unknown_parameter', `Unknown parameter: '${name}'.`, { param: name });
   }
   if (body['background'] === true) throw unsupported('background');
-  if (given(body['conversation'])) throw unsupported('conversation', " Use 'previous_response_id' to go on.");
   if (given(body['prompt'])) throw unsupported('prompt');
   const management = body['context_management'];
   if (given(management) && !(Array.isArray(management) && management.length === 0))
@@ -148,9 +159,28 @@ function given(value: unknown): boolean {
   return value !== undefined && value !== null;
 }
 
-function unsupported(param: string, instead = ''): GatewayError {
-  const message = `Unsupported parameter: '${param}' is not supported yet.${instead}`;
+function unsupported(param: string): GatewayError {
+  const message = `Unsupported parameter: '${param}' is not supported yet.`;
   return new GatewayError('unsupported_parameter', message, { param });
+}
+
+/** An id, or the object of one. */
+function decodeConversation(body: JsonObject): string | undefined {
+  const value = body['conversation'];
+  if (!given(value)) return undefined;
+  let id: string;
+  if (isJsonObject(value)) {
+    id = checkConversationId(check(conversationObject, value, 'conversation').id, 'conversation.id');
+  } else {
+    if (typeof value !== 'string') throw invalidType('conversation', 'one of a string or an object', value);
+    id = checkConversationId(value, 'conversation');
+  }
+  if (given(body['previous_response_id'])) {
+    const message =
+      "Mutually exclusive parameters: 'previous_response_id' and 'conversation'. Ensure you are only providing one of them.";
+    throw new GatewayError('invalid_value', message, { param: 'conversation' });
+  }
+  return id;
 }
 
 function extraOf(body: JsonObject): JsonObject {
@@ -191,7 +221,7 @@ function decodeReasoning(reasoning: z.infer<typeof requestBody>['reasoning'] | u
 }
 
 /** By hand, because zod's records leave `__proto__` out, and a key may be any string. */
-function decodeMetadata(metadata: unknown): Record<string, string> {
+export function decodeMetadata(metadata: unknown): Record<string, string> {
   if (metadata === undefined || metadata === null) return {};
   if (!isJsonObject(metadata)) throw invalidType('metadata', 'an object', metadata);
   const entries = Object.entries(metadata);
