@@ -121,12 +121,58 @@ const demo = defineCommand({
   },
 });
 
+const verifyArguments = {
+  'base-url': {
+    type: 'positional',
+    required: true,
+    description: 'The server, with or without /v1: http://127.0.0.1:4000, https://api.openai.com/v1',
+  },
+  key: { type: 'string', valueHint: 'K', description: 'A key of it (default: VERIFY_KEY of the environment)' },
+  key2: { type: 'string', valueHint: 'K', description: 'A key of another tenant, for the walls between them' },
+  model: { type: 'string', valueHint: 'M', description: 'The model to ask (default: the first that the server lists)' },
+  model2: { type: 'string', valueHint: 'M', description: 'Another one, for chains that change their model' },
+  'restart-cmd': { type: 'string', valueHint: 'CMD', description: 'Restarts the server, for what must survive it' },
+  only: { type: 'string', valueHint: 'A,B', description: 'Checks whose names begin so: state, tools/loop' },
+  timeout: { type: 'string', valueHint: 'S', description: 'Seconds that a check may take (default: 120)' },
+  json: { type: 'string', valueHint: 'FILE', description: 'Write the report as JSON, too' },
+  junit: { type: 'string', valueHint: 'FILE', description: 'Write the report as JUnit XML, too' },
+} as const satisfies ArgsDef;
+
+const verifyCommand = defineCommand({
+  meta: {
+    name: 'verify',
+    description: 'Check any Responses server from outside: state, streams, tools, walls, errors',
+  },
+  args: verifyArguments,
+  async run({ args }) {
+    refuseUnknownArguments(args, verifyArguments);
+    const seconds = readNumber('timeout', args.timeout, 1, 3600) ?? 120;
+    const { verify } = await import('./verify/verify.ts');
+    const passed = await verify({
+      baseUrl: args['base-url'],
+      key: args.key ?? process.env['VERIFY_KEY'],
+      key2: args.key2,
+      model: args.model,
+      model2: args.model2,
+      restartCommand: args['restart-cmd'],
+      only: args.only?.split(',') ?? [],
+      timeoutMs: seconds * 1000,
+      json: args.json,
+      junit: args.junit,
+      write: (text) => process.stdout.write(text),
+      progress: (text) => process.stderr.write(text),
+    });
+    if (!passed) process.exitCode = 1;
+  },
+});
+
 const subCommands: SubCommandsDef = {
   serve,
   check,
   migrate,
   store,
   demo,
+  verify: verifyCommand,
 };
 
 const turnpike = defineCommand({

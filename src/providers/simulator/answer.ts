@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { chooseCalls } from './choose-calls.ts';
 import { fillSchema } from './fill-schema.ts';
 import { findSubjects } from './find-subjects.ts';
+import { obey, type Talk } from './obey.ts';
 import { recall } from './recall.ts';
 import { segmentsOf, tokensIn } from './segments.ts';
 import type { Signer } from './signature.ts';
@@ -167,6 +168,8 @@ function sayText(request: MessagesRequest, asked: string, turns: Turn[], answers
     .slice(0, -1)
     .map((turn) => textOf(turn))
     .filter((text) => text !== '');
+  const ordered = obey(asked, talkOf(turns));
+  if (ordered !== undefined) return ordered;
   const recalled = recall(asked, earlier);
   if (recalled !== undefined) return recalled;
   const echo = asked === '' ? `You sent ${kindsIn(turns.at(-1))}.` : `You said: "${asked}".`;
@@ -176,18 +179,29 @@ function sayText(request: MessagesRequest, asked: string, turns: Turn[], answers
     : `${echo} I am a simulator: I remember this conversation, and I call tools when I am asked to.`;
 }
 
+/** Everything before the user's last words. */
+function talkOf(turns: Turn[]): Talk {
+  const before = turns.slice(0, -1);
+  const said = (role: Turn['role']) =>
+    before.filter((turn) => turn.role === role).map((turn) => textOf(turn, Infinity));
+  const results = turns.flatMap((turn) => blocksOf(turn, 'tool_result').map(({ block }) => resultText(block)));
+  return { user: said('user'), assistant: said('assistant').filter((text) => text !== ''), toolResults: results };
+}
+
 /** What the tools said, each by its name. */
 function resultsOf(turns: Turn[]): string {
   const names = new Map(blocksOf(turns.at(-2), 'tool_use').map(({ block }) => [block.id, block.name]));
   return blocksOf(turns.at(-1), 'tool_result')
     .map(({ block }) => {
-      const text =
-        typeof block.content === 'string'
-          ? block.content
-          : (block.content ?? []).map((part) => (part.type === 'text' ? part.text : `[${part.type}]`)).join('\n');
-      return `${names.get(block.tool_use_id)} ${block.is_error === true ? 'failed' : 'says'}: ${text || 'nothing'}`;
+      const said = block.is_error === true ? 'failed' : 'says';
+      return `${names.get(block.tool_use_id)} ${said}: ${resultText(block) || 'nothing'}`;
     })
     .join('\n');
+}
+
+function resultText({ content = [] }: Extract<ContentBlock, { type: 'tool_result' }>): string {
+  if (typeof content === 'string') return content;
+  return content.map((part) => (part.type === 'text' ? part.text : `[${part.type}]`)).join('\n');
 }
 
 function kindsIn(turn: Turn | undefined): string {

@@ -1,0 +1,144 @@
+/** `turnpike verify` against this gateway over each backend, and against servers with one fault each. */
+import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { checks, runChecks, type RunOptions } from '../../src/verify/run-checks.ts';
+import { fakeUpstream } from '../support/fake-upstream.ts';
+import { spawnGateway, temporaryFolder } from '../support/spawn-gateway.ts';
+import { mutantProxy } from './mutant-proxy.ts';
+import { mutants } from './mutants.ts';
+import { answerAsChat, createMessagesAnswer } from './order-model.ts';
+
+const master = 'sk-test-master';
+const auth = `auth: { master_key: ${master}, keys: [{ name: other, key: sk-test-other, team: others }] }`;
+
+const entries = {
+  simulator: () => Promise.resolve('provider: simulator, model: any'),
+  async anthropic(onCleanup?: (cleanup: () => void) => void) {
+    const { url } = await fakeUpstream(createMessagesAnswer(), onCleanup);
+    return `provider: anthropic, model: claude-haiku-4-5, base_url: "${url}", api_key: k`;
+  },
+  async chat(onCleanup?: (cleanup: () => void) => void) {
+    const { url } = await fakeUpstream(answerAsChat, onCleanup);
+    return `provider: openai-compatible, model: small-model, base_url: "${url}/v1", api_key: k`;
+  },
+};
+
+/** What this gateway does not serve yet; and one that a model which answers at once leaves no time for. */
+const isLater = (name: string) =>
+  /^(conversations|background)\/|conversation|^responses\/(input-tokens|compact)$|^state\/unfinished-parent$/.test(
+    name,
+  );
+
+const options = (baseUrl: string): RunOptions => ({
+  baseUrl,
+  key: master,
+  key2: 'sk-test-other',
+  model: 'm',
+  model2: 'n',
+  restartCommand: undefined,
+  only: [],
+  timeoutMs: 60_000,
+  onResult: () => {},
+});
+
+test('every check has a name of its own, a reason and a rule', () => {
+  expect(new Set(checks.map(({ name }) => name)).size).toBe(checks.length);
+  for (const { name, reason, rule } of checks) {
+    expect(name).toMatch(/^[a-z]+\/[a-z-]+$/);
+    expect(reason.length).toBeGreaterThan(20);
+    expect(rule).toMatch(/^https:\/\//);
+  }
+});
+
+test.each(Object.entries(entries))('this gateway over %s passes', async (backend, entry) => {
+  const config = `${auth}
+models: [{ name: m, ${await entry()} }, { name: n, ${await entries[backend === 'chat' ? 'simulator' : 'chat']()} }]
+`;
+  const folder = temporaryFolder();
+  let gateway = await spawnGateway({ folder, config });
+  const results = await runChecks({
+    ...options(gateway.url),
+    only: checks.filter(({ needs }) => !needs?.includes('restart')).map(({ name }) => name),
+  });
+  const port = new URL(gateway.url).port;
+  const failed = results
+    .filter(({ outcome }) => outcome === 'failed')
+    .map(({ check, detail }) => `${check.name}: ${detail}`);
+  expect(failed).toEqual([]);
+  expect(results.filter(({ outcome, check }) => outcome === 'skipped' && !isLater(check.name))).toEqual([]);
+
+  // The command sees only that the server comes back; here it is killed and started anew on its port.
+  const restarting = { ...options(gateway.url), restartCommand: 'true' };
+  const restart = async () => {
+    await gateway.kill('SIGKILL');
+    gateway = await spawnGateway({ folder, config, arguments: ['--port', port] });
+  };
+  for (const { name, run } of checks.filter((check) => check.needs?.includes('restart') && !isLater(check.name))) {
+    const { createTarget } = await import('../../src/verify/target.ts');
+    await expect(run({ ...createTarget(restarting), restart }), name).resolves.toBeUndefined();
+  }
+});
+
+describe('a server with a fault is caught', () => {
+  const cleanups: (() => void)[] = [];
+  let url = '';
+  beforeAll(async () => {
+    const onCleanup = (cleanup: () => void) => void cleanups.push(cleanup);
+    const config = `${auth}\nmodels: [{ name: m, ${await entries.simulator()} }]\n`;
+    ({ url } = await spawnGateway({ folder: temporaryFolder(), config, onCleanup }));
+    return () => {
+      for (const cleanup of cleanups) cleanup();
+    };
+  });
+
+  test.each(mutants.map((mutant) => [mutant.name, mutant] as const))('%s', async (_name, { caughtBy, make }) => {
+    const results = await runChecks({ ...options(await mutantProxy(url, make())), only: [caughtBy] });
+    expect(results.find(({ check }) => check.name === caughtBy)?.outcome).toBe('failed');
+  });
+
+  test.each([...new Set(mutants.map(({ caughtBy }) => caughtBy))])('without one it passes %s', async (name) => {
+    const [result] = await runChecks({ ...options(await mutantProxy(url, {})), only: [name] });
+    expect(result).toMatchObject({ outcome: 'passed' });
+  });
+});
+
+test('the command prints a table, and writes JSON and JUnit', async () => {
+  const folder = temporaryFolder();
+  const config = `${auth}\nmodels: [{ name: m, ${await entries.simulator()} }]\n`;
+  const { url } = await spawnGateway({ folder, config });
+  const files = { json: join(folder, 'report.json'), junit: join(folder, 'report.xml') };
+  const run = promisify(execFile);
+  const main = new URL('../../src/main.ts', import.meta.url).pathname;
+  const args = [
+    main,
+    'verify',
+    url,
+    '--key',
+    master,
+    '--only',
+    'errors/shape,isolation/get,state/failed',
+    '--model',
+    'm',
+  ];
+  const { stdout } = await run(process.execPath, [...args, '--json', files.json, '--junit', files.junit]);
+  expect(stdout).toMatch(/pass +errors\/shape/);
+  expect(stdout).toContain('needs --key2');
+  expect(stdout.trimEnd().split('\n').at(-1)).toMatch(/^\d+ passed, 0 failed, \d+ skipped$/);
+  const { results } = JSON.parse(readFileSync(files.json, 'utf8')) as { results: { name: string; outcome: string }[] };
+  expect(results.find(({ name }) => name === 'errors/shape')?.outcome).toBe('passed');
+  expect(readFileSync(files.junit, 'utf8')).toContain('<testcase classname="errors" name="shape"');
+
+  const wrong = run(process.execPath, [
+    ...args.slice(0, 3),
+    '--key',
+    'sk-wrong',
+    '--only',
+    'errors/shape',
+    '--model',
+    'm',
+  ]);
+  await expect(wrong).rejects.toMatchObject({ code: 1, stdout: expect.stringContaining('FAIL') as string });
+});
