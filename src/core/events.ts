@@ -1,5 +1,5 @@
 import type { GatewayError } from './errors.ts';
-import type { CallFields, NativeItem } from './items.ts';
+import type { NativeItem } from './items.ts';
 import type { JsonObject } from './json-object.ts';
 import type { Usage } from './usage.ts';
 import type { Warning } from './warning.ts';
@@ -9,11 +9,12 @@ export type PartKind = 'output_text' | 'refusal' | 'summary_text' | 'reasoning_t
 /** Why the model stopped. `paused`: the upstream wants the turn to be sent back to it, to go on. */
 export type Finish = 'completed' | 'max_tokens' | 'content_filter' | 'paused';
 
+/** `fields`: what the item says, in the Responses API's spelling, beside what its kind says; shown as it is. */
 export type ItemStart =
-  | { kind: 'message' }
-  | { kind: 'reasoning' }
-  | { kind: 'function_call'; callId: string; name: string; fields?: CallFields }
-  | { kind: 'custom_tool_call'; callId: string; name: string; fields?: CallFields }
+  | { kind: 'message'; fields?: JsonObject }
+  | { kind: 'reasoning'; fields?: JsonObject }
+  | { kind: 'function_call'; callId: string; name: string; fields?: JsonObject }
+  | { kind: 'custom_tool_call'; callId: string; name: string; fields?: JsonObject }
   /** `blockType` is the upstream's own word; the block itself comes as the `source` of the item's end. */
   | { kind: 'extension'; blockType: string }
   /** `item` as a reader first sees it (status in_progress); its id is minted by the assembler. */
@@ -26,7 +27,8 @@ export type ItemStart =
  *
  * with `usage` and `warning` anywhere in between, and `error` in place of the rest. Items are numbered from 0 without
  * gaps, in the order in which they start; parts likewise within their item. Message and reasoning items have parts;
- * a call has none, and its deltas are its arguments (input). A native item has `item-event`s in place of deltas.
+ * a call has none, and its deltas are its arguments (input). A native item has `item-event`s in place of deltas; other
+ * items may have some between their own.
  */
 export type UpstreamEvent =
   | { type: 'response-start'; upstreamId: string | undefined; upstreamModel: string | undefined }
@@ -35,20 +37,27 @@ export type UpstreamEvent =
   | { type: 'item-delta'; index: number; part: number; delta: string; logprobs?: unknown[] }
   | { type: 'annotation'; index: number; part: number; annotation: unknown }
   | { type: 'part-end'; index: number; part: number }
-  /** Progress of a native item: `response.<name>` with these fields beside the item's place. */
+  /** Progress of an item in words that are the Responses API's own: `response.<name>` with these fields beside the item's place. */
   | { type: 'item-event'; index: number; name: string; fields: JsonObject }
-  /** `complete` false: the upstream stopped inside the item (a tool call cut by max_tokens). `source` as in `Origin`. `native`: the item as it ended. */
+  /** The same, of the response as a whole. */
+  | { type: 'response-event'; name: string; fields: JsonObject }
+  /**
+   * `complete` false: the upstream stopped inside the item (a tool call cut by max_tokens). `source` as in `Origin`.
+   * `fields`: fields of the item as it ended, in place of those that its deltas make. `native`: the item as it ended.
+   */
   | {
       type: 'item-end';
       index: number;
       complete: boolean;
       source: string;
+      fields?: JsonObject;
       native?: NativeItem;
     }
   /** The input side as soon as it is known, so that a stream that is cut later can still be billed. Replaces what came before. */
   | { type: 'usage'; usage: Usage }
   | { type: 'warning'; warning: Warning }
-  | { type: 'response-end'; finish: Finish; usage: Usage | undefined; serviceTier?: string }
+  /** `fields`: of the Response object, where the upstream speaks the Responses API: what it says there of its own. */
+  | { type: 'response-end'; finish: Finish; usage: Usage | undefined; serviceTier?: string; fields?: JsonObject }
   | { type: 'error'; error: GatewayError };
 
 export type Emit = (event: UpstreamEvent) => void;

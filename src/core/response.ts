@@ -1,5 +1,6 @@
 import type { PartKind } from './events.ts';
-import type { CallFields, Item, NativeItem } from './items.ts';
+import type { Item, NativeItem } from './items.ts';
+import type { JsonObject } from './json-object.ts';
 import type { TurnRequest } from './request.ts';
 import type { Usage } from './usage.ts';
 import type { InputTransformation } from './warning.ts';
@@ -23,6 +24,8 @@ export interface ResponseState {
   /** The tier that the upstream says it used. */
   serviceTier: string | undefined;
   inputTransformations: InputTransformation[];
+  /** Fields of the Response object as the upstream filled them, where it speaks the Responses API. */
+  upstreamFields?: JsonObject | undefined;
 }
 
 /** A part that the model is writing, or has written. */
@@ -47,7 +50,8 @@ export interface OpenItem {
   text: string;
   callId: string;
   name: string;
-  fields?: CallFields;
+  /** What else it says of itself as it begins. */
+  fields?: JsonObject | undefined;
 }
 
 /** A finished output item: the object and its JSON, which is what every reader gets. */

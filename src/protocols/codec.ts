@@ -110,6 +110,8 @@ export interface StreamEncoder {
   partEnd(item: OpenItem, part: number): string;
   /** @param name without `response.` before it. */
   itemEvent(item: OpenItem, name: string, fields: JsonObject): string;
+  /** @param name without `response.` before it. */
+  responseEvent(name: string, fields: JsonObject): string;
   itemEnd(item: OpenItem, finished: FinishedItem): string;
   /** The terminal event for `reply.state.status`, preceded by an `error` event where it is failed; then the end marker. */
   end(reply: Reply): string;

@@ -237,6 +237,48 @@ describe('native items', () => {
   });
 });
 
+describe('fields that the model has no word for', () => {
+  test('stand in the item as it begins, and as it ended', () => {
+    const target = assembler({ encoder: createStreamEncoder() });
+    feed(target, [
+      { type: 'item-start', index: 0, start: { kind: 'message', fields: { phase: 'commentary' } } },
+      { type: 'item-end', index: 0, complete: true, source: '', fields: { phase: 'final_answer', content: [1] } },
+      {
+        type: 'item-start',
+        index: 1,
+        start: { kind: 'function_call', callId: 'c', name: 'n', fields: { async: true } },
+      },
+      { type: 'item-end', index: 1, complete: true, source: '' },
+    ]);
+    expect(target.output.map(({ item }) => item)).toMatchObject([
+      { type: 'message', status: 'completed', role: 'assistant', phase: 'final_answer', content: [1] },
+      { type: 'function_call', call_id: 'c', name: 'n', arguments: '{}', async: true },
+    ]);
+    expect(dataOf(target.takeText()).flatMap(({ item }) => item ?? [])).toMatchObject([
+      { phase: 'commentary', content: [] },
+      { phase: 'final_answer', content: [1] },
+      { async: true, arguments: '' },
+      { async: true, arguments: '{}' },
+    ]);
+  });
+
+  test('of the response and of items with parts, as events', () => {
+    const target = assembler({ encoder: createStreamEncoder() });
+    feed(target, [
+      { type: 'item-start', index: 0, start: { kind: 'message' } },
+      { type: 'response-event', name: 'moderation', fields: { score: 1 } },
+      { type: 'item-event', index: 0, name: 'output_text.stamp', fields: { at: 2 } },
+      { type: 'item-end', index: 0, complete: true, source: '' },
+      { type: 'response-end', finish: 'completed', usage: undefined, fields: { tool_usage: {} } },
+    ]);
+    const [added, moderation, stamp] = dataOf(target.takeText());
+    expect(moderation).toEqual({ type: 'response.moderation', sequence_number: 1, score: 1 });
+    const place = { item_id: added?.item?.id, output_index: 0 };
+    expect(stamp).toEqual({ type: 'response.output_text.stamp', sequence_number: 2, ...place, at: 2 });
+    expect(target.fields).toEqual({ tool_usage: {} });
+  });
+});
+
 function dataOf(text: string): { type: string; item?: { id: string } }[] {
   return text
     .split('\n\n')

@@ -12,6 +12,7 @@ import type {
   Protocol,
   ReasoningItem,
 } from '../core/items.ts';
+import type { JsonObject } from '../core/json-object.ts';
 import type { FinishedItem, OpenItem, OpenPart } from '../core/response.ts';
 import type { Usage } from '../core/usage.ts';
 import type { Warning } from '../core/warning.ts';
@@ -55,6 +56,8 @@ export interface Assembler {
   readonly upstreamId: string | undefined;
   readonly upstreamModel: string | undefined;
   readonly serviceTier: string | undefined;
+  /** Of the Response object, as the upstream filled them. */
+  readonly fields: JsonObject | undefined;
   /** The last that the upstream said of the reply that it is giving; undefined: nothing. */
   readonly usage: Usage | undefined;
   /** True: `usage` is the reply's whole, not the input side of one that never ended. */
@@ -65,6 +68,7 @@ export interface Assembler {
 
 /** What an item's end may say beside its source. */
 interface ItemSaid {
+  fields?: JsonObject;
   native?: NativeItem;
   envelope?: string | undefined;
 }
@@ -100,6 +104,7 @@ export function createAssembler(options: AssemblerOptions): Assembler {
   let upstreamId: string | undefined;
   let upstreamModel: string | undefined;
   let serviceTier: string | undefined;
+  let fields: JsonObject | undefined;
   let usage: Usage | undefined;
   let usageFinal = false;
   let outputCharacters = 0;
@@ -124,10 +129,10 @@ export function createAssembler(options: AssemblerOptions): Assembler {
       name: '',
     };
     if (start.kind === 'native') item.native = { ...start.item, id: item.id };
+    else if (start.kind !== 'extension') item.fields = start.fields;
     let upstreamCallId: string | undefined;
     if (start.kind === 'function_call' || start.kind === 'custom_tool_call') {
       item.name = start.name;
-      if (start.fields !== undefined) item.fields = start.fields;
       item.callId = start.callId;
       if (start.callId === '' || start.callId.length > maxCallIdLength || usedCallIds.has(start.callId)) {
         upstreamCallId = start.callId;
@@ -212,6 +217,9 @@ export function createAssembler(options: AssemblerOptions): Assembler {
           if (encoder !== undefined) text += encoder.itemEvent(slot.item, event.name, event.fields);
           return;
         }
+        case 'response-event':
+          if (encoder !== undefined) text += encoder.responseEvent(event.name, event.fields);
+          return;
         case 'part-end':
           endPart(slotAt(event.index, 'part-end'));
           return;
@@ -221,8 +229,7 @@ export function createAssembler(options: AssemblerOptions): Assembler {
           if (event.complete && open?.item.kind === 'function_call' && open.item.text === '') {
             appendDelta(slotAt(event.index, 'delta'), '{}', undefined);
           }
-          const said = event.native === undefined ? {} : { native: event.native };
-          endItem(slotAt(event.index, 'end'), event.complete, event.source, said);
+          endItem(slotAt(event.index, 'end'), event.complete, event.source, event);
           return;
         }
         case 'usage':
@@ -234,6 +241,7 @@ export function createAssembler(options: AssemblerOptions): Assembler {
         case 'response-end':
           end ??= { finish: event.finish };
           serviceTier = event.serviceTier;
+          fields = event.fields;
           if (event.usage !== undefined) {
             usage = event.usage;
             usageFinal = true;
@@ -284,6 +292,9 @@ export function createAssembler(options: AssemblerOptions): Assembler {
     get serviceTier() {
       return serviceTier;
     },
+    get fields() {
+      return fields;
+    },
     get usage() {
       return usage;
     },
@@ -302,9 +313,9 @@ function finishItem(
   slot: Slot,
   status: ItemStatus,
   source: string,
-  { envelope, native = slot.item.native }: ItemSaid,
+  { envelope, fields = slot.item.fields, native = slot.item.native }: ItemSaid,
 ): FinishedItem {
-  const { id, kind, parts, text, callId, name, fields } = slot.item;
+  const { id, kind, parts, text, callId, name } = slot.item;
   let item: Item;
   switch (kind) {
     case 'message':
@@ -314,10 +325,10 @@ function finishItem(
       item = reasoningItem(id, status, parts, envelope);
       break;
     case 'function_call':
-      item = { id, type: 'function_call', status, arguments: text, call_id: callId, name, ...fields };
+      item = { id, type: 'function_call', status, arguments: text, call_id: callId, name };
       break;
     case 'custom_tool_call':
-      item = { id, type: 'custom_tool_call', status, call_id: callId, input: text, name, ...fields };
+      item = { id, type: 'custom_tool_call', status, call_id: callId, input: text, name };
       break;
     case 'native': {
       if (native === undefined) throw new Error(`the native item ${id} was never described`);
@@ -331,6 +342,7 @@ function finishItem(
       return { item: { id, type, status, block: JSON.parse(block) }, body };
     }
   }
+  if (fields !== undefined) Object.assign(item, fields);
   return { item, body: JSON.stringify(item) };
 }
 

@@ -36,6 +36,7 @@ export function concludeReply(turn: Turn, { outcome, error, assembler, usage }: 
   const total = turn.usageBefore === undefined ? usage : addUsage(turn.usageBefore, usage);
   state.usage = total.inputTokens + total.outputTokens > 0 ? total : undefined;
   state.serviceTier = assembler.serviceTier;
+  state.upstreamFields = assembler.fields;
   turn.reply.head = headText(state);
   turn.reply.output = assembler.output;
   turn.storedOutput = assembler.storedOutput;

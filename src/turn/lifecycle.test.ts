@@ -39,10 +39,12 @@ const machines: Machine[] = [
     start: 'open',
     legal: [
       'open part-start → writing',
+      'open event → open',
       'open end → done',
       'writing delta → writing',
       'writing annotation → writing',
       'writing part-end → open',
+      'writing event → writing',
     ],
     ends: ['done'],
   },

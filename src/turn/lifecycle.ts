@@ -31,8 +31,15 @@ export type ItemEvent = 'part-start' | 'delta' | 'annotation' | 'part-end' | 'ev
 
 /** Messages and reasoning: text is written into parts, one at a time. */
 export const partedItemLifecycle: Lifecycle<ItemState, ItemEvent> = {
-  open: { 'part-start': 'writing', delta: null, annotation: null, 'part-end': null, event: null, end: 'done' },
-  writing: { 'part-start': null, delta: 'writing', annotation: 'writing', 'part-end': 'open', event: null, end: null },
+  open: { 'part-start': 'writing', delta: null, annotation: null, 'part-end': null, event: 'open', end: 'done' },
+  writing: {
+    'part-start': null,
+    delta: 'writing',
+    annotation: 'writing',
+    'part-end': 'open',
+    event: 'writing',
+    end: null,
+  },
   done: { 'part-start': null, delta: null, annotation: null, 'part-end': null, event: null, end: null },
 };
 

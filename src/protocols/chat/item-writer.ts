@@ -122,7 +122,11 @@ export function createItemWriter(options: DecodeOptions): ItemWriter {
     const kind = call.custom || call.wrapped ? 'custom_tool_call' : 'function_call';
     const start = { kind, callId: call.id, name: called?.name ?? call.name } as const;
     const { fields } = called ?? {};
-    emit({ type: 'item-start', index: items, start: fields === undefined ? start : { ...start, fields } });
+    emit({
+      type: 'item-start',
+      index: items,
+      start: fields === undefined ? start : { ...start, fields: { ...fields } },
+    });
   }
 
   function close(complete: boolean, emit: Emit): void {

@@ -198,7 +198,7 @@ export function createReplyDecoder(options: DecodeOptions): ReplyDecoder {
         const called = options.tools.get(name);
         const kind = called?.kind === 'custom' ? 'custom_tool_call' : 'function_call';
         const said = { kind, callId: stringOf(start.id) ?? '', name: called?.name ?? name } as const;
-        startItem(called?.fields === undefined ? said : { ...said, fields: called.fields }, emit);
+        startItem(called?.fields === undefined ? said : { ...said, fields: { ...called.fields } }, emit);
       } else {
         const call = type === 'server_tool_use' ? serverCall(start.name, include) : undefined;
         if (call === undefined) startItem({ kind: 'extension', blockType: type }, emit);

@@ -1,4 +1,5 @@
 import type { PartKind } from '../../core/events.ts';
+import type { JsonObject } from '../../core/json-object.ts';
 import type { OpenItem, OpenPart, ResponseState, ResponseStatus } from '../../core/response.ts';
 import type { StreamEncoder } from '../codec.ts';
 import { responseText } from './response.ts';
@@ -137,10 +138,9 @@ export function createStreamEncoder(): StreamEncoder {
       );
     },
 
-    itemEvent(item, name, fields) {
-      const rest = Object.keys(fields).length === 0 ? '' : `,${JSON.stringify(fields).slice(1, -1)}`;
-      return event(`response.${name}`, `${itemPlace(item)}${rest}`);
-    },
+    itemEvent: (item, name, fields) => event(`response.${name}`, itemPlace(item) + membersOf(fields)),
+
+    responseEvent: (name, fields) => event(`response.${name}`, membersOf(fields)),
 
     itemEnd(item, { item: finished, body }) {
       open[item.index] = [];
@@ -218,20 +218,26 @@ function partBody({ kind, annotations, logprobs }: OpenPart, text: string): stri
   return `{"type":"output_text",${lists},"text":${text}}`;
 }
 
+/** Each with the comma before it. */
+function membersOf(fields: JsonObject): string {
+  const members = JSON.stringify(fields).slice(1, -1);
+  return members === '' ? '' : `,${members}`;
+}
+
 /** The item before anything is in it; undefined: nothing is known of it yet but its id. */
-function zeroItem({ id, kind, native, callId, name, fields }: OpenItem): string | undefined {
+function zeroItem({ id, kind, native, callId, name, fields = {} }: OpenItem): string | undefined {
   const start = `{"id":${JSON.stringify(id)},"type":"${kind}","status":"in_progress"`;
   const call = `"call_id":${JSON.stringify(callId)}`;
-  const rest = JSON.stringify({ name, ...fields }).slice(1);
+  const end = `${membersOf(fields)}}`;
   switch (kind) {
     case 'message':
-      return `${start},"content":[],"role":"assistant"}`;
+      return `${start},"content":[],"role":"assistant"${end}`;
     case 'reasoning':
-      return `${start},"summary":[]}`;
+      return `${start},"summary":[]${end}`;
     case 'function_call':
-      return `${start},"arguments":"",${call},${rest}`;
+      return `${start},"arguments":"",${call},"name":${JSON.stringify(name)}${end}`;
     case 'custom_tool_call':
-      return `${start},${call},"input":"",${rest}`;
+      return `${start},${call},"input":"","name":${JSON.stringify(name)}${end}`;
     case 'native':
       return native === undefined ? undefined : JSON.stringify(native);
     case 'extension':

@@ -211,3 +211,14 @@ describe('errors', () => {
     },
   );
 });
+
+test('what the upstream says of its own stands over what was asked for, and behind what was left out', () => {
+  const removed = { id: 'rs_1', type: 'reasoning', action: 'removed', reason: 'model_mismatch' } as const;
+  const theirs = { id: 'rs_2', type: 'reasoning', action: 'removed', reason: 'turn_boundary' };
+  const upstreamFields = { reasoning: { effort: 'medium' }, tool_usage: {}, input_transformations: [theirs] };
+  expect(responseOf({}, { inputTransformations: [removed], upstreamFields })).toMatchObject({
+    reasoning: { effort: 'medium' },
+    tool_usage: {},
+    input_transformations: [removed, theirs],
+  });
+});

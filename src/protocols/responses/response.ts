@@ -1,4 +1,5 @@
 import type { ErrorCode, GatewayError } from '../../core/errors.ts';
+import type { JsonObject } from '../../core/json-object.ts';
 import type { TextFormat, Tool, TurnRequest } from '../../core/request.ts';
 import type { ResponseState, ResponseStatus } from '../../core/response.ts';
 import type { Usage } from '../../core/usage.ts';
@@ -28,7 +29,8 @@ export function toolsOfEnvelope(envelope: string): Tool[] {
  * @see https://platform.openai.com/docs/api-reference/responses/object
  */
 export function headText(state: ResponseState): string {
-  const { request, status, error, incompleteReason, completedAtMs, usage, inputTransformations } = state;
+  const { request, status, error, incompleteReason, completedAtMs, usage, upstreamFields } = state;
+  const inputTransformations = [...state.inputTransformations, ...upstreamTransformations(upstreamFields)];
   return JSON.stringify({
     id: state.id,
     object: 'response',
@@ -61,8 +63,15 @@ export function headText(state: ResponseState): string {
     truncation: request.truncation,
     usage: usage === undefined ? null : usageOf(usage),
     user: request.user ?? null,
+    ...upstreamFields,
     input_transformations: inputTransformations.length === 0 ? undefined : inputTransformations,
   });
+}
+
+/** What the upstream left out itself comes behind what we left out. */
+function upstreamTransformations(fields: JsonObject = {}): unknown[] {
+  const { input_transformations: transformations } = fields;
+  return Array.isArray(transformations) ? transformations : [];
 }
 
 /**
