@@ -18,7 +18,9 @@ import { createStoredKeys } from './keys/stored-keys.ts';
 import { chatCodec } from './protocols/chat/index.ts';
 import { messagesCodec } from './protocols/messages/index.ts';
 import { responsesCodec } from './protocols/responses/index.ts';
+import { responsesUpstreamCodec } from './protocols/responses/upstream.ts';
 import { createAnthropicProvider } from './providers/anthropic.ts';
+import { createOpenAiProvider } from './providers/openai.ts';
 import { createOpenAiCompatibleProvider } from './providers/openai-compatible.ts';
 import type { Deployment, Provider } from './providers/provider.ts';
 import { createSimulatorProvider, simulatorPrices } from './providers/simulator/simulator.ts';
@@ -59,6 +61,7 @@ export async function startGateway(
   const sockets = createSocketTransport({ log });
   const providers: Record<ProviderName, Provider> = {
     anthropic: createAnthropicProvider(messagesCodec, sockets),
+    openai: createOpenAiProvider(responsesUpstreamCodec, sockets),
     'openai-compatible': createOpenAiCompatibleProvider(chatCodec, sockets),
     simulator: createSimulatorProvider(messagesCodec, createSimulatorTransport()),
   };

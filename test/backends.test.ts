@@ -1,7 +1,7 @@
 /** The README's table of what works over which backend, row by row, through a spawned gateway. */
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { anthropic, type Backend, openAiCompatible, simulator } from './clients/weather-model.ts';
+import { anthropic, type Backend, openAi, openAiCompatible, simulator } from './clients/weather-model.ts';
 import { fakeUpstream } from './support/fake-upstream.ts';
 import { spawnGateway, temporaryFolder } from './support/spawn-gateway.ts';
 
@@ -14,6 +14,8 @@ interface Row {
   body: object;
   /** The simulator's too: it speaks the same protocol. */
   anthropic: Outcome;
+  /** Undefined: all is carried. */
+  openAi?: Outcome;
   openAiCompatible: Outcome;
 }
 
@@ -21,6 +23,8 @@ const carried: Outcome = [];
 const png = 'data:image/png;base64,iVBORw0KGgo=';
 const user = (...content: object[]) => ({ input: [{ role: 'user', content }] });
 const pictured = { type: 'input_image', image_url: png };
+
+const plainTool = { type: 'function', name: 'a', parameters: { type: 'object', properties: {} } };
 
 const rows: Row[] = [
   {
@@ -67,6 +71,47 @@ const rows: Row[] = [
     body: { tools: [{ type: 'custom', name: 'x', format: { type: 'grammar', syntax: 'regex', definition: 'a+' } }] },
     anthropic: ['tools[0].format'],
     openAiCompatible: ['tools[0].format'],
+  },
+  {
+    label: '`web_search`',
+    body: { tools: [{ type: 'web_search' }] },
+    anthropic: carried,
+    openAiCompatible: ['tools[0]'],
+  },
+  {
+    label: '`code_interpreter` with `container: auto`',
+    body: { tools: [{ type: 'code_interpreter', container: { type: 'auto' } }] },
+    anthropic: carried,
+    openAiCompatible: { refused: 'tools[0].type' },
+  },
+  {
+    label: 'MCP, file search, image generation, computer use',
+    body: { tools: [{ type: 'image_generation' }] },
+    anthropic: { refused: 'tools[0].type' },
+    openAiCompatible: { refused: 'tools[0].type' },
+  },
+  {
+    label: "namespaces, `defer_loading`, `tool_search` of the server's",
+    body: {
+      tools: [
+        { type: 'namespace', name: 'crm', tools: [{ ...plainTool, defer_loading: true }] },
+        { type: 'tool_search' },
+      ],
+    },
+    anthropic: ['tools[0].tools[0].defer_loading'],
+    openAiCompatible: ['tools[0].tools[0].defer_loading'],
+  },
+  {
+    label: '`async` tools',
+    body: { tools: [{ ...plainTool, async: true }] },
+    anthropic: carried,
+    openAiCompatible: carried,
+  },
+  {
+    label: '`max_tool_calls`',
+    body: { max_tool_calls: 3, tools: [{ type: 'web_search' }] },
+    anthropic: carried,
+    openAiCompatible: ['max_tool_calls', 'tools[0]'],
   },
   {
     label: 'files',
@@ -122,6 +167,7 @@ const rows: Row[] = [
     label: '`presence_penalty`, `frequency_penalty`',
     body: { presence_penalty: 0.5, frequency_penalty: 0.5 },
     anthropic: ['presence_penalty', 'frequency_penalty'],
+    openAi: ['presence_penalty', 'frequency_penalty'],
     openAiCompatible: carried,
   },
   {
@@ -131,14 +177,13 @@ const rows: Row[] = [
     openAiCompatible: carried,
   },
   {
-    label: '`prompt_cache_key`, `max_tool_calls`, `truncation: auto`',
+    label: '`prompt_cache_key`, `truncation: auto`',
     body: {
       prompt_cache_key: 'key',
-      max_tool_calls: 3,
       truncation: 'auto',
     },
-    anthropic: ['prompt_cache_key', 'max_tool_calls', 'truncation'],
-    openAiCompatible: ['prompt_cache_key', 'max_tool_calls', 'truncation'],
+    anthropic: ['prompt_cache_key', 'truncation'],
+    openAiCompatible: ['prompt_cache_key', 'truncation'],
   },
 ];
 
@@ -166,7 +211,6 @@ const nowhere: Record<string, object> = {
   background: { background: true },
   prompt: { prompt: { id: 'pmpt_1' } },
   context_management: { context_management: [{ type: 'compaction' }] },
-  'tools[0].type': { tools: [{ type: 'web_search' }] },
   'input[0].content[0].file_id': user({ type: 'input_file', file_id: 'file_1' }),
 };
 
@@ -193,6 +237,7 @@ const sorted = (outcome: Outcome) => (Array.isArray(outcome) ? outcome.toSorted(
 describe.each([
   { backend: anthropic, expected: (row: Row) => row.anthropic },
   { backend: simulator, expected: (row: Row) => row.anthropic },
+  { backend: openAi, expected: (row: Row) => row.openAi ?? carried },
   { backend: openAiCompatible, expected: (row: Row) => row.openAiCompatible },
 ])('over $backend.name', ({ backend, expected }) => {
   test('each row of the table', async () => {
@@ -212,6 +257,6 @@ describe.each([
 test('the table of the README has these rows', () => {
   const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8');
   const [, section = ''] = readme.split('## What works over which backend');
-  const labels = [...section.matchAll(/^\| (.+?) \| .+ \| .+ \| .+ \|$/gm)].map(([, label]) => label);
+  const labels = [...section.matchAll(/^\| (.+?) \| .+ \| .+ \| .+ \| .+ \|$/gm)].map(([, label]) => label);
   expect(new Set(labels)).toEqual(new Set([...rows.map(({ label }) => label), ...testedElsewhere]));
 });

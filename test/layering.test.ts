@@ -97,7 +97,7 @@ const mayImport: Record<string, readonly string[]> = {
 };
 
 /** The named vendors; what else is in `providers` is shared by them. */
-const providers = ['anthropic', 'openai-compatible', 'simulator'];
+const providers = ['anthropic', 'openai', 'openai-compatible', 'simulator'];
 
 const partOf = (file: string): string => file.split('/')[0] ?? file;
 /** `protocols/chat` of `protocols/chat/wire.ts`; `providers/anthropic` of `providers/anthropic.ts` too. */

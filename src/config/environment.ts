@@ -17,17 +17,6 @@ const simulator: ModelConfig = {
 };
 
 /**
- * OpenAI's own endpoint, unlike most that are compatible with it, knows its newer fields. Asking a model to reason that
- * cannot is refused by OpenAI itself, which knows its models better than a list of names here.
- */
-const openaiProfile = {
-  reasoning: 'effort',
-  maxTokensField: 'max_completion_tokens',
-  jsonSchemaOutput: true,
-  customTools: true,
-} as const;
-
-/**
  * The models that are there when no file names any: the simulator, and those that the vendors' usual variables give:
  * `ANTHROPIC_API_KEY` and `OPENAI_API_KEY`, each with its `_BASE_URL`. A variable that is empty counts as not set.
  * @param address where the gateway will listen: the same variables tell a client to call the gateway, and a gateway that
@@ -68,16 +57,16 @@ export function modelsFromEnvironment(
   }
   const openaiKey = read('OPENAI_API_KEY');
   if (openaiKey !== undefined) {
-    const baseUrl = readBaseUrl('OPENAI_BASE_URL') ?? 'https://api.openai.com/v1';
+    const baseUrl = readBaseUrl('OPENAI_BASE_URL');
     for (const name of ['gpt-*', 'o1*', 'o3*', 'o4*']) {
       models.push({
         ...ownDefaults,
         name,
-        provider: 'openai-compatible',
+        provider: 'openai',
         model: '*',
         baseUrl,
         apiKey: openaiKey,
-        profile: openaiProfile,
+        profile: {},
       });
     }
   }

@@ -172,10 +172,8 @@ describe('no file', () => {
       env: { ANTHROPIC_API_KEY: 'a', OPENAI_API_KEY: 'o\n', ANTHROPIC_BASE_URL: 'http://proxy/', OPENAI_BASE_URL: '' },
     });
     expect(namesOf(config)).toEqual(['claude-*', 'gpt-*', 'o1*', 'o3*', 'o4*', 'simulator']);
-    expect(config.models.map(({ baseUrl }) => baseUrl).slice(0, 2)).toEqual([
-      'http://proxy',
-      'https://api.openai.com/v1',
-    ]);
+    expect(config.models.map(({ baseUrl }) => baseUrl).slice(0, 2)).toEqual(['http://proxy', undefined]);
+    expect(config.models.map(({ provider }) => provider).slice(0, 2)).toEqual(['anthropic', 'openai']);
     expect(config.models.map(({ apiKey }) => apiKey).slice(0, 2)).toEqual(['a', 'o']);
   });
 
@@ -289,7 +287,10 @@ describe('problems', () => {
 
   const fields: [string, string][] = [
     ['name: "a*b", provider: simulator, model: x', 'name: can have one * only, at its end'],
-    ['name: a, provider: openia, model: x', 'provider: must be one of: anthropic, openai-compatible, simulator'],
+    [
+      'name: a, provider: openia, model: x',
+      'provider: must be one of: anthropic, openai, openai-compatible, simulator',
+    ],
     ['name: a, provider: simulator', 'model: is missing'],
     ['name: a, provider: simulator, model: "*"', 'model: can be * only where the name ends in *'],
     [

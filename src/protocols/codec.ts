@@ -13,7 +13,7 @@ export interface ModelProfile {
   maxOutputTokens: number | undefined;
   /**
    * How reasoning is asked for. Messages: `adaptive` (thinking adaptive + output_config.effort), `budget` (thinking
-   * enabled + budget_tokens), `none`. Chat: `effort` (reasoning_effort), `none`.
+   * enabled + budget_tokens), `none`. Chat and Responses: `effort`, `none`.
    */
   reasoning: 'adaptive' | 'budget' | 'effort' | 'none';
   /** Chat only: the field in which the vendor returns reasoning and takes it back while a tool loop is open. */
@@ -28,6 +28,8 @@ export interface ModelProfile {
   customTools: boolean;
   /** False: the model refuses temperature and top_p, which are then left out with a warning. Absent: it takes them. */
   samplingParameters?: boolean;
+  /** Responses only. False: the model refuses to be asked for encrypted reasoning. Absent: if it reasons, it takes it. */
+  encryptedReasoning?: boolean;
 }
 
 export interface EncodeInput {

@@ -71,7 +71,7 @@ export interface PriceOverride {
 
 /** A vendor integration: address, credential, quirks, and the protocol it speaks. */
 export interface Provider {
-  /** As in the configuration: `anthropic`, `openai-compatible`, `simulator`. */
+  /** As in the configuration: `anthropic`, `openai`, `openai-compatible`, `simulator`. */
   readonly name: string;
   readonly codec: UpstreamCodec;
   readonly transport: Transport;
@@ -80,5 +80,9 @@ export interface Provider {
   priceProviderIdOf(deployment: Deployment): string | undefined;
   /** What is known of a model by its name; the configuration may override each field. */
   profileOf(model: string): ModelProfile;
+  /** The deployment's profile with what was learnt since the start; absent: nothing ever is. */
+  profileNow?(deployment: Deployment): ModelProfile;
+  /** Takes note of what a refusal says about the model. True: the same request will now be sent otherwise. */
+  learn?(deployment: Deployment, error: GatewayError): boolean;
   buildRequest(deployment: Deployment, body: string, stream: boolean): UpstreamRequest;
 }

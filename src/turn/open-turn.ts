@@ -51,13 +51,13 @@ export function prepareAttempt(
   deployment: Deployment,
   number: number,
 ): PreparedAttempt {
-  const { provider, model, profile } = deployment;
+  const { provider, model } = deployment;
   const encoded = provider.codec.encodeRequest({
     request,
     context: history.context,
     inheritedTools: history.inheritedTools,
     model,
-    profile,
+    profile: provider.profileNow?.(deployment) ?? deployment.profile,
   });
   const upstream = provider.buildRequest(deployment, encoded.body, request.stream);
   const startedAtMs = nowMs();

@@ -78,6 +78,18 @@ export function isRetryable({ outcome, error }: AttemptOutcome, turn: Turn, { si
   return outcome === 'failed' && error?.retryable === true && !isShown && !sink.closed;
 }
 
+/** The refusal taught how the same deployment is to be asked: it is asked again. */
+export function isWorthRewording(
+  outcome: AttemptOutcome,
+  attempt: PreparedAttempt,
+  turn: Turn,
+  { sink }: TurnCall,
+): boolean {
+  const { deployment } = attempt;
+  if (outcome.error === undefined || turnLifecycle[turn.state].retry === null || sink.closed) return false;
+  return deployment.provider.learn?.(deployment, outcome.error) === true;
+}
+
 /** A deployment that has just refused for its rate limit would refuse again. */
 export function isPointless({ error }: AttemptOutcome, { deployment }: PreparedAttempt, next: Deployment): boolean {
   return (

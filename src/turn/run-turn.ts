@@ -8,7 +8,7 @@ import { failTurn } from './fail-turn.ts';
 import { intentOf, openTurn, prepareAttempt } from './open-turn.ts';
 import { prepareTurn } from './prepare-turn.ts';
 import { resolveHistory } from './resolve-history.ts';
-import { beginNextAttempt, isPointless, isRetryable, runAttempt } from './run-attempt.ts';
+import { beginNextAttempt, isPointless, isRetryable, isWorthRewording, runAttempt } from './run-attempt.ts';
 import type { TurnCall, TurnDependencies } from './turn.ts';
 
 /**
@@ -45,8 +45,12 @@ export async function runTurn(dependencies: TurnDependencies, call: TurnCall): P
     answer = createAnswer(dependencies, call, turn);
     let outcome = await runAttempt(dependencies, call, turn, attempt, answer);
     ({ attempt, outcome } = await continueAttempt(dependencies, call, turn, attempt, outcome, answer));
-    for (const deployment of others) {
-      if (!isRetryable(outcome, turn, call)) break;
+    const queue = [...others];
+    for (;;) {
+      if (isWorthRewording(outcome, attempt, turn, call)) queue.unshift(attempt.deployment);
+      else if (!isRetryable(outcome, turn, call)) break;
+      const deployment = queue.shift();
+      if (deployment === undefined) break;
       if (isPointless(outcome, attempt, deployment)) continue;
       const next = await beginNextAttempt(dependencies, call, turn, attempt, outcome, deployment);
       if (next === undefined) break;

@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import { messageEvents, sendEvents, sendJson, type UpstreamRequest } from '../support/fake-upstream.ts';
+import { call as openAiCall, responseEvents, responseOf, text as openAiText } from '../support/openai-upstream.ts';
 
 /** What a model sees of a conversation, whatever the protocol. */
 interface Seen {
@@ -110,6 +111,30 @@ function answerAsChat({ body }: UpstreamRequest, response: ServerResponse, count
   response.end('data: [DONE]\n\n');
 }
 
+interface ResponsesBody {
+  model: string;
+  stream?: boolean;
+  input: { type: string; content?: { text?: string }[]; output?: string }[];
+  text?: { format?: unknown };
+}
+
+/** The model behind OpenAI's Responses API. */
+function answerAsOpenAi({ body }: UpstreamRequest, response: ServerResponse, count: number): void {
+  const { input, stream, text } = body as ResponsesBody;
+  const answer = answerTo({
+    question: input.at(-1)?.content?.findLast((part) => part.text !== undefined)?.text,
+    results: input.flatMap(({ output }) => output ?? []),
+    wantsJson: text?.format !== undefined,
+  });
+  const output =
+    'text' in answer
+      ? [openAiText(answer.text)]
+      : answer.calls.map(({ name, input: args }) => openAiCall(name, JSON.stringify(args)));
+  const whole = responseOf(body, { output }, count);
+  if (stream === true) sendEvents(response, responseEvents(whole));
+  else sendJson(response, whole);
+}
+
 /** What a client is tried over: the simulator, or the model above behind an upstream's wire format. */
 export interface Backend {
   name: string;
@@ -143,7 +168,14 @@ export const openAiCompatible: Backend = {
   answer: answerAsChat,
 };
 
-export const backends: readonly Backend[] = [simulator, anthropic, openAiCompatible];
+export const openAi: Backend = {
+  name: 'openai',
+  repeats: 'all',
+  entry: (url) => `provider: openai, model: gpt-5.1, base_url: "${url}/v1", api_key: upstream-key`,
+  answer: answerAsOpenAi,
+};
+
+export const backends: readonly Backend[] = [simulator, anthropic, openAi, openAiCompatible];
 
 /** Values that nobody but the tool can know. */
 export const weatherIn: Record<string, string> = {

@@ -10,6 +10,7 @@ import { chatCodec } from '../../src/protocols/chat/index.ts';
 import type { UpstreamCodec } from '../../src/protocols/codec.ts';
 import { messagesCodec } from '../../src/protocols/messages/index.ts';
 import { createStreamEncoder } from '../../src/protocols/responses/encode-stream.ts';
+import { responsesUpstreamCodec } from '../../src/protocols/responses/upstream.ts';
 import { createSseParser } from '../../src/sse/parse.ts';
 import { customTools } from '../fixtures/custom-tools.ts';
 import { createAssembler } from '../../src/turn/assembler.ts';
@@ -29,7 +30,7 @@ function read(folder: string, ending: string): [string, string][] {
     .map((name) => [name, readFileSync(new URL(name, url), 'utf8')]);
 }
 
-/** The framing that Anthropic's streams have on the wire. */
+/** The framing that Anthropic's and OpenAI's Responses streams have on the wire. */
 function framed(lines: string): string {
   return lines
     .trimEnd()
@@ -44,6 +45,9 @@ const recordings: { codec: UpstreamCodec; name: string; bytes: Buffer }[] = [
     name,
     bytes: Buffer.from(framed(text)),
   })),
+  ...read('responses', '.jsonl')
+    .filter(([name]) => name !== 'quota.jsonl')
+    .map(([name, text]) => ({ codec: responsesUpstreamCodec, name, bytes: Buffer.from(framed(text)) })),
   ...read('chat', '.sse').map(([name, text]) => ({ codec: chatCodec, name, bytes: Buffer.from(text) })),
 ];
 
@@ -67,8 +71,8 @@ function reply(codec: UpstreamCodec, pieces: Buffer[]) {
   return { stream: assembler.takeText(), end, usage, storedOutput };
 }
 
-test('there are recordings of both upstreams', () => {
-  expect(new Set(recordings.map(({ codec }) => codec.protocol))).toEqual(new Set(['messages', 'chat']));
+test('there are recordings of each protocol', () => {
+  expect(new Set(recordings.map(({ codec }) => codec.protocol))).toEqual(new Set(['messages', 'chat', 'responses']));
   expect(recordings.length).toBeGreaterThan(10);
 });
 

@@ -8,88 +8,35 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import type { ItemStart, PartKind, UpstreamEvent } from '../../src/core/events.ts';
 import { createIdMint } from '../../src/core/ids.ts';
 import { createStreamEncoder } from '../../src/protocols/responses/encode-stream.ts';
-import { createAssembler } from '../../src/turn/assembler.ts';
+import { responsesUpstreamCodec as codec } from '../../src/protocols/responses/upstream.ts';
+import { type Assembler, createAssembler } from '../../src/turn/assembler.ts';
 
 // oxlint-disable-next-line no-explicit-any -- whatever was recorded
 type Recorded = any;
 
-function startOf(item: Recorded): ItemStart | undefined {
-  switch (item.type) {
-    case 'message':
-    case 'reasoning':
-      return { kind: item.type };
-    case 'function_call':
-    case 'custom_tool_call':
-      return { kind: item.type, callId: item.call_id, name: item.name };
-    default:
-      return undefined;
-  }
-}
-
-const partKinds: Record<string, PartKind> = {
-  output_text: 'output_text',
-  refusal: 'refusal',
-  reasoning_text: 'reasoning_text',
-  summary_text: 'summary_text',
-};
-
-/** The recorded events in our words. */
-function reduce(events: Recorded[]): UpstreamEvent[] {
-  const index = (event: Recorded): number => event.output_index;
-  return events.flatMap((event): UpstreamEvent[] => {
-    const part: number = event.content_index ?? event.summary_index ?? 0;
-    switch (event.type) {
-      case 'response.output_item.added': {
-        const start = startOf(event.item);
-        return start === undefined ? [] : [{ type: 'item-start', index: index(event), start }];
-      }
-      case 'response.content_part.added':
-      case 'response.reasoning_summary_part.added': {
-        const kind = partKinds[event.part.type];
-        if (kind === undefined) throw new Error(`no such part: ${event.part.type}`);
-        return [{ type: 'part-start', index: index(event), part, kind }];
-      }
-      case 'response.output_text.delta':
-        return [{ type: 'item-delta', index: index(event), part, delta: event.delta, logprobs: event.logprobs ?? [] }];
-      case 'response.refusal.delta':
-      case 'response.reasoning_summary_text.delta':
-      case 'response.reasoning_text.delta':
-      case 'response.function_call_arguments.delta':
-      case 'response.custom_tool_call_input.delta':
-        return [{ type: 'item-delta', index: index(event), part, delta: event.delta }];
-      case 'response.output_text.annotation.added':
-        return [{ type: 'annotation', index: index(event), part, annotation: event.annotation }];
-      case 'response.content_part.done':
-      case 'response.reasoning_summary_part.done':
-        return [{ type: 'part-end', index: index(event), part }];
-      case 'response.output_item.done': {
-        const complete = event.item.status !== 'incomplete';
-        const source = event.item.type === 'reasoning' ? JSON.stringify(event.item) : '';
-        return [{ type: 'item-end', index: index(event), complete, source }];
-      }
-      default:
-        return [];
-    }
-  });
-}
-
-function expand(events: UpstreamEvent[]): Recorded[] {
-  const assembler = createAssembler({
+function assemblerOf(): Assembler {
+  return createAssembler({
     ids: createIdMint(),
     nowMs: () => 0,
     protocol: 'responses',
     signatureScope: () => '',
     usedCallIds: new Set(),
-    // OpenAI's own envelope stands for ours.
-    sealReasoning: ({ source }) => JSON.parse(source).encrypted_content,
     encoder: createStreamEncoder(),
   });
-  for (const event of events) assembler.accept(event);
-  return assembler
-    .takeText()
+}
+
+/** The recorded events in our words, put together. */
+function reduce(events: Recorded[]): Assembler {
+  const assembler = assemblerOf();
+  const decoder = codec.createStreamDecoder();
+  for (const event of events) decoder.frame(event.type, JSON.stringify(event), (reduced) => assembler.accept(reduced));
+  return assembler;
+}
+
+function eventsOf(text: string): Recorded[] {
+  return text
     .split('\n\n')
     .filter((frame) => frame !== '')
     .map((frame): Recorded => JSON.parse(frame.slice(frame.indexOf('data: ') + 'data: '.length)));
@@ -99,10 +46,11 @@ function expand(events: UpstreamEvent[]): Recorded[] {
 function comparable(event: Recorded): unknown {
   const { item_id: _itemId, sequence_number: _number, obfuscation: _padding, ...rest } = event;
   if (rest.item !== undefined) {
-    const { id: _id, phase: _phase, status, encrypted_content, ...item } = rest.item;
-    // OpenAI leaves the status out where the Open Responses schema demands one, and seals reasoning as it goes along.
-    const sealed = rest.type === 'response.output_item.done' ? { encrypted_content } : {};
-    rest.item = { ...item, ...(item.type === 'message' || item.type === 'function_call' ? { status } : {}), ...sealed };
+    const { id: _id, status, encrypted_content, ...item } = rest.item;
+    // OpenAI leaves the status out where the Open Responses schema demands one; sealed reasoning is in an envelope of ours.
+    const sealed = item.type === 'reasoning' ? {} : { encrypted_content };
+    const stands = item.type === 'reasoning' || item.type === 'custom_tool_call' ? {} : { status };
+    rest.item = { ...item, ...stands, ...sealed };
   }
   // Logprobs that nobody asked for are an empty list or left out.
   return JSON.parse(
@@ -110,7 +58,7 @@ function comparable(event: Recorded): unknown {
   );
 }
 
-function eventsOf(text: string): Recorded[] {
+function linesOf(text: string): Recorded[] {
   return text
     .trimEnd()
     .split('\n')
@@ -123,7 +71,7 @@ function load(folder: string, ending: string): { name: string; events: Recorded[
     .filter((name) => name.endsWith(ending))
     .flatMap((name) => {
       const responses: Recorded[][] = [];
-      for (const event of eventsOf(readFileSync(join(folder, name), 'utf8'))) {
+      for (const event of linesOf(readFileSync(join(folder, name), 'utf8'))) {
         if (event.type === 'response.created') responses.push([]);
         responses.at(-1)?.push(event);
       }
@@ -131,20 +79,36 @@ function load(folder: string, ending: string): { name: string; events: Recorded[
     });
 }
 
-/** Every item is of a kind that we write, and none was cut out of the recording. */
-function isOurs({ events }: { events: Recorded[] }): boolean {
-  const added = events.filter(({ type }) => type === 'response.output_item.added');
-  return added.every(({ item, output_index }, index) => startOf(item) !== undefined && output_index === index);
+/** Nothing was cut out of the recording: places without gaps, and all that a call says of its input. */
+function isWhole({ events }: { events: Recorded[] }): boolean {
+  const of = (type: string) => events.filter((event) => event.type === type);
+  const inputs = of('response.output_item.done').filter(({ item }) => item.type === 'custom_tool_call');
+  return (
+    of('response.output_item.added').every(({ output_index }, index) => output_index === index) &&
+    inputs.length === of('response.custom_tool_call_input.done').length &&
+    of('response.output_text.done').every(({ text, item_id, content_index }) => {
+      const deltas = of('response.output_text.delta').filter(
+        (delta) => delta.item_id === item_id && delta.content_index === content_index,
+      );
+      return deltas.map(({ delta }) => delta).join('') === text;
+    })
+  );
 }
 
 const more = process.env['TURNPIKE_RECORDINGS'];
 const recordings = [
   ...load(new URL('../fixtures/responses', import.meta.url).pathname, '.jsonl'),
   ...(more === undefined ? [] : load(more, '.chunks.txt')),
-].filter(isOurs);
+].filter(isWhole);
+
+/** Ids are ours, and sealed reasoning is sealed anew each time that it is said. */
+const unnamed = (output: Recorded): unknown =>
+  JSON.parse(
+    JSON.stringify(output, (key, value: unknown) => (key === 'id' || key === 'encrypted_content' ? undefined : value)),
+  );
 
 test('there are recordings', () => {
-  expect(recordings.length).toBeGreaterThan(4);
+  expect(recordings.length).toBeGreaterThan(15);
 });
 
 describe.each(recordings)('$name', ({ events }) => {
@@ -152,6 +116,30 @@ describe.each(recordings)('$name', ({ events }) => {
     const given = events.filter(({ type }) =>
       /^response\.(?!created|in_progress|completed|incomplete|failed|queued)/.test(type),
     );
-    expect(expand(reduce(events)).map(comparable)).toEqual(given.map(comparable));
+    expect(eventsOf(reduce(events).takeText()).map(comparable)).toEqual(given.map(comparable));
+  });
+
+  test('the plain reply gives the same items', () => {
+    const streamed = reduce(events);
+    const { response } = events.at(-1);
+    const plain = assemblerOf();
+    codec.decodeResponse(
+      JSON.stringify({ ...response, output: response.output ?? [] }),
+      { tools: new Map() },
+      (event) => plain.accept(event),
+    );
+    expect(plain.end?.finish).toBe(streamed.end?.finish);
+    expect(plain.end?.error?.code).toBe(streamed.end?.error?.code);
+    expect([plain.usage, plain.fields, plain.serviceTier]).toEqual([
+      streamed.usage,
+      streamed.fields,
+      streamed.serviceTier,
+    ]);
+    // Some of the streams were cut down to their events, without the items at the end.
+    if (response.output.length === 0) return;
+    expect(unnamed(plain.output.map(({ item }) => item))).toEqual(unnamed(streamed.output.map(({ item }) => item)));
+    expect(unnamed(streamed.output.map(({ item }) => ({ ...item, status: undefined })))).toEqual(
+      unnamed(response.output.map((item: Recorded) => ({ ...item, status: undefined }))),
+    );
   });
 });

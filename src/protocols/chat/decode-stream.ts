@@ -1,9 +1,9 @@
+import { decodeUpstreamStreamError } from '../../core/upstream-error.ts';
 import { GatewayError } from '../../core/errors.ts';
 import type { Emit } from '../../core/events.ts';
 import { isJsonObject, type JsonObject, parseJsonObject } from '../../core/json-object.ts';
 import type { Usage } from '../../core/usage.ts';
 import type { DecodeOptions, StreamDecoder } from '../codec.ts';
-import { decodeStreamError } from './decode-error.ts';
 import { createItemWriter, type ReasoningField } from './item-writer.ts';
 import { mapFinishReason } from './map-finish-reason.ts';
 import { mapLogprobs } from './map-logprobs.ts';
@@ -192,7 +192,8 @@ export function createStreamDecoder(options: DecodeOptions): StreamDecoder {
     const chunk = parseJsonObject(data);
     if (chunk === undefined) throw unreadable('an event');
     const failed = event === 'error' || chunk['object'] === 'error';
-    if (failed || (chunk['error'] !== null && chunk['error'] !== undefined)) throw decodeStreamError(chunk, data);
+    if (failed || (chunk['error'] !== null && chunk['error'] !== undefined))
+      throw decodeUpstreamStreamError(chunk, data);
     reader.chunk(chunk, emit);
   }
 

@@ -1,5 +1,5 @@
 import type { UpstreamCodec } from '../codec.ts';
-import { decodeError } from './decode-error.ts';
+import { decodeUpstreamError } from '../../core/upstream-error.ts';
 import { createStreamDecoder } from './decode-stream.ts';
 import { encodeRequest } from './request.ts';
 import { decodeResponse } from './response.ts';
@@ -11,6 +11,6 @@ export const chatCodec = {
   encodeRequest,
   createStreamDecoder,
   decodeResponse,
-  decodeError,
+  decodeError: (status, headers, body) => decodeUpstreamError(status, headers, body),
   signatureScope,
 } as const satisfies UpstreamCodec;

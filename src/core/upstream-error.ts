@@ -1,8 +1,8 @@
-import { GatewayError } from '../../core/errors.ts';
-import { isJsonObject } from '../../core/json-object.ts';
-import { retryAfterSeconds } from '../../core/retry-after.ts';
-import { safeText, shownText } from '../../core/safe-text.ts';
-import { saysContextOverflow, upstreamVerdict } from '../../core/upstream-verdict.ts';
+import { GatewayError } from './errors.ts';
+import { isJsonObject } from './json-object.ts';
+import { retryAfterSeconds } from './retry-after.ts';
+import { safeText, shownText } from './safe-text.ts';
+import { saysContextOverflow, upstreamVerdict } from './upstream-verdict.ts';
 
 type Headers = Record<string, string | undefined>;
 
@@ -48,7 +48,13 @@ function parse(body: string): unknown {
 }
 
 /** @param status of the reply, or undefined for an error inside a stream that began with 200. */
-function gatewayError(status: number | undefined, error: UpstreamError, headers: Headers, raw: string): GatewayError {
+function gatewayError(
+  status: number | undefined,
+  error: UpstreamError,
+  headers: Headers,
+  raw: string,
+  param: string | undefined,
+): GatewayError {
   const cause = new Error(safeText(raw));
   const has = (word: RegExp) => error.words.some((said) => word.test(said));
   const effective = status ?? error.status ?? statusOfWords(has);
@@ -65,7 +71,7 @@ function gatewayError(status: number | undefined, error: UpstreamError, headers:
       const auth = upstreamVerdict(401);
       return new GatewayError(auth.code, auth.message, { cause, retryable: auth.retryable });
     }
-    return new GatewayError(code, error.message ?? message, { cause });
+    return new GatewayError(code, error.message ?? message, { cause, ...(param === undefined ? {} : { param }) });
   }
   const mayRetry = retryable && !has(/insufficient_quota/);
   const seconds = mayRetry ? retryAfterSeconds(headers) : undefined;
@@ -81,20 +87,21 @@ function statusOfWords(has: (word: RegExp) => boolean): number {
   if (has(/rate_limit|insufficient_quota|too_many_requests/)) return 429;
   if (has(/overloaded|unavailable/)) return 503;
   if (has(/authentication|api_key|permission/)) return 401;
-  if (has(/invalid_request|context_length/)) return 400;
+  if (has(/invalid_request|invalid_prompt|context_length|image|_policy|data_residency/)) return 400;
   return 500;
 }
 
 /**
  * An error reply. Only what the upstream says about the request itself is shown to the client (400 and 422, at most 2 KB,
  * never HTML); anything else is about us and the upstream, and may name a key.
+ * @param param what of the client's request it is about, where that is known.
  * @see https://platform.openai.com/docs/guides/error-codes
  */
-export function decodeError(status: number, headers: Headers, body: string): GatewayError {
-  return gatewayError(status, readError(parse(body)), headers, body);
+export function decodeUpstreamError(status: number, headers: Headers, body: string, param?: string): GatewayError {
+  return gatewayError(status, readError(parse(body)), headers, body, param);
 }
 
 /** An error in a stream: `{"error": …}`, or the bare object under `event: error`. */
-export function decodeStreamError(value: unknown, raw: string): GatewayError {
-  return gatewayError(undefined, readError(value), {}, raw);
+export function decodeUpstreamStreamError(value: unknown, raw: string, param?: string): GatewayError {
+  return gatewayError(undefined, readError(value), {}, raw, param);
 }

@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import { decodeError } from './decode-error.ts';
+import { decodeUpstreamError } from './upstream-error.ts';
 
 const openai = (message: string, code: string | null = null, type = 'invalid_request_error') =>
   JSON.stringify({ error: { message, type, param: null, code } });
 
-describe('decodeError', () => {
+describe('decodeUpstreamError', () => {
   test.each<[status: number, body: string, code: string, retryable: boolean]>([
     [302, '', 'upstream_error', false],
     [400, openai('bad tool'), 'upstream_rejected', false],
@@ -29,7 +29,7 @@ describe('decodeError', () => {
     [529, '', 'upstream_overloaded', true],
     [599, 'null', 'upstream_error', true],
   ])('%i %s: %s, retryable %s', (status, body, code, retryable) => {
-    const error = decodeError(status, {}, body);
+    const error = decodeUpstreamError(status, {}, body);
     expect(error).toMatchObject({ code, retryable });
     expect(error.message).not.toMatch(/<|secret/);
   });
@@ -49,23 +49,23 @@ describe('decodeError', () => {
     ['{}', 'The upstream rejected the request.'],
     ['null', 'The upstream rejected the request.'],
   ])('what is wrong with the request is told as the upstream tells it: %s', (body, message) => {
-    expect(decodeError(400, {}, body).message).toBe(message);
+    expect(decodeUpstreamError(400, {}, body).message).toBe(message);
   });
 
   test('what looks like a key is blotted out, for the log too', () => {
-    const error = decodeError(400, {}, openai('no tool sk-proj-0123456789abc here'));
+    const error = decodeUpstreamError(400, {}, openai('no tool sk-proj-0123456789abc here'));
     expect(error.message).toBe('no tool sk-… here');
     expect(String(error.cause)).not.toContain('0123456789');
   });
 
   test('no more than 2 KB of it', () => {
-    const error = decodeError(400, {}, openai('x'.repeat(10_000)));
+    const error = decodeUpstreamError(400, {}, openai('x'.repeat(10_000)));
     expect(error.message).toHaveLength(2048);
     expect(String(error.cause).length).toBeLessThan(2100);
   });
 
   test.each([429, 503, 529])('%i keeps what it was told to wait', (status) => {
-    expect(decodeError(status, { 'retry-after': '7' }, '').retryAfterSeconds).toBe(7);
-    expect(decodeError(status, { 'retry-after': '-7' }, '').retryAfterSeconds).toBeUndefined();
+    expect(decodeUpstreamError(status, { 'retry-after': '7' }, '').retryAfterSeconds).toBe(7);
+    expect(decodeUpstreamError(status, { 'retry-after': '-7' }, '').retryAfterSeconds).toBeUndefined();
   });
 });

@@ -1,0 +1,310 @@
+import { describe, expect, test } from 'vitest';
+import type { ContextItem, Item, Origin } from '../../core/items.ts';
+import type { ModelProfile } from '../codec.ts';
+import { decodeRequest } from './request.ts';
+import { responsesUpstreamCodec as codec } from './upstream.ts';
+
+const profile: ModelProfile = {
+  maxOutputTokens: undefined,
+  reasoning: 'effort',
+  reasoningField: 'none',
+  midConversationSystem: true,
+  maxTokensField: 'max_completion_tokens',
+  jsonSchemaOutput: true,
+  customTools: true,
+};
+
+function encode(fields: object, known: Partial<ModelProfile> = {}, context?: ContextItem[]) {
+  const request = decodeRequest({ model: 'group', input: 'Hi', ...fields });
+  const own = request.input as Item[];
+  const encoded = codec.encodeRequest({
+    request,
+    context: [...(context ?? []), ...own.map((item) => ({ item, origin: undefined }))],
+    inheritedTools: [],
+    model: 'gpt-5',
+    profile: { ...profile, ...known },
+  });
+  // oxlint-disable-next-line no-explicit-any -- JSON that is looked into
+  const body: any = JSON.parse(encoded.body);
+  return { ...encoded, body, text: encoded.body, warned: encoded.warnings.map(({ param }) => param) };
+}
+
+describe('parameters', () => {
+  const least = { model: 'gpt-5', store: false, include: ['reasoning.encrypted_content'] };
+  const hi = { type: 'message', role: 'user', content: [{ type: 'input_text', text: 'Hi' }] };
+
+  test('what the client did not say is left to the upstream', () => {
+    expect(encode({}).body).toEqual({ ...least, input: [hi] });
+    expect(encode({ metadata: { a: 'b' }, store: true, tool_choice: 'auto', text: {} }).body).toEqual({
+      ...least,
+      input: [hi],
+    });
+  });
+
+  test.each<[what: string, fields: object, known: Partial<ModelProfile>, sent: object, warned: string[]]>([
+    ['a stream', { stream: true }, {}, { stream: true }, []],
+    ['sampling', { temperature: 0, top_p: 1 }, {}, { temperature: 0, top_p: 1 }, []],
+    [
+      'sampling that is refused',
+      { temperature: 0, top_p: 1 },
+      { samplingParameters: false },
+      {},
+      ['temperature', 'top_p'],
+    ],
+    ['a limit', { max_output_tokens: 9 }, { maxOutputTokens: 5 }, { max_output_tokens: 5 }, ['max_output_tokens']],
+    ['reasoning', { reasoning: { summary: 'auto' } }, {}, { reasoning: { summary: 'auto' } }, []],
+    [
+      'reasoning fields of its own',
+      { reasoning: { context: 'auto', effort: 'low' } },
+      {},
+      { reasoning: { context: 'auto', effort: 'low' } },
+      [],
+    ],
+    [
+      'no strictness',
+      { text: { format: { type: 'json_schema', name: 'a', schema: {} } } },
+      {},
+      { text: { format: { type: 'json_schema', name: 'a', schema: {} } } },
+      [],
+    ],
+    [
+      'fields within',
+      { text: { format: { type: 'text', tone: 1 }, mood: 2 } },
+      {},
+      { text: { format: { tone: 1 }, mood: 2 } },
+      [],
+    ],
+    [
+      'padding',
+      { stream: true, stream_options: { include_obfuscation: true } },
+      {},
+      { stream: true },
+      ['stream_options.include_obfuscation'],
+    ],
+    ['penalties', { presence_penalty: 1 }, {}, {}, ['presence_penalty']],
+    ['fields that are new to us', { personality: { a: [1] }, 'a.b': 1 }, {}, { personality: { a: [1] }, 'a.b': 1 }, []],
+  ])('%s', (_what, fields, known, sent, warned) => {
+    const encoded = encode(fields, known);
+    expect(encoded.body).toEqual({ ...least, ...sent, input: [hi] });
+    expect(encoded.warned).toEqual(warned);
+  });
+
+  test.each<[known: Partial<ModelProfile>, include: string[], sent: string[] | undefined]>([
+    [{}, ['message.output_text.logprobs'], ['message.output_text.logprobs', 'reasoning.encrypted_content']],
+    [{}, ['reasoning.encrypted_content'], ['reasoning.encrypted_content']],
+    [{ encryptedReasoning: false }, ['reasoning.encrypted_content'], undefined],
+    [{ reasoning: 'none' }, ['web_search_call.results'], ['web_search_call.results']],
+  ])('%j includes %j: %j', (known, include, sent) => {
+    const encoded = encode({ include }, known);
+    expect(encoded.body.include).toEqual(sent);
+    expect(encoded.warned).toEqual([]);
+  });
+
+  test('a model that does not reason is not asked to', () => {
+    const { body, warned } = encode({ reasoning: { effort: 'low' } }, { reasoning: 'none' });
+    expect([body.reasoning, warned]).toEqual([undefined, ['reasoning']]);
+    expect(encode({ reasoning: { effort: 'none' } }, { reasoning: 'none' }).warned).toEqual([]);
+  });
+
+  test('half a character is replaced, and said', () => {
+    const { body, warned } = encode({ input: 'a\ud83d' });
+    expect(body.input[0].content[0].text).toBe('a\ufffd');
+    expect(warned).toEqual(['input']);
+  });
+
+  test('nothing to say is a 400', () => {
+    expect(() => encode({ input: [], previous_response_id: 'resp_1' })).toThrow(
+      expect.objectContaining({ param: 'input' }),
+    );
+    const answer: ContextItem = {
+      item: { type: 'message', id: 'a', role: 'assistant', content: [] },
+      origin: undefined,
+    };
+    expect(() => encode({ input: [], previous_response_id: 'resp_1' }, {}, [answer])).toThrow(
+      expect.objectContaining({ param: 'input' }),
+    );
+  });
+});
+
+describe('items', () => {
+  const origin = (source: string, fields: Partial<Origin> = {}): Origin => ({
+    protocol: 'responses',
+    model: 'gpt-5',
+    source,
+    ...fields,
+  });
+  const items = (context: ContextItem[], fields: object = {}) => {
+    const encoded = encode(fields, {}, context);
+    return { ...encoded, sent: encoded.body.input.slice(0, -1) };
+  };
+  const reasoning: ContextItem = {
+    item: { type: 'reasoning', id: 'rs_ours', status: 'completed', summary: [] },
+    origin: origin('{"id":"rs_u","type":"reasoning","status":null,"encrypted_content":"gAAA","summary":[],"more":1}'),
+  };
+  const sealed = { id: 'rs_u', type: 'reasoning', encrypted_content: 'gAAA', summary: [], more: 1 };
+  const said: ContextItem = {
+    item: {
+      type: 'message',
+      id: 'msg_ours',
+      status: 'completed',
+      role: 'assistant',
+      content: [{ type: 'output_text', text: 'A', annotations: [] }],
+    },
+    origin: origin('{"id":"msg_u"}'),
+  };
+  const saidBack = { ...said.item, id: 'msg_u' };
+  const call = (fields: object, from?: Origin): ContextItem => ({
+    item: {
+      type: 'function_call',
+      id: 'fc_ours',
+      status: 'completed',
+      call_id: 'call_1',
+      name: 'f',
+      arguments: '{}',
+      ...fields,
+    },
+    origin: from,
+  });
+  const output = (call_id: string): ContextItem => ({
+    item: { type: 'function_call_output', id: 'fco_ours', status: 'completed', call_id, output: 'x' },
+    origin: undefined,
+  });
+
+  test('reasoning stays with what follows it', () => {
+    expect(items([reasoning, said]).sent).toEqual([sealed, saidBack]);
+    const alone = items([reasoning]);
+    expect([alone.sent, alone.warned]).toEqual([[], ['input']]);
+    const cut = items([reasoning, call({ status: 'incomplete', arguments: '{"' })]);
+    expect([cut.sent, cut.warned]).toEqual([[], ['input', 'input']]);
+  });
+
+  test.each<[what: string, from: Partial<Origin>, withheld: ContextItem['withheld'], reason: string]>([
+    ['another model', { model: 'gpt-5-mini' }, undefined, 'model_mismatch'],
+    ['another protocol', { protocol: 'messages' }, undefined, 'model_mismatch'],
+    ['another organization', {}, 'organization_mismatch', 'organization_mismatch'],
+  ])('reasoning of %s is removed, and what follows goes without its id', (_what, from, withheld, reason) => {
+    const removed = { ...reasoning, origin: origin('{}', from), ...(withheld === undefined ? {} : { withheld }) };
+    const { sent, inputTransformations } = items([removed, said]);
+    const { id: _id, ...bare } = said.item;
+    expect(sent).toEqual([bare]);
+    expect(inputTransformations).toEqual([{ id: 'rs_ours', type: 'reasoning', action: 'removed', reason }]);
+  });
+
+  test('reasoning that was never sealed is left out, and said', () => {
+    const { sent, warned } = items([{ ...reasoning, origin: origin('{"id":"rs_u"}') }, said]);
+    expect(sent).toHaveLength(1);
+    expect(warned).toEqual(['input']);
+  });
+
+  test('a native item goes back as it was printed, without its id where its reasoning is gone', () => {
+    const raw = '{"id":"tsc_u","type":"tool_search_call","arguments":{"2":18446744073709551616,"1":0}}';
+    const item: Item = { type: 'tool_search_call', id: 'tsc_ours', arguments: { '1': 0, '2': 18446744073709552000 } };
+    expect(items([{ item, origin: origin(raw) }]).text).toContain(`[${raw},`);
+    expect(
+      items([
+        { ...reasoning, origin: origin('{}') },
+        { item, origin: origin(raw) },
+      ]).text,
+    ).toContain(`[${raw.replace('"id":"tsc_u",', '')},`);
+    expect(items([{ item, origin: origin('{"id":"tsc_u"}') }]).sent).toEqual([{ ...item, id: 'tsc_u' }]);
+  });
+
+  test('an item of another protocol that has no words here is left out, and so is one that was cut', () => {
+    const block: ContextItem = {
+      item: { type: 'messages:server_tool_use', id: 'ext_1', block: {} },
+      origin: origin('{}', { protocol: 'messages' }),
+    };
+    const search: ContextItem = {
+      item: { type: 'web_search_call', id: 'ws_1', status: 'incomplete', container_id: 'c' },
+      origin: undefined,
+    };
+    expect(items([block]).warned).toEqual(['input']);
+    expect(items([search])).toMatchObject({ sent: [], warned: ['input'] });
+  });
+
+  test('what another vendor’s model said is spelled anew', () => {
+    const foreign = origin('{"type":"tool_use"}', { protocol: 'messages', model: 'claude' });
+    const cited: Item = {
+      type: 'message',
+      id: 'msg_ours',
+      status: 'completed',
+      role: 'assistant',
+      content: [
+        { type: 'output_text', text: 'A', annotations: [{ type: 'x' }], logprobs: [1] },
+        { type: 'output_text', text: '', annotations: [] },
+        { type: 'refusal', refusal: 'No.' },
+      ],
+    };
+    const empty: Item = { type: 'message', id: 'm', role: 'assistant', content: [] };
+    const long = 'c'.repeat(70);
+    const { sent, warned } = items([
+      { item: cited, origin: foreign },
+      { item: empty, origin: foreign },
+      call({ call_id: long, name: 'a.b', arguments: '', extra: 1 }, foreign),
+      output(long),
+    ]);
+    expect(sent).toEqual([
+      {
+        type: 'message',
+        role: 'assistant',
+        content: [
+          { type: 'output_text', text: 'A', annotations: [] },
+          { type: 'refusal', refusal: 'No.' },
+        ],
+      },
+      { type: 'function_call', call_id: expect.stringMatching(/^call_[0-9a-f]{24}$/), name: 'a_b', arguments: '{}' },
+      { type: 'function_call_output', call_id: sent[1].call_id, output: 'x' },
+    ]);
+    expect(warned).toEqual(['input', 'input']);
+  });
+
+  test('what the client wrote goes as it wrote it, but for ids', () => {
+    const { sent } = items([call({ namespace: 'crm', caller: { type: 'direct' } }), output('call_1')]);
+    expect(sent).toEqual([
+      {
+        type: 'function_call',
+        call_id: 'call_1',
+        name: 'f',
+        arguments: '{}',
+        namespace: 'crm',
+        caller: { type: 'direct' },
+      },
+      { type: 'function_call_output', call_id: 'call_1', output: 'x' },
+    ]);
+  });
+});
+
+describe('objects in the account of the provider', () => {
+  test.each<[param: string, fields: object]>([
+    ['image.mask.file_id', { image: { mask: { file_id: 'f' } } }],
+    ['file_ids', { file_ids: [] }],
+    ['tools[0].vector_store_ids', { tools: [{ type: 'function', name: 'f', vector_store_ids: ['v'] }] }],
+    [
+      'tools[0].environment.container_id',
+      { tools: [{ type: 'function', name: 'f', environment: { container_id: 'c' } }] },
+    ],
+    ['reasoning.container', { reasoning: { container: 'cntr_1' } }],
+    ['input[0].skills[0].skill_id', { input: [{ role: 'user', content: 'x', skills: [{ skill_id: 's' }] }] }],
+    ['moderation[1].connector_id', { moderation: [{}, { connector_id: 'c' }] }],
+  ])('%s is a 400', (param, fields) => {
+    expect(() => encode(fields)).toThrow(expect.objectContaining({ code: 'unsupported_parameter', param }));
+  });
+
+  test('names in schemas, in texts and in what says nothing are none', () => {
+    const parameters = { type: 'object', properties: { file_id: { type: 'string' } } };
+    const input = [
+      {
+        role: 'assistant',
+        content: [{ type: 'output_text', text: 'x', annotations: [{ type: 'file_citation', file_id: 'f' }] }],
+      },
+      { role: 'user', content: [{ type: 'input_image', image_url: 'https://i.example/a.png', file_id: null }] },
+    ];
+    const fields = { input, client_metadata: { file_id: 'f' }, container: { type: 'auto' } };
+    expect(encode({ ...fields, tools: [{ type: 'function', name: 'f', parameters }] }).warned).toEqual([]);
+  });
+
+  test('an item of the chain that was cut may name what the model made', () => {
+    const item: Item = { type: 'code_interpreter_call', id: 'ci_1', status: 'incomplete', container_id: 'cntr_1' };
+    expect(encode({}, {}, [{ item, origin: undefined }]).warned).toEqual(['input']);
+  });
+});

@@ -1,0 +1,153 @@
+import { GatewayError } from '../../core/errors.ts';
+import type { JsonObject } from '../../core/json-object.ts';
+import { refuseNothingNew } from '../../core/nothing-new.ts';
+import { createReport, type Report } from '../../core/report.ts';
+import type { TextFormat, TurnRequest } from '../../core/request.ts';
+import { replaceLoneSurrogates } from '../../core/well-formed.ts';
+import type { EncodedRequest, EncodeInput, ModelProfile } from '../codec.ts';
+import { encodeItems } from './encode-items.ts';
+import { encodeToolChoice, encodeTools } from './encode-tools.ts';
+import { refuseObjectsInExtra } from './upstream-objects.ts';
+
+const encryptedReasoning = 'reasoning.encrypted_content';
+
+/**
+ * A request of its own, whatever chain it belongs to: the upstream stores nothing and is sent everything. What the client
+ * did not say is left out, and has the upstream's default.
+ * @see https://platform.openai.com/docs/api-reference/responses/create
+ */
+export function encodeRequest(input: EncodeInput): EncodedRequest {
+  const { request, profile, model } = input;
+  const report = createReport();
+  refuseObjectsInExtra(request.extra);
+  const items = encodeItems(input, report);
+  if (items.length === 0) {
+    throw new GatewayError('invalid_value', 'The input holds nothing that the model can be sent.', { param: 'input' });
+  }
+  const last = input.context.at(-1)?.item;
+  if (last?.type === 'message' && 'role' in last && last.role === 'assistant') refuseNothingNew(request);
+
+  const known: JsonObject = {
+    model,
+    store: false,
+    ...(request.stream ? { stream: true } : {}),
+    ...(request.instructions === null ? {} : { instructions: request.instructions }),
+    ...encodeTools(request),
+    ...encodeToolChoice(request),
+    ...encodeLimits(request, profile, report),
+    ...encodeSampling(request, profile, report),
+    ...encodeText(request),
+    ...encodeReasoning(request, profile, report),
+    ...encodeInclude(request, profile),
+    ...(request.truncation === 'auto' ? { truncation: 'auto' } : {}),
+    ...given('user', request.user),
+    ...given('safety_identifier', request.safetyIdentifier),
+    ...given('prompt_cache_key', request.promptCacheKey),
+    ...given('service_tier', request.serviceTier),
+  };
+  const body = JSON.stringify(withExtra(known, request.extra, report));
+  const { text, replaced } = replaceLoneSurrogates(`${body.slice(0, -1)},"input":[${items.join(',')}]}`);
+  if (replaced) report.warn('input', 'Halves of characters, which no upstream can read, were replaced by U+FFFD.');
+  const { warnings, inputTransformations } = report;
+  return { body: text, warnings, inputTransformations, decode: { tools: new Map() } };
+}
+
+function given(field: string, value: unknown): JsonObject {
+  return value === undefined ? {} : { [field]: value };
+}
+
+function encodeLimits(
+  { maxOutputTokens, maxToolCalls }: TurnRequest,
+  { maxOutputTokens: most = Infinity }: ModelProfile,
+  report: Report,
+): JsonObject {
+  if (maxOutputTokens !== undefined && maxOutputTokens > most) {
+    report.warn('max_output_tokens', `The model writes at most ${most} tokens, which is what was asked for.`);
+  }
+  return {
+    ...given('max_output_tokens', maxOutputTokens === undefined ? undefined : Math.min(maxOutputTokens, most)),
+    ...given('max_tool_calls', maxToolCalls),
+  };
+}
+
+function encodeSampling(
+  { temperature, topP, topLogprobs }: TurnRequest,
+  profile: ModelProfile,
+  report: Report,
+): JsonObject {
+  const fields = { ...given('temperature', temperature), ...given('top_p', topP) };
+  if (profile.samplingParameters === false) {
+    for (const param of Object.keys(fields)) report.warn(param, 'The model refuses sampling parameters.');
+    return given('top_logprobs', topLogprobs);
+  }
+  return { ...fields, ...given('top_logprobs', topLogprobs) };
+}
+
+function encodeText({ textFormat, verbosity }: TurnRequest): JsonObject {
+  const text = { ...formatOf(textFormat), ...given('verbosity', verbosity) };
+  return Object.keys(text).length === 0 ? {} : { text };
+}
+
+function formatOf(format: TextFormat): JsonObject {
+  if (format.type === 'text') return {};
+  if (format.type === 'json_object') return { format };
+  const { strict, ...rest } = format;
+  return { format: strict === null ? rest : { ...rest, strict } };
+}
+
+function encodeReasoning({ reasoning }: TurnRequest, profile: ModelProfile, report: Report): JsonObject {
+  if (reasoning === undefined) return {};
+  const asked = Object.entries(reasoning).filter(([, value]) => value !== null);
+  if (asked.length === 0) return {};
+  if (profile.reasoning === 'none') {
+    if (reasoning.effort !== 'none') report.warn('reasoning', 'The model does not reason; the field was left out.');
+    return {};
+  }
+  return { reasoning: Object.fromEntries(asked) };
+}
+
+/** What the model thinks comes sealed, to be sent back with the next turn, whether the client carries it or we do. */
+function encodeInclude({ include }: TurnRequest, profile: ModelProfile): JsonObject {
+  const takesIt = profile.reasoning !== 'none' && profile.encryptedReasoning !== false;
+  const others = include.filter((each) => each !== encryptedReasoning);
+  const wanted = takesIt ? [...others, encryptedReasoning] : others;
+  return wanted.length === 0 ? {} : { include: wanted };
+}
+
+const unsentFields: Readonly<Record<string, string | undefined>> = {
+  'stream_options.include_obfuscation': 'The gateway does not pad its events.',
+  // Open Responses has them, OpenAI has not.
+  presence_penalty: 'The upstream has no such parameter.',
+  frequency_penalty: 'The upstream has no such parameter.',
+};
+
+/** Fields that the decoder of the request did not know, put back where they stood. */
+function withExtra(body: JsonObject, extra: JsonObject, report: Report): JsonObject {
+  let whole = body;
+  for (const [path, value] of Object.entries(extra)) {
+    const unsent = unsentFields[path];
+    if (unsent !== undefined) {
+      report.warn(path, unsent);
+      continue;
+    }
+    const place = /^(text\.format|text|reasoning|stream_options|tools\[\d+\])\.(.+)$/.exec(path);
+    whole = place === null ? { ...whole, [path]: value } : withField(whole, stepsOf(place[1]), place[2] ?? '', value);
+  }
+  return whole;
+}
+
+function stepsOf(path = ''): string[] {
+  return path.split(/[.[\]]+/).filter((step) => step !== '');
+}
+
+function withField(target: unknown, [step, ...steps]: string[], field: string, value: unknown): JsonObject {
+  const object: JsonObject = { ...(target as JsonObject) };
+  if (step === undefined) return { ...object, [field]: value };
+  const inner = object[step] ?? {};
+  const changed = Array.isArray(inner)
+    ? (inner as unknown[]).map((each, index) =>
+        String(index) === steps[0] ? withField(each, steps.slice(1), field, value) : each,
+      )
+    : withField(inner, steps, field, value);
+  return { ...object, [step]: changed };
+}

@@ -1,0 +1,24 @@
+import type { JsonObject } from '../../core/json-object.ts';
+import { isNativeTool, type Tool, type TurnRequest } from '../../core/request.ts';
+import { refuseUpstreamObjects } from './upstream-objects.ts';
+
+/** The neutral tools are the API's own; what the client did not say is left to the upstream. */
+export function encodeTools({ tools }: TurnRequest): { tools?: JsonObject[] } {
+  if (tools.length === 0) return {};
+  refuseUpstreamObjects(tools, 'tools');
+  return { tools: tools.map(encodeTool) };
+}
+
+function encodeTool(tool: Tool): JsonObject {
+  if (isNativeTool(tool)) return tool;
+  const said = Object.entries(tool).filter(([field, value]) => value !== null || field === 'parameters');
+  const inner = tool.type === 'namespace' ? { tools: tool.tools.map(encodeTool) } : {};
+  return { ...Object.fromEntries(said), ...inner };
+}
+
+export function encodeToolChoice({ tools, toolChoice, parallelToolCalls }: TurnRequest): JsonObject {
+  return {
+    ...(toolChoice === 'auto' || tools.length === 0 ? {} : { tool_choice: toolChoice }),
+    ...(parallelToolCalls ? {} : { parallel_tool_calls: false }),
+  };
+}

@@ -1,0 +1,78 @@
+import { GatewayError } from '../../core/errors.ts';
+import { isJsonObject, type JsonObject } from '../../core/json-object.ts';
+
+/**
+ * Fields that point at objects in the provider's account. One credential serves many tenants, and the provider cannot tell
+ * them apart: who may name such an object could read another tenant's.
+ */
+const objectFields: ReadonlySet<string> = new Set([
+  'assistant_id',
+  'batch_id',
+  'comparison_response_id',
+  'connector_id',
+  'container_id',
+  'conversation_id',
+  'file_id',
+  'file_ids',
+  'previous_response_id',
+  'prompt_id',
+  'response_id',
+  'skill_id',
+  'thread_id',
+  'tunnel_id',
+  'vector_store_id',
+  'vector_store_ids',
+  'workflow_id',
+]);
+
+/** What is text to the provider, or a schema: names in there name nothing. */
+const opaqueFields: ReadonlySet<string> = new Set([
+  'annotations',
+  'arguments',
+  'client_metadata',
+  'definition',
+  'headers',
+  'input_schema',
+  'logprobs',
+  'metadata',
+  'output_schema',
+  'parameters',
+  'results',
+  'schema',
+]);
+
+/**
+ * Looks for such fields at any depth.
+ * @param path of the value in the client's request.
+ * @throws GatewayError 400 that names the field.
+ */
+export function refuseUpstreamObjects(value: unknown, path: string): void {
+  if (Array.isArray(value)) {
+    value.forEach((element: unknown, index) => refuseUpstreamObjects(element, `${path}[${index}]`));
+    return;
+  }
+  if (!isJsonObject(value)) return;
+  for (const [field, inner] of Object.entries(value)) refuseField(field, inner, `${path}.${field}`);
+}
+
+/** @param path with the field at its end. */
+export function refuseField(field: string, value: unknown, path: string): void {
+  if (value === null || value === undefined || opaqueFields.has(field)) return;
+  if (objectFields.has(field) || namesObject(field, value)) {
+    const message = `Unsupported parameter: '${path}' names an object in the account of the provider, which tenants share.`;
+    throw new GatewayError('unsupported_parameter', message, { param: path });
+  }
+  refuseUpstreamObjects(value, path);
+}
+
+/** A container or a skill is either described or named. */
+function namesObject(field: string, value: unknown): boolean {
+  return (field === 'container' || field === 'skill') && typeof value === 'string';
+}
+
+/** @param extra by dotted paths, as a decoder of requests leaves them. */
+export function refuseObjectsInExtra(extra: JsonObject): void {
+  for (const [path, value] of Object.entries(extra)) {
+    refuseField(path.slice(Math.max(path.lastIndexOf('.'), path.lastIndexOf(']')) + 1), value, path);
+  }
+}

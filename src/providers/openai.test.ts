@@ -1,0 +1,83 @@
+import { expect, test } from 'vitest';
+import { GatewayError } from '../core/errors.ts';
+import { messagesCodec } from '../protocols/messages/index.ts';
+import { createOpenAiProvider, openAiProfile } from './openai.ts';
+import type { Deployment } from './provider.ts';
+
+const provider = createOpenAiProvider(messagesCodec, {
+  send: () => ({ pause() {}, resume() {}, abort() {} }),
+  close: () => Promise.resolve(),
+});
+
+const deployment = (fields: Partial<Deployment> = {}): Deployment => ({
+  group: 'm',
+  provider,
+  model: 'gpt-5',
+  baseUrl: 'https://api.openai.com/v1',
+  apiKey: 'sk-1',
+  headers: { 'OpenAI-Organization': 'org', 'OpenAI-Project': 'proj' },
+  timeouts: { connectMs: 1, firstByteMs: 1, idleMs: 1 },
+  weight: 1,
+  profile: openAiProfile('gpt-5'),
+  prices: undefined,
+  ...fields,
+});
+
+test('posts to /responses, with the key and the deployment’s own headers', () => {
+  expect(provider.buildRequest(deployment(), '{}', true)).toMatchObject({
+    origin: 'https://api.openai.com',
+    path: '/v1/responses',
+    headers: {
+      authorization: 'Bearer sk-1',
+      accept: 'text/event-stream',
+      'openai-organization': 'org',
+      'openai-project': 'proj',
+    },
+    body: '{}',
+  });
+  const local = provider.buildRequest(deployment({ baseUrl: 'http://gpu:1/api?v=2', apiKey: undefined }), '{}', false);
+  expect(local.path).toBe('/api/responses?v=2');
+  expect(local.headers).not.toHaveProperty('authorization');
+});
+
+test.each<[model: string, reasoning: string, samplingParameters: boolean]>([
+  ['gpt-4o', 'none', true],
+  ['gpt-4.1-mini', 'none', true],
+  ['gpt-3.5-turbo', 'none', true],
+  ['chatgpt-4o-latest', 'none', true],
+  ['ft:gpt-4o-mini:acme::1', 'none', true],
+  ['gpt-5-chat-latest', 'none', true],
+  ['o1', 'effort', false],
+  ['o3-mini', 'effort', false],
+  ['o4-mini-2025-04-16', 'effort', false],
+  ['gpt-5', 'effort', false],
+  ['gpt-5-mini', 'effort', false],
+  ['gpt-5.1-codex-max', 'effort', true],
+  ['gpt-6-astra', 'effort', true],
+  ['openai/gpt-oss-20b', 'effort', true],
+])('%s is known by its name', (model, reasoning, samplingParameters) => {
+  expect(openAiProfile(model)).toMatchObject({ reasoning, samplingParameters });
+});
+
+const rejected = (message: string) => new GatewayError('upstream_rejected', message, { param: 'include' });
+
+test('a model that refuses encrypted reasoning is not asked again, others are', () => {
+  const refusal = rejected('Encrypted content is not supported with this model.');
+  const asked = deployment({ model: 'llama' });
+  expect(provider.profileNow?.(asked)).toBe(asked.profile);
+  expect(provider.learn?.(asked, rejected('Unknown parameter.'))).toBe(false);
+  expect(provider.learn?.(asked, new GatewayError('upstream_error', refusal.message))).toBe(false);
+  expect(provider.learn?.(asked, refusal)).toBe(true);
+  expect(provider.learn?.(asked, refusal)).toBe(false);
+  expect(provider.profileNow?.(deployment({ model: 'llama' }))).toMatchObject({ encryptedReasoning: false });
+  expect(provider.profileNow?.(deployment({ model: 'llama', baseUrl: 'http://other/v1' }))).not.toHaveProperty(
+    'encryptedReasoning',
+  );
+});
+
+test('what clients name is remembered within bounds', () => {
+  const refusal = rejected('Encrypted content is not supported with this model.');
+  for (let at = 0; at < 1001; at++) provider.learn?.(deployment({ model: `m-${at}` }), refusal);
+  const isForgotten = (model: string) => provider.learn?.(deployment({ model }), refusal);
+  expect([isForgotten('m-0'), isForgotten('m-1000')]).toEqual([true, false]);
+});
