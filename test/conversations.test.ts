@@ -5,7 +5,9 @@
 import OpenAI from 'openai';
 import { describe, expect, test } from 'vitest';
 import type { Answer } from './support/client.ts';
+import { expectStream } from './support/check-stream.ts';
 import { frame, messageEvents, type UpstreamRequest } from './support/fake-upstream.ts';
+import { connect } from './support/socket-client.ts';
 import { stateRig } from './support/state-rig.ts';
 
 const rig = stateRig();
@@ -422,6 +424,53 @@ describe('the official client', () => {
     await turn({ conversation: id, input: 'x' });
     expect(rig.query(`SELECT id FROM items WHERE body LIKE '%canary of c%'`)).toEqual([]);
   });
+});
+
+test('signed reasoning goes back to its model when a session puts it into a conversation', async () => {
+  const signature = 'c2lnbmVkIGJ5IHRoZSBtb2RlbA==';
+  const { answer } = rig.messages;
+  rig.messages.answer = () => {
+    rig.messages.answer = answer;
+    const calls = { type: 'tool_use', id: 'toolu_1', name: tool.name, input: { city: 'Oslo' } };
+    return { blocks: [{ type: 'thinking', thinking: 'Which city?', signature }, calls], stopReason: 'tool_use' };
+  };
+  const asked = { tools: [tool], reasoning: { effort: 'low', summary: 'auto' } };
+  const first = await turn({ ...asked, input: 'weather?' });
+  const kept: ListedItem[] = first.body.output;
+  expect(kept.map(({ type }) => type)).toEqual(['reasoning', 'function_call']);
+  // By its id alone, and by the envelope that the client carries.
+  const [reasoning, called] = kept;
+  for (const sent of [reasoning, { ...reasoning, encrypted_content: undefined }]) {
+    const id = await made({ items: [user('weather?'), sent, called, output('toolu_1')] });
+    const [, listed] = await items(id);
+    expect(listed?.id).not.toBe(reasoning?.id);
+    await turn({ ...asked, conversation: id });
+    expect(sentTo('claude').at(-1)?.text).toContain(signature);
+  }
+});
+
+test('over a WebSocket a conversation is as over HTTP, and cannot be made ready without a turn', async () => {
+  const id = await made({ items: [user('zero')] });
+  const socket = await connect(rig.gateway.url);
+  const response = expectStream(await socket.create({ model: 'claude', conversation: id, input: 'one' }));
+  expect(response).toMatchObject({ status: 'completed', conversation: { id } });
+  await turn({ conversation: id, input: 'two' });
+  expect(await texts(id)).toEqual(['zero', 'one', 'Re: one', 'two', 'Re: two']);
+  const [refused] = await socket.create({
+    model: 'claude',
+    conversation: id,
+    store: false,
+    generate: false,
+    input: 'x',
+  });
+  expect(refused?.data).toMatchObject({ type: 'error', status: 400, error: { param: 'generate' } });
+  const { begun, release } = holdAnswer();
+  const running = turn({ stream: true, conversation: id, input: 'three' });
+  await begun;
+  const [busy] = await socket.create({ model: 'claude', conversation: id, input: 'four' });
+  expect(busy?.data).toMatchObject({ type: 'error', status: 400, error: locked });
+  release();
+  await running;
 });
 
 describe('what is refused', () => {

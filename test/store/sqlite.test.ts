@@ -364,6 +364,21 @@ describe('the SQLite file', () => {
     expect(steps.filter((step) => !bounded.test(step))).toEqual([]);
   });
 
+  test('missing items of a conversation are an error, never a shorter history', async () => {
+    const path = newPath();
+    const store = await open(path);
+    const { conversations } = store.forTenant('t');
+    const conversation = { id: 'conv_1', createdAtMs: startMs, sessionId: 'sess_1', metadata: '{}' };
+    const appended = { createdAtMs: startMs, keyId: 'key_1', items: [itemOf('a'), itemOf('b')] };
+    await conversations.create(conversation, { ...appended, turnId: 'resp_1' });
+    expect((await conversations.readContext('conv_1'))?.items).toHaveLength(2);
+    const vandal = new DatabaseSync(path);
+    vandal.exec('DELETE FROM items WHERE position = 0');
+    vandal.close();
+    await expect(conversations.readContext('conv_1')).rejects.toMatchObject({ code: 'store_unavailable' });
+    await store.close();
+  });
+
   test('missing items of an ancestor are an error, never a shorter history', async () => {
     const path = newPath();
     const store = await open(path);
