@@ -210,7 +210,6 @@ const everywhere: Record<string, object> = {
 const nowhere: Record<string, object> = {
   background: { background: true },
   prompt: { prompt: { id: 'pmpt_1' } },
-  context_management: { context_management: [{ type: 'compaction' }] },
   'input[0].content[0].file_id': user({ type: 'input_file', file_id: 'file_1' }),
 };
 

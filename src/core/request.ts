@@ -104,7 +104,8 @@ export type TextFormat =
       strict: boolean | null;
     };
 
-export type Effort = 'none' | 'minimal' | 'low' | 'medium' | 'high' | 'xhigh' | 'max';
+export const efforts = ['none', 'minimal', 'low', 'medium', 'high', 'xhigh', 'max'] as const;
+export type Effort = (typeof efforts)[number];
 
 export interface Reasoning {
   effort: Effort | null;
@@ -144,6 +145,13 @@ export interface TurnRequest {
   include: string[];
   metadata: Record<string, string>;
   truncation: 'auto' | 'disabled';
+  /**
+   * The answer is to be one compaction item: `item` in a response (a `compaction_trigger`), `window` with the messages that
+   * stay before it (`/v1/responses/compact`).
+   */
+  compaction?: 'item' | 'window';
+  /** Above so many tokens the context is compacted before the model answers; undefined: never. */
+  compactThreshold?: number;
   user: string | undefined;
   safetyIdentifier: string | undefined;
   promptCacheKey: string | undefined;

@@ -1,6 +1,8 @@
 import type { ModelProfile, UpstreamCodec } from '../protocols/codec.ts';
+import { parseJsonObject } from '../core/json-object.ts';
+import { objectMembers, printMembers } from '../core/json-slice.ts';
 import { commonHeaders, requestTo } from './endpoint.ts';
-import type { Provider, Transport } from './provider.ts';
+import type { Deployment, Provider, Transport, UpstreamRequest } from './provider.ts';
 
 interface Generation {
   /** Version from which on the row holds, as major * 100 + minor. */
@@ -66,13 +68,37 @@ export function createAnthropicProvider(codec: UpstreamCodec, transport: Transpo
     defaultBaseUrl: 'https://api.anthropic.com',
     priceProviderIdOf: () => 'anthropic',
     profileOf: anthropicProfile,
-    buildRequest(deployment, body, stream) {
-      const headers: Record<string, string> = { ...commonHeaders(stream), 'anthropic-version': '2023-06-01' };
-      if (deployment.apiKey !== undefined) headers['x-api-key'] = deployment.apiKey;
-      const isVersioned = /\/v1\/*$/.test(URL.parse(deployment.baseUrl)?.pathname ?? '');
-      return requestTo(deployment, isVersioned ? '/messages' : '/v1/messages', headers, body);
+    buildRequest: (deployment, body, stream) => anthropicRequest(deployment, 'messages', body, stream),
+    counter: {
+      buildRequest: (deployment, body) =>
+        anthropicRequest(deployment, 'messages/count_tokens', countedFields(body), false),
+      readCount: (body) => parseJsonObject(body)?.['input_tokens'],
     },
   } satisfies Provider;
+}
+
+function anthropicRequest(deployment: Deployment, path: string, body: string, stream: boolean): UpstreamRequest {
+  const headers: Record<string, string> = { ...commonHeaders(stream), 'anthropic-version': '2023-06-01' };
+  if (deployment.apiKey !== undefined) headers['x-api-key'] = deployment.apiKey;
+  const isVersioned = /\/v1\/*$/.test(URL.parse(deployment.baseUrl)?.pathname ?? '');
+  return requestTo(deployment, isVersioned ? `/${path}` : `/v1/${path}`, headers, body);
+}
+
+/** The counter refuses every other field. @see https://platform.claude.com/docs/en/api/messages/count_tokens */
+const counted: ReadonlySet<string> = new Set([
+  'model',
+  'messages',
+  'system',
+  'tools',
+  'tool_choice',
+  'thinking',
+  'output_config',
+  'cache_control',
+]);
+
+function countedFields(body: string): string {
+  const members = objectMembers(body) ?? new Map<string, string>();
+  return printMembers(new Map([...members].filter(([name]) => counted.has(name))));
 }
 
 export function anthropicProfile(model: string): ModelProfile {

@@ -85,4 +85,13 @@ export interface Provider {
   /** Takes note of what a refusal says about the model. True: the same request will now be sent otherwise. */
   learn?(deployment: Deployment, error: GatewayError): boolean;
   buildRequest(deployment: Deployment, body: string, stream: boolean): UpstreamRequest;
+  /** The vendor's own count of input tokens; absent: it has none, and tokens are estimated. */
+  readonly counter?: TokenCounter;
+}
+
+export interface TokenCounter {
+  /** @param body of the request whose input is to be counted, as the codec wrote it. */
+  buildRequest(deployment: Deployment, body: string): UpstreamRequest;
+  /** Undefined: there is no count in it. */
+  readCount(body: string): unknown;
 }

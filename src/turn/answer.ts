@@ -128,7 +128,7 @@ export function answerHeaders(
 }
 
 /** A JSON array in ASCII, since a header carries nothing else; what does not fit is counted. */
-function warningsHeader(warnings: Warning[]): string {
+export function warningsHeader(warnings: Warning[]): string {
   for (let shown = warnings.length; ; shown--) {
     const rest = warnings.length - shown;
     const listed = rest === 0 ? warnings : [...warnings.slice(0, shown), { param: '', message: `${rest} more` }];

@@ -1,6 +1,6 @@
 import { type ErrorCode, GatewayError } from '../core/errors.ts';
 import type { Finish } from '../core/events.ts';
-import type { ResponseState } from '../core/response.ts';
+import type { FinishedItem, ResponseState } from '../core/response.ts';
 import { addUsage, noUsage, type Usage } from '../core/usage.ts';
 import { headText, responseErrorCode } from '../protocols/responses/response.ts';
 import { estimateTokens } from '../spend/estimate-tokens.ts';
@@ -38,8 +38,14 @@ export function concludeReply(turn: Turn, { outcome, error, assembler, usage }: 
   state.serviceTier = assembler.serviceTier;
   state.upstreamFields = assembler.fields;
   turn.reply.head = headText(state);
-  turn.reply.output = assembler.output;
+  turn.reply.output = [...windowBefore(turn), ...assembler.output];
   turn.storedOutput = assembler.storedOutput;
+}
+
+/** What stands before the compaction item where a client asked for the whole window. */
+function windowBefore({ reply, history }: Turn): FinishedItem[] {
+  if (reply.state.request.compaction !== 'window') return [];
+  return history.compaction?.users.map(({ item }) => ({ item, body: JSON.stringify(item) })) ?? [];
 }
 
 /** Writes into the reply that it could not be ended as it was to be: what the client gets then is a failure. */

@@ -58,7 +58,8 @@ async function beginNext(
   { attempt, outcome }: Continued,
 ): Promise<PreparedAttempt | undefined> {
   const { nowMs, log } = dependencies;
-  const said = outcome.assembler.storedOutput.map(contextItemOf);
+  // The model has seen the summary that a compaction item stands for.
+  const said = outcome.assembler.storedOutput.map(contextItemOf).filter(({ item }) => item.type !== 'compaction');
   // A call that the client is to answer is not the upstream's to go on from.
   if (said.length === 0 || said.some(({ item }) => callHalf(item) !== undefined)) return undefined;
   const history = { ...turn.history, context: [...turn.history.context, ...said] };

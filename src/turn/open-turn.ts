@@ -1,13 +1,16 @@
 import { hash } from 'node:crypto';
+import type { Report } from '../core/report.ts';
 import type { TurnRequest } from '../core/request.ts';
 import type { ResponseState } from '../core/response.ts';
 import { noUsage } from '../core/usage.ts';
+import type { EncodedRequest } from '../protocols/codec.ts';
 import { envelopeText, headText } from '../protocols/responses/response.ts';
 import type { Deployment } from '../providers/provider.ts';
 import { estimateTokens } from '../spend/estimate-tokens.ts';
 import { type AttemptStart, claimLifeMs, type KeyClaim, type TurnIntent } from '../store/store.ts';
 import { costOf } from './cost-of.ts';
 import type { History } from './resolve-history.ts';
+import { summaryRequest } from './summary.ts';
 import type { PreparedAttempt, Turn, TurnCall, TurnDependencies } from './turn.ts';
 
 /** The response's id is minted here, once, before any upstream is called. */
@@ -53,7 +56,7 @@ export function prepareAttempt(
 ): PreparedAttempt {
   const { provider, model } = deployment;
   const encoded = provider.codec.encodeRequest({
-    request,
+    request: request.compaction === undefined ? request : summaryRequest(request),
     context: history.context,
     inheritedTools: history.inheritedTools,
     model,
@@ -64,7 +67,7 @@ export function prepareAttempt(
   const estimatedInputTokens = estimateTokens(encoded.body.length);
   return {
     deployment,
-    encoded,
+    encoded: withReport(encoded, history.report),
     upstream,
     usage: noUsage,
     start: {
@@ -79,6 +82,15 @@ export function prepareAttempt(
       estimatedInputTokens,
       estimatedCostNanoUsd: costOf({ ...noUsage, inputTokens: estimatedInputTokens }, deployment) ?? 0,
     },
+  };
+}
+
+/** What was left out before the codec saw the context is told with what the codec left out. */
+function withReport(encoded: EncodedRequest, { warnings, inputTransformations }: Report): EncodedRequest {
+  return {
+    ...encoded,
+    warnings: [...warnings, ...encoded.warnings],
+    inputTransformations: [...inputTransformations, ...encoded.inputTransformations],
   };
 }
 

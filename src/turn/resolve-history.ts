@@ -1,16 +1,30 @@
 import { isCallType } from '../core/call-pairs.ts';
 import { GatewayError } from '../core/errors.ts';
 import { type IdMint, type IdPrefix, nativeIdPrefixes } from '../core/ids.ts';
-import { type ContextItem, isNativeType, type Item, type Origin, type ReasoningItem } from '../core/items.ts';
+import {
+  type ContextItem,
+  isNativeType,
+  type Item,
+  type NativeItem,
+  type Origin,
+  type ReasoningItem,
+} from '../core/items.ts';
+import { createReport, type Report } from '../core/report.ts';
 import type { Tool, TurnRequest } from '../core/request.ts';
 import { toolsOfEnvelope } from '../protocols/responses/response.ts';
 import { type ConversationLink, conversationLocked, conversationNotFound } from '../store/conversation-store.ts';
 import type { ParentLink, StoredContext, StoredContextItem, StoredItem, TenantStore } from '../store/store.ts';
+import { applyConfiguration } from './apply-configuration.ts';
+import { fromLastCompaction, type Split, splitOpenCalls } from './compact-context.ts';
+import type { Compaction } from './compaction-envelope.ts';
 import { pairToolCalls } from './pair-tool-calls.ts';
 import { openReasoning } from './reasoning-envelope.ts';
+import { summaryPrompt } from './summary.ts';
 
 /** What the model is to see, and what of it is new. */
 export interface History {
+  /** The request with what the conversation's `configuration_update` items change. */
+  request: TurnRequest;
   /** The ancestors' items, then this turn's input: paired, in order, each call id used by one call only. */
   context: ContextItem[];
   /** The items of the context that are an ancestor's, as they are stored. */
@@ -23,6 +37,14 @@ export interface History {
   sessionId: string | undefined;
   inheritedTools: Tool[];
   usedCallIds: Set<string>;
+  /** The context from its last compaction on, before calls were paired; settings are still in it. */
+  shown: ContextItem[];
+  /** A compaction item that this turn's output begins with. */
+  lead?: NativeItem;
+  /** What of the context is not sent, whatever the target. */
+  report: Report;
+  /** What stays beside the summary, where this turn compacts the context; `users`: the messages before it that stay. */
+  compaction: (Omit<Compaction, 'summary'> & { users: ContextItem[] }) | undefined;
 }
 
 /** A response that is kept by one connection alone. */
@@ -72,17 +94,46 @@ export async function resolveHistory(
     throw new GatewayError('invalid_value', message, { param: 'input' });
   }
 
+  const report = createReport();
+  const shown = fromLastCompaction(context, store.seal, report);
+  const effective = applyConfiguration(request, shown, report);
+  const split = request.compaction === undefined ? undefined : splitOpenCalls(shown);
   const usedCallIds = new Set<string>();
-  const paired = pairToolCalls(context, usedCallIds);
+  const paired = pairToolCalls(withoutUpdates(split === undefined ? shown : toSumUp(split)), usedCallIds);
   const needsTools = request.tools.length === 0 && paired.some(({ item }) => isCallType(item.type));
   return {
+    request: effective,
     context: paired,
     ancestors,
     input,
     ...past,
     inheritedTools: needsTools ? (tools ?? (await readInheritedTools(store, ancestors))) : [],
     usedCallIds,
+    shown,
+    report,
+    compaction:
+      split === undefined
+        ? undefined
+        : { head: split.head, tail: split.tail, keepsUsers: true, users: usersOf(shown, context) },
   };
+}
+
+/** Messages of users that are shown and that users wrote: an older summary is none. */
+function usersOf(shown: ContextItem[], written: ContextItem[]): ContextItem[] {
+  const own = new Set(written);
+  return shown.filter((entry) => own.has(entry) && entry.item.type === 'message' && entry.item.role === 'user');
+}
+
+/** What they change is in the request by now. */
+export function withoutUpdates(context: ContextItem[]): ContextItem[] {
+  return context.filter(({ item }) => item.type !== 'configuration_update');
+}
+
+/** @throws GatewayError 400 where nothing has been said that could be summed up. */
+function toSumUp({ compactable, head }: Split): ContextItem[] {
+  if (compactable.length > head.length) return [...compactable, summaryPrompt('')];
+  const message = 'There is nothing to compact: the conversation is empty, or waits for outputs of tools.';
+  throw new GatewayError('invalid_value', message, { param: 'input' });
 }
 
 /** What the turn goes on from. */

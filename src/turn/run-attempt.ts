@@ -1,14 +1,20 @@
 import { GatewayError } from '../core/errors.ts';
+import type { Emit } from '../core/events.ts';
 import { noUsage } from '../core/usage.ts';
 import { headText } from '../protocols/responses/response.ts';
 import type { Deployment } from '../providers/provider.ts';
+import type { Seal } from '../store/store.ts';
 import type { Answer } from './answer.ts';
 import { type Assembler, createAssembler } from './assembler.ts';
+import { sealCompaction } from './compaction-envelope.ts';
 import { concludeAttempt, usageOf } from './conclude.ts';
+import { leadWith } from './lead-with.ts';
 import { move, turnLifecycle } from './lifecycle.ts';
 import { prepareAttempt } from './open-turn.ts';
 import { sealReasoning, wantsReasoning } from './reasoning-envelope.ts';
+import type { History } from './resolve-history.ts';
 import { sendAttempt } from './send-attempt.ts';
+import { createCompactor } from './summary.ts';
 import type { AttemptOutcome, PreparedAttempt, Turn, TurnCall, TurnDependencies } from './turn.ts';
 
 /** The client had left before there was anything to pay for. */
@@ -55,7 +61,13 @@ export async function runAttempt(
   const progress = () => answer.write(assembler.takeText(), assembler.itemStarted);
   if (sink.closed) return { ...notSent, assembler };
   attempt.usage = { ...noUsage, inputTokens: attempt.start.estimatedInputTokens, estimated: true };
-  const run = sendAttempt(attempt, assembler, { onBegin: () => answer.announce(), onProgress: progress }, nowMs);
+  const receiver = {
+    accept: throughCompaction((event) => assembler.accept(event), turn.history, store.seal, paused !== undefined),
+    get end() {
+      return assembler.end;
+    },
+  };
+  const run = sendAttempt(attempt, receiver, { onBegin: () => answer.announce(), onProgress: progress }, nowMs);
   answer.follow(run, encoded.warnings);
   const result = await run.done;
   // Before anything else is done with the reply: a fault of ours in there leaves the bill as it is.
@@ -70,6 +82,14 @@ export async function runAttempt(
   else if (result.error !== undefined) router.failed(deployment, result.error);
   turn.spent ||= usage.inputTokens + usage.outputTokens > 0;
   return { ...result, assembler, usage };
+}
+
+/** What a compaction makes of the upstream's events: one item of all that was said, or one item before all. */
+function throughCompaction(emit: Emit, { compaction, lead }: History, seal: Seal, goesOn: boolean): Emit {
+  if (lead !== undefined) return goesOn ? emit : leadWith(lead, emit);
+  if (compaction === undefined) return emit;
+  const { head, tail, keepsUsers } = compaction;
+  return createCompactor(emit, (summary) => sealCompaction(seal, { summary, head, tail, keepsUsers }));
 }
 
 /** Another deployment may be tried as long as the client has seen no part of an item. */

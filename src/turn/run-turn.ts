@@ -2,6 +2,7 @@ import { crashPoint } from '../crash-point.ts';
 import { answerAgain, holderBehind } from './answer-again.ts';
 import { type Answer, createAnswer } from './answer.ts';
 import { commitTurn } from './commit-turn.ts';
+import { compactFirst } from './compact-first.ts';
 import { concludeAttempt, concludeReply } from './conclude.ts';
 import { continueAttempt } from './continue-attempt.ts';
 import { failTurn } from './fail-turn.ts';
@@ -15,14 +16,17 @@ import type { TurnCall, TurnDependencies } from './turn.ts';
  * The path of a request, top to bottom (ARCHITECTURE.md draws the same steps).
  * @throws GatewayError for whatever ends it before the client has its headers.
  */
-export async function runTurn(dependencies: TurnDependencies, call: TurnCall): Promise<void> {
+export async function runTurn(dependencies: TurnDependencies, given: TurnCall): Promise<void> {
   const { router, ids, nowMs, owner } = dependencies;
-  const { request, store, sink } = call;
+  const { store, sink } = given;
 
   // 4 resolve state: unknown parents, locked conversations and unpaired tool calls end here, with nothing spent
-  const held = (error: unknown) => holderBehind(dependencies, call, error);
-  const history = await resolveHistory(store, request, ids, nowMs(), call.local).catch(held);
-  if ('turnId' in history) return answerAgain(dependencies, call, history, runTurn);
+  const held = (error: unknown) => holderBehind(dependencies, given, error);
+  const resolved = await resolveHistory(store, given.request, ids, nowMs(), given.local).catch(held);
+  if ('turnId' in resolved) return answerAgain(dependencies, given, resolved, runTurn);
+  const { request } = resolved;
+  const call: TurnCall = { ...given, request };
+  const history = await compactFirst(dependencies, call, resolved, runTurn);
 
   // 5 route: in the order in which they are to be tried
   const [first, ...others] = router.route(request.model);

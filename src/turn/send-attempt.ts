@@ -33,7 +33,7 @@ const maxRawReplyBytes = 64 * 1024;
 /** Sends one attempt and feeds its reply to the assembler: step 7 and 8 of a request's path. */
 export function sendAttempt(
   { deployment, encoded, upstream }: PreparedAttempt,
-  assembler: Assembler,
+  assembler: Pick<Assembler, 'accept' | 'end'>,
   listener: AttemptListener,
   nowMs: () => number,
 ): AttemptRun {

@@ -1,10 +1,15 @@
 import { hash } from 'node:crypto';
 import { GatewayError } from '../../core/errors.ts';
 import { usdText } from '../../core/usd-text.ts';
+import type { ClientCodec } from '../../protocols/codec.ts';
+import { compactCodec } from '../../protocols/responses/compact.ts';
 import { responsesCodec } from '../../protocols/responses/index.ts';
 import { decodePage, inputItemsPage } from '../../protocols/responses/input-items-page.ts';
+import { decodeCountRequest, inputTokensText } from '../../protocols/responses/input-tokens.ts';
 import { responseText } from '../../protocols/responses/response.ts';
 import type { Store, TenantStore } from '../../store/store.ts';
+import { warningsHeader } from '../../turn/answer.ts';
+import { countInputTokens } from '../../turn/count-tokens.ts';
 import { createKeyedRuns, type KeyedRuns } from '../../turn/keyed-runs.ts';
 import { runTurn } from '../../turn/run-turn.ts';
 import type { KeyedRun, TurnDependencies } from '../../turn/turn.ts';
@@ -19,26 +24,50 @@ export function responsesRoutes(store: Store, turns: TurnDependencies): Route[] 
   const keyedRuns = createKeyedRuns();
   const tenantOf = ({ principal }: KeyExchange): TenantStore => store.forTenant(principal.tenant);
 
+  async function answer(exchange: KeyExchange, client: ClientCodec): Promise<void> {
+    const { request, response, principal } = exchange;
+    const sessionId = sessionHeader(request);
+    const { body, idempotency } = await readKeyed(exchange, keyedRuns);
+    const call = {
+      request: client.decodeRequest(body),
+      client,
+      store: tenantOf(exchange),
+      keyId: principal.keyId,
+      sessionId,
+      idempotency,
+      sink: createTurnSink(response),
+    };
+    await runTurn(turns, call).finally(() => idempotency?.close());
+  }
+
   return [
     {
       method: 'POST',
       path: '/v1/responses',
       auth: 'key',
       content: 'json',
+      handle: (exchange) => answer(exchange, responsesCodec),
+    },
+    {
+      method: 'POST',
+      path: '/v1/responses/compact',
+      auth: 'key',
+      content: 'json',
+      handle: (exchange) => answer(exchange, compactCodec),
+    },
+    {
+      method: 'POST',
+      path: '/v1/responses/input_tokens',
+      auth: 'key',
+      content: 'json',
       async handle(exchange) {
-        const { request, response, principal } = exchange;
-        const sessionId = sessionHeader(request);
-        const { body, idempotency } = await readKeyed(exchange, keyedRuns);
-        const call = {
-          request: responsesCodec.decodeRequest(body),
-          client: responsesCodec,
-          store: tenantOf(exchange),
-          keyId: principal.keyId,
-          sessionId,
-          idempotency,
-          sink: createTurnSink(response),
-        };
-        await runTurn(turns, call).finally(() => idempotency?.close());
+        const { response } = exchange;
+        const gone = new AbortController();
+        response.once('close', () => gone.abort());
+        const request = decodeCountRequest(await exchange.body());
+        const { inputTokens, warnings } = await countInputTokens(turns, tenantOf(exchange), request, gone.signal);
+        if (warnings.length > 0) response.setHeader('x-turnpike-warnings', warningsHeader(warnings));
+        sendJson(response, inputTokensText(inputTokens));
       },
     },
     {

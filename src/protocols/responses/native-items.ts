@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { NativeItem, NativeItemType } from '../../core/items.ts';
 import { isJsonObject, type JsonObject } from '../../core/json-object.ts';
 import { check, invalidChoice, missing, nameSchema } from './check.ts';
+import { configurationOf } from './configuration-update.ts';
 import { decodeTools } from './request-tools.ts';
 import { itemStatuses } from './wire.ts';
 
@@ -84,6 +85,7 @@ const operationTypes = ['create_file', 'update_file', 'delete_file'] as const;
 export function decodeNativeItem(type: NativeItemType, raw: JsonObject, path: string): NativeItem {
   check(schemas[type], raw, path);
   if (type === 'apply_patch_call') checkOperation(raw['operation'], `${path}.operation`);
+  if (type === 'configuration_update') configurationOf({ ...raw, type, id: '' }, path);
   // Tools that a client brings with an item are tools like any other; what is unknown in them stays in the item.
   if (type === 'additional_tools' || type === 'tool_search_output') {
     if (raw['tools'] === undefined) throw missing(`${path}.tools`);

@@ -74,6 +74,13 @@ const decoders: Record<Exclude<InputItemType, NativeItemType>, Decode> = {
   },
 };
 
+/** An input without the `compaction_trigger` at its end, which is no item, but what the client wants to be done. */
+export function takeTrigger(input: unknown): { input: unknown; isTriggered: boolean } {
+  const last: unknown = Array.isArray(input) ? input.at(-1) : undefined;
+  const isTriggered = isJsonObject(last) && last['type'] === 'compaction_trigger';
+  return { input: Array.isArray(input) && isTriggered ? input.slice(0, -1) : input, isTriggered };
+}
+
 /** @throws GatewayError (400) whose param names the item, or what is wrong in it: `input[2].content[0].text`. */
 export function decodeInput(input: unknown): (Item | ItemReference)[] {
   if (typeof input === 'string') {
@@ -113,7 +120,8 @@ function typeOf(raw: JsonObject, path: string): InputItemType {
   if (known !== undefined) return known;
   if (typeof type === 'string') {
     if (laterItemTypes.some((later) => later === type)) {
-      throw unsupportedValue(`${path}.type`, type, 'This item type is not supported yet.');
+      const message = "A 'compaction_trigger' must be the last item of the input.";
+      throw new GatewayError('invalid_value', message, { param: `${path}.type` });
     }
     // An upstream's raw block goes back as we stored it, never as a client wrote it: it can name objects in an account
     // that many tenants share.

@@ -394,7 +394,6 @@ describe('what is refused', () => {
     ],
     [{ background: true }, unsupported('background')],
     [{ prompt: { id: 'p' } }, unsupported('prompt')],
-    [{ context_management: [{ type: 'compaction' }] }, unsupported('context_management')],
     ...['conv_1', { id: 'conv_1' }].map((conversation): [Record<string, unknown>, string] => [
       { conversation, previous_response_id: 'r' },
       "invalid_value conversation Mutually exclusive parameters: 'previous_response_id' and 'conversation'. Ensure you are only providing one of them.",

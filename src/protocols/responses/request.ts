@@ -1,16 +1,17 @@
 import { z } from 'zod';
 import { GatewayError } from '../../core/errors.ts';
 import { isJsonObject, type JsonObject } from '../../core/json-object.ts';
-import type { Reasoning, TextFormat, TurnRequest } from '../../core/request.ts';
-import { check, emptyArray, invalidType, nameSchema, tooLong } from './check.ts';
+import { efforts, type Reasoning, type TurnRequest } from '../../core/request.ts';
+import { check, emptyArray, invalidType, tooLong } from './check.ts';
+import { decodeContextManagement } from './context-management.ts';
 import { checkConversationId } from './conversation-id.ts';
-import { decodeInput } from './request-items.ts';
+import { decodeInput, takeTrigger } from './request-items.ts';
 import { decodeToolChoice, decodeTools } from './request-tools.ts';
+import { decodeTextFormat, textFormatKind } from './text-format.ts';
 import { includables, serviceTiers } from './wire.ts';
 
 const flag = z.boolean().nullish();
 const text = z.string().nullish();
-const jsonObject: z.ZodType<JsonObject> = z.looseObject({});
 const summary = z.enum(['auto', 'concise', 'detailed']).nullish();
 
 /** Everything but `input`, `tools`, `tool_choice` and `metadata`, which have decoders of their own. */
@@ -32,13 +33,13 @@ const requestBody = z.object({
   top_logprobs: z.int().min(0).max(20).nullish(),
   text: z
     .object({
-      format: z.object({ type: z.enum(['text', 'json_object', 'json_schema']) }).nullish(),
+      format: textFormatKind.nullish(),
       verbosity: z.enum(['low', 'medium', 'high']).nullish(),
     })
     .nullish(),
   reasoning: z
     .object({
-      effort: z.enum(['none', 'minimal', 'low', 'medium', 'high', 'xhigh', 'max']).nullish(),
+      effort: z.enum(efforts).nullish(),
       summary,
       generate_summary: summary,
     })
@@ -52,13 +53,6 @@ const requestBody = z.object({
 });
 
 const conversationObject = z.object({ id: z.string() });
-
-const jsonSchemaFormat = z.object({
-  name: nameSchema(64),
-  description: text,
-  schema: jsonObject,
-  strict: flag,
-});
 
 const decodedFields: ReadonlySet<string> = new Set([
   ...Object.keys(requestBody.shape),
@@ -95,9 +89,11 @@ export function decodeRequest(body: unknown): TurnRequest {
   }
   const extra = extraOf(body);
   const tools = decodeTools(body['tools'], extra);
+  const compactThreshold = decodeContextManagement(body['context_management']);
   const conversationId = decodeConversation(body);
+  const taken = takeTrigger(body['input']);
   // A conversation can hold all that is to be answered.
-  const input = conversationId !== undefined && !given(body['input']) ? [] : decodeInput(body['input']);
+  const input = conversationId !== undefined && !given(taken.input) ? [] : decodeInput(taken.input);
   if (input.length === 0 && typeof fields.previous_response_id !== 'string' && conversationId === undefined) {
     throw emptyArray('input');
   }
@@ -122,12 +118,14 @@ export function decodeRequest(body: unknown): TurnRequest {
     temperature: fields.temperature ?? undefined,
     topP: fields.top_p ?? undefined,
     topLogprobs: fields.top_logprobs ?? undefined,
-    textFormat: decodeTextFormat(fields.text?.format ?? undefined),
+    textFormat: decodeTextFormat(fields.text?.format ?? undefined, 'text.format'),
     verbosity: fields.text?.verbosity ?? undefined,
     reasoning: decodeReasoning(fields.reasoning ?? undefined),
     include: fields.include ?? [],
     metadata: decodeMetadata(body['metadata']),
     truncation: fields.truncation ?? 'disabled',
+    ...(taken.isTriggered ? { compaction: 'item' } : {}),
+    ...(compactThreshold === undefined ? {} : { compactThreshold }),
     user: fields.user ?? undefined,
     safetyIdentifier: fields.safety_identifier ?? undefined,
     promptCacheKey: fields.prompt_cache_key ?? undefined,
@@ -150,9 +148,6 @@ function refuseLaterParameters(body: JsonObject): void {
   }
   if (body['background'] === true) throw unsupported('background');
   if (given(body['prompt'])) throw unsupported('prompt');
-  const management = body['context_management'];
-  if (given(management) && !(Array.isArray(management) && management.length === 0))
-    throw unsupported('context_management');
 }
 
 function given(value: unknown): boolean {
@@ -205,14 +200,6 @@ function collectWithin(name: keyof typeof knownWithin, value: unknown, extra: Js
   for (const key of Object.keys(value)) {
     if (value[key] !== null && !knownWithin[name].has(key)) extra[`${name}.${key}`] = value[key];
   }
-}
-
-function decodeTextFormat(format: { type: TextFormat['type'] } | undefined): TextFormat {
-  if (format === undefined || format.type === 'text') return { type: 'text' };
-  if (format.type === 'json_object') return { type: 'json_object' };
-  const { name, description, schema, strict } = check(jsonSchemaFormat, format, 'text.format');
-  const decoded = { type: format.type, name, schema, strict: strict ?? null };
-  return typeof description === 'string' ? { ...decoded, description } : decoded;
 }
 
 function decodeReasoning(reasoning: z.infer<typeof requestBody>['reasoning'] | undefined): Reasoning | undefined {

@@ -173,6 +173,11 @@ const unsaidTier: Record<ResponseStatus, (typeof serviceTiers)[number]> = {
   cancelled: 'default',
 };
 
+/** JSON of a `usage`. */
+export function usageText(usage: Usage): string {
+  return JSON.stringify(usageOf(usage));
+}
+
 function usageOf({ inputTokens, cachedTokens, cacheWriteTokens, outputTokens, reasoningTokens }: Usage): unknown {
   return {
     input_tokens: inputTokens,

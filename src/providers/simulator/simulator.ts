@@ -25,7 +25,8 @@ const profile: ModelProfile = {
  * in-process. Any name is a model of it.
  */
 export function createSimulatorProvider(codec: UpstreamCodec, transport: Transport): Provider {
-  const anthropic = createAnthropicProvider(codec, transport);
+  // It has no counter: that estimates are made can be tried on it.
+  const { counter: _counter, ...anthropic } = createAnthropicProvider(codec, transport);
   return {
     ...anthropic,
     name: 'simulator',
