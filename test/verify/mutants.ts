@@ -32,6 +32,7 @@ export interface Mutant {
 const json = (body: unknown, status = 200): Passed => ({ status, text: JSON.stringify(body), isStream: false });
 const isCreate = ({ method, path }: Call) => method === 'POST' && path === '/v1/responses';
 const isGet = ({ method, path }: Call) => method === 'GET' && /^\/v1\/responses\/[^/?]+$/.test(path);
+const isConversation = ({ path }: Call) => path.startsWith('/v1/conversations/');
 const isItems = ({ path }: Call) => /\/input_items/.test(path);
 
 /** A fault in the events of streams. */
@@ -461,6 +462,72 @@ export const mutants: Mutant[] = [
     make: () => ({
       call(call) {
         call.headers['authorization'] = 'Bearer sk-test-master';
+      },
+    }),
+  },
+  {
+    name: 'a conversation cannot be changed',
+    caughtBy: 'conversations/object',
+    make: inBody(isConversation, (body) => {
+      if (body.metadata !== undefined) body.metadata = { topic: 'verify' };
+    }),
+  },
+  {
+    name: 'a turn forgets its conversation',
+    caughtBy: 'conversations/turns',
+    make: inCreate((body) => delete body.conversation),
+  },
+  {
+    name: 'items of a conversation come oldest first, whatever was asked for',
+    caughtBy: 'conversations/items',
+    make: () => ({
+      call(call) {
+        call.path = call.path.replace(/\/items(\?.*)?$/, '/items?order=asc&limit=100');
+      },
+    }),
+  },
+  {
+    name: 'an item of a conversation is not deleted',
+    caughtBy: 'conversations/items',
+    make: () => ({
+      call(call) {
+        if (call.method === 'DELETE') return json({ id: call.path.split('/')[3], object: 'conversation' });
+      },
+    }),
+  },
+  {
+    name: 'a conversation takes several writers, each of whom forgets the others',
+    caughtBy: 'conversations/one-writer',
+    make: () => ({
+      call(call) {
+        if (isCreate(call) && !JSON.stringify(call.body.input).includes('List every')) delete call.body.conversation;
+      },
+    }),
+  },
+  {
+    name: 'of a conversation and a parent the parent is left out',
+    caughtBy: 'conversations/or-a-parent',
+    make: inCreate((body) => {
+      if (body.conversation !== undefined) delete body.previous_response_id;
+    }),
+  },
+  {
+    name: 'a conversation that is not there is made',
+    caughtBy: 'conversations/unknown',
+    make: () => ({
+      reply(passed, call) {
+        if (passed.status !== 404 || !isCreate(call)) return;
+        passed.status = 200;
+        passed.text = '{"object":"response","status":"completed"}';
+      },
+    }),
+  },
+  {
+    name: 'conversations are everybody’s',
+    caughtBy: 'isolation/conversation',
+    make: () => ({
+      call(call) {
+        if (isConversation(call)) call.headers['authorization'] = 'Bearer sk-test-master';
       },
     }),
   },

@@ -28,9 +28,7 @@ const entries = {
 
 /** What this gateway does not serve yet; and one that a model which answers at once leaves no time for. */
 const isLater = (name: string) =>
-  /^(conversations|background)\/|conversation|^responses\/(input-tokens|compact)$|^state\/unfinished-parent$/.test(
-    name,
-  );
+  /^background\/|^responses\/(input-tokens|compact)$|^state\/unfinished-parent$/.test(name);
 
 const options = (baseUrl: string): RunOptions => ({
   baseUrl,

@@ -81,10 +81,9 @@ export const conversationChecks: Check[] = [
       equal(deleted.body?.id, id, 'DELETE of an item gives the conversation');
       equal((await target.request('GET', `${path}/${all[1].id}`)).status, 404, 'the status of a deleted item');
       const after = await target.create({ conversation: id, input: recite, store: false });
-      expect(
-        !JSON.stringify((await target.request('GET', `${path}?limit=100`)).body).includes(tell(two)),
-        'it is listed still',
-      );
+      // By its id: the model may have repeated its words.
+      const left = (await target.request('GET', `${path}?limit=100`)).body.data;
+      expect(!left.some((item: any) => item.id === all[1].id), 'it is listed still');
       equal(after.status, 'completed', 'the status of a turn afterwards');
     },
   },
