@@ -63,7 +63,7 @@ describe('namespaces', () => {
     const { names, called } = offer({ tools });
     expect(new Set(names).size).toBe(2);
     for (const name of names) expect(name).toMatch(/^[a-zA-Z0-9_-]{1,64}$/);
-    const origins = [...called.values()].map(({ name, fields }) => `${fields?.namespace} ${name}`);
+    const origins = [...called.values()].map((tool) => JSON.stringify(tool));
     expect(new Set(origins).size).toBe(2);
     // The same on every turn, whatever else is offered.
     expect(offer({ tools: [...tools, { ...f, name: 'later' }] }).names.slice(0, 2)).toEqual(names);

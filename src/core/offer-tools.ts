@@ -1,9 +1,11 @@
 import { hash } from 'node:crypto';
 import { GatewayError } from './errors.ts';
 import type { CallFields, ContextItem } from './items.ts';
+import { asFunction, type ClientToolType } from './native-calls.ts';
 import { readTools } from './read-tool.ts';
 import type { Report } from './report.ts';
 import {
+  isNativeTool,
   type CustomTool,
   type FunctionTool,
   type NativeTool,
@@ -16,11 +18,10 @@ import {
 } from './request.ts';
 
 /** What a call is to the client, whatever the upstream knows the tool by. */
-export interface CalledTool {
-  kind: 'function' | 'custom';
-  name: string;
-  fields?: CallFields;
-}
+export type CalledTool =
+  | { kind: 'function' | 'custom'; name: string; fields?: CallFields }
+  /** One of the API's own that the client runs, and that is a function to the upstream. */
+  | { kind: 'native'; name: ClientToolType };
 
 /** A tool that the client runs, as an upstream is offered it that knows functions only. */
 export interface CallableOffer {
@@ -58,6 +59,8 @@ export interface ToolOffer {
   choice: OfferedChoice;
   /** Every tool by its name on the wire, those that may not be called too. */
   called: ReadonlyMap<string, CalledTool>;
+  /** The same of the API's own. */
+  nameOfNative: (type: ClientToolType) => string;
   /** The name on the wire of a tool that was called earlier, whether it is still offered or not. */
   nameOfCall: (name: string, namespace: string | null | undefined) => string;
 }
@@ -88,7 +91,7 @@ export function offerTools(
 /** Tools of an ancestor: for a history of calls to be understood, not to be called. */
 export function offerInherited(tools: readonly Tool[], target: ToolTarget): ToolOffer {
   const silent: Report = { warnings: [], inputTransformations: [], warn: () => undefined, removed: () => undefined };
-  const callable = tools.filter(({ type }) => type === 'function' || type === 'custom' || type === 'namespace');
+  const callable = tools.filter((tool) => !isNativeTool(tool) || asFunction(tool) !== undefined);
   return offerPlaced(
     callable.map((tool) => ({ tool, path: 'tools' })),
     'auto',
@@ -128,6 +131,9 @@ function offerPlaced(
     return plain && joined.length <= target.maxNameLength ? joined : digested(namespace, name, target.maxNameLength);
   };
 
+  const nameOfNative: ToolOffer['nameOfNative'] = (type) =>
+    plainNames.has(type) ? digested('', type, target.maxNameLength) : type;
+
   const offers = new Map<string, Offer>();
   const add = (offer: Offer): void => {
     const before = offers.get(offer.wireName);
@@ -141,8 +147,8 @@ function offerPlaced(
     const fields: CallFields = {};
     if (namespace !== undefined) fields.namespace = namespace.name;
     if (tool.async === true) fields.async = true;
-    const called: CalledTool = { kind: tool.type, name: tool.name };
-    if (Object.keys(fields).length > 0) called.fields = fields;
+    const named = { kind: tool.type, name: tool.name };
+    const called: CalledTool = Object.keys(fields).length > 0 ? { ...named, fields } : named;
     const wireName = wireNameOf(tool.name, namespace?.name);
     add({ kind: 'callable', wireName, tool: withContext(tool, namespace), called, path });
   };
@@ -153,6 +159,12 @@ function offerPlaced(
       for (const [at, inner] of tool.tools.entries()) addCallable(inner, tool, `${path}.tools[${at}]`);
     } else {
       const wireName = target.hosts(tool);
+      const own = wireName === undefined ? asFunction(tool) : undefined;
+      if (own !== undefined) {
+        const called: CalledTool = { kind: 'native', name: own.type };
+        add({ kind: 'callable', wireName: nameOfNative(own.type), tool: own.tool, called, path });
+        continue;
+      }
       if (wireName !== undefined) add({ kind: 'hosted', wireName, tool, path });
       else if (!isLeftOut(tool, toolChoice, path, report)) throw unhosted(tool, path);
     }
@@ -163,6 +175,7 @@ function offerPlaced(
     offers: allowedOffers(all, toolChoice),
     choice: choiceOf(all, toolChoice),
     called: new Map(all.flatMap((offer) => (offer.kind === 'callable' ? [[offer.wireName, offer.called]] : []))),
+    nameOfNative,
     nameOfCall: wireNameOf,
   };
 }
@@ -180,12 +193,13 @@ const digestLength = 8;
 
 function digested(namespace: string, name: string, maxLength: number): string {
   const digest = hash('sha256', `${namespace}\0${name}`).slice(0, digestLength);
-  return `${`${namespace}__${name}`.slice(0, maxLength - digestLength - 1)}_${digest}`;
+  return `${(namespace === '' ? name : `${namespace}__${name}`).slice(0, maxLength - digestLength - 1)}_${digest}`;
 }
 
 function identityOf(offer: Offer): string {
   if (offer.kind === 'hosted') return `${offer.kind} ${offer.wireName}`;
-  return `${offer.kind} ${offer.called.fields?.namespace ?? ''} ${offer.called.name}`;
+  const { called } = offer;
+  return `${called.kind === 'native' ? 'own' : (called.fields?.namespace ?? '')} ${called.name}`;
 }
 
 function taken(before: Offer, { wireName, path }: Offer): GatewayError {
@@ -234,7 +248,9 @@ function names(choice: ToolName | NativeToolName, offer: Offer): boolean {
     const { server_label: label } = choice as NativeToolName;
     return offer.tool.type === choice.type && (label === undefined || offer.tool['server_label'] === label);
   }
-  const { kind, name, fields } = offer.called;
+  const { called } = offer;
+  if (called.kind === 'native') return choice.type === called.name;
+  const { kind, name, fields } = called;
   if (kind !== choice.type || name !== choice.name) return false;
   const { namespace } = choice;
   return namespace === undefined || namespace === fields?.namespace;

@@ -1,4 +1,5 @@
 import { crashPoint } from '../crash-point.ts';
+import { isCallType } from '../core/call-pairs.ts';
 import type { GatewayError } from '../core/errors.ts';
 import type { Finish, ItemStart, UpstreamEvent } from '../core/events.ts';
 import { type IdMint, type IdPrefix, nativeIdPrefixes } from '../core/ids.ts';
@@ -133,12 +134,16 @@ export function createAssembler(options: AssemblerOptions): Assembler {
     let upstreamCallId: string | undefined;
     if (start.kind === 'function_call' || start.kind === 'custom_tool_call') {
       item.name = start.name;
-      item.callId = start.callId;
-      if (start.callId === '' || start.callId.length > maxCallIdLength || usedCallIds.has(start.callId)) {
-        upstreamCallId = start.callId;
+    }
+    const callId = callIdOf(start);
+    if (callId !== undefined) {
+      item.callId = callId;
+      if (callId === '' || callId.length > maxCallIdLength || usedCallIds.has(callId)) {
+        upstreamCallId = callId;
         item.callId = ids.mint('call', nowMs());
       }
       usedCallIds.add(item.callId);
+      if (item.native !== undefined) item.native = { ...item.native, call_id: item.callId };
     }
     const blockType = start.kind === 'extension' ? `${protocol}:${start.blockType}` : '';
     slots.push({ item, state: 'open', part: -1, blockType, upstreamCallId });
@@ -308,6 +313,14 @@ export function createAssembler(options: AssemblerOptions): Assembler {
   };
 }
 
+/** Undefined: of no call, or of one that nobody is to answer. */
+function callIdOf(start: ItemStart): string | undefined {
+  if (start.kind === 'function_call' || start.kind === 'custom_tool_call') return start.callId;
+  if (start.kind !== 'native' || !isCallType(start.item.type)) return undefined;
+  const { call_id: callId } = start.item;
+  return typeof callId === 'string' ? callId : undefined;
+}
+
 /** Keys in OpenAI's own order. */
 function finishItem(
   slot: Slot,
@@ -332,7 +345,8 @@ function finishItem(
       break;
     case 'native': {
       if (native === undefined) throw new Error(`the native item ${id} was never described`);
-      item = status === 'completed' ? { ...native, id } : { ...native, id, status };
+      const call = callId === '' ? {} : { call_id: callId };
+      item = { ...native, id, ...call, ...(status === 'completed' ? {} : { status }) };
       break;
     }
     case 'extension': {

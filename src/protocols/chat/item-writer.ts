@@ -1,6 +1,7 @@
 import { unwrapCustomInput } from '../../core/custom-input.ts';
 import { GatewayError } from '../../core/errors.ts';
 import type { Emit, PartKind } from '../../core/events.ts';
+import { type ClientToolType, emitNativeCall } from '../../core/native-calls.ts';
 import { isJsonObject, type JsonObject } from '../../core/json-object.ts';
 import type { DecodeOptions } from '../codec.ts';
 import { callFields, textOf } from './wire.ts';
@@ -48,6 +49,8 @@ interface OpenCall {
   started: boolean;
   /** The client knows the tool as custom, the upstream as a function: the input is inside the arguments. */
   wrapped: boolean;
+  /** The client knows the tool as one of the API's own. */
+  native: ClientToolType | undefined;
   /** Fields that only the vendor knows, such as Gemini's thought signatures. */
   extra: JsonObject;
 }
@@ -104,7 +107,18 @@ export function createItemWriter(options: DecodeOptions): ItemWriter {
     }
     close(true, emit);
     const custom = piece['type'] === 'custom' || isJsonObject(piece['custom']);
-    open = { kind: 'call', position, id: '', name: '', custom, text: '', started: false, wrapped: false, extra: {} };
+    open = {
+      kind: 'call',
+      position,
+      id: '',
+      name: '',
+      custom,
+      text: '',
+      started: false,
+      wrapped: false,
+      native: undefined,
+      extra: {},
+    };
     return open;
   }
 
@@ -118,6 +132,11 @@ export function createItemWriter(options: DecodeOptions): ItemWriter {
     }
     call.started = true;
     const called = options.tools.get(call.name);
+    if (called?.kind === 'native') {
+      // Only the whole of its arguments tells what becomes of it.
+      call.native = called.name;
+      return;
+    }
     call.wrapped = !call.custom && called?.kind === 'custom';
     const kind = call.custom || call.wrapped ? 'custom_tool_call' : 'function_call';
     const start = { kind, callId: call.id, name: called?.name ?? call.name } as const;
@@ -140,6 +159,12 @@ export function createItemWriter(options: DecodeOptions): ItemWriter {
     } else {
       startCall(item, emit);
       if (item.position !== undefined) closedPositions.add(item.position);
+      if (item.native !== undefined) {
+        const { id: callId, text } = item;
+        emitNativeCall(item.native, { callId, text, complete, source: sourceOf(item) }, items, emit);
+        items += 1;
+        return;
+      }
       const input = item.wrapped ? (unwrapCustomInput(item.text) ?? item.text) : '';
       if (input !== '') emit({ type: 'item-delta', index: items, part: 0, delta: input });
     }
@@ -190,7 +215,7 @@ export function createItemWriter(options: DecodeOptions): ItemWriter {
       if (delta === '') return;
       startCall(call, emit);
       call.text += delta;
-      if (!call.wrapped) emit({ type: 'item-delta', index: items, part: 0, delta });
+      if (!call.wrapped && call.native === undefined) emit({ type: 'item-delta', index: items, part: 0, delta });
     },
     close,
   };
@@ -270,8 +295,8 @@ function sourceOf(item: OpenMessage | OpenReasoning | OpenCall): string {
   if (item.kind === 'reasoning') {
     return JSON.stringify(item.details.length === 0 ? item.texts : { ...item.texts, reasoning_details: item.details });
   }
-  const { id, name, text, custom, wrapped, extra } = item;
-  const said = !wrapped || unwrapCustomInput(text) !== undefined;
+  const { id, name, text, custom, wrapped, native, extra } = item;
+  const said = native === undefined && (!wrapped || unwrapCustomInput(text) !== undefined);
   if (said && Object.keys(extra).length === 0) return '';
   const spec = custom
     ? { type: 'custom', custom: { name, input: text } }

@@ -105,7 +105,7 @@ function encodeCall(
     return {
       id,
       type: 'function',
-      function: { name, arguments: item.arguments === '' ? '{}' : item.arguments },
+      function: { name, arguments: argumentsOf(source) ?? (item.arguments === '' ? '{}' : item.arguments) },
       ...extra,
     };
   }
@@ -125,7 +125,7 @@ function sourceOf(origin: ContextItem['origin'], model: string): JsonObject | un
   return origin.source === '' ? undefined : parseJsonObject(origin.source);
 }
 
-/** Of a custom tool's call that the model made with other arguments than we asked for. */
+/** Of a call whose item says less of its arguments than the model did. */
 function argumentsOf(source: JsonObject | undefined): string | undefined {
   const called = source?.['function'];
   return isJsonObject(called) && typeof called['arguments'] === 'string' ? called['arguments'] : undefined;

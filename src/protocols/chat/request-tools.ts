@@ -1,5 +1,5 @@
+import { isCallType } from '../../core/call-pairs.ts';
 import { GatewayError } from '../../core/errors.ts';
-import { isToolCall } from '../../core/items.ts';
 import {
   type CallableOffer,
   offerInherited,
@@ -28,7 +28,7 @@ const target = { maxNameLength: maxToolNameLength, hosts: () => undefined };
  */
 export function encodeTools({ request, context, inheritedTools, profile }: EncodeInput, report: Report): EncodedTools {
   const own = offerTools(request, context, target, report);
-  const inherits = own.called.size === 0 && context.some(({ item }) => isToolCall(item));
+  const inherits = own.called.size === 0 && context.some(({ item }) => isCallType(item.type));
   const offer = inherits ? offerInherited(inheritedTools, target) : own;
   const callable = offer.offers.filter((each) => each.kind === 'callable');
   return {

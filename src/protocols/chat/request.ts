@@ -1,5 +1,6 @@
 import { withLateOutputs } from '../../core/async-calls.ts';
 import { GatewayError } from '../../core/errors.ts';
+import { withFunctionCalls } from '../../core/native-calls.ts';
 import { refuseNothingNew } from '../../core/nothing-new.ts';
 import type { TurnRequest } from '../../core/request.ts';
 import { replaceLoneSurrogates } from '../../core/well-formed.ts';
@@ -27,7 +28,8 @@ export function encodeRequest(given: EncodeInput): EncodedRequest {
   const { request, profile, model } = input;
   const report = createReport();
   const tools = encodeTools(input, report);
-  const encoded = encodeItems(input, tools.offer, report);
+  const context = withFunctionCalls(input.context, tools.offer.nameOfNative);
+  const encoded = encodeItems({ ...input, context }, tools.offer, report);
   const format = encodeFormat(request, profile, report);
   const first = encoded.findIndex(({ role }) => role !== 'system');
   const leading = first < 0 ? encoded : encoded.slice(0, first);

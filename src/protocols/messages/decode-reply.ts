@@ -1,6 +1,7 @@
 import type { Emit, ItemStart } from '../../core/events.ts';
 import { GatewayError } from '../../core/errors.ts';
 import { isJsonObject, type JsonObject } from '../../core/json-object.ts';
+import { type ClientToolType, emitNativeCall } from '../../core/native-calls.ts';
 import { sliceJson } from '../../core/json-slice.ts';
 import { safeText } from '../../core/safe-text.ts';
 import type { DecodeOptions } from '../codec.ts';
@@ -55,6 +56,8 @@ interface OpenItem {
   blocks: OpenBlock[];
   /** Of a tool that the upstream ran. */
   server?: { call: ServerCall; input: JsonObject };
+  /** Of a tool of the API's own that the client runs: nothing has been said of the item yet. */
+  own?: { type: ClientToolType; callId: string };
 }
 
 const genericRefusal = 'The model refused to answer this request.';
@@ -114,7 +117,14 @@ export function createReplyDecoder(options: DecodeOptions): ReplyDecoder {
 
   const endItem = (complete: boolean, emit: Emit): void => {
     if (item === undefined) return;
-    const { index, kind, blocks, server } = item;
+    const { index, kind, blocks, server, own } = item;
+    const [first] = blocks;
+    if (own !== undefined && first !== undefined) {
+      const text = complete || !first.changed ? argumentsOf(first) : first.text;
+      emitNativeCall(own.type, { callId: own.callId, text, complete, source: sourceOf(first) }, index, emit);
+      item = undefined;
+      return;
+    }
     if (server !== undefined) {
       const native = complete ? server.call.end(server.input, resultOf(blocks), index, emit) : undefined;
       const source = blocks.map(sourceOf).join(',');
@@ -122,7 +132,6 @@ export function createReplyDecoder(options: DecodeOptions): ReplyDecoder {
       item = undefined;
       return;
     }
-    const [first] = blocks;
     const custom = kind === 'custom_tool_call';
     // Only what comes next tells whether a call was cut. Deltas of a function's arguments have gone out as they came.
     if (first !== undefined && custom) {
@@ -196,6 +205,12 @@ export function createReplyDecoder(options: DecodeOptions): ReplyDecoder {
         const name = stringOf(start.name);
         if (name === undefined) return false;
         const called = options.tools.get(name);
+        if (called?.kind === 'native') {
+          // Only the whole of its arguments tells what becomes of it.
+          const callId = stringOf(start.id) ?? '';
+          item = { index: items++, kind: 'native', parts: 0, blocks: [block], own: { type: called.name, callId } };
+          return true;
+        }
         const kind = called?.kind === 'custom' ? 'custom_tool_call' : 'function_call';
         const said = { kind, callId: stringOf(start.id) ?? '', name: called?.name ?? name } as const;
         startItem(called?.fields === undefined ? said : { ...said, fields: { ...called.fields } }, emit);

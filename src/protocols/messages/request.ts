@@ -4,6 +4,7 @@ import type { ContextItem } from '../../core/items.ts';
 import type { JsonObject } from '../../core/json-object.ts';
 import { refuseNothingNew } from '../../core/nothing-new.ts';
 import { itemPath } from '../../core/offer-tools.ts';
+import { withFunctionCalls } from '../../core/native-calls.ts';
 import { createReport, type Report } from '../../core/report.ts';
 import type { TurnRequest } from '../../core/request.ts';
 import { replaceLoneSurrogates } from '../../core/well-formed.ts';
@@ -167,7 +168,8 @@ export function encodeRequest(given: EncodeInput): EncodedRequest {
   const format = schema === undefined ? formatInstruction(request, profile, report) : undefined;
   const system = systemOf(input, leading, format, report);
   const offer = offerOf(input, report);
-  const rest = { context: context.slice(leading), model, nameOfCall: offer.nameOfCall };
+  const calls = withFunctionCalls(context, offer.nameOfNative);
+  const rest = { context: calls.slice(leading), model, nameOfCall: offer.nameOfCall };
   const entries = entriesOf({ ...rest, pathOf: (at) => itemPath(context, request, at + leading) }, report);
   const messages = messagesOf(entries, profile.midConversationSystem, report);
   const prefill = prefillOf(messages) !== undefined;
