@@ -1,6 +1,7 @@
 import { crashPoint } from '../crash-point.ts';
 import { answerAgain, holderBehind } from './answer-again.ts';
 import { type Answer, createAnswer } from './answer.ts';
+import { checkFormat } from './check-format.ts';
 import { commitTurn } from './commit-turn.ts';
 import { compactFirst } from './compact-first.ts';
 import { concludeAttempt, concludeReply } from './conclude.ts';
@@ -62,6 +63,8 @@ export async function runTurn(dependencies: TurnDependencies, given: TurnCall): 
       outcome = await runAttempt(dependencies, call, turn, attempt, answer);
       ({ attempt, outcome } = await continueAttempt(dependencies, call, turn, attempt, outcome, answer));
     }
+
+    outcome = checkFormat(call, outcome, answer);
 
     // 9 commit: output, status and spend in one transaction, before the client is told that the turn has ended
     concludeReply(turn, outcome, nowMs());
