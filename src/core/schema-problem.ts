@@ -90,7 +90,7 @@ function boundProblem(rule: JsonObject, value: unknown, path: string): string | 
     typeof value === 'number'
       ? [[value, 'minimum', 'maximum']]
       : typeof value === 'string'
-        ? [[[...value].length, 'minLength', 'maxLength']]
+        ? [[Array.from(value).length, 'minLength', 'maxLength']]
         : Array.isArray(value)
           ? [[value.length, 'minItems', 'maxItems']]
           : [];
