@@ -28,8 +28,9 @@ import { createSimulatorTransport } from './providers/simulator/transport.ts';
 import { createSocketTransport } from './providers/socket.ts';
 import { createRouter } from './routing/router.ts';
 import { deriveKey, loadOrCreateSecret } from './store/secret.ts';
-import type { Store } from './store/store.ts';
-import type { TurnLimits } from './turn/turn.ts';
+import type { FullStore } from './store/run-store.ts';
+import { createBackground, defaultBackgroundLimits } from './turn/background/background.ts';
+import type { TurnDependencies, TurnLimits } from './turn/turn.ts';
 
 export interface Gateway {
   /** Without a slash at the end. */
@@ -85,11 +86,24 @@ export async function startGateway(
     log.warn({}, 'no key is configured, but the keys of the store are asked for: set auth.master_key to change them');
   }
 
-  const turns = { router, ids, nowMs: Date.now, owner, log, limits: turnLimits };
+  const turns: TurnDependencies = { router, ids, nowMs: Date.now, owner, log, limits: turnLimits };
+  const background = createBackground({
+    store,
+    client: responsesCodec,
+    dependencies: turns,
+    limits: {
+      ...defaultBackgroundLimits,
+      maxRunning: config.background.maxRunning,
+      keptMs: config.background.eventsKeptSeconds * 1000,
+      maxBytes: config.background.maxEventBytes,
+      drainMs: server.drainSeconds * 1000,
+    },
+  });
+
   const app = createApp({
     sockets: [responsesSocket(store, turns)],
     routes: [
-      ...responsesRoutes(store, turns),
+      ...responsesRoutes(store, turns, background),
       ...conversationsRoutes(store, { ids, nowMs: Date.now }),
       ...modelsRoutes(router, Date.now()),
       ...healthRoutes(store),
@@ -107,7 +121,7 @@ export async function startGateway(
   return {
     url: http.url,
     async close() {
-      await http.close();
+      await Promise.all([http.close(), background.close()]);
       await app.settled();
       await sockets.close();
       await store.close();
@@ -120,7 +134,7 @@ async function openStore(
   { url, secret: configured, leaseSeconds, timeoutMs }: StoreConfig,
   { owner, replaces }: Identity,
   log: Log,
-): Promise<{ store: Store; secret: Buffer }> {
+): Promise<{ store: FullStore; secret: Buffer }> {
   const path = url.startsWith('sqlite:') ? resolve(url.slice('sqlite:'.length)) : undefined;
   if (path !== undefined) {
     const secret = configured ?? loadOrCreateSecret(join(dirname(path), 'turnpike.secret'));

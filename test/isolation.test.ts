@@ -128,6 +128,8 @@ interface Way {
   path: (id: string) => string;
   /** What the id is one of; absent: a response, or one of its items. */
   of?: 'conversation' | 'item';
+  /** Behind the path, however that is spelled. */
+  query?: string;
   body?: (id: string) => object;
   /** Status of the answer to an id that is not there. */
   unknown: number;
@@ -142,6 +144,7 @@ const itemOf = (id: string) => `/v1/conversations/${id.replace(' ', '/items/')}`
 const routesWithId: Record<string, Way> = {
   'GET /v1/responses/{id}': { method: 'GET', path: response, unknown: 404 },
   'DELETE /v1/responses/{id}': { method: 'DELETE', path: response, unknown: 404 },
+  'POST /v1/responses/{id}/cancel': { method: 'POST', path: (id) => `${response(id)}/cancel`, unknown: 404 },
   'GET /v1/responses/{id}/input_items': { method: 'GET', path: (id) => `${response(id)}/input_items`, unknown: 404 },
   'GET /v1/conversations/{id}': { method: 'GET', path: conversation, of: 'conversation', unknown: 404 },
   'POST /v1/conversations/{id}': {
@@ -169,6 +172,12 @@ const routesWithId: Record<string, Way> = {
   'DELETE /v1/conversations/{id}/items/{item}': { method: 'DELETE', path: itemOf, of: 'item', unknown: 404 },
 };
 
+/** The same route, asked for something else. */
+const queriesWithId: Record<string, Way> = {
+  'a stream': { method: 'GET', path: response, query: 'stream=true', unknown: 404 },
+  'a stream that is resumed': { method: 'GET', path: response, query: 'stream=true&starting_after=3', unknown: 404 },
+};
+
 const bodyWith = (fields: (id: string) => object, unknown: number): Way => ({
   method: 'POST',
   path: () => '/v1/responses',
@@ -181,6 +190,10 @@ const bodiesWithId: Record<string, Way> = {
   previous_response_id: bodyWith((previous_response_id) => ({ previous_response_id }), 400),
   'previous_response_id of a stream': bodyWith((previous_response_id) => ({ previous_response_id, stream: true }), 400),
   'previous_response_id, not stored': bodyWith((previous_response_id) => ({ previous_response_id, store: false }), 400),
+  'previous_response_id, in the background': bodyWith(
+    (previous_response_id) => ({ previous_response_id, background: true }),
+    400,
+  ),
   'an item reference': bodyWith((id) => ({ input: [{ type: 'item_reference', id }] }), 404),
   'an item reference without a type': bodyWith((id) => ({ input: [{ id }] }), 404),
   conversation: { ...bodyWith((id) => ({ conversation: id }), 404), of: 'conversation' },
@@ -208,12 +221,14 @@ const adminRoutes: Record<string, object | undefined> = {
 /** Routes without an id in their path. What a body of theirs can name is above. */
 const routesWithoutId = ['POST /v1/responses', 'POST /v1/conversations', 'GET /v1/models'];
 
-const ways = Object.entries({ ...routesWithId, ...bodiesWithId });
+const ways = Object.entries({ ...routesWithId, ...queriesWithId, ...bodiesWithId });
 const waysOfResponses = ways.filter(([, way]) => way.of === undefined);
 const waysOfConversations = ways.filter(([, way]) => way.of !== undefined);
 
-function ask({ method, path, body }: Way, key: Key | undefined, id: string, spell = (plain: string) => plain) {
-  return send(method, spell(path(id)), key, body?.(id));
+function ask({ method, path, query, body }: Way, key: Key | undefined, id: string, spell = (plain: string) => plain) {
+  const spelled = spell(path(id));
+  const asked = query === undefined ? spelled : `${spelled}${spelled.includes('?') ? '&' : '?'}${query}`;
+  return send(method, asked, key, body?.(id));
 }
 
 /** The answer with a placeholder for the id, so that two can be compared. */
@@ -278,6 +293,7 @@ function minimalConfig(own: string): Config {
     ],
     aliases: {},
     routing: { retries: 0, fallbacks: {} },
+    background: { maxRunning: 1, eventsKeptSeconds: 1, maxEventBytes: 1 },
   };
 }
 

@@ -36,14 +36,15 @@ const sources = readdirSync(root, { recursive: true, encoding: 'utf8' })
 
 /**
  * What each part may import besides itself, as beginnings of paths: a folder ends in `/`, a file in `.ts`. The contracts
- * (`codec.ts`, `provider.ts`, `store.ts`, `key-store.ts`, `conversation-store.ts`) are open where a whole part is not. `gateway.ts` is not here: it composes all.
+ * (`codec.ts`, `provider.ts`, `store.ts`, `run-store.ts`, `key-store.ts`, `conversation-store.ts`) are open where a whole part is not. `gateway.ts` is not here: it composes all.
  */
 const mayImport: Record<string, readonly string[]> = {
   core: [],
   'crash-point.ts': [],
+  'repeat.ts': [],
   protocols: ['core/'],
   sse: ['core/'],
-  store: ['core/', 'crash-point.ts'],
+  store: ['core/', 'crash-point.ts', 'repeat.ts'],
   spend: ['core/', 'store/store.ts'],
   config: ['core/', 'protocols/codec.ts', 'providers/provider.ts'],
   keys: ['core/', 'config/config.ts', 'store/key-store.ts'],
@@ -55,8 +56,11 @@ const mayImport: Record<string, readonly string[]> = {
     'protocols/codec.ts',
     'protocols/responses/',
     'sse/',
+    'repeat.ts',
     'store/store.ts',
     'store/conversation-store.ts',
+    'store/run-store.ts',
+    'store/event-batch.ts',
     'spend/',
     'providers/provider.ts',
     'routing/',

@@ -16,6 +16,7 @@ export interface Config {
   /** Other names of groups (or of aliases). Free of cycles. */
   readonly aliases: Readonly<Record<string, string>>;
   readonly routing: RoutingConfig;
+  readonly background: BackgroundConfig;
 }
 
 export interface ServerConfig {
@@ -76,6 +77,15 @@ export interface RoutingConfig {
   readonly retries: number;
   /** Groups to go on with when the group's own deployments have failed, in order. */
   readonly fallbacks: Readonly<Record<string, readonly string[]>>;
+}
+
+export interface BackgroundConfig {
+  /** Background turns that a process runs at once; the others wait. */
+  readonly maxRunning: number;
+  /** How long a stream can be followed after its end. */
+  readonly eventsKeptSeconds: number;
+  /** Of one turn; more ends it as failed. */
+  readonly maxEventBytes: number;
 }
 
 /**

@@ -57,6 +57,7 @@ models:
   - { name: gpt-*, provider: simulator, model: "*" }
 aliases: { a: b, b: fast }
 routing: { retries: 0, fallbacks: { a: [gpt-9] } }
+background: { max_running: 7, events_kept_seconds: 0, max_event_bytes: 9 }
 `,
       { env: { PORT: '8080', MASTER: 'mk', KEY: 'sk', YES: 'true' } },
     );
@@ -117,6 +118,7 @@ routing: { retries: 0, fallbacks: { a: [gpt-9] } }
       ],
       aliases: { a: 'fast', b: 'fast' },
       routing: { retries: 0, fallbacks: { fast: ['gpt-9'] } },
+      background: { maxRunning: 7, eventsKeptSeconds: 0, maxEventBytes: 9 },
     });
   });
 
@@ -217,7 +219,7 @@ describe('problems', () => {
     ],
     [
       'retention: { content: 30d }',
-      '2:1: retention: unknown key; known here: server, store, auth, models, aliases, routing',
+      '2:1: retention: unknown key; known here: server, store, auth, models, aliases, background, routing',
     ],
     ['server: { port: abc }', '2:17: server.port: must be a number'],
     ['server: { port: "4000" }', '2:17: server.port: must be a number'],

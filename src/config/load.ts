@@ -113,6 +113,11 @@ function toConfig(
     },
     models: file.models === undefined || file.models.length === 0 ? defaultModels : file.models.map(toModel),
     aliases: Object.fromEntries(Object.entries(aliases).map(([alias, target]) => [alias, groupOf(target)])),
+    background: {
+      maxRunning: file.background?.max_running ?? 100,
+      eventsKeptSeconds: file.background?.events_kept_seconds ?? 600,
+      maxEventBytes: file.background?.max_event_bytes ?? 128 * 1024 * 1024,
+    },
     routing: {
       retries: file.routing?.retries ?? 2,
       fallbacks: Object.fromEntries(

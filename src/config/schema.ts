@@ -125,6 +125,13 @@ export const fileSchema = z.strictObject({
     .optional(),
   models: z.array(modelSchema).optional(),
   aliases: z.record(text, text).optional(),
+  background: z
+    .strictObject({
+      max_running: z.int().min(1).max(10_000).optional(),
+      events_kept_seconds: count.max(86_400).optional(),
+      max_event_bytes: z.int().min(1).optional(),
+    })
+    .optional(),
   routing: z
     .strictObject({ retries: count.max(100).optional(), fallbacks: z.record(text, z.array(text)).optional() })
     .optional(),

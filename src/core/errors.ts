@@ -41,6 +41,8 @@ export const errorKinds = {
   response_not_found: invalid(null, 404),
   conversation_not_found: invalid(null, 404),
   conversation_locked: invalid('conversation_locked'),
+  response_not_cancellable: invalid(null),
+  response_not_streamable: invalid(null),
   team_not_found: invalid('team_not_found', 404),
   team_name_taken: invalid('team_name_taken'),
   team_has_keys: invalid('team_has_keys'),

@@ -130,6 +130,8 @@ export interface TurnRequest {
   stream: boolean;
   /** False: the context is made ready, and no output is wanted. */
   generate: boolean;
+  /** The turn goes on without its client, who is answered when it is queued. */
+  background: boolean;
   tools: Tool[];
   toolChoice: ToolChoice;
   parallelToolCalls: boolean;

@@ -103,6 +103,9 @@ export interface Reply {
  * concatenated and written in one piece; none keeps a promise or a timer.
  */
 export interface StreamEncoder {
+  /** The first events of a response that is to wait. */
+  queued(reply: Reply): string;
+  /** What comes first; of a response that has waited, what tells that it begins. */
   begin(reply: Reply): string;
   itemStart(item: OpenItem): string;
   partStart(item: OpenItem, part: number): string;
@@ -124,7 +127,8 @@ export interface ClientCodec {
   readonly protocol: Exclude<Protocol, 'gemini'>;
   /** @throws GatewayError (400, with param). */
   decodeRequest(body: unknown): TurnRequest;
-  createStreamEncoder(): StreamEncoder;
+  /** @param written how many events of the stream have been written before, by another encoder's `queued`. */
+  createStreamEncoder(written?: number): StreamEncoder;
   /** A plain answer's body. */
   encodeReply(reply: Reply): string;
   /** An error answer's body, in the protocol's own shape. */

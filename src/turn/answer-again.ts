@@ -17,7 +17,7 @@ interface HeldAnswer {
   error: GatewayError | undefined;
 }
 
-const replayHeader = { 'x-turnpike-idempotent-replay': 'true' };
+export const replayHeader = { 'x-turnpike-idempotent-replay': 'true' };
 
 /**
  * Answers with the response of the turn that holds the call's idempotency key, once that has ended.
@@ -69,7 +69,11 @@ export async function answerAgain(
  * @returns who holds the call's idempotency key.
  * @throws the error, where nobody does.
  */
-export async function holderBehind({ nowMs }: TurnDependencies, call: TurnCall, error: unknown): Promise<KeyHolder> {
+export async function holderBehind(
+  { nowMs }: TurnDependencies,
+  call: Pick<TurnCall, 'request' | 'store' | 'idempotency'>,
+  error: unknown,
+): Promise<KeyHolder> {
   const claim = claimOf(call, nowMs());
   const isRefused = error instanceof GatewayError && error.status < 500;
   if (!isRefused || call.request.conversationId === undefined || claim === undefined) throw error;
@@ -127,12 +131,12 @@ function isErrorCode(code: string): code is ErrorCode {
   return Object.hasOwn(errorKinds, code);
 }
 
-function keyMismatch(): GatewayError {
+export function keyMismatch(): GatewayError {
   const message = 'This Idempotency-Key was used with another request body. Use a new key for a new request.';
   return new GatewayError('idempotency_key_mismatch', message, { param: 'Idempotency-Key', spent: true });
 }
 
-function resultNotKept(): GatewayError {
+export function resultNotKept(): GatewayError {
   const message =
     'The request with this Idempotency-Key was made, and its response is not kept (store: false, or deleted).';
   return new GatewayError('idempotency_result_not_kept', message, { param: 'Idempotency-Key', spent: true });

@@ -2,6 +2,7 @@ import { GatewayError } from '../core/errors.ts';
 import type { Warning } from '../core/warning.ts';
 import type { StreamEncoder } from '../protocols/codec.ts';
 import { keepAliveComment } from '../sse/write.ts';
+import type { EventBatch } from '../store/event-batch.ts';
 import { move, turnLifecycle } from './lifecycle.ts';
 import type { AttemptRun } from './send-attempt.ts';
 import type { Turn, TurnCall, TurnDependencies } from './turn.ts';
@@ -18,6 +19,8 @@ export interface Answer {
   announce(): void;
   /** @returns false: the client can't take more now. */
   write(text: string, isPartOfItem: boolean): boolean;
+  /** Of a background turn that has ended: the events that are to be stored with its end. */
+  seal(): Promise<EventBatch[] | undefined>;
   /** @throws GatewayError the very error, where the client has got no headers yet. */
   finish(error: GatewayError | undefined): void;
   /** Stops the keep-alive and lets go of the client, however the turn ended. */
@@ -26,10 +29,10 @@ export interface Answer {
 
 export function createAnswer(
   { nowMs, limits, log }: TurnDependencies,
-  { request, client, sink }: TurnCall,
+  { request, client, sink, background }: TurnCall,
   turn: Turn,
 ): Answer {
-  const encoder = request.stream ? client.createStreamEncoder() : undefined;
+  const encoder = request.stream ? client.createStreamEncoder(background?.eventsWritten) : undefined;
   const openedAtMs = nowMs();
   let run: AttemptRun | undefined;
   let warnings: Warning[] = [];
@@ -69,12 +72,22 @@ export function createAnswer(
 
   sink.onClose = () => run?.cancel();
   sink.onDrain = () => run?.resume();
+  let failure: GatewayError | undefined;
+  if (background !== undefined) {
+    background.onFail = (error) => {
+      failure ??= error;
+      run?.fail(failure);
+    };
+  }
 
   return {
     encoder,
     follow(next, nextWarnings) {
       run = next;
       warnings = nextWarnings;
+      // Its client has had an answer, and nobody waits for headers.
+      if (background !== undefined) announce();
+      if (failure !== undefined) next.fail(failure);
     },
     warn(more) {
       if (more.length === 0) return;
@@ -88,6 +101,7 @@ export function createAnswer(
       quiet = false;
       return sink.write(text);
     },
+    seal: async () => background?.seal(encoder?.end(turn.reply) ?? ''),
     finish(error) {
       if (sink.closed) return;
       const { reply } = turn;

@@ -1,5 +1,4 @@
 import { GatewayError } from '../core/errors.ts';
-import type { Log } from '../core/log.ts';
 import type { AttemptEnd, TurnCommit } from '../store/store.ts';
 import { concludeLost } from './conclude.ts';
 import { move, turnLifecycle } from './lifecycle.ts';
@@ -14,9 +13,10 @@ const pauseMs = 100;
  */
 export async function commitTurn(
   { owner, nowMs, log, limits }: TurnDependencies,
-  { store, request }: TurnCall,
+  { store, request, background }: TurnCall,
   turn: Turn,
   attempt: AttemptEnd,
+  events: TurnCommit['events'],
 ): Promise<GatewayError | undefined> {
   const { status } = turn.reply.state;
   if (status === 'queued' || status === 'in_progress') throw new Error('a turn is committed when it has ended');
@@ -30,22 +30,31 @@ export async function commitTurn(
     output: request.store || conversation !== undefined ? turn.storedOutput : [],
     attempt,
     conversation,
+    events,
   };
   const giveUpAtMs = nowMs() + limits.commitMs;
   for (;;) {
     try {
-      if ((await store.commitTurn(commit)) === 'fenced') return lose(turn, log, 'it was taken over while it ran');
+      if ((await store.commitTurn(commit)) === 'fenced') {
+        log[background === undefined ? 'error' : 'info'](
+          { responseId: turn.id },
+          'the turn was ended by others while it ran',
+        );
+        return lose(turn, 'it was ended by others while it ran');
+      }
       turn.state = move(turnLifecycle, turn.state, 'commit');
       return undefined;
     } catch (cause) {
-      if (nowMs() >= giveUpAtMs) return lose(turn, log, cause);
+      if (nowMs() >= giveUpAtMs) {
+        log.error({ responseId: turn.id, err: cause }, 'the turn could not be stored');
+        return lose(turn, cause);
+      }
     }
     await new Promise((resolve) => setTimeout(resolve, pauseMs));
   }
 }
 
-function lose(turn: Turn, log: Log, cause: unknown): GatewayError {
-  log.error({ responseId: turn.id, err: cause }, 'the turn could not be stored');
+function lose(turn: Turn, cause: unknown): GatewayError {
   const error = new GatewayError('store_unavailable', 'The response could not be stored.', { cause, spent: true });
   turn.state = move(turnLifecycle, turn.state, 'lose');
   concludeLost(turn, error);

@@ -1,4 +1,6 @@
 import { GatewayError } from '../core/errors.ts';
+import type { EventBatch } from '../store/event-batch.ts';
+import type { Answer } from './answer.ts';
 import { commitTurn } from './commit-turn.ts';
 import { concludeFault } from './conclude.ts';
 import { costOf } from './cost-of.ts';
@@ -14,6 +16,7 @@ export async function failTurn(
   call: TurnCall,
   turn: Turn,
   attempt: PreparedAttempt,
+  answer: Answer | undefined,
   cause: unknown,
 ): Promise<GatewayError> {
   const { nowMs, log } = dependencies;
@@ -23,17 +26,32 @@ export async function failTurn(
   const message = `The gateway failed on this response. Its log tells why, under ${turn.id}.`;
   const error = new GatewayError('internal_error', message, { cause, spent });
   concludeFault(turn, error, usage, nowMs());
-  const lost = await commitTurn(dependencies, call, turn, {
-    id: start.id,
-    status: 'failed',
-    endedAtMs: Math.max(nowMs(), start.startedAtMs),
-    firstTokenAtMs: undefined,
-    upstreamId: undefined,
-    upstreamModel: undefined,
-    usage,
-    costNanoUsd: costOf(usage, deployment),
-    error: { code: error.code, message },
-    rawReply: undefined,
-  });
+  const lost = await commitTurn(
+    dependencies,
+    call,
+    turn,
+    {
+      id: start.id,
+      status: 'failed',
+      endedAtMs: Math.max(nowMs(), start.startedAtMs),
+      firstTokenAtMs: undefined,
+      upstreamId: undefined,
+      upstreamModel: undefined,
+      usage,
+      costNanoUsd: costOf(usage, deployment),
+      error: { code: error.code, message },
+      rawReply: undefined,
+    },
+    await eventsOf(call, answer),
+  );
   return lost ?? error;
+}
+
+/** The store writes the last event where the one who had them cannot. */
+async function eventsOf(
+  { background }: TurnCall,
+  answer: Answer | undefined,
+): Promise<EventBatch[] | 'lost' | undefined> {
+  if (background === undefined) return undefined;
+  return (await answer?.seal().catch(() => undefined)) ?? 'lost';
 }

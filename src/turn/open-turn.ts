@@ -14,26 +14,47 @@ import { summaryRequest } from './summary.ts';
 import type { PreparedAttempt, Turn, TurnCall, TurnDependencies } from './turn.ts';
 
 /** The response's id is minted here, once, before any upstream is called. */
-export function openTurn({ ids, nowMs }: TurnDependencies, call: TurnCall, history: History): Turn {
+export function openTurn(
+  { ids, nowMs }: TurnDependencies,
+  call: Pick<TurnCall, 'request' | 'sessionId'>,
+  history: History,
+): Turn {
   const createdAtMs = nowMs();
-  const id = ids.mint('resp', createdAtMs);
+  return turnOf(call.request, history, {
+    id: ids.mint('resp', createdAtMs),
+    createdAtMs,
+    sessionId: history.sessionId ?? call.sessionId ?? ids.mint('sess', createdAtMs),
+    status: call.request.background ? 'queued' : 'in_progress',
+  });
+}
+
+interface TurnIdentity extends Pick<ResponseState, 'id' | 'createdAtMs' | 'status'> {
+  sessionId: string;
+}
+
+/** A turn that has an id already. */
+export function turnOf(
+  request: TurnRequest,
+  history: History,
+  { id, createdAtMs, sessionId, status }: TurnIdentity,
+): Turn {
   const state: ResponseState = {
     id,
     createdAtMs,
-    status: 'in_progress',
+    status,
     completedAtMs: undefined,
     error: undefined,
     incompleteReason: undefined,
-    request: call.request,
+    request,
     usage: undefined,
     serviceTier: undefined,
     inputTransformations: [],
   };
   return {
     id,
-    sessionId: history.sessionId ?? call.sessionId ?? ids.mint('sess', createdAtMs),
+    sessionId,
     history,
-    reply: { state, head: headText(state), envelope: envelopeText(call.request), output: [] },
+    reply: { state, head: headText(state), envelope: envelopeText(request), output: [] },
     state: 'begun',
     announced: false,
     usageBefore: undefined,
@@ -94,7 +115,7 @@ function withReport(encoded: EncodedRequest, { warnings, inputTransformations }:
   };
 }
 
-export function intentOf(turn: Turn, call: TurnCall, owner: string, attempt: AttemptStart): TurnIntent {
+export function intentOf(turn: Turn, call: Omit<TurnCall, 'sink'>, owner: string, attempt: AttemptStart): TurnIntent {
   const { request } = call;
   const { parent, conversation, input } = turn.history;
   return {
@@ -118,7 +139,7 @@ export function intentOf(turn: Turn, call: TurnCall, owner: string, attempt: Att
   };
 }
 
-export function claimOf({ idempotency }: TurnCall, createdAtMs: number): KeyClaim | undefined {
+export function claimOf({ idempotency }: Pick<TurnCall, 'idempotency'>, createdAtMs: number): KeyClaim | undefined {
   if (idempotency === undefined) return undefined;
   const { keyHash, bodyHash } = idempotency;
   return { keyHash, bodyHash, expiresBeforeMs: createdAtMs - claimLifeMs };

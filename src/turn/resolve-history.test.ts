@@ -38,6 +38,7 @@ function requestOf(overrides: Partial<TurnRequest>): TurnRequest {
     store: true,
     stream: false,
     generate: true,
+    background: false,
     tools: [],
     toolChoice: 'auto',
     parallelToolCalls: true,

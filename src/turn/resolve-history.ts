@@ -94,6 +94,31 @@ export async function resolveHistory(
     throw new GatewayError('invalid_value', message, { param: 'input' });
   }
 
+  return historyOf(store, request, context, { ancestors, input, ...past }, tools);
+}
+
+/** As `resolveHistory` gave it when the turn was queued, read back. */
+export function storedHistory(
+  store: TenantStore,
+  request: TurnRequest,
+  stored: readonly StoredContextItem[],
+  sessionId: string,
+): Promise<History> {
+  const { conversationId } = request;
+  // Who wrote to it last was asked when the turn was queued.
+  const conversation = conversationId === undefined ? undefined : { id: conversationId, writer: null };
+  const past = { ancestors: [...stored], input: [], parent: undefined, conversation, sessionId };
+  return historyOf(store, request, stored.map(contextItemOf), past);
+}
+
+/** What the model is to see of a context. @param tools those that are inherited, where the store does not know. */
+async function historyOf(
+  store: TenantStore,
+  request: TurnRequest,
+  context: ContextItem[],
+  past: Pick<History, 'ancestors' | 'input' | 'parent' | 'conversation' | 'sessionId'>,
+  tools?: Tool[],
+): Promise<History> {
   const report = createReport();
   const shown = fromLastCompaction(context, store.seal, report);
   const effective = applyConfiguration(request, shown, report);
@@ -104,10 +129,8 @@ export async function resolveHistory(
   return {
     request: effective,
     context: paired,
-    ancestors,
-    input,
     ...past,
-    inheritedTools: needsTools ? (tools ?? (await readInheritedTools(store, ancestors))) : [],
+    inheritedTools: needsTools ? (tools ?? (await readInheritedTools(store, past.ancestors))) : [],
     usedCallIds,
     shown,
     report,

@@ -1,4 +1,5 @@
 import { crashPoint } from '../crash-point.ts';
+import type { Deployment } from '../providers/provider.ts';
 import { answerAgain, holderBehind } from './answer-again.ts';
 import { type Answer, createAnswer } from './answer.ts';
 import { checkFormat } from './check-format.ts';
@@ -11,7 +12,7 @@ import { intentOf, openTurn, prepareAttempt } from './open-turn.ts';
 import { prepareTurn } from './prepare-turn.ts';
 import { resolveHistory } from './resolve-history.ts';
 import { beginNextAttempt, isPointless, isRetryable, isWorthRewording, runAttempt } from './run-attempt.ts';
-import type { TurnCall, TurnDependencies } from './turn.ts';
+import type { PreparedAttempt, Turn, TurnCall, TurnDependencies } from './turn.ts';
 
 /**
  * The path of a request, top to bottom (ARCHITECTURE.md draws the same steps).
@@ -36,13 +37,30 @@ export async function runTurn(dependencies: TurnDependencies, given: TurnCall): 
 
   // 6 begin: encoded first, since what the target cannot carry is a 400; then the intent, before any upstream is called
   const turn = openTurn(dependencies, call, history);
-  let attempt = prepareAttempt(dependencies, request, history, first, 1);
+  const attempt = prepareAttempt(dependencies, request, history, first, 1);
   if (sink.closed) return;
   crashPoint('admitted');
   call.idempotency?.start(turn);
   const holder = await store.beginTurn(intentOf(turn, call, owner, attempt.start)).catch(held);
   crashPoint('intent-written');
   if (holder !== undefined) return answerAgain(dependencies, call, holder, runTurn);
+  await carryOut(dependencies, call, turn, attempt, others);
+}
+
+/**
+ * The rest of the path, of a turn whose first attempt is in the store: it ends there, however it ends.
+ * @param others deployments to be tried after the first.
+ */
+export async function carryOut(
+  dependencies: TurnDependencies,
+  call: TurnCall,
+  turn: Turn,
+  first: PreparedAttempt,
+  others: readonly Deployment[],
+): Promise<void> {
+  const { nowMs } = dependencies;
+  const { request } = call;
+  let attempt = first;
 
   // 7 send, 8 stream back: another deployment is tried until the client has seen part of an item
   let answer: Answer | undefined;
@@ -69,7 +87,7 @@ export async function runTurn(dependencies: TurnDependencies, given: TurnCall): 
     // 9 commit: output, status and spend in one transaction, before the client is told that the turn has ended
     concludeReply(turn, outcome, nowMs());
     const attemptEnd = concludeAttempt(attempt, outcome, request.store, nowMs());
-    const lost = await commitTurn(dependencies, call, turn, attemptEnd);
+    const lost = await commitTurn(dependencies, call, turn, attemptEnd, await answer.seal());
     if (turn.state === 'committed' && outcome.outcome === 'ended') call.local?.remember(turn);
 
     // 10 terminal event out
@@ -79,7 +97,7 @@ export async function runTurn(dependencies: TurnDependencies, given: TurnCall): 
     if (turn.state === 'committed' || turn.state === 'lost') throw thrown;
     // A fault of ours: what has begun ends in the store all the same. A stream is cut where its end would leave out items.
     const isShown = turn.state === 'shown';
-    const error = await failTurn(dependencies, call, turn, attempt, thrown);
+    const error = await failTurn(dependencies, call, turn, attempt, answer, thrown);
     if (isShown || answer === undefined) throw error;
     answer.finish(error);
   } finally {

@@ -6,6 +6,7 @@ import type { Usage } from '../core/usage.ts';
 import type { ClientCodec, EncodedRequest, Reply } from '../protocols/codec.ts';
 import type { Deployment, UpstreamRequest } from '../providers/provider.ts';
 import type { Router } from '../routing/router.ts';
+import type { EventBatch } from '../store/event-batch.ts';
 import type { AttemptStart, StoredItem, TenantStore } from '../store/store.ts';
 import type { Assembler } from './assembler.ts';
 import type { TurnState } from './lifecycle.ts';
@@ -46,6 +47,18 @@ export interface TurnCall {
   /** Absent: the client sent no idempotency key. */
   idempotency?: KeyedRun | undefined;
   sink: TurnSink;
+  /** Undefined: the client waits for the answer. */
+  background?: BackgroundRun | undefined;
+}
+
+/** What a background turn has beside others. Its sink is no socket: what is written there is stored, or nobody's. */
+export interface BackgroundRun {
+  /** Events of its stream that were written when it was queued. */
+  readonly eventsWritten: number;
+  /** What is left of its events, this text the last of it, to be stored with the end. From then on the sink is closed. */
+  seal(text: string): Promise<EventBatch[]>;
+  /** To be called when a limit is passed, or the process stops: the attempt ends with this error, and so does any other. */
+  onFail: (error: GatewayError) => void;
 }
 
 /**

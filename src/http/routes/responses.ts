@@ -1,14 +1,16 @@
 import { hash } from 'node:crypto';
-import { GatewayError } from '../../core/errors.ts';
+import type { JsonObject } from '../../core/json-object.ts';
 import { usdText } from '../../core/usd-text.ts';
 import type { ClientCodec } from '../../protocols/codec.ts';
 import { compactCodec } from '../../protocols/responses/compact.ts';
 import { responsesCodec } from '../../protocols/responses/index.ts';
 import { decodePage, inputItemsPage } from '../../protocols/responses/input-items-page.ts';
 import { decodeCountRequest, inputTokensText } from '../../protocols/responses/input-tokens.ts';
-import { responseText } from '../../protocols/responses/response.ts';
+import { decodeResume } from '../../protocols/responses/resume-query.ts';
 import type { Store, TenantStore } from '../../store/store.ts';
 import { warningsHeader } from '../../turn/answer.ts';
+import type { Background } from '../../turn/background/background.ts';
+import { responseNotFound } from '../../turn/background/follow.ts';
 import { countInputTokens } from '../../turn/count-tokens.ts';
 import { createKeyedRuns, type KeyedRuns } from '../../turn/keyed-runs.ts';
 import { runTurn } from '../../turn/run-turn.ts';
@@ -17,10 +19,11 @@ import { idempotencyHeader } from '../idempotency-header.ts';
 import type { KeyExchange, Route } from '../route.ts';
 import { sendJson } from '../send-json.ts';
 import { sessionHeader } from '../session-header.ts';
+import { answerBackground, followFrom, storedText } from './background.ts';
 import { createTurnSink } from '../turn-sink.ts';
 
 /** The Responses API. Every handler opens the store with the caller's tenant, and nothing else reaches the store. */
-export function responsesRoutes(store: Store, turns: TurnDependencies): Route[] {
+export function responsesRoutes(store: Store, turns: TurnDependencies, background: Background): Route[] {
   const keyedRuns = createKeyedRuns();
   const tenantOf = ({ principal }: KeyExchange): TenantStore => store.forTenant(principal.tenant);
 
@@ -35,9 +38,10 @@ export function responsesRoutes(store: Store, turns: TurnDependencies): Route[] 
       keyId: principal.keyId,
       sessionId,
       idempotency,
-      sink: createTurnSink(response),
     };
-    await runTurn(turns, call).finally(() => idempotency?.close());
+    // What could be decoded is an object.
+    if (call.request.background) return answerBackground(background, exchange, { ...call, body: body as JsonObject });
+    await runTurn(turns, { ...call, sink: createTurnSink(response) }).finally(() => idempotency?.close());
   }
 
   return [
@@ -76,21 +80,21 @@ export function responsesRoutes(store: Store, turns: TurnDependencies): Route[] 
       auth: 'key',
       content: 'none',
       async handle(exchange) {
-        const { params, query, response } = exchange;
-        if (query.get('stream') === 'true') {
-          throw new GatewayError('unsupported_parameter', "The parameter 'stream' is not supported yet.", {
-            param: 'stream',
-          });
-        }
-        const tenant = tenantOf(exchange);
-        const id = params['id'] ?? '';
-        const found = await tenant.readResponse(id);
-        if (found === undefined) throw responseNotFound(id);
-        const output = found.output.map(({ body }) => body);
-        const cost = await tenant.readCost(id);
-        response.setHeader('x-turnpike-session-id', found.sessionId);
-        if (cost !== undefined) response.setHeader('x-turnpike-cost-usd', usdText(cost));
-        sendJson(response, responseText(found.head, found.envelope, output));
+        const id = exchange.params['id'] ?? '';
+        const resume = decodeResume(exchange.query);
+        if (resume !== undefined) return followFrom(background, exchange, id, resume.after);
+        await sendStored(exchange, tenantOf(exchange), id);
+      },
+    },
+    {
+      method: 'POST',
+      path: '/v1/responses/{id}/cancel',
+      auth: 'key',
+      content: 'none',
+      async handle(exchange) {
+        const id = exchange.params['id'] ?? '';
+        await background.cancel(exchange.principal.tenant, id);
+        await sendStored(exchange, tenantOf(exchange), id);
       },
     },
     {
@@ -101,6 +105,7 @@ export function responsesRoutes(store: Store, turns: TurnDependencies): Route[] 
       async handle(exchange) {
         const id = exchange.params['id'] ?? '';
         if (!(await tenantOf(exchange).deleteResponse(id, turns.nowMs()))) throw responseNotFound(id);
+        background.deleted(id);
         sendJson(exchange.response, JSON.stringify({ id, object: 'response', deleted: true }));
       },
     },
@@ -135,8 +140,11 @@ async function readKeyed(
   return { body, idempotency: runs.open(keyHash, bodyHash) };
 }
 
-function responseNotFound(id: string): GatewayError {
-  return new GatewayError('response_not_found', `Response with id '${id.slice(0, 256)}' not found.`, {
-    param: 'response_id',
-  });
+async function sendStored({ response }: KeyExchange, tenant: TenantStore, id: string): Promise<void> {
+  const found = await tenant.readResponse(id);
+  if (found === undefined) throw responseNotFound(id);
+  const cost = await tenant.readCost(id);
+  response.setHeader('x-turnpike-session-id', found.sessionId);
+  if (cost !== undefined) response.setHeader('x-turnpike-cost-usd', usdText(cost));
+  sendJson(response, storedText(found));
 }

@@ -32,6 +32,7 @@ const baseRequest: TurnRequest = {
   store: true,
   stream: false,
   generate: true,
+  background: false,
   tools: [],
   toolChoice: 'auto',
   parallelToolCalls: true,

@@ -74,8 +74,8 @@ const terminalEvents: Record<ResponseStatus, string | undefined> = {
  * Writes the whole ceremony of the Responses API's stream, for one response.
  * @see https://platform.openai.com/docs/api-reference/responses-streaming
  */
-export function createStreamEncoder(): StreamEncoder {
-  let sequence = 0;
+export function createStreamEncoder(written = 0): StreamEncoder {
+  let sequence = written;
   /** By item, then by part; a call has one entry. */
   const open: Fragments[][] = [];
 
@@ -93,7 +93,13 @@ export function createStreamEncoder(): StreamEncoder {
   return {
     begin({ head, envelope }) {
       const rest = `,"response":${responseText(head, envelope, [])}`;
-      return event('response.created', rest) + event('response.in_progress', rest);
+      const created = sequence === 0 ? event('response.created', rest) : '';
+      return created + event('response.in_progress', rest);
+    },
+
+    queued({ head, envelope }) {
+      const rest = `,"response":${responseText(head, envelope, [])}`;
+      return event('response.created', rest) + event('response.queued', rest);
     },
 
     itemStart(item) {

@@ -37,6 +37,7 @@ describe('what is accepted', () => {
       store: true,
       stream: false,
       generate: true,
+      background: false,
       tools: [],
       toolChoice: 'auto',
       parallelToolCalls: true,
@@ -68,6 +69,7 @@ describe('what is accepted', () => {
       store: true,
       stream: true,
       generate: true,
+      background: true,
       tools: [
         {
           type: 'function',
@@ -392,7 +394,10 @@ describe('what is refused', () => {
       { metadata: Object.fromEntries(Array.from({ length: 17 }, (_, index) => [index, ''])) },
       "array_above_max_length metadata Invalid 'metadata': too many properties. Expected an object with at most 16 properties, but got an object with 17 properties instead.",
     ],
-    [{ background: true }, unsupported('background')],
+    [
+      { background: true, store: false },
+      "invalid_value background Invalid 'background': it can only be used when 'store' is true.",
+    ],
     [{ prompt: { id: 'p' } }, unsupported('prompt')],
     ...['conv_1', { id: 'conv_1' }].map((conversation): [Record<string, unknown>, string] => [
       { conversation, previous_response_id: 'r' },

@@ -87,6 +87,10 @@ export function decodeRequest(body: unknown): TurnRequest {
     const message = "The 'stream_options' parameter is only allowed when 'stream' is enabled.";
     throw new GatewayError('invalid_value', message, { param: 'stream_options' });
   }
+  if (fields.background === true && fields.store === false) {
+    const message = "Invalid 'background': it can only be used when 'store' is true.";
+    throw new GatewayError('invalid_value', message, { param: 'background' });
+  }
   const extra = extraOf(body);
   const tools = decodeTools(body['tools'], extra);
   const compactThreshold = decodeContextManagement(body['context_management']);
@@ -106,6 +110,7 @@ export function decodeRequest(body: unknown): TurnRequest {
     store: fields.store ?? true,
     stream: fields.stream ?? false,
     generate: fields.generate ?? true,
+    background: fields.background ?? false,
     tools,
     toolChoice: decodeToolChoice(
       body['tool_choice'],
@@ -146,7 +151,6 @@ function refuseLaterParameters(body: JsonObject): void {
     if (!Object.hasOwn(body, name)) continue;
     throw new GatewayError('unknown_parameter', `Unknown parameter: '${name}'.`, { param: name });
   }
-  if (body['background'] === true) throw unsupported('background');
   if (given(body['prompt'])) throw unsupported('prompt');
 }
 

@@ -36,7 +36,7 @@ export function headText(state: ResponseState): string {
     object: 'response',
     created_at: Math.floor(state.createdAtMs / 1000),
     status,
-    background: false,
+    background: request.background,
     // OpenAI fills it for completed responses only.
     completed_at: status === 'completed' && completedAtMs !== undefined ? Math.floor(completedAtMs / 1000) : null,
     error: error === undefined ? null : { code: error.code, message: error.message },
@@ -114,6 +114,8 @@ const responseErrorCodes: Record<ErrorCode, ResponseErrorCode> = {
   response_not_found: 'invalid_prompt',
   conversation_not_found: 'invalid_prompt',
   conversation_locked: 'invalid_prompt',
+  response_not_cancellable: 'invalid_prompt',
+  response_not_streamable: 'invalid_prompt',
   team_not_found: 'invalid_prompt',
   team_name_taken: 'invalid_prompt',
   team_has_keys: 'invalid_prompt',

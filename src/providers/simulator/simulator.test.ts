@@ -31,6 +31,7 @@ const request: TurnRequest = {
   store: true,
   stream: false,
   generate: true,
+  background: false,
   tools: [
     {
       type: 'function',

@@ -4,7 +4,7 @@ import { createKeyStore } from '../create-key-store.ts';
 import { createRunStore } from '../create-run-store.ts';
 import { forgetClaims } from '../idempotency.ts';
 import { createRecentSet } from '../recent-set.ts';
-import { repeat } from '../repeat.ts';
+import { repeat } from '../../repeat.ts';
 import { createSealer } from '../seal.ts';
 import { checkFingerprint, fingerprintOf, fingerprintSql } from '../secret-fingerprint.ts';
 import type { FullStore } from '../run-store.ts';

@@ -5,7 +5,7 @@ import { createRunStore } from '../create-run-store.ts';
 import { envelopeKeyOf } from '../envelope-hash.ts';
 import { crashError, failedHead } from '../failed-head.ts';
 import { createRecentSet } from '../recent-set.ts';
-import { repeat } from '../repeat.ts';
+import { repeat } from '../../repeat.ts';
 import { createSealer } from '../seal.ts';
 import { sql } from '../sql.ts';
 import type { FullStore } from '../run-store.ts';

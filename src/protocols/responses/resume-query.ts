@@ -1,0 +1,26 @@
+import { GatewayError } from '../../core/errors.ts';
+import { invalidChoice, invalidType, outOfRange } from './check.ts';
+
+const maxSequence = 2_147_483_647;
+
+/**
+ * The query of `GET /v1/responses/{id}`.
+ * @returns after which event its stream is to go on, -1 for all of it; undefined: the response itself is asked for.
+ * @see https://platform.openai.com/docs/api-reference/responses/get
+ */
+export function decodeResume(query: URLSearchParams): { after: number } | undefined {
+  const stream = query.get('stream') ?? 'false';
+  if (stream !== 'true' && stream !== 'false') throw invalidChoice('stream', stream, ['true', 'false']);
+  const given = query.get('starting_after');
+  if (stream === 'false') {
+    if (given === null) return undefined;
+    const message = "The 'starting_after' parameter is only allowed when 'stream' is enabled.";
+    throw new GatewayError('invalid_value', message, { param: 'starting_after' });
+  }
+  if (given === null) return { after: -1 };
+  if (!/^-?\d+$/.test(given)) throw invalidType('starting_after', 'an integer', given);
+  const after = Number(given);
+  if (after < 0) throw outOfRange('starting_after', after, 'below minimum', 0);
+  if (after > maxSequence) throw outOfRange('starting_after', after, 'above maximum', maxSequence);
+  return { after };
+}

@@ -1,0 +1,67 @@
+import { GatewayError } from '../../core/errors.ts';
+import { responseErrorCode } from '../../protocols/responses/response.ts';
+import type { ClientCodec } from '../../protocols/codec.ts';
+import type { Deployment } from '../../providers/provider.ts';
+import type { StoredRun, TenantRuns } from '../../store/run-store.ts';
+import type { TenantStore } from '../../store/store.ts';
+import { move, responseLifecycle } from '../lifecycle.ts';
+import { prepareAttempt, turnOf } from '../open-turn.ts';
+import { storedHistory } from '../resolve-history.ts';
+import type { PreparedAttempt, Turn, TurnCall, TurnDependencies } from '../turn.ts';
+import type { EventLog } from './event-log.ts';
+
+export interface BeginOptions {
+  dependencies: TurnDependencies;
+  client: ClientCodec;
+  store: TenantStore;
+  runs: TenantRuns;
+  id: string;
+}
+
+/** A turn whose first attempt is in the store, and is to be sent. */
+export interface BegunTurn {
+  call: TurnCall;
+  turn: Turn;
+  attempt: PreparedAttempt;
+  others: Deployment[];
+}
+
+/**
+ * Steps 4 to 6 of the path once more, for a turn that has waited, here or in a process that is gone: all that it needs is read
+ * back from the store.
+ * @param openLog is told that the turn is about to begin.
+ * @returns undefined where there is nothing to run: somebody else was quicker, or it has ended.
+ * @throws GatewayError `store_unavailable`
+ */
+export async function beginQueued(
+  { dependencies, client, store, runs, id }: BeginOptions,
+  openLog: (run: StoredRun) => EventLog,
+): Promise<BegunTurn | undefined> {
+  const { router, nowMs, owner, log } = dependencies;
+  const run = await runs.readQueued(id);
+  const input = await store.readInput(id);
+  if (run === undefined || input === undefined) return undefined;
+  try {
+    // Always as a stream, so that a turn that is cancelled leaves what there is.
+    const request = { ...client.decodeRequest(JSON.parse(run.body)), input: [], stream: true };
+    const history = await storedHistory(store, request, input, run.sessionId);
+    const [first, ...others] = router.route(request.model);
+    const sink = openLog(run);
+    const { keyId, sessionId } = run;
+    const call: TurnCall = { request, client, store, keyId, sessionId, sink, background: sink };
+    const status = move(responseLifecycle, 'queued', 'start');
+    const turn = turnOf(request, history, { id, createdAtMs: run.createdAtMs, sessionId, status });
+    const attempt = prepareAttempt(dependencies, request, history, first, 1);
+    const { epoch, owner: queuedBy } = run;
+    const started = await runs.start({ id, queuedBy, epoch, owner, head: turn.reply.head, attempt: attempt.start });
+    return started ? { call, turn, attempt, others } : undefined;
+  } catch (thrown) {
+    if (thrown instanceof GatewayError && thrown.code === 'store_unavailable') throw thrown;
+    // What could be run when it was queued, and cannot now: a model is gone, say. It must not wait for ever.
+    log.error({ responseId: id, err: thrown }, 'a queued turn cannot be run');
+    const message = `The gateway failed on this response. Its log tells why, under ${id}.`;
+    const error = thrown instanceof GatewayError ? thrown : new GatewayError('internal_error', message);
+    await runs.failQueued(id, run, { code: responseErrorCode(error.code), message: error.message }, nowMs());
+    return undefined;
+  }
+}
