@@ -94,6 +94,7 @@ export async function startGateway(
     limits: {
       ...defaultBackgroundLimits,
       maxRunning: config.background.maxRunning,
+      maxQueued: config.background.maxQueued,
       keptMs: config.background.eventsKeptSeconds * 1000,
       maxBytes: config.background.maxEventBytes,
       drainMs: server.drainSeconds * 1000,

@@ -264,6 +264,40 @@ auth: { master_key: sk-0, keys: [{ name: a, key: sk-a }, { name: b, key: sk-b }]
   });
 });
 
+describe('in a conversation', () => {
+  test('it keeps others out from when it is queued until it has ended, and leaves there what it said', async () => {
+    const { upstream, client } = await setUp('background: { max_running: 1 }');
+    const conversation = (await client.request('POST', '/v1/conversations', {})).body.id as string;
+    const items = async () =>
+      (await client.request('GET', `/v1/conversations/${conversation}/items?order=asc`)).body.data.map(
+        ({ content }: { content: { text: string }[] }) => content[0]?.text,
+      );
+    await client.create(background);
+    const blocking = await upstream.call(0);
+    const first = (await client.create({ ...background, conversation, input: 'one' })).body.id;
+    const early = await client.create({ model: 'm', conversation, input: 'two' });
+    expect([early.status, early.body.error.code]).toEqual([400, 'conversation_locked']);
+    blocking.end();
+    const call = await upstream.call(1);
+    expect((await client.create({ ...background, conversation, input: 'two' })).status).toBe(400);
+    call.say('said');
+    call.end();
+    expect((await untilEnded(client, first)).body.conversation).toEqual({ id: conversation });
+    expect(await items()).toEqual(['one', 'said']);
+    const second = (await client.create({ ...background, conversation, input: 'two' })).body.id;
+    await upstream.call(2);
+    await cancel(client, second);
+    const third = (await client.create({ ...background, conversation, input: 'three' })).body.id;
+    const last = await upstream.call(3);
+    last.say('done');
+    last.end();
+    await untilEnded(client, third);
+    expect(await items()).toEqual(['one', 'said', 'three', 'done']);
+    const said = upstream.requests.at(-1)?.body.messages.map(({ role }: { role: string }) => role);
+    expect(said).toEqual(['user', 'assistant', 'user']);
+  });
+});
+
 describe('a cancel', () => {
   test('of a running response hangs up, keeps what there is, and may be repeated', async () => {
     const { upstream, client, gateway, folder } = await setUp();
@@ -414,6 +448,20 @@ describe('a process that ends', () => {
 });
 
 describe('limits', () => {
+  test('more than may wait are refused, for one tenant only', async () => {
+    const { upstream, client } = await setUp(`
+background: { max_running: 1, max_queued: 2 }
+auth: { keys: [{ name: a, key: sk-a }, { name: b, key: sk-b }] }`);
+    const ask = (key: string) => client.create(background, { authorization: `Bearer ${key}` });
+    await ask('sk-a');
+    await upstream.call(0);
+    const answers = [await ask('sk-a'), await ask('sk-a'), await ask('sk-a'), await ask('sk-b')];
+    expect(answers.map(({ status }) => status)).toEqual([200, 200, 429, 200]);
+    const refused = answers[2];
+    expect(refused?.body.error).toMatchObject({ type: 'rate_limit_error', code: 'rate_limit_exceeded' });
+    expect(refused?.headers.get('retry-after')).toBe('10');
+  });
+
   test('events are kept as long as configured', async () => {
     const { upstream, client } = await setUp('background: { events_kept_seconds: 0 }');
     upstream.model.answer = messagesEcho;

@@ -293,7 +293,7 @@ function minimalConfig(own: string): Config {
     ],
     aliases: {},
     routing: { retries: 0, fallbacks: {} },
-    background: { maxRunning: 1, eventsKeptSeconds: 1, maxEventBytes: 1 },
+    background: { maxRunning: 1, maxQueued: 1, eventsKeptSeconds: 1, maxEventBytes: 1 },
   };
 }
 

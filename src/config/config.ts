@@ -82,6 +82,8 @@ export interface RoutingConfig {
 export interface BackgroundConfig {
   /** Background turns that a process runs at once; the others wait. */
   readonly maxRunning: number;
+  /** Turns of one tenant that wait. */
+  readonly maxQueued: number;
   /** How long a stream can be followed after its end. */
   readonly eventsKeptSeconds: number;
   /** Of one turn; more ends it as failed. */

@@ -57,7 +57,7 @@ models:
   - { name: gpt-*, provider: simulator, model: "*" }
 aliases: { a: b, b: fast }
 routing: { retries: 0, fallbacks: { a: [gpt-9] } }
-background: { max_running: 7, events_kept_seconds: 0, max_event_bytes: 9 }
+background: { max_running: 7, max_queued: 8, events_kept_seconds: 0, max_event_bytes: 9 }
 `,
       { env: { PORT: '8080', MASTER: 'mk', KEY: 'sk', YES: 'true' } },
     );
@@ -118,7 +118,7 @@ background: { max_running: 7, events_kept_seconds: 0, max_event_bytes: 9 }
       ],
       aliases: { a: 'fast', b: 'fast' },
       routing: { retries: 0, fallbacks: { fast: ['gpt-9'] } },
-      background: { maxRunning: 7, eventsKeptSeconds: 0, maxEventBytes: 9 },
+      background: { maxRunning: 7, maxQueued: 8, eventsKeptSeconds: 0, maxEventBytes: 9 },
     });
   });
 

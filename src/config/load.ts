@@ -115,6 +115,7 @@ function toConfig(
     aliases: Object.fromEntries(Object.entries(aliases).map(([alias, target]) => [alias, groupOf(target)])),
     background: {
       maxRunning: file.background?.max_running ?? 100,
+      maxQueued: file.background?.max_queued ?? 1000,
       eventsKeptSeconds: file.background?.events_kept_seconds ?? 600,
       maxEventBytes: file.background?.max_event_bytes ?? 128 * 1024 * 1024,
     },

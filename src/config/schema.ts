@@ -128,6 +128,7 @@ export const fileSchema = z.strictObject({
   background: z
     .strictObject({
       max_running: z.int().min(1).max(10_000).optional(),
+      max_queued: z.int().min(1).optional(),
       events_kept_seconds: count.max(86_400).optional(),
       max_event_bytes: z.int().min(1).optional(),
     })

@@ -60,6 +60,11 @@ export function createRunStore({ all, write, queueTurn }: RunEngine): RunStore {
     return {
       queue: (intent) => queueTurn(tenant, intent),
 
+      async countQueued(atMost) {
+        const [row] = await all<{ count: number }>(runSql.countQueued, tenant, atMost);
+        return row?.count ?? 0;
+      },
+
       async readQueued(id) {
         const row = await readRun(id);
         if (row === undefined || row.status !== 'queued' || row.streamed === null) return undefined;

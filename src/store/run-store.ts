@@ -59,6 +59,8 @@ export interface EventPage {
 export interface TenantRuns {
   /** As `beginTurn`, for a turn that is to run later. Durable against power loss when it resolves. */
   queue(intent: QueuedIntent): Promise<KeyHolder | undefined>;
+  /** How many turns wait, counted up to `atMost`. */
+  countQueued(atMost: number): Promise<number>;
   /** Undefined: it is not queued, or not any more. */
   readQueued(id: string): Promise<StoredRun | undefined>;
   /** Begins the first attempt. False: somebody else has, or the turn was cancelled. */

@@ -98,6 +98,14 @@ export function eventLaws(bed: TestBed): void {
     if (queued[0] !== undefined) await runsOf(one).cancel(queued[0].id, startMs);
     await runsOf(two).cancel(other.id, startMs);
     expect(await listed()).toEqual([{ tenant: one, id: queued[1]?.id }]);
+    for (const [atMost, count] of [
+      [1, 1],
+      [2, 2],
+      [9, 2],
+    ] as const) {
+      expect(await runsOf(one).countQueued(atMost)).toBe(count);
+    }
+    expect(await runsOf(two).countQueued(9)).toBe(0);
   });
 
   test('every reader gets the events above any number, in order and whole', async () => {

@@ -3,17 +3,12 @@ import type { Warning } from '../../core/warning.ts';
 import type { StoredResponse } from '../../store/store.ts';
 import { replayHeader, resultNotKept } from '../../turn/answer-again.ts';
 import { answerHeaders } from '../../turn/answer.ts';
-import type { Background } from '../../turn/background/background.ts';
-import type { BackgroundCall } from '../../turn/background/queue-turn.ts';
+import type { Background, ClientCall } from '../../turn/background/background.ts';
 import type { KeyExchange } from '../route.ts';
 import { createTurnSink } from '../turn-sink.ts';
 
 /** Answers a background request as soon as its turn is queued: with the response as it is then, or with its stream. */
-export async function answerBackground(
-  background: Background,
-  exchange: KeyExchange,
-  call: Omit<BackgroundCall, 'runs'>,
-): Promise<void> {
+export async function answerBackground(background: Background, exchange: KeyExchange, call: ClientCall): Promise<void> {
   const { client, store, request } = call;
   const queued = await background.queue(call, exchange.principal.tenant);
   if ('turn' in queued) {

@@ -12,6 +12,8 @@ import { type BackgroundCall, type Queued, queueTurn } from './queue-turn.ts';
 export interface BackgroundLimits extends EventLogLimits {
   /** Turns that this process runs at once. */
   maxRunning: number;
+  /** Turns of one tenant that wait. */
+  maxQueued: number;
   /** How long the events of a turn are kept after its end. */
   keptMs: number;
   /** How often turns are looked for that others have queued, or left behind. */
@@ -39,7 +41,7 @@ export const defaultBackgroundLimits = {
 /** Background turns: they are queued by whoever asks, and run here or in another process that shares the store. */
 export interface Background {
   /** @throws GatewayError for whatever is wrong with the request. */
-  queue(call: Omit<BackgroundCall, 'runs'>, tenant: string): Promise<Queued>;
+  queue(call: ClientCall, tenant: string): Promise<Queued>;
   /** @see Followers.follow */
   follow(options: FollowOptions): Promise<void>;
   /**
@@ -52,6 +54,9 @@ export interface Background {
   /** Begins no more turns, lets those that run end in the configured time, ends the others as failed. What is queued stays. */
   close(): Promise<void>;
 }
+
+/** What a client says. */
+export type ClientCall = Omit<BackgroundCall, 'runs' | 'maxQueued'>;
 
 interface Running {
   tenant: string;
@@ -209,7 +214,11 @@ export function createBackground({ store, client, dependencies, limits }: Backgr
 
   return {
     async queue(call, tenant) {
-      const queued = await queueTurn(dependencies, { ...call, runs: runs.forTenant(tenant) });
+      const queued = await queueTurn(dependencies, {
+        ...call,
+        runs: runs.forTenant(tenant),
+        maxQueued: limits.maxQueued,
+      });
       void pump();
       return queued;
     },

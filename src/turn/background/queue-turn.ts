@@ -1,3 +1,4 @@
+import { GatewayError } from '../../core/errors.ts';
 import type { JsonObject } from '../../core/json-object.ts';
 import type { Warning } from '../../core/warning.ts';
 import { crashPoint } from '../../crash-point.ts';
@@ -14,6 +15,8 @@ export interface BackgroundCall extends Omit<TurnCall, 'sink' | 'background'> {
   /** The client's request as it came. */
   body: JsonObject;
   runs: TenantRuns;
+  /** About: those that are queued at the same moment do not see each other. */
+  maxQueued: number;
 }
 
 /** `held`: the idempotency key belongs to a turn that was queued before. */
@@ -28,13 +31,14 @@ const storedInput = 'input';
  * @throws GatewayError for whatever ends it.
  */
 export async function queueTurn(dependencies: TurnDependencies, call: BackgroundCall): Promise<Queued> {
-  const { request, client, store, idempotency, body, runs } = call;
+  const { request, client, store, idempotency, body, runs, maxQueued } = call;
   const { router, ids, nowMs, owner } = dependencies;
   const behind = (error: unknown) => holderBehind(dependencies, call, error);
   const heldBy = ({ turnId, bodyHash }: KeyHolder): Queued => {
     if (bodyHash !== idempotency?.bodyHash) throw keyMismatch();
     return { held: turnId };
   };
+  if ((await runs.countQueued(maxQueued)) >= maxQueued) throw tooMany();
   const history = await resolveHistory(store, request, ids, nowMs()).catch(behind);
   if ('turnId' in history) return heldBy(history);
   const [deployment] = router.route(request.model);
@@ -48,4 +52,9 @@ export async function queueTurn(dependencies: TurnDependencies, call: Background
   const holder = await runs.queue({ ...intentOf(turn, call, owner, start), run }).catch(behind);
   crashPoint('intent-written');
   return holder === undefined ? { turn, warnings: encoded.warnings } : heldBy(holder);
+}
+
+function tooMany(): GatewayError {
+  const message = 'Too many background responses wait already. Try again when some of them have run.';
+  return new GatewayError('too_many_queued', message, { retryAfterSeconds: 10 });
 }
