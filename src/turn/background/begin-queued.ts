@@ -43,8 +43,9 @@ export async function beginQueued(
   if (run === undefined || input === undefined) return undefined;
   try {
     // Always as a stream, so that a turn that is cancelled leaves what there is.
-    const request = { ...client.decodeRequest(JSON.parse(run.body)), input: [], stream: true };
-    const history = await storedHistory(store, request, input, run.sessionId);
+    const { compactThreshold: _, ...given } = client.decodeRequest(JSON.parse(run.body));
+    const history = await storedHistory(store, { ...given, input: [], stream: true }, input, run.sessionId);
+    const { request } = history;
     const [first, ...others] = router.route(request.model);
     const sink = openLog(run);
     const { keyId, sessionId } = run;

@@ -23,7 +23,7 @@ export interface BackgroundCall extends Omit<TurnCall, 'sink' | 'background'> {
 export type Queued = { turn: Turn; warnings: Warning[] } | { held: string };
 
 /** Stands in the stored request for the input, which the turn's items are. */
-const storedInput = 'input';
+const someInput = { role: 'user', content: 'input' };
 
 /**
  * The path of a background request until its turn is queued: steps 4 to 6 of `runTurn`, with an attempt that is prepared
@@ -31,7 +31,7 @@ const storedInput = 'input';
  * @throws GatewayError for whatever ends it.
  */
 export async function queueTurn(dependencies: TurnDependencies, call: BackgroundCall): Promise<Queued> {
-  const { request, client, store, idempotency, body, runs, maxQueued } = call;
+  const { client, store, idempotency, body, runs, maxQueued } = call;
   const { router, ids, nowMs, owner } = dependencies;
   const behind = (error: unknown) => holderBehind(dependencies, call, error);
   const heldBy = ({ turnId, bodyHash }: KeyHolder): Queued => {
@@ -39,17 +39,22 @@ export async function queueTurn(dependencies: TurnDependencies, call: Background
     return { held: turnId };
   };
   if ((await runs.countQueued(maxQueued)) >= maxQueued) throw tooMany();
-  const history = await resolveHistory(store, request, ids, nowMs()).catch(behind);
+  const history = await resolveHistory(store, call.request, ids, nowMs()).catch(behind);
   if ('turnId' in history) return heldBy(history);
+  const { request } = history;
+  if (request.compactThreshold !== undefined) {
+    history.report.warn('context_management', 'The context of a background response is not compacted.');
+  }
   const [deployment] = router.route(request.model);
-  const turn = openTurn(dependencies, call, history);
+  const turn = openTurn(dependencies, { ...call, request }, history);
   const { encoded, start } = prepareAttempt(dependencies, request, history, deployment, 1);
 
   const data = request.stream ? client.createStreamEncoder().queued(turn.reply) : '';
   const events = data === '' ? [] : [{ firstSequence: 0, lastSequence: countEvents(data) - 1, data }];
-  const stored = JSON.stringify({ ...body, input: storedInput });
+  const input = request.compaction === undefined ? [someInput] : [someInput, { type: 'compaction_trigger' }];
+  const stored = JSON.stringify({ ...body, input });
   const run = { streamed: request.stream, body: stored, events };
-  const holder = await runs.queue({ ...intentOf(turn, call, owner, start), run }).catch(behind);
+  const holder = await runs.queue({ ...intentOf(turn, { ...call, request }, owner, start), run }).catch(behind);
   crashPoint('intent-written');
   return holder === undefined ? { turn, warnings: encoded.warnings } : heldBy(holder);
 }
