@@ -105,7 +105,7 @@ export async function startGateway(
     sockets: [responsesSocket(store, turns)],
     routes: [
       ...responsesRoutes(store, turns, background),
-      ...conversationsRoutes(store, { ids, nowMs: Date.now }),
+      ...conversationsRoutes(store, { ids, nowMs: Date.now, commitMs: turnLimits.commitMs }),
       ...modelsRoutes(router, Date.now()),
       ...healthRoutes(store),
       ...adminTeamRoutes(admin),

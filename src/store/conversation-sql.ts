@@ -27,8 +27,8 @@ export const conversationReads = {
   select: `SELECT v.id, v.created_at_ms, v.session_id, v.metadata FROM conversations v
     WHERE v.tenant = $1 AND v.id = $2 AND ${isLive('v')}`,
 
-  /** tenant, id. */
-  selectTip: `SELECT ${tip} FROM ${tipSource} WHERE v.tenant = $1 AND v.id = $2 AND ${isLive('v')}`,
+  /** tenant, id, turn id. `appended`: this very turn is there. */
+  selectTip: `SELECT ${tip}, EXISTS (SELECT 1 FROM turns m WHERE m.tenant = $1 AND m.id = $3) AS appended FROM ${tipSource} WHERE v.tenant = $1 AND v.id = $2 AND ${isLive('v')}`,
 
   /** tenant, id. Every item of the conversation, in no order, each with the tip; a turn without items has one row of nulls. */
   selectContext: `SELECT ${tip}, t.id AS turn_id, t.depth AS turn_depth, i.position, i.id, i.type, i.body, i.origin
@@ -53,10 +53,11 @@ export const conversationReads = {
 
 /** Writes of conversations: one statement each on every engine, and whether it changed a row is its outcome. */
 export const conversationWrites = {
-  /** tenant, id, time, session id, metadata, the turn of its first items or null. */
+  /** tenant, id, time, session id, metadata, the turn of its first items or null. No row: it was made before. */
   insert: `INSERT INTO conversations (tenant, id, created_at_ms, session_id, metadata, head, writer)
     SELECT CAST($1 AS text), CAST($2 AS text), CAST($3 AS bigint), CAST($4 AS text), CAST($5 AS text), CAST($6 AS text),
-      CAST($6 AS text)`,
+      CAST($6 AS text)
+    WHERE true ON CONFLICT (tenant, id) DO NOTHING`,
 
   /** tenant, id, metadata. */
   setMetadata: `UPDATE conversations SET metadata = $3 WHERE tenant = $1 AND id = $2 AND ${isLive('conversations')}`,

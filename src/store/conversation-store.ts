@@ -57,7 +57,8 @@ export interface ItemPage {
 
 /**
  * The conversations of one tenant. A deleted one is unknown; its items are not deleted with it. Time takes nothing of them.
- * Every method rejects with GatewayError `store_unavailable` when the engine fails. Writes are durable when they resolve.
+ * Every method rejects with GatewayError `store_unavailable` when the engine fails; the same write may then be run again, and
+ * is made once. Writes are durable when they resolve.
  */
 export interface ConversationStore {
   /** @param appended its first items; undefined: none. */

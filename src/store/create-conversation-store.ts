@@ -33,7 +33,7 @@ export interface ConversationEngine {
   all: <Row>(sql: string, ...parameters: SqlValue[]) => Row[] | Promise<Row[]>;
   /** Runs a statement of `conversationWrites` and says whether it changed a row. */
   write: (statement: ConversationWrite, parameters: SqlValue[]) => Promise<boolean>;
-  /** False: somebody else has written meanwhile, and nothing was written. */
+  /** False: somebody else has written meanwhile, and nothing was written. True also where it was made with the same items before. */
   append: (append: AppendWrite) => Promise<boolean>;
 }
 
@@ -77,6 +77,9 @@ export function createConversationStore(tenant: string, { all, write, append }: 
     return { tenant, conversation: id, create, writer, turnId, turn, items: itemValues(items) };
   };
 
+  const readTip = (id: string, turnId: string) =>
+    all<TipRow & { appended: number | boolean }>(reads.selectTip, tenant, id, turnId);
+
   return {
     async create({ id, createdAtMs, sessionId, metadata }, appended) {
       const row = [tenant, id, createdAtMs, columnText(sessionId), exactJson(metadata), appended?.turnId ?? null];
@@ -99,11 +102,14 @@ export function createConversationStore(tenant: string, { all, write, append }: 
 
     async append(id, appended) {
       const conversation = columnText(id);
-      const [row] = await all<TipRow>(reads.selectTip, tenant, conversation);
+      const [row] = await readTip(conversation, appended.turnId);
       if (row === undefined) return 'not-found';
+      if (row.appended) return 'appended';
       const tip = tipOf(row);
-      if (tip.locked) return 'locked';
-      return (await append(appendWrite(conversation, appended, tip))) ? 'appended' : 'locked';
+      if (!tip.locked && (await append(appendWrite(conversation, appended, tip)))) return 'appended';
+      // Who came between may have been this very append, of which nobody knew whether it had been done.
+      const [now] = await readTip(conversation, appended.turnId);
+      return now?.appended ? 'appended' : 'locked';
     },
 
     async listItems(id, { limit, order, after }) {

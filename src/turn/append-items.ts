@@ -1,13 +1,15 @@
+import { GatewayError } from '../core/errors.ts';
 import type { IdMint } from '../core/ids.ts';
 import type { Item } from '../core/items.ts';
 import type { AppendedItems } from '../store/conversation-store.ts';
 import type { StoredItem, TenantStore } from '../store/store.ts';
 import { inputIdPrefix, storedInput } from './resolve-history.ts';
 
-/** What ids and times are made from. */
+/** What ids and times are made from, and how long a write is run again of which nobody knows whether it was done. */
 export interface Making {
   ids: IdMint;
   nowMs: () => number;
+  commitMs: number;
 }
 
 /** A turn of the items that a client puts into a conversation, each with an id of ours, whichever it brought. */
@@ -26,4 +28,23 @@ export async function appendedItems(
     appended.push({ id, type, body: JSON.stringify({ ...(JSON.parse(body) as Item), id }), origin });
   }
   return { turnId: ids.mint('resp', createdAtMs), createdAtMs, keyId, items: appended };
+}
+
+const pauseMs = 100;
+
+/**
+ * Runs a write of a conversation again while the store fails, as a turn's commit is: SDKs repeat what has failed by themselves,
+ * with other ids, and what was done after all would be there twice.
+ */
+export async function writeOnce<T>({ nowMs, commitMs }: Making, write: () => Promise<T>): Promise<T> {
+  const giveUpAtMs = nowMs() + commitMs;
+  for (;;) {
+    try {
+      return await write();
+    } catch (error) {
+      const isAway = error instanceof GatewayError && error.code === 'store_unavailable';
+      if (!isAway || nowMs() >= giveUpAtMs) throw error;
+    }
+    await new Promise((resolve) => setTimeout(resolve, pauseMs));
+  }
 }

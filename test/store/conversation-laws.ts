@@ -117,6 +117,32 @@ export function conversationLaws(bed: TestBed): void {
     expect(await own.readItem(itemId)).toEqual(appended.items[0]);
   });
 
+  test('what is written again is written once, whoever has written meanwhile', async () => {
+    const { own, tenant } = newTenant();
+    const { conversations } = own;
+    const conversation = conversationOf();
+    const first = appendedOf(2);
+    for (let time = 0; time < 2; time++) await conversations.create(conversation, first);
+    const empty = conversationOf();
+    for (let time = 0; time < 2; time++) await conversations.create(empty, undefined);
+    const { id } = conversation;
+    const appended = appendedOf(2);
+    for (let time = 0; time < 2; time++) expect(await conversations.append(id, appended)).toBe('appended');
+    const { items } = await run(own, id);
+    const running = await begun(own, id);
+    expect(await conversations.append(id, appended)).toBe('appended');
+    await own.commitTurn(endOf(running, { status: 'failed' }));
+    expect(await conversations.append(id, appended)).toBe('appended');
+    const expected = [...first.items, ...appended.items, ...items].map((item) => item.id);
+    expect(ids(await contextOf(own, id))).toEqual(expected);
+    const same = appendedOf(1);
+    expect(await Promise.all(Array.from({ length: 8 }, () => conversations.append(id, same)))).toEqual(
+      Array(8).fill('appended'),
+    );
+    expect(await contextOf(own, id)).toHaveLength(expected.length + 1);
+    expect(await rowsOf('conversations', tenant)).toHaveLength(2);
+  });
+
   test('an id that no conversation can have is unknown', async () => {
     const { own } = newTenant();
     await made(own, appendedOf(1));

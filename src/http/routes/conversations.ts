@@ -17,7 +17,7 @@ import {
   conversationNotFound,
 } from '../../store/conversation-store.ts';
 import type { Store, StoredItem, TenantStore } from '../../store/store.ts';
-import { appendedItems, type Making } from '../../turn/append-items.ts';
+import { appendedItems, type Making, writeOnce } from '../../turn/append-items.ts';
 import { hasBody } from '../check-request.ts';
 import type { KeyExchange, Route } from '../route.ts';
 import { sendJson } from '../send-json.ts';
@@ -49,7 +49,8 @@ export function conversationsRoutes(store: Store, making: Making): Route[] {
           metadata: JSON.stringify(metadata),
         };
         const appended = items.length === 0 ? undefined : await appendedOf(exchange, items);
-        await tenantOf(exchange).conversations.create(conversation, appended);
+        const { conversations } = tenantOf(exchange);
+        await writeOnce(making, () => conversations.create(conversation, appended));
         sendJson(response, textOf(conversation));
       },
     },
@@ -97,7 +98,8 @@ export function conversationsRoutes(store: Store, making: Making): Route[] {
         await read(exchange, id);
         const appended = await appendedOf(exchange, items);
         if (items.length > 0) {
-          const outcome = await tenantOf(exchange).conversations.append(id, appended);
+          const { conversations } = tenantOf(exchange);
+          const outcome = await writeOnce(making, () => conversations.append(id, appended));
           if (outcome === 'not-found') throw notFound(id);
           if (outcome === 'locked') throw conversationLocked();
         }

@@ -257,7 +257,8 @@ export function createTenantStore(tenant: string, parts: TenantStoreParts): Tena
 async function appendItems(query: Query, append: AppendWrite): Promise<boolean> {
   const { tenant, conversation, create, writer, turnId, turn, items } = append;
   if (create !== undefined) {
-    await query(conversationWrites.insert, create);
+    const made = await query(`${conversationWrites.insert} RETURNING 1`, create);
+    if (made.length === 0) return true;
   } else {
     const [row] = await query<{ writer: string | null }>(`${selectWriter} FOR UPDATE`, [tenant, conversation]);
     if (row === undefined || row.writer !== writer) return false;

@@ -143,8 +143,9 @@ export function createGroupWriter(db: DatabaseSync): (ops: WriteOp[]) => (WriteR
   };
 
   const append = ({ tenant, conversation, create, writer, turnId, turn, items }: OpOf<'append'>): boolean => {
-    if (create !== undefined) prepare(conversationWrites.insert).run(...create);
-    else if (writerOf(tenant, conversation) === writer) prepare(takeBoth).run(tenant, conversation, turnId);
+    if (create !== undefined) {
+      if (prepare(conversationWrites.insert).run(...create).changes === 0) return true;
+    } else if (writerOf(tenant, conversation) === writer) prepare(takeBoth).run(tenant, conversation, turnId);
     else return false;
     prepare(insertAppended).run(...turn);
     insertItems(tenant, turnId, items, 0, 0);
