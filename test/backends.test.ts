@@ -177,13 +177,12 @@ const rows: Row[] = [
     openAiCompatible: carried,
   },
   {
-    label: '`prompt_cache_key`, `truncation: auto`',
+    label: '`prompt_cache_key`',
     body: {
       prompt_cache_key: 'key',
-      truncation: 'auto',
     },
-    anthropic: ['prompt_cache_key', 'truncation'],
-    openAiCompatible: ['prompt_cache_key', 'truncation'],
+    anthropic: ['prompt_cache_key'],
+    openAiCompatible: ['prompt_cache_key'],
   },
 ];
 

@@ -1,7 +1,6 @@
 import type { ModelProfile, UpstreamCodec } from '../protocols/codec.ts';
 import { parseJsonObject } from '../core/json-object.ts';
-import { objectMembers, printMembers } from '../core/json-slice.ts';
-import { commonHeaders, requestTo } from './endpoint.ts';
+import { commonHeaders, pickFields, requestTo } from './endpoint.ts';
 import type { Deployment, Provider, Transport, UpstreamRequest } from './provider.ts';
 
 interface Generation {
@@ -71,7 +70,7 @@ export function createAnthropicProvider(codec: UpstreamCodec, transport: Transpo
     buildRequest: (deployment, body, stream) => anthropicRequest(deployment, 'messages', body, stream),
     counter: {
       buildRequest: (deployment, body) =>
-        anthropicRequest(deployment, 'messages/count_tokens', countedFields(body), false),
+        anthropicRequest(deployment, 'messages/count_tokens', pickFields(body, counted), false),
       readCount: (body) => parseJsonObject(body)?.['input_tokens'],
     },
   } satisfies Provider;
@@ -95,11 +94,6 @@ const counted: ReadonlySet<string> = new Set([
   'output_config',
   'cache_control',
 ]);
-
-function countedFields(body: string): string {
-  const members = objectMembers(body) ?? new Map<string, string>();
-  return printMembers(new Map([...members].filter(([name]) => counted.has(name))));
-}
 
 export function anthropicProfile(model: string): ModelProfile {
   const { family, version } = generationOf(model);

@@ -1,4 +1,5 @@
 import { GatewayError } from '../core/errors.ts';
+import { objectMembers, printMembers } from '../core/json-slice.ts';
 import type { Deployment, UpstreamRequest } from './provider.ts';
 
 /** Headers that a configuration cannot set: they say where a request goes or how it is framed, which is the transport's. */
@@ -53,4 +54,10 @@ export function commonHeaders(stream: boolean): Record<string, string> {
     accept: stream ? 'text/event-stream' : 'application/json',
     'user-agent': 'turnpike',
   };
+}
+
+/** A body with these of its fields only: a vendor's counter of tokens refuses what is none of its own. */
+export function pickFields(body: string, names: ReadonlySet<string>): string {
+  const members = objectMembers(body) ?? new Map<string, string>();
+  return printMembers(new Map([...members].filter(([name]) => names.has(name))));
 }

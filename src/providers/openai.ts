@@ -1,7 +1,8 @@
 import type { GatewayError } from '../core/errors.ts';
 import type { ModelProfile, UpstreamCodec } from '../protocols/codec.ts';
-import { commonHeaders, requestTo } from './endpoint.ts';
-import type { Deployment, Provider, Transport } from './provider.ts';
+import { parseJsonObject } from '../core/json-object.ts';
+import { commonHeaders, pickFields, requestTo } from './endpoint.ts';
+import type { Deployment, Provider, Transport, UpstreamRequest } from './provider.ts';
 
 /**
  * Models that reason; of a name that is in neither table it is assumed, and unlearnt from the refusal.
@@ -26,10 +27,11 @@ export function createOpenAiProvider(codec: UpstreamCodec, transport: Transport)
     defaultBaseUrl: 'https://api.openai.com/v1',
     priceProviderIdOf: () => 'openai',
     profileOf: openAiProfile,
-    buildRequest(deployment, body, stream) {
-      const headers = commonHeaders(stream);
-      if (deployment.apiKey !== undefined) headers['authorization'] = `Bearer ${deployment.apiKey}`;
-      return requestTo(deployment, '/responses', headers, body);
+    buildRequest: (deployment, body, stream) => openAiRequest(deployment, '/responses', body, stream),
+    counter: {
+      buildRequest: (deployment, body) =>
+        openAiRequest(deployment, '/responses/input_tokens', pickFields(body, counted), false),
+      readCount: (body) => parseJsonObject(body)?.['input_tokens'],
     },
     profileNow(deployment) {
       if (!withoutEncryptedReasoning.has(nameOf(deployment))) return deployment.profile;
@@ -43,6 +45,26 @@ export function createOpenAiProvider(codec: UpstreamCodec, transport: Transport)
     },
   } satisfies Provider;
 }
+
+function openAiRequest(deployment: Deployment, path: string, body: string, stream: boolean): UpstreamRequest {
+  const headers = commonHeaders(stream);
+  if (deployment.apiKey !== undefined) headers['authorization'] = `Bearer ${deployment.apiKey}`;
+  return requestTo(deployment, path, headers, body);
+}
+
+/** @see https://platform.openai.com/docs/api-reference/responses/input-tokens */
+const counted: ReadonlySet<string> = new Set([
+  'model',
+  'input',
+  'instructions',
+  'tools',
+  'tool_choice',
+  'text',
+  'reasoning',
+  'parallel_tool_calls',
+  'truncation',
+  'personality',
+]);
 
 /** "Encrypted content is not supported with this model." */
 function refusesEncryptedReasoning({ code, message }: GatewayError): boolean {

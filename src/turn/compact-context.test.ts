@@ -91,11 +91,13 @@ describe.each<[name: string, split: (context: ContextItem[]) => Split, keepsUser
   });
 });
 
-test('what users said last is never summed up in the middle of a turn', () => {
+test('what was said last is never summed up in the middle of a turn', () => {
   fc.assert(
     fc.property(steps, (given) => {
-      const context = [...contextOf(given), ...contextOf(['user'])];
-      expect(splitLastRound(context).tail.at(-1)).toBe(context.at(-1));
+      for (const last of ['user', 'assistant', 'output'] as const) {
+        const context = [...contextOf(given), ...contextOf(['call', last])];
+        expect(splitLastRound(context).tail.at(-1)).toBe(context.at(-1));
+      }
     }),
   );
 });

@@ -35,7 +35,7 @@ function standIn(id: string, { summary, head, tail, keepsUsers }: Compaction, be
 }
 
 const isUsers = (item: Item) => item.type === 'message' && item.role === 'user';
-const isInstruction = (item: Item) =>
+export const isInstruction = (item: Item) =>
   item.type === 'configuration_update' ||
   (item.type === 'message' && (item.role === 'system' || item.role === 'developer'));
 const contentOf = (item: Item) => JSON.stringify('content' in item ? item.content : item);
@@ -53,11 +53,15 @@ export function splitOpenCalls(context: ContextItem[]): Split {
   return split(context, openGroups(context));
 }
 
-/** All may be summed up but what has been said since the model spoke last, outputs of tools with their calls. */
+/**
+ * All may be summed up but what has been said since the model spoke last, outputs of tools with their calls; of a context that
+ * ends with the model's own words, those.
+ */
 export function splitLastRound(context: ContextItem[]): Split {
   const open = openGroups(context);
   const groups = groupsOf(context);
   const callAt = callOfOutput(context);
+  for (const member of groups.get(context.length - 1) ?? []) open.add(member);
   for (let at = context.length - 1; at >= 0; at--) {
     const item = context[at]?.item;
     if (item === undefined || isAssistants(item)) break;
@@ -125,4 +129,18 @@ function callOfOutput(context: ContextItem[]): Map<number, number> {
     waiting.delete(answer.id);
   });
   return calls;
+}
+
+/** A context in the parts that only make sense whole: a message, or what the model said in one go with its calls' outputs. */
+export function contextUnits(context: ContextItem[]): ContextItem[][] {
+  const groups = groupsOf(context);
+  const callAt = callOfOutput(context);
+  const units = new Map<number, ContextItem[]>();
+  context.forEach((entry, at) => {
+    const first = groups.get(callAt.get(at) ?? at)?.[0] ?? at;
+    const unit = units.get(first);
+    if (unit === undefined) units.set(first, [entry]);
+    else unit.push(entry);
+  });
+  return [...units.values()];
 }

@@ -39,6 +39,8 @@ export interface History {
   usedCallIds: Set<string>;
   /** The context from its last compaction on, before calls were paired; settings are still in it. */
   shown: ContextItem[];
+  /** Where the context was too long for the upstream: what it was before, and how often it was made shorter. */
+  truncation?: { whole: History; times: number };
   /** A compaction item that this turn's output begins with. */
   lead?: NativeItem;
   /** What of the context is not sent, whatever the target. */

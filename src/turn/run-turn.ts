@@ -12,6 +12,7 @@ import { intentOf, openTurn, prepareAttempt } from './open-turn.ts';
 import { prepareTurn } from './prepare-turn.ts';
 import { resolveHistory } from './resolve-history.ts';
 import { beginNextAttempt, isPointless, isRetryable, isWorthRewording, runAttempt } from './run-attempt.ts';
+import { truncateHistory } from './truncate-history.ts';
 import type { PreparedAttempt, Turn, TurnCall, TurnDependencies } from './turn.ts';
 
 /**
@@ -70,7 +71,8 @@ export async function carryOut(
     ({ attempt, outcome } = await continueAttempt(dependencies, call, turn, attempt, outcome, answer));
     const queue = [...others];
     for (;;) {
-      if (isWorthRewording(outcome, attempt, turn, call)) queue.unshift(attempt.deployment);
+      const isReworded = isWorthRewording(outcome, attempt, turn, call) || truncateHistory(outcome, turn, call);
+      if (isReworded) queue.unshift(attempt.deployment);
       else if (!isRetryable(outcome, turn, call)) break;
       const deployment = queue.shift();
       if (deployment === undefined) break;

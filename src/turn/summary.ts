@@ -1,12 +1,18 @@
 import { GatewayError } from '../core/errors.ts';
 import type { Emit } from '../core/events.ts';
-import type { ContextItem } from '../core/items.ts';
+import type { ContextItem, Item } from '../core/items.ts';
 import type { TurnRequest } from '../core/request.ts';
 
 /** A summary as the next model reads it: said by the user, which every wire can carry at this place. */
 export function summaryMessage(id: string, summary: string): ContextItem {
-  const text = `The conversation up to here was compacted. This summary stands for what is no longer shown:\n<summary>\n${summary}\n</summary>`;
-  return said(id, text);
+  return said(id, `${introduction}\n<summary>\n${summary}\n</summary>`);
+}
+
+const introduction = 'The conversation up to here was compacted. This summary stands for what is no longer shown:';
+
+export function isSummary(item: Item): boolean {
+  const [part] = item.type === 'message' && item.role === 'user' ? item.content : [];
+  return part?.type === 'input_text' && part.text.startsWith(introduction);
 }
 
 /** What ends the context of a turn that sums up. */

@@ -82,7 +82,6 @@ describe('parameters', () => {
     ['verbosity', { request: { verbosity: 'low' }, profile: { reasoning: 'none' } }, ['text.verbosity'], {}],
     ['two names of the user', { request: { user: 'u', safetyIdentifier: 's' } }, ['user'], { user: 's' }],
     ['cache key', { request: { promptCacheKey: 'k' } }, ['prompt_cache_key'], {}],
-    ['truncation', { request: { truncation: 'auto' } }, ['truncation'], {}],
     ['tool call limit', { request: { maxToolCalls: 3 } }, ['max_tool_calls'], {}],
     ['sources of a search', { request: { include: ['web_search_call.action.sources'] } }, ['include'], {}],
     ['unknown fields', { request: { extra: { background: true, constructor: 1 } } }, ['background', 'constructor'], {}],

@@ -156,8 +156,6 @@ function encodeUser({ user, safetyIdentifier }: TurnRequest, report: Report): Fi
 
 function warnOfUnsent(request: TurnRequest, report: Report): void {
   if (request.promptCacheKey !== undefined) report.warn('prompt_cache_key', 'The upstream has no cache keys.');
-  if (request.truncation === 'auto')
-    report.warn('truncation', 'The conversation is never truncated for this upstream.');
   if (request.maxToolCalls !== undefined) report.warn('max_tool_calls', 'The upstream runs no tools of its own.');
   for (const wish of request.include) {
     if (!servedIncludes.has(wish)) report.warn('include', `The upstream cannot give ${wish}.`);

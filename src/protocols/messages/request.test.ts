@@ -159,7 +159,7 @@ describe('fields: what is sent, and the params of the warnings', () => {
     ['service_tier default', { request: { serviceTier: 'default' } }, { service_tier: 'standard_only' }, []],
     ['service_tier flex', { request: { serviceTier: 'flex' } }, {}, ['service_tier']],
     ['verbosity', { request: { verbosity: 'low' } }, {}, ['text.verbosity']],
-    ['truncation', { request: { truncation: 'auto' } }, {}, ['truncation']],
+    ["truncation, which is the gateway's", { request: { truncation: 'auto' } }, {}, []],
     ['max_tool_calls', { request: { maxToolCalls: 3 } }, {}, ['max_tool_calls']],
     ['prompt_cache_key', { request: { promptCacheKey: 'k' } }, {}, ['prompt_cache_key']],
     ['include of reasoning', { request: { include: ['reasoning.encrypted_content'] } }, {}, []],

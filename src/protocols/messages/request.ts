@@ -31,7 +31,6 @@ function refuseUnsupported(request: TurnRequest): void {
 function warnOfUnsent(request: TurnRequest, report: Report): void {
   const leftOut = 'The upstream does not know the field; it was left out.';
   if (request.verbosity !== undefined) report.warn('text.verbosity', leftOut);
-  if (request.truncation === 'auto') report.warn('truncation', 'Not applied: the whole input is sent.');
   // A hint to caches, which changes no answer; Anthropic's caches have no keys.
   if (request.promptCacheKey !== undefined) report.warn('prompt_cache_key', leftOut);
   for (const param of Object.keys(request.extra)) report.warn(param, leftOut);
