@@ -7,6 +7,7 @@ import type { FaultCase } from './faults/cases.ts';
 import { chatCases } from './faults/chat-cases.ts';
 import { answerWell, type Harness, startHarness, upstreamKey } from './faults/harness.ts';
 import { messagesCases } from './faults/messages-cases.ts';
+import { responsesCases } from './faults/responses-cases.ts';
 import { textCases } from './faults/text-cases.ts';
 import { transportCases } from './faults/transport-cases.ts';
 import { beginStream, chunkOf, type RawCall } from './support/raw-upstream.ts';
@@ -27,8 +28,8 @@ async function expectEnding(fault: FaultCase, dialect: Dialect, stream: boolean)
 }
 
 describe.each(dialects)('%s', (dialect) => {
-  const mine = [...transportCases, ...textCases, ...messagesCases, ...chatCases].filter(
-    (fault) => (fault.dialect ?? dialect) === dialect,
+  const mine = [...transportCases, ...textCases, ...messagesCases, ...chatCases, ...responsesCases].filter(
+    (fault) => (fault.dialect ?? dialect) === dialect && fault.except !== dialect,
   );
 
   describe('streamed', () => {

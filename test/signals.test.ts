@@ -7,7 +7,7 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { beginStream, chunkOf, lastChunk, type RawCall, rawUpstream, sendStream } from './support/raw-upstream.ts';
 import { parseEvents } from './support/read-events.ts';
 import { type SpawnedGateway, spawnGateway, temporaryFolder } from './support/spawn-gateway.ts';
-import { chatFrame, type Dialect, dialects, framesOf, said } from './support/upstream-replies.ts';
+import { chatFrame, type Dialect, dialects, framesOf, providerOf, said } from './support/upstream-replies.ts';
 
 const firstHalf = said.slice(0, said.length >> 1);
 
@@ -27,10 +27,9 @@ async function setUp(dialect: Dialect, answer: (call: RawCall) => void, drainSec
     answer(call);
   });
   onTestFinished(upstream.close);
-  const provider = dialect === 'messages' ? 'anthropic' : 'openai-compatible';
   const config = [
     `server: { drain_seconds: ${drainSeconds} }`,
-    `models: [{ name: m, provider: ${provider}, model: x, base_url: "${upstream.url}/v1", api_key: k }]`,
+    `models: [{ name: m, provider: ${providerOf[dialect]}, model: x, base_url: "${upstream.url}/v1", api_key: k }]`,
   ].join('\n');
   const folder = temporaryFolder();
   return { gateway: await spawnGateway({ config, folder, env }), folder, config, calls };
@@ -271,7 +270,7 @@ describe.each(dialects)('with %s behind it', (dialect) => {
     const delta =
       dialect === 'chat'
         ? chatFrame({ content: text })
-        : framesOf('messages')
+        : framesOf(dialect)
             .find((each) => each.includes(firstHalf))
             ?.replace(firstHalf, text);
     const chunk = chunkOf(delta ?? '');

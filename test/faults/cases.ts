@@ -5,8 +5,10 @@ import type { Ending, Harness, Impatience, Outcome, Script } from './harness.ts'
 export interface FaultCase {
   /** Number in the catalogue, and what happens. */
   name: string;
-  /** Undefined: both. */
+  /** Undefined: all. */
   dialect?: Dialect;
+  /** A dialect in which it ends otherwise. */
+  except?: Dialect;
   script: (dialect: Dialect, harness: Harness) => Script;
   /** How a streamed turn ends; undefined: streaming makes no sense here. */
   stream?: Ending;

@@ -5,7 +5,7 @@ import { expectStream } from '../support/check-stream.ts';
 import { type RawCall, rawServer, rawUpstream, sendBody, sendStream } from '../support/raw-upstream.ts';
 import { parseEvents } from '../support/read-events.ts';
 import { type SpawnedGateway, spawnGateway, temporaryFolder } from '../support/spawn-gateway.ts';
-import { type Dialect, dialects, framesOf, plainOf } from '../support/upstream-replies.ts';
+import { type Dialect, dialects, framesOf, plainOf, providerOf } from '../support/upstream-replies.ts';
 
 /** Answers one upstream call. `number` counts the calls of its turn from 1. */
 export type Script = (call: RawCall, number: number) => void;
@@ -111,9 +111,8 @@ export async function startHarness() {
   const trap = await rawUpstream((call) => void trapped.push(call));
   cleanups.push(upstream.close, reset.close, silent.close, trap.close);
 
-  const provider = { messages: 'anthropic', chat: 'openai-compatible' };
   const model = (name: string, dialect: Dialect, base: string, more = '') =>
-    `  - { name: "${name}", provider: ${provider[dialect]}, model: "*", api_key: ${upstreamKey}, ` +
+    `  - { name: "${name}", provider: ${providerOf[dialect]}, model: "*", api_key: ${upstreamKey}, ` +
     `base_url: "${base}/v1", price: { input: 1, output: 2 }${more === '' ? '' : `, ${more}`} }`;
   const folder = temporaryFolder();
   const config = [

@@ -2,6 +2,7 @@
 import { expect } from 'vitest';
 import { frame, messageEvents } from '../support/fake-upstream.ts';
 import { sendStream } from '../support/raw-upstream.ts';
+import { responseEvents, responseOf, text as openAiText } from '../support/openai-upstream.ts';
 import { chatDone, chatFrame, chatUsageFrame, type Dialect } from '../support/upstream-replies.ts';
 import type { FaultCase } from './cases.ts';
 
@@ -9,6 +10,10 @@ import type { FaultCase } from './cases.ts';
 function saying(dialect: Dialect, text: string): string {
   if (dialect === 'messages')
     return messageEvents([{ type: 'text', text }])
+      .map(frame)
+      .join('');
+  if (dialect === 'responses')
+    return responseEvents(responseOf({ model: 'gpt-test-1' }, { output: [openAiText(text)] }))
       .map(frame)
       .join('');
   const middle = text.length >> 1;
@@ -40,7 +45,7 @@ export const textCases: FaultCase[] = texts.map(({ name, text }) => ({
     expect(response.output).toHaveLength(1);
     // Not by `toBe`: a megabyte is of no use in a message.
     expect(response.output[0].content[0].text === text).toBe(true);
-    const sent: { content: string | { text?: string }[] }[] = next?.body.messages;
+    const sent: { content: string | { text?: string }[] }[] = next?.body.messages ?? next?.body.input;
     const seen = sent.flatMap(({ content }) =>
       typeof content === 'string' ? content : content.map((part) => part.text),
     );

@@ -1,8 +1,21 @@
 import { frame, messageEvents } from './fake-upstream.ts';
+import {
+  call as openAiCall,
+  responseEvents,
+  responseOf,
+  text as openAiText,
+  thought as openAiThought,
+} from './openai-upstream.ts';
 
-/** The two protocols of upstreams. */
-export type Dialect = 'messages' | 'chat';
-export const dialects: Dialect[] = ['messages', 'chat'];
+/** The protocols of upstreams. */
+export type Dialect = 'messages' | 'chat' | 'responses';
+export const dialects: Dialect[] = ['messages', 'chat', 'responses'];
+/** The provider that speaks each. */
+export const providerOf: Record<Dialect, string> = {
+  messages: 'anthropic',
+  chat: 'openai-compatible',
+  responses: 'openai',
+};
 
 export type Shape = 'text' | 'call' | 'parallel' | 'thinking';
 export const shapes: Shape[] = ['text', 'call', 'parallel', 'thinking'];
@@ -82,16 +95,28 @@ function chatFrames({ thinking, text, calls = [] }: Reply): string[] {
   return [...deltas.map((delta) => chatFrame(delta)), finish, chatUsageFrame, chatDone];
 }
 
+/** The Response object of OpenAI's own API, with the same counts. */
+function responseObject({ thinking, text, calls = [] }: Reply): ReturnType<typeof responseOf> {
+  const output = [
+    ...(thinking === undefined ? [] : [openAiThought('gpt-test-1', thinking)]),
+    ...(text === undefined ? [] : [openAiText(text)]),
+    ...calls.map((call) => openAiCall('get_weather', call.arguments, call.id)),
+  ];
+  return responseOf({ model: 'gpt-test-1' }, { output, fields: { usage: { input_tokens: 25, output_tokens: 7 } } });
+}
+
 /** The frames of a good stream: the last is the terminal marker, and all that counts was said before it. */
 export function framesOf(dialect: Dialect, shape: Shape = 'text'): string[] {
   const reply = replies[shape];
   if (dialect === 'chat') return chatFrames(reply);
+  if (dialect === 'responses') return responseEvents(responseObject(reply)).map(frame);
   const stopReason = reply.calls === undefined ? 'end_turn' : 'tool_use';
   return messageEvents(blocksOf(reply), { stopReason }).map(frame);
 }
 
 /** The same as a plain reply. */
 export function plainOf(dialect: Dialect, shape: Shape = 'text'): string {
+  if (dialect === 'responses') return JSON.stringify(responseObject(replies[shape]));
   const { thinking, text, calls } = replies[shape];
   if (dialect === 'messages') {
     const content = blocksOf(replies[shape]).map((block) =>
