@@ -56,10 +56,10 @@ function querySqlite(file: string, sql: string): Record<string, SQLOutputValue>[
 const orders: Record<string, string> = {
   teams: 'id',
   keys: 'id',
-  envelopes: 'tenant, hash',
-  items: 'tenant, turn_id, position',
-  attempts: 'tenant, id',
-  turns: 'tenant, id',
+  envelopes: 'tenant, hash, bucket',
+  items: 'tenant, turn_id, position, bucket',
+  attempts: 'tenant, id, bucket',
+  turns: 'tenant, id, bucket',
   idempotency: 'tenant, key_hash',
 };
 
@@ -241,7 +241,7 @@ test('a copy that is not the same ends with 1 and says in which table', async ()
   const harms: [string, string][] = [
     ['items', `UPDATE items SET body = body || ' ' WHERE position = 700`],
     ['turns', `DELETE FROM turns WHERE status = 'in_progress'`],
-    ['envelopes', `INSERT INTO envelopes (tenant, hash, body) VALUES ('t', 'h', '{}')`],
+    ['envelopes', `INSERT INTO envelopes (tenant, hash, bucket, body, written_at_ms) VALUES ('t', 'h', 0, '{}', 1)`],
     ['keys', `UPDATE keys SET blocked_at_ms = 1`],
     ['idempotency', `UPDATE idempotency SET created_at_ms = created_at_ms + 1 WHERE tenant LIKE '%a%'`],
   ];
@@ -314,7 +314,8 @@ test('every table of the store is copied, by its primary key, except what says w
   expect((await copy(folder, 'sqlite:turnpike.db', url)).code).toBe(0);
   const tables = await queryDatabase(
     url,
-    `SELECT tablename AS name FROM pg_tables WHERE schemaname = 'public' AND tablename NOT LIKE 'kysely%'`,
+    `SELECT relname AS name FROM pg_class
+      WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition AND relname NOT LIKE 'kysely%'`,
   );
   expect(tables.map(({ name }) => String(name)).toSorted()).toEqual(
     [...names.map(({ name }) => String(name)), 'nodes'].toSorted(),

@@ -95,6 +95,14 @@ export function createIdMint(fillRandom: FillRandom = randomFillSync): IdMint {
   };
 }
 
+const mintedId = /^[a-z]+_([0-9a-f]{12})[0-9a-f]{32}$/;
+
+/** When an id was minted; undefined: it was not minted here. */
+export function mintedAtMs(id: string): number | undefined {
+  const [, hex] = mintedId.exec(id) ?? [];
+  return hex === undefined ? undefined : Number.parseInt(hex, 16);
+}
+
 /**
  * A tool call id as an upstream can take it: itself where it fits, else a digest of it. The same for a call and its output.
  * @param maxLength 64 for Anthropic, 40 for OpenAI's Chat Completions.

@@ -1,4 +1,5 @@
 import { GatewayError } from '../core/errors.ts';
+import { itemMarks } from './sql.ts';
 import type { StoredContext, StoredContextItem, TurnStatus } from './store.ts';
 
 /** A row of `sql.selectContext`. Item columns are null for a turn without items; turn columns above hop 0 are null. */
@@ -6,7 +7,10 @@ export interface ContextRow {
   /** Turns between this row's turn and the one that was asked for. */
   hop: number;
   turn_id: string;
+  bucket: number;
   keep: number;
+  /** How many of the rows are the turn's own copy of what it keeps. */
+  kept_count: number;
   status: TurnStatus | null;
   session_id: string | null;
   anchor: string | null;
@@ -17,6 +21,7 @@ export interface ContextRow {
   type: string | null;
   body: string | null;
   origin: string | null;
+  envelope_hash: string | null;
 }
 
 /**
@@ -32,22 +37,22 @@ export function contextOf(rows: ContextRow[], withOutput: boolean): StoredContex
   for (const row of rows) {
     if (row.turn_id !== turnId) {
       turnId = row.turn_id;
-      if (items.length < row.keep) {
-        throw new GatewayError('store_unavailable', 'The stored history of this response is incomplete.', {
-          cause: new Error(`turn ${turnId} keeps ${row.keep} items of its parent, ${items.length} were found`),
-        });
-      }
+      if (items.length < row.keep) throw incomplete(turnId, row.keep, items.length);
+      // An anchor's copies come before its input: the first of them is where it should be, or they are gone.
+      if (row.kept_count > 0 && row.position !== -row.kept_count) throw incomplete(turnId, row.kept_count, 0);
       items.length = row.keep;
     }
-    const { id, type, body, origin } = row;
+    const { id, type, body, origin, envelope_hash: envelope } = row;
     if (id === null || type === null || body === null) continue;
-    if (withOutput || row.hop > 0 || row.output === 0) items.push({ id, type, body, origin, turnId });
+    if (withOutput || row.hop > 0 || row.output !== itemMarks.output)
+      items.push({ id, type, body, origin, turnId, envelope });
   }
   const { length } = items;
   if (items.some(isDeleted)) items = items.filter((item) => !isDeleted(item));
   const own = rows.at(-1);
   if (own === undefined || own.status === null || own.session_id === null) return undefined;
   return {
+    bucket: own.bucket,
     status: own.status,
     sessionId: own.session_id,
     anchor: own.anchor ?? own.turn_id,
@@ -60,4 +65,10 @@ export function contextOf(rows: ContextRow[], withOutput: boolean): StoredContex
 /** An item that was deleted from its conversation keeps its place, so that the counts of those who keep it hold. */
 export function isDeleted({ body }: { body: string }): boolean {
   return body === '';
+}
+
+function incomplete(turnId: string, kept: number, found: number): GatewayError {
+  return new GatewayError('store_unavailable', 'The stored history of this response is incomplete.', {
+    cause: new Error(`turn ${turnId} keeps ${kept} items of its parent, ${found} were found`),
+  });
 }

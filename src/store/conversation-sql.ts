@@ -1,4 +1,4 @@
-import { appended } from './sql.ts';
+import { appended, itemMarks } from './sql.ts';
 
 const isLive = (conversation: string) => `${conversation}.deleted_at_ms IS NULL`;
 
@@ -8,16 +8,18 @@ const tip = `v.session_id, v.writer,
       h.id AS head, h.anchor, h.depth, h.keep + h.input_count + h.output_count AS length`;
 
 const tipSource = `conversations v
-    LEFT JOIN turns w ON w.tenant = v.tenant AND w.id = v.writer
-    LEFT JOIN turns h ON h.tenant = v.tenant AND h.id = v.head`;
+    LEFT JOIN turns w ON w.tenant = v.tenant AND w.id = v.writer AND w.bucket = 0
+    LEFT JOIN turns h ON h.tenant = v.tenant AND h.id = v.head AND h.bucket = 0`;
 
-const ofConversation = `t.tenant = $1 AND t.conversation = $2 AND ${appended('t')}`;
+/** Its turns lie where time takes nothing. */
+const ofConversation = `t.tenant = $1 AND t.bucket = 0 AND t.conversation = $2 AND ${appended('t')}`;
 
 /** CROSS JOIN: SQLite takes the tables in this order, else it would look at all of the tenant's items. */
 const page = (order: 'asc' | 'desc') => {
   const beyond = order === 'asc' ? '>' : '<';
   return `SELECT i.id, i.type, i.body, i.origin FROM turns t CROSS JOIN items i
-    WHERE ${ofConversation} AND i.tenant = $1 AND i.turn_id = t.id AND i.body <> '' AND (CAST($3 AS integer) IS NULL OR t.depth ${beyond} CAST($3 AS integer)
+    WHERE ${ofConversation} AND i.tenant = $1 AND i.turn_id = t.id AND i.bucket = 0 AND i.body <> ''
+      AND (CAST($3 AS integer) IS NULL OR t.depth ${beyond} CAST($3 AS integer)
       OR t.depth = CAST($3 AS integer) AND i.position ${beyond} CAST($4 AS integer))
     ORDER BY t.depth ${order}, i.position ${order} LIMIT $5`;
 };
@@ -31,15 +33,15 @@ export const conversationReads = {
   selectTip: `SELECT ${tip}, EXISTS (SELECT 1 FROM turns m WHERE m.tenant = $1 AND m.id = $3) AS appended FROM ${tipSource} WHERE v.tenant = $1 AND v.id = $2 AND ${isLive('v')}`,
 
   /** tenant, id. Every item of the conversation, in no order, each with the tip; a turn without items has one row of nulls. */
-  selectContext: `SELECT ${tip}, t.id AS turn_id, t.depth AS turn_depth, i.position, i.id, i.type, i.body, i.origin
+  selectContext: `SELECT ${tip}, t.id AS turn_id, t.depth AS turn_depth, t.envelope_hash, i.position, i.id, i.type, i.body, i.origin
     FROM ${tipSource}
-    LEFT JOIN turns t ON t.tenant = v.tenant AND t.conversation = v.id AND ${appended('t')}
-    LEFT JOIN items i ON i.tenant = t.tenant AND i.turn_id = t.id
+    LEFT JOIN turns t ON t.tenant = v.tenant AND t.conversation = v.id AND t.bucket = 0 AND ${appended('t')}
+    LEFT JOIN items i ON i.tenant = t.tenant AND i.turn_id = t.id AND i.bucket = 0
     WHERE v.tenant = $1 AND v.id = $2 AND ${isLive('v')}`,
 
   /** tenant, id, item id. Of an item that was deleted too: whoever reads page by page goes on behind it. */
   selectPlace: `SELECT t.depth, i.position FROM items i JOIN turns t ON t.tenant = i.tenant AND t.id = i.turn_id
-    WHERE i.id = $3 AND ${ofConversation}
+    WHERE i.tenant = $1 AND i.id = $3 AND i.bucket = 0 AND ${ofConversation}
     ORDER BY CASE WHEN i.body = '' THEN 1 ELSE 0 END, t.depth DESC, i.position DESC LIMIT 1`,
 
   /** tenant, id, depth and position behind which the page begins or nulls, how many. */
@@ -48,7 +50,7 @@ export const conversationReads = {
 
   /** tenant, id, item id. */
   selectItem: `SELECT i.id, i.type, i.body, i.origin FROM items i JOIN turns t ON t.tenant = i.tenant AND t.id = i.turn_id
-    WHERE i.id = $3 AND i.body <> '' AND ${ofConversation} LIMIT 1`,
+    WHERE i.tenant = $1 AND i.id = $3 AND i.bucket = 0 AND i.body <> '' AND ${ofConversation} LIMIT 1`,
 } as const;
 
 /** Writes of conversations: one statement each on every engine, and whether it changed a row is its outcome. */
@@ -66,18 +68,24 @@ export const conversationWrites = {
   delete: `UPDATE conversations SET deleted_at_ms = $3, metadata = '{}'
     WHERE tenant = $1 AND id = $2 AND ${isLive('conversations')}`,
 
-  /** tenant, id, item id. Its place stays: those who keep the conversation have counted it. */
+  /**
+   * tenant, id, item id. Its place stays: those who keep the conversation have counted it. Whoever went on from it in another
+   * bucket has copies.
+   */
   deleteItem: `UPDATE items SET body = '', origin = NULL WHERE tenant = $1 AND id = $3 AND body <> ''
-    AND EXISTS (SELECT 1 FROM turns t WHERE t.id = items.turn_id AND ${ofConversation})`,
+    AND (bucket = 0 OR output = ${itemMarks.kept}) AND EXISTS (SELECT 1 FROM items o
+      JOIN turns t ON t.tenant = o.tenant AND t.id = o.turn_id
+      WHERE o.tenant = $1 AND o.id = $3 AND o.bucket = 0 AND (o.turn_id = items.turn_id OR items.output = ${itemMarks.kept})
+        AND ${ofConversation})`,
 } as const;
 
 export type ConversationWrite = keyof typeof conversationWrites;
 
 /** tenant, id, time, parent, keep, anchor, depth, session id, key id, conversation, input count: a turn that no model made. */
 export const insertAppended = `INSERT INTO turns (tenant, id, created_at_ms, parent, keep, anchor, depth, session_id, key_id,
-      conversation, input_count, model, protocol, status, stored, owner, epoch, head)
+      conversation, input_count, bucket, kept_count, model, protocol, status, stored, owner, epoch, head)
     SELECT CAST($1 AS text), CAST($2 AS text), CAST($3 AS bigint), CAST($4 AS text), CAST($5 AS integer), CAST($6 AS text),
-      CAST($7 AS integer), CAST($8 AS text), CAST($9 AS text), CAST($10 AS text), CAST($11 AS integer), '', 'items',
+      CAST($7 AS integer), CAST($8 AS text), CAST($9 AS text), CAST($10 AS text), CAST($11 AS integer), 0, 0, '', 'items',
       'completed', 2, '', 0, ''`;
 
 /** tenant, conversation. The row that every writer holds first. */

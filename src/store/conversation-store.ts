@@ -34,6 +34,8 @@ export interface ConversationContext {
 /** The last turn of a conversation. */
 export interface ConversationHead {
   id: string;
+  /** As in `StoredContext`. */
+  bucket: number;
   anchor: string;
   depth: number;
   /** As in `StoredContext`. */

@@ -1,3 +1,4 @@
+import { keptBucket } from './bucket.ts';
 import { columnText, exactJson } from './column-text.ts';
 import { isDeleted } from './context-of.ts';
 import { conversationReads as reads, type ConversationWrite } from './conversation-sql.ts';
@@ -58,6 +59,7 @@ interface TipRow {
 interface ContextRow extends TipRow {
   turn_id: string | null;
   turn_depth: number | null;
+  envelope_hash: string | null;
   position: number | null;
   id: string | null;
   type: string | null;
@@ -148,7 +150,7 @@ function tipOf(row: TipRow): Omit<ConversationContext, 'items'> {
 function headOf({ head: id, anchor, depth, length }: TipRow): ConversationHead | undefined {
   return id === null || anchor === null || depth === null || length === null
     ? undefined
-    : { id, anchor, depth, length };
+    : { id, bucket: keptBucket, anchor, depth, length };
 }
 
 /** @throws GatewayError `store_unavailable` where items are missing: a shorter history is never passed off as the whole. */
@@ -158,9 +160,9 @@ function contextOf(rows: ContextRow[]): ConversationContext | undefined {
   rows.sort((a, b) => (a.turn_depth ?? 0) - (b.turn_depth ?? 0) || (a.position ?? 0) - (b.position ?? 0));
   const tip = tipOf(first);
   const items: StoredContextItem[] = [];
-  for (const { id, type, body, origin, turn_id: turnId } of rows) {
+  for (const { id, type, body, origin, turn_id: turnId, envelope_hash: envelope } of rows) {
     if (id === null || type === null || body === null || turnId === null) continue;
-    items.push({ id, type, body, origin, turnId });
+    items.push({ id, type, body, origin, turnId, envelope });
   }
   const { length = 0 } = tip.head ?? {};
   if (items.length !== length) {

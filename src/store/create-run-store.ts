@@ -1,3 +1,4 @@
+import { weekOfId } from './bucket.ts';
 import { columnText, exactJson } from './column-text.ts';
 import { endedHead, failedHead } from './failed-head.ts';
 import { attemptStartRow, type SqlValue } from './rows.ts';
@@ -17,6 +18,8 @@ export interface RunEngine {
    */
   write: (steps: Step[], survivesPowerCut?: boolean) => Promise<boolean>;
   queueTurn: (tenant: string, intent: QueuedIntent) => Promise<KeyHolder | undefined>;
+  /** A turn that was begun before this time is too old. */
+  expiresBeforeMs: () => number;
 }
 
 interface RunRow {
@@ -49,12 +52,14 @@ const pageLength = 16;
 const expiredAtOnce = 100;
 
 /** The same on every engine. */
-export function createRunStore({ all, write, queueTurn }: RunEngine): RunStore {
+export function createRunStore({ all, write, queueTurn, expiresBeforeMs }: RunEngine): RunStore {
   const forTenant = (tenant: string): TenantRuns => {
-    const readRun = async (id: string) => (await all<RunRow>(runSql.selectRun, tenant, columnText(id)))[0];
+    /** tenant, id, week, expiry. */
+    const live = (id: string): SqlValue[] => [tenant, columnText(id), weekOfId(id), expiresBeforeMs()];
+    const readRun = async (id: string) => (await all<RunRow>(runSql.selectRun, ...live(id)))[0];
     const endTurn = (id: string, { owner, epoch, status }: RunRow, newStatus: TurnStatus, head: string): Step => ({
       sql: runSql.endTurn,
-      parameters: [tenant, id, owner, epoch, status, newStatus, exactJson(head)],
+      parameters: [...live(id), owner, epoch, status, newStatus, exactJson(head)],
     });
 
     return {
@@ -82,7 +87,7 @@ export function createRunStore({ all, write, queueTurn }: RunEngine): RunStore {
 
       start({ id, queuedBy, epoch, owner, head, attempt }) {
         return write([
-          { sql: runSql.startTurn, parameters: [tenant, id, queuedBy, epoch, owner, exactJson(head)] },
+          { sql: runSql.startTurn, parameters: [...live(id), queuedBy, epoch, owner, exactJson(head)] },
           { sql: runSql.startRun, parameters: [tenant, id, owner] },
           { sql: sql.insertAttempt, parameters: attemptStartRow(tenant, id, attempt) },
         ]);
@@ -120,7 +125,7 @@ export function createRunStore({ all, write, queueTurn }: RunEngine): RunStore {
       },
 
       async readEvents(id, after) {
-        const rows = await all<EventRow>(runSql.selectEvents, tenant, columnText(id), after, pageLength + 1);
+        const rows = await all<EventRow>(runSql.selectEvents, ...live(id), after, pageLength + 1);
         const [first] = rows;
         if (first === undefined) return undefined;
         const batches: EventBatch[] = [];

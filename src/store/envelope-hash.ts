@@ -18,3 +18,15 @@ export function envelopeHash(
 ): string | null {
   return store && envelope !== '' ? hash('sha256', `${key}\0${tenant}\0${envelope}`) : null;
 }
+
+/** How long an envelope that was sent is not sent again. Whatever deletes unused ones waits for much longer. */
+const knownForMs = 60 * 60 * 1000;
+
+/** What a process remembers of an envelope that it has sent: true in one bucket, and for a while. */
+export function knownEnvelope(
+  { createdAtMs }: Pick<TurnIntent, 'createdAtMs'>,
+  bucket: number,
+  hash: string | null,
+): string {
+  return `${Math.floor(createdAtMs / knownForMs)} ${bucket} ${hash}`;
+}

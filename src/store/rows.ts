@@ -1,20 +1,49 @@
+import { bucketOf, weekOfId } from './bucket.ts';
 import { columnText, columnTextOrNull, exactJson } from './column-text.ts';
 import type { QueuedIntent } from './run-store.ts';
-import type { AttemptEnd, AttemptStart, StoredItem, TurnIntent } from './store.ts';
+import type { AttemptEnd, AttemptStart, StoredContextItem, StoredItem, TurnIntent } from './store.ts';
 
 export type SqlValue = string | number | null;
 
-/** Parameters of `sql.insertTurn`. A turn that is not stored leaves no head: it holds the client's metadata. */
-export function turnRow(tenant: string, intent: TurnIntent | QueuedIntent, envelopeHash: string | null): SqlValue[] {
+/** Where a turn lies, and what it takes along to get there. */
+export interface TurnPlace {
+  bucket: number;
+  /** Of what is kept of the parent, what lies in another bucket: the turn has a copy of it, and is an anchor. */
+  kept: readonly StoredContextItem[];
+}
+
+/**
+ * A context lies in one bucket, so that no other is needed to read it: a turn whose parent lies in another takes its context
+ * along. A turn that is not stored has none.
+ */
+export function placeOf(intent: TurnIntent | QueuedIntent): TurnPlace {
   const { parent } = intent;
+  const bucket = bucketOf(intent);
+  if (parent === undefined || parent.keep === 0 || parent.bucket === bucket || !intent.store)
+    return { bucket, kept: [] };
+  // Fewer, where some were deleted from their conversation.
+  if (parent.items.length > parent.keep) throw new Error('the link to the parent brings more than it keeps');
+  return { bucket, kept: parent.items };
+}
+
+/** Parameters of `sql.insertTurn`. A turn that is not stored leaves no head: it holds the client's metadata. */
+export function turnRow(
+  tenant: string,
+  intent: TurnIntent | QueuedIntent,
+  { bucket, kept }: TurnPlace,
+  envelopeHash: string | null,
+): SqlValue[] {
+  const { parent } = intent;
+  const base = parent?.bucket === bucket ? parent : undefined;
   return [
     tenant,
     intent.id,
+    bucket,
     intent.createdAtMs,
     parent?.id ?? null,
-    parent?.keep ?? 0,
-    parent?.anchor ?? intent.id,
-    parent?.depth ?? 0,
+    base?.keep ?? 0,
+    base?.anchor ?? intent.id,
+    base?.depth ?? 0,
     columnText(intent.sessionId),
     columnText(intent.model),
     intent.protocol,
@@ -27,6 +56,7 @@ export function turnRow(tenant: string, intent: TurnIntent | QueuedIntent, envel
     intent.store ? exactJson(intent.head) : '',
     envelopeHash,
     intent.input.length,
+    kept.length,
     intent.conversation?.id ?? null,
   ];
 }
@@ -43,16 +73,25 @@ export function keptInput({ store, conversation, input }: TurnIntent | QueuedInt
 }
 
 /** How many values `itemValues` writes for an item. */
-export const itemValueCount = 4;
+export const itemValueCount = 5;
 
-/** The last four parameters of `sql.insertItem` for each item, in one flat list: it travels between threads. */
-export function itemValues(items: StoredItem[]): SqlValue[] {
-  return items.flatMap(({ id, type, body, origin }) => [
-    columnText(id),
-    columnText(type),
-    exactJson(body),
-    origin === null ? null : exactJson(origin),
-  ]);
+/** The last five parameters of `sql.insertItem` for each item, in one flat list: it travels between threads. */
+export function itemValues(items: readonly StoredItem[]): SqlValue[] {
+  return items.flatMap((item) => itemRow(item, null));
+}
+
+/** As `itemValues`, for an anchor's copies: each goes on naming the envelope of the turn that brought it. */
+export function keptValues(items: readonly StoredContextItem[]): SqlValue[] {
+  return items.flatMap((item) => itemRow(item, item.envelope));
+}
+
+function itemRow({ id, type, body, origin }: StoredItem, envelope: string | null): SqlValue[] {
+  return [columnText(id), columnText(type), exactJson(body), origin === null ? null : exactJson(origin), envelope];
+}
+
+/** Envelopes that an anchor's copies name, which have to come along. */
+export function envelopesOf(kept: readonly StoredContextItem[]): string[] {
+  return [...new Set(kept.flatMap(({ envelope }) => envelope ?? []))].toSorted();
 }
 
 /** Parameters of `sql.insertAttempt`. */
@@ -60,6 +99,7 @@ export function attemptStartRow(tenant: string, turnId: string, start: AttemptSt
   return [
     tenant,
     turnId,
+    weekOfId(turnId),
     start.id,
     start.number,
     'started',
@@ -79,6 +119,7 @@ export function attemptEndRow(tenant: string, turnId: string, end: AttemptEnd): 
   return [
     tenant,
     turnId,
+    weekOfId(turnId),
     end.id,
     end.status,
     end.endedAtMs,

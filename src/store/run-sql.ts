@@ -1,3 +1,4 @@
+import { weekOfId } from './bucket.ts';
 import { exactJson } from './column-text.ts';
 import type { SqlValue } from './rows.ts';
 import type { EventBatch } from './event-batch.ts';
@@ -30,15 +31,16 @@ export const runSql = {
   /** owner. */
   selectRunning: `SELECT id FROM turns WHERE status = 'in_progress' AND owner = $1`,
 
-  /** tenant, id. */
+  /** tenant, id, week, expiry. */
   selectRun: `SELECT t.status, t.owner, t.epoch, t.created_at_ms, t.session_id, t.key_id, t.head, r.streamed, r.body,
       r.last_sequence
     FROM turns t LEFT JOIN background_runs r ON r.tenant = t.tenant AND r.turn_id = t.id
-    WHERE t.tenant = $1 AND t.id = $2 AND ${live('t')}`,
+    WHERE t.tenant = $1 AND t.id = $2 AND t.bucket IN (0, $3) AND ${live('t', '$4')}`,
 
-  /** tenant, id, owner, epoch, new owner, head. */
-  startTurn: `UPDATE turns SET status = 'in_progress', owner = $5, head = $6
-    WHERE tenant = $1 AND id = $2 AND owner = $3 AND epoch = $4 AND status = 'queued' AND ${live('turns')}
+  /** tenant, id, week, expiry, owner, epoch, new owner, head. */
+  startTurn: `UPDATE turns SET status = 'in_progress', owner = $7, head = $8
+    WHERE tenant = $1 AND id = $2 AND bucket IN (0, $3) AND owner = $5 AND epoch = $6 AND status = 'queued'
+      AND ${live('turns', '$4')}
     RETURNING 1 AS done`,
 
   /** tenant, id, new owner. */
@@ -48,13 +50,14 @@ export const runSql = {
   growRun: `UPDATE background_runs SET last_sequence = $4
     WHERE tenant = $1 AND turn_id = $2 AND owner = $3 AND last_sequence <= $4 AND ended_at_ms IS NULL RETURNING 1 AS done`,
 
-  /** tenant, id, owner, epoch, status, new status, head. The epoch moves, so that what the owner does later is fenced. */
-  endTurn: `UPDATE turns SET status = $6, epoch = epoch + 1, head = $7
-    WHERE tenant = $1 AND id = $2 AND owner = $3 AND epoch = $4 AND status = $5 AND ${live('turns')} RETURNING 1 AS done`,
+  /** tenant, id, week, expiry, owner, epoch, status, new status, head. The epoch moves, so that what the owner does later is fenced. */
+  endTurn: `UPDATE turns SET status = $8, epoch = epoch + 1, head = $9
+    WHERE tenant = $1 AND id = $2 AND bucket IN (0, $3) AND owner = $5 AND epoch = $6 AND status = $7
+      AND ${live('turns', '$4')} RETURNING 1 AS done`,
 
-  /** tenant, id. A background turn that runs for nobody any more is not to go on. */
+  /** tenant, id, week. A background turn that runs for nobody any more is not to go on. */
   cancelHidden: `UPDATE turns SET status = 'cancelled', epoch = epoch + 1
-    WHERE tenant = $1 AND id = $2 AND status IN ('queued', 'in_progress') AND EXISTS (SELECT 1 FROM background_runs r
+    WHERE tenant = $1 AND id = $2 AND bucket IN (0, $3) AND status IN ('queued', 'in_progress') AND EXISTS (SELECT 1 FROM background_runs r
       WHERE r.tenant = turns.tenant AND r.turn_id = turns.id)`,
 
   /** tenant, id, time. */
@@ -68,31 +71,32 @@ export const runSql = {
   deleteEvents: 'DELETE FROM events WHERE tenant = $1 AND turn_id = $2',
 
   /**
-   * tenant, id, what stands before and after the event's fields. The end of a stream that its process did not write, from
+   * tenant, id, week, what stands before and after the event's fields. The end of a stream that its process did not write, from
    * the turn's head as it is now. Nobody appends events any more.
    */
   insertFailed: `INSERT INTO events (tenant, turn_id, first_sequence, last_sequence, data)
-    SELECT t.tenant, t.id, r.last_sequence + 1, r.last_sequence + 1, CAST($3 AS text)
+    SELECT t.tenant, t.id, r.last_sequence + 1, r.last_sequence + 1, CAST($4 AS text)
       || CAST(r.last_sequence + 1 AS text) || ',"response":' || substr(t.head, 1, length(t.head) - 1)
-      || ',"output":[],' || substr(e.body, 2) || CAST($4 AS text)
+      || ',"output":[],' || substr(e.body, 2) || CAST($5 AS text)
     FROM turns t JOIN background_runs r ON r.tenant = t.tenant AND r.turn_id = t.id
-    JOIN envelopes e ON e.tenant = t.tenant AND e.hash = t.envelope_hash
-    WHERE t.tenant = $1 AND t.id = $2 AND t.head <> '' AND r.streamed = 1
+    JOIN envelopes e ON e.tenant = $1 AND e.hash = t.envelope_hash AND e.bucket IN (0, $3) AND e.bucket = t.bucket
+    WHERE t.tenant = $1 AND t.id = $2 AND t.bucket IN (0, $3) AND t.head <> '' AND r.streamed = 1
     ON CONFLICT (tenant, turn_id, first_sequence) DO NOTHING`,
 
-  /** tenant, id, owner, epoch, head, output count. What a cancelled turn had written so far, which comes after its end. */
-  adoptOutput: `UPDATE turns SET head = $5, output_count = $6
-    WHERE tenant = $1 AND id = $2 AND owner = $3 AND epoch = $4 + 1 AND status = 'cancelled' AND output_count = 0
-      AND ${live('turns')} RETURNING stored, deleted_at_ms, input_count, conversation`,
+  /** tenant, id, week, expiry, owner, epoch, head, output count. What a cancelled turn had written so far, which comes after its end. */
+  adoptOutput: `UPDATE turns SET head = $7, output_count = $8
+    WHERE tenant = $1 AND id = $2 AND bucket IN (0, $3) AND owner = $5 AND epoch = $6 + 1 AND status = 'cancelled'
+      AND output_count = 0 AND ${live('turns', '$4')} RETURNING stored, deleted_at_ms, input_count, bucket, conversation`,
 
   /** time, how many. */
   selectExpired: `SELECT tenant, turn_id AS id FROM background_runs WHERE ended_at_ms < $1 AND expired = 0 LIMIT $2`,
 
-  /** tenant, id, after which event, how many. A run without such events has one row. */
+  /** tenant, id, week, expiry, after which event, how many. A run without such events has one row. */
   selectEvents: `SELECT t.status, t.session_id, r.streamed, r.ended_at_ms, r.expired, e.first_sequence, e.last_sequence, e.data
     FROM turns t LEFT JOIN background_runs r ON r.tenant = t.tenant AND r.turn_id = t.id
-    LEFT JOIN events e ON e.tenant = t.tenant AND e.turn_id = t.id AND e.last_sequence > $3
-    WHERE t.tenant = $1 AND t.id = $2 AND ${live('t')} ORDER BY e.first_sequence LIMIT $4`,
+    LEFT JOIN events e ON e.tenant = t.tenant AND e.turn_id = t.id AND e.last_sequence > $5
+    WHERE t.tenant = $1 AND t.id = $2 AND t.bucket IN (0, $3) AND ${live('t', '$4')}
+    ORDER BY e.first_sequence LIMIT $6`,
 } as const;
 
 export const insertEvents = (tenant: string, id: string, { firstSequence, lastSequence, data }: EventBatch): Step => ({
@@ -126,14 +130,14 @@ const failedEvent = {
 export function failSteps(tenant: string, id: string, nowMs: number): Step[] {
   return [
     { sql: runSql.endRun, parameters: [tenant, id, nowMs] },
-    { sql: runSql.insertFailed, parameters: [tenant, id, failedEvent.before, failedEvent.after] },
+    { sql: runSql.insertFailed, parameters: [tenant, id, weekOfId(id), failedEvent.before, failedEvent.after] },
   ];
 }
 
 /** For a turn that was just hidden, background or not. */
 export function deleteSteps(tenant: string, id: string, nowMs: number): Step[] {
   return [
-    { sql: runSql.cancelHidden, parameters: [tenant, id] },
+    { sql: runSql.cancelHidden, parameters: [tenant, id, weekOfId(id)] },
     { sql: runSql.endRun, parameters: [tenant, id, nowMs] },
     { sql: runSql.expireRun, parameters: [tenant, id] },
     { sql: runSql.deleteEvents, parameters: [tenant, id] },

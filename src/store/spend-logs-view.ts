@@ -6,15 +6,16 @@ export interface ViewDialect {
   json: (text: string) => string;
 }
 
-const ofTurn = 'a.tenant = t.tenant AND a.turn_id = t.id';
+const ofTurn = 'a.tenant = t.tenant AND a.turn_id = t.id AND a.bucket = t.bucket';
 const total = (column: string) => `COALESCE((SELECT SUM(a.${column}) FROM attempts a WHERE ${ofTurn}), 0)`;
 const items = (output: 0 | 1) => `COALESCE((SELECT string_agg(i.body, ',' ORDER BY i.position) FROM items i
-    WHERE i.tenant = t.tenant AND i.turn_id = t.id AND i.output = ${output} AND i.body <> ''), '')`;
+    WHERE i.tenant = t.tenant AND i.turn_id = t.id AND i.bucket = t.bucket AND i.output = ${output} AND i.body <> ''), '')`;
 const text = (number: string) => `CAST(${number} AS text)`;
 
 /** Content is withheld with a reason: an empty object would read as if nothing had been said. */
 const content = (json: string) => `CASE WHEN t.stored <> 1 THEN '{"content":"withheld","reason":"store_false"}'
     WHEN t.deleted_at_ms IS NOT NULL THEN '{"content":"withheld","reason":"deleted"}'
+    WHEN t.head = '' THEN '{"content":"withheld","reason":"expired"}'
     ELSE ${json} END`;
 
 const messages = `'[' || ${items(0)} || ']'`;
@@ -82,8 +83,8 @@ export function spendLogsView({ timestamp, json }: ViewDialect): string {
   ${timestamp('t.created_at_ms')} AS created_at,
   ${timestamp('COALESCE(l.ended_at_ms, t.created_at_ms)')} AS updated_at
 FROM turns t
-LEFT JOIN attempts l ON l.tenant = t.tenant AND l.turn_id = t.id
+LEFT JOIN attempts l ON l.tenant = t.tenant AND l.turn_id = t.id AND l.bucket = t.bucket
   AND l.number = (SELECT MAX(a.number) FROM attempts a WHERE ${ofTurn})
-LEFT JOIN envelopes e ON e.tenant = t.tenant AND e.hash = t.envelope_hash
+LEFT JOIN envelopes e ON e.tenant = t.tenant AND e.hash = t.envelope_hash AND e.bucket = t.bucket
 WHERE t.protocol <> 'items'`;
 }

@@ -16,6 +16,8 @@ export interface TurnIntent {
   /** `resp_…`, minted in `turn/`; carries `createdAtMs`. */
   id: string;
   createdAtMs: number;
+  /** True: belongs to something that time does not drop, as a conversation does. */
+  kept: boolean;
   /** Undefined: the turn begins a chain. */
   parent: ParentLink | undefined;
   sessionId: string;
@@ -66,8 +68,12 @@ export interface KeyHolder {
 
 export interface ParentLink {
   id: string;
+  /** As `StoredContext` has it. */
+  bucket: number;
   /** How many items of the parent's context this turn keeps, counted from the oldest; all, for a chain. */
   keep: number;
+  /** The items that it keeps: a turn whose parent lies in another bucket takes them along and becomes an anchor. */
+  items: readonly StoredContextItem[];
   /** Oldest turn that must be read for this turn's context; the turn's own id where it is an anchor itself. */
   anchor: string;
   /** Turns between the anchor and this one. */
@@ -133,6 +139,8 @@ export interface TurnCommit {
 export type CommitOutcome = 'committed' | 'fenced';
 
 export interface StoredContext {
+  /** Where the turn and everything that its context is made of lie: the week of its id, or 0. */
+  bucket: number;
   status: TurnStatus;
   sessionId: string;
   anchor: string;
@@ -201,8 +209,8 @@ export interface TenantStore {
   readCost(responseId: string): Promise<number | undefined>;
   /** The turn's context without its own output: what the model saw. */
   readInput(responseId: string): Promise<StoredContextItem[] | undefined>;
-  /** The envelope of a turn of this tenant, deleted or not; undefined where the turn has none. */
-  readEnvelope(turnId: string): Promise<string | undefined>;
+  /** The envelope that an item of this response's context names, whatever has become of the turn that brought it. */
+  readEnvelope(responseId: string, envelope: string): Promise<string | undefined>;
   /** The newest item with this id in any turn that is not deleted. */
   readItem(itemId: string): Promise<StoredItem | undefined>;
   /** Who holds an idempotency key now; undefined: nobody. */

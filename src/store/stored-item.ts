@@ -11,4 +11,6 @@ export interface StoredItem {
 /** An item of a context with the turn that holds it. */
 export interface StoredContextItem extends StoredItem {
   turnId: string;
+  /** Names the envelope of the turn that brought the item, for `readEnvelope`; null: that turn has none. */
+  envelope: string | null;
 }

@@ -1,3 +1,4 @@
+import { weekOf, weekOfId } from './bucket.ts';
 import { columnText } from './column-text.ts';
 import { type ContextRow, contextOf, isDeleted } from './context-of.ts';
 import { type ClaimRow, otherHolder, selectHolder } from './idempotency.ts';
@@ -34,22 +35,32 @@ interface ResponseRow {
  * The reading half of a tenant's store, the same on every engine: one statement each. An id can be any text that a client
  * sent.
  * @param all runs a statement; `Row` names the columns that it selects.
+ * @param expiresBeforeMs what was begun before is as if it had never been.
  */
 export function createTenantReads(
   tenant: string,
   all: <Row>(sql: string, ...parameters: SqlValue[]) => Row[] | Promise<Row[]>,
+  expiresBeforeMs: () => number,
 ): TenantReads {
+  /** tenant, id, week, expiry. */
+  const live = (responseId: string): SqlValue[] => [
+    tenant,
+    columnText(responseId),
+    weekOfId(responseId),
+    expiresBeforeMs(),
+  ];
+
   return {
     async readContext(responseId) {
-      return contextOf(await all<ContextRow>(sql.selectContext, tenant, columnText(responseId)), true);
+      return contextOf(await all<ContextRow>(sql.selectContext, ...live(responseId)), true);
     },
 
     async readInput(responseId) {
-      return contextOf(await all<ContextRow>(sql.selectContext, tenant, columnText(responseId)), false)?.items;
+      return contextOf(await all<ContextRow>(sql.selectContext, ...live(responseId)), false)?.items;
     },
 
     async readResponse(responseId) {
-      const rows = await all<ResponseRow>(sql.selectResponse, tenant, columnText(responseId));
+      const rows = await all<ResponseRow>(sql.selectResponse, ...live(responseId));
       const [first] = rows;
       if (first === undefined) return undefined;
       const output: StoredItem[] = [];
@@ -62,22 +73,23 @@ export function createTenantReads(
     },
 
     async readCost(responseId) {
-      const [row] = await all<{ cost_nano_usd: number | null }>(sql.selectCost, tenant, columnText(responseId));
+      const [row] = await all<{ cost_nano_usd: number | null }>(sql.selectCost, ...live(responseId));
       return row?.cost_nano_usd ?? undefined;
     },
 
-    async readEnvelope(turnId) {
-      const [row] = await all<{ body: string }>(sql.selectEnvelope, tenant, columnText(turnId));
+    async readEnvelope(responseId, envelope) {
+      const [row] = await all<{ body: string }>(sql.selectEnvelope, tenant, envelope, weekOfId(responseId));
       return row?.body;
     },
 
     async readItem(itemId) {
-      const [row] = await all<StoredItem>(sql.selectItem, tenant, columnText(itemId));
+      const expiry = expiresBeforeMs();
+      const [row] = await all<StoredItem>(sql.selectItem, tenant, columnText(itemId), expiry, weekOf(expiry));
       return row;
     },
 
     async readKeyHolder({ keyHash, expiresBeforeMs }) {
-      const [row] = await all<ClaimRow>(selectHolder, tenant, keyHash, expiresBeforeMs);
+      const [row] = await all<ClaimRow>(selectHolder, tenant, keyHash, expiresBeforeMs, weekOf(expiresBeforeMs));
       return otherHolder(row, '');
     },
 

@@ -2,6 +2,9 @@ import type { StoredContextItem } from '../store/store.ts';
 import type { LocalResponse } from './resolve-history.ts';
 import type { LocalChain } from './turn.ts';
 
+/** Not stored: it lies in no bucket. */
+const nowhere = -1;
+
 /** @param maxCharacters of what is remembered; a longer context is forgotten, as if the connection had ended. */
 export function createLocalChain(maxCharacters: number): LocalChain {
   let newest: { id: string; response: LocalResponse } | undefined;
@@ -12,13 +15,18 @@ export function createLocalChain(maxCharacters: number): LocalChain {
       const { status, request } = reply.state;
       newest = undefined;
       if (request.store || (status !== 'completed' && status !== 'incomplete')) return;
-      const own = [...history.input, ...storedOutput].map((item): StoredContextItem => ({ ...item, turnId: id }));
+      const own = [...history.input, ...storedOutput].map((item): StoredContextItem => ({
+        ...item,
+        turnId: id,
+        envelope: null,
+      }));
       const items = [...history.ancestors, ...own];
       const characters = items.reduce((sum, { body, origin }) => sum + body.length + (origin?.length ?? 0), 0);
       if (characters > maxCharacters) return;
       const tools = request.tools.length > 0 ? request.tools : history.inheritedTools;
       const { length } = items;
-      newest = { id, response: { context: { status, sessionId, anchor: id, depth: 0, length, items }, tools } };
+      const context = { bucket: nowhere, status, sessionId, anchor: id, depth: 0, length, items };
+      newest = { id, response: { context, tools } };
     },
 
     evict(responseId) {

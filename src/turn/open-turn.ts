@@ -121,6 +121,7 @@ export function intentOf(turn: Turn, call: Omit<TurnCall, 'sink'>, owner: string
   return {
     id: turn.id,
     createdAtMs: turn.reply.state.createdAtMs,
+    kept: turn.history.conversation !== undefined,
     parent,
     sessionId: turn.sessionId,
     model: request.model,

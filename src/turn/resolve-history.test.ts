@@ -9,6 +9,7 @@ import type { Item, ItemReference, ReasoningItem } from '../core/items.ts';
 import type { Tool, TurnRequest } from '../core/request.ts';
 import { envelopeText } from '../protocols/responses/response.ts';
 import { createSqliteStore } from '../store/sqlite/create-sqlite-store.ts';
+import { weekOf } from '../store/bucket.ts';
 import type { Store, StoredItem, TenantStore, TurnStatus } from '../store/store.ts';
 import { type History, resolveHistory } from './resolve-history.ts';
 
@@ -296,7 +297,14 @@ async function check(steps: Step[]): Promise<void> {
     expect(history.parent).toEqual(
       parent === undefined
         ? undefined
-        : { id: parent.id, keep: before.length, anchor: parent.anchor, depth: parent.depth + 1 },
+        : {
+            id: parent.id,
+            bucket: weekOf(nowMs),
+            keep: before.length,
+            items: (await own.readContext(parent.id))?.items,
+            anchor: parent.anchor,
+            depth: parent.depth + 1,
+          },
     );
     const caller = before.toReversed().find(({ item, node }) => item.type === 'function_call' && node.tools.length > 0);
     expect(history.inheritedTools).toEqual(tools.length > 0 ? [] : (caller?.node.tools ?? []));
@@ -336,7 +344,9 @@ async function check(steps: Step[]): Promise<void> {
     const context = await own.readContext(node.id);
     if (!node.stored || node.deleted) expect(context).toBeUndefined();
     else {
-      expect(context?.items).toEqual(node.context.map((entry) => ({ ...entry.item, turnId: entry.node.id })));
+      expect(context?.items).toEqual(
+        node.context.map((entry) => ({ ...entry.item, turnId: entry.node.id, envelope: expect.any(String) })),
+      );
     }
   }
 }

@@ -190,7 +190,14 @@ async function readConversation(store: TenantStore, id: string): Promise<Past> {
   if (locked) throw conversationLocked();
   return {
     items,
-    parent: head && { id: head.id, keep: head.length, anchor: head.anchor, depth: head.depth + 1 },
+    parent: head && {
+      id: head.id,
+      bucket: head.bucket,
+      keep: head.length,
+      items,
+      anchor: head.anchor,
+      depth: head.depth + 1,
+    },
     conversation: { id, writer },
     sessionId,
   };
@@ -206,13 +213,15 @@ async function readParent(store: TenantStore, id: string): Promise<Past> {
     const message = `Previous response with id '${id}' cannot be continued: its status is '${parent.status}'.`;
     throw new GatewayError('previous_response_not_found', message, { param: 'previous_response_id' });
   }
-  const { items, length, anchor, depth, sessionId } = parent;
-  return { items, parent: { id, keep: length, anchor, depth: depth + 1 }, conversation: undefined, sessionId };
+  const { bucket, items, length, anchor, depth, sessionId } = parent;
+  const link = { id, bucket, keep: length, items, anchor, depth: depth + 1 };
+  return { items, parent: link, conversation: undefined, sessionId };
 }
 
 /** Of a parent that is not stored nothing is kept in the store: its child, which is not stored either, only names it. */
-function localPast(id: string, { context: { items, anchor, sessionId }, tools }: LocalResponse): Past {
-  return { items, parent: { id, keep: 0, anchor, depth: 0 }, conversation: undefined, sessionId, tools };
+function localPast(id: string, { context: { bucket, items, anchor, sessionId }, tools }: LocalResponse): Past {
+  const parent = { id, bucket, keep: 0, items: [], anchor, depth: 0 };
+  return { items, parent, conversation: undefined, sessionId, tools };
 }
 
 /** What is made ready without an upstream lives as long as its connection. */
@@ -297,12 +306,12 @@ function duplicateItem(id: string): GatewayError {
 }
 
 /** The tools of the newest ancestor that made a call and brought tools of its own. */
-async function readInheritedTools(store: TenantStore, ancestors: StoredContextItem[]): Promise<Tool[]> {
+async function readInheritedTools(store: TenantStore, ancestors: readonly StoredContextItem[]): Promise<Tool[]> {
   const asked = new Set<string>();
-  for (const { type, turnId } of ancestors.toReversed()) {
-    if (!isCallType(type) || asked.has(turnId)) continue;
-    asked.add(turnId);
-    const envelope = await store.readEnvelope(turnId);
+  for (const { type, turnId, envelope: name } of ancestors.toReversed()) {
+    if (!isCallType(type) || name === null || asked.has(name)) continue;
+    asked.add(name);
+    const envelope = await store.readEnvelope(turnId, name);
     const tools = envelope === undefined ? [] : toolsOfEnvelope(envelope);
     if (tools.length > 0) return tools;
   }

@@ -1,5 +1,6 @@
 import { GatewayError } from '../../src/core/errors.ts';
 import { noUsage, type Usage } from '../../src/core/usage.ts';
+import { bucketOf } from '../../src/store/bucket.ts';
 import { crashError, failedHead } from '../../src/store/failed-head.ts';
 import type {
   AttemptEnd,
@@ -50,7 +51,8 @@ export interface ModelDatabase {
   readInput(tenant: string, id: string): StoredContextItem[] | undefined;
   readResponse(tenant: string, id: string): StoredResponse | undefined;
   readCost(tenant: string, id: string): number | undefined;
-  readEnvelope(tenant: string, id: string): string | undefined;
+  /** An envelope is named by its turn here. */
+  readEnvelope(tenant: string, id: string, envelope: string): string | undefined;
   readItem(tenant: string, itemId: string): StoredItem | undefined;
   delete(tenant: string, id: string): boolean;
   listSession(tenant: string, sessionId: string): StoredTurn[];
@@ -75,7 +77,7 @@ export function createModelDatabase(): ModelDatabase {
     const above = parent === undefined || parent.keep === 0 ? undefined : turns.get(parent.id);
     const kept = above === undefined ? [] : itemsOf(above, true).slice(0, parent?.keep);
     const own = store ? [...input, ...(withOutput ? turn.output : [])] : [];
-    return [...kept, ...own.map((item) => ({ ...item, turnId: id }))];
+    return [...kept, ...own.map((item) => ({ ...item, turnId: id, envelope: id }))];
   }
 
   function startedRow(start: AttemptStart): AttemptRow {
@@ -147,7 +149,8 @@ export function createModelDatabase(): ModelDatabase {
       const { parent, sessionId } = turn.intent;
       const { anchor, depth } = parent ?? { anchor: id, depth: 0 };
       const items = itemsOf(turn, true);
-      return { status: turn.status, sessionId, anchor, depth, length: items.length, items };
+      const bucket = bucketOf(turn.intent);
+      return { bucket, status: turn.status, sessionId, anchor, depth, length: items.length, items };
     },
 
     readInput(tenant, id) {
@@ -174,8 +177,8 @@ export function createModelDatabase(): ModelDatabase {
       return turn.attempts.some(({ costNanoUsd }) => costNanoUsd !== undefined) ? sum : undefined;
     },
 
-    readEnvelope(tenant, id) {
-      const envelope = turnOf(tenant, id)?.intent.envelope;
+    readEnvelope(tenant, _id, name) {
+      const envelope = turnOf(tenant, name)?.intent.envelope;
       return envelope === '' ? undefined : envelope;
     },
 

@@ -25,7 +25,7 @@ function tenantStore(database: ModelDatabase, tenant: string): TenantStore {
     readInput: (id) => answer(() => database.readInput(tenant, id)),
     readResponse: (id) => answer(() => database.readResponse(tenant, id)),
     readCost: (id) => answer(() => database.readCost(tenant, id)),
-    readEnvelope: (id) => answer(() => database.readEnvelope(tenant, id)),
+    readEnvelope: (id, envelope) => answer(() => database.readEnvelope(tenant, id, envelope)),
     readItem: (id) => answer(() => database.readItem(tenant, id)),
     listSession: (id) => answer(() => database.listSession(tenant, id)),
     readKeyHolder: () => Promise.resolve(undefined),

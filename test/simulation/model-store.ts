@@ -147,7 +147,7 @@ export function createNodeStore({ world, database, node, tenant, weather, onFaul
     readInput: (id) => read('read input', () => database.readInput(tenant, id)),
     readResponse: (id) => read('read response', () => database.readResponse(tenant, id)),
     readCost: (id) => read('read cost', () => database.readCost(tenant, id)),
-    readEnvelope: (id) => read('read envelope', () => database.readEnvelope(tenant, id)),
+    readEnvelope: (id, envelope) => read('read envelope', () => database.readEnvelope(tenant, id, envelope)),
     readItem: (id) => read('read item', () => database.readItem(tenant, id)),
     listSession: (sessionId) => read('list session', () => database.listSession(tenant, sessionId)),
     readKeyHolder: () => Promise.resolve(undefined),

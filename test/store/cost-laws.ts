@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { noUsage } from '../../src/core/usage.ts';
-import { attemptEndOf, attemptStartOf, commitOf, intentOf, startMs } from './make.ts';
+import { attemptEndOf, attemptStartOf, commitOf, intentOf, startMs, strayLink } from './make.ts';
 import type { TestBed } from './test-bed.ts';
 
 /** What a turn cost is the sum of its attempts, or is not told at all. */
@@ -40,7 +40,7 @@ export function costLaws(bed: TestBed): void {
     const { own } = newTenant();
     const parent = intentOf();
     await run(own, parent);
-    const child = intentOf({ parent: { id: parent.id, keep: 2, anchor: parent.id, depth: 1 } });
+    const child = intentOf({ parent: strayLink(parent.id, 2) });
     await run(own, child, { attempt: attemptEndOf(child.attempt.id, { costNanoUsd: 5 }) });
     expect(await own.readCost(child.id)).toBe(5);
   });

@@ -3,7 +3,7 @@ import type { EventBatch } from '../../src/store/event-batch.ts';
 import type { EventPage, QueuedIntent, TenantRuns } from '../../src/store/run-store.ts';
 import type { AttemptStart } from '../../src/store/store.ts';
 import type { TestBed } from './test-bed.ts';
-import { attemptEndOf, batchOf, commitOf, intentOf, linkTo, nextId, queuedOf, startMs } from './make.ts';
+import { attemptEndOf, batchOf, commitOf, intentOf, linkTo, nextId, queuedOf, startMs, strayLink } from './make.ts';
 
 type Queued = QueuedIntent & { attempt: AttemptStart };
 
@@ -60,7 +60,7 @@ export function eventLaws(bed: TestBed): void {
 
   test('a turn is not queued where it could not have begun', async () => {
     const { tenant } = newTenant();
-    const intent = queuedOf({ parent: { id: 'resp_unknown', keep: 1, anchor: 'resp_unknown', depth: 1 } });
+    const intent = queuedOf({ parent: strayLink('resp_unknown') });
     await expect(runsOf(tenant).queue(intent)).rejects.toMatchObject({ code: 'previous_response_not_found' });
     expect(await rowsOf('background_runs', tenant)).toEqual([]);
     expect(await rowsOf('events', tenant)).toEqual([]);

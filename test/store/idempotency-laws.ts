@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { noUsage } from '../../src/core/usage.ts';
 import type { TenantStore, TurnCommit, TurnIntent } from '../../src/store/store.ts';
 import type { TestBed } from './test-bed.ts';
-import { attemptEndOf, attemptStartOf, commitOf, intentOf, someUsage, startMs } from './make.ts';
+import { attemptEndOf, attemptStartOf, commitOf, intentOf, someUsage, startMs, strayLink } from './make.ts';
 
 const expiresBeforeMs = startMs - 1000;
 const claim = { keyHash: 'key', bodyHash: 'body', expiresBeforeMs };
@@ -33,7 +33,7 @@ export function idempotencyLaws(bed: TestBed): void {
     expect(await own.beginTurn(keyed())).toEqual(heldBy(first));
     // The envelope of the turn that was not begun is written with the first that is.
     const next = await begin(own, { envelope, idempotency: undefined });
-    expect(await own.readEnvelope(next.id)).toBe(envelope);
+    expect(await bed.envelopeBy(own, next.id)).toBe(envelope);
   });
 
   test('other keys, other tenants and turns without a key are free', async () => {
@@ -63,7 +63,7 @@ export function idempotencyLaws(bed: TestBed): void {
 
   test('a turn that is refused for its parent takes no key', async () => {
     const { own } = newTenant();
-    const orphan = keyed({ parent: { id: 'resp_none', keep: 1, anchor: 'resp_none', depth: 1 } });
+    const orphan = keyed({ parent: strayLink('resp_none') });
     await expect(own.beginTurn(orphan)).rejects.toMatchObject({ code: 'previous_response_not_found' });
     await begin(own);
   });

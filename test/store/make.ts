@@ -8,11 +8,13 @@ import type {
 } from '../../src/store/store.ts';
 import type { EventBatch } from '../../src/store/event-batch.ts';
 import type { QueuedIntent } from '../../src/store/run-store.ts';
+import { bucketOf, weekOf } from '../../src/store/bucket.ts';
 import type { Usage } from '../../src/core/usage.ts';
 
 /** What tests put into stores. Ids are counted, so that a failing run reads the same every time. */
 let made = 0;
-const nextId = (prefix: string) => `${prefix}_${String(++made).padStart(6, '0')}`;
+const nextId = (prefix: string, ms = startMs) =>
+  `${prefix}_${ms.toString(16).padStart(12, '0')}${String(++made).padStart(32, '0')}`;
 
 export const startMs = 1_763_800_000_007;
 
@@ -64,10 +66,12 @@ export function attemptEndOf(id: string, overrides: Partial<AttemptEnd> = {}): A
 }
 
 export function intentOf(overrides: Partial<TurnIntent> = {}): TurnIntent {
-  const id = overrides.id ?? nextId('resp');
+  const createdAtMs = overrides.createdAtMs ?? startMs + made + 1;
+  const id = overrides.id ?? nextId('resp', createdAtMs);
   return {
     id,
-    createdAtMs: startMs + made,
+    createdAtMs,
+    kept: overrides.conversation !== undefined,
     parent: undefined,
     sessionId: 'sess_1',
     model: 'fast',
@@ -116,12 +120,24 @@ export function commitOf(intent: TurnIntent, overrides: Partial<TurnCommit> = {}
   };
 }
 
-/** The link of a turn that keeps the first `keep` items of its parent's context; keeping none makes it an anchor. */
+/** A link to a turn that never was. */
+export const strayLink = (id: string, keep = 1): ParentLink => ({
+  id,
+  bucket: weekOf(startMs),
+  keep,
+  items: [],
+  anchor: id,
+  depth: 1,
+});
+
+/** The link of a turn that, in its parent's bucket, keeps the first `keep` items of its parent's context; keeping none makes it an anchor. */
 export function linkTo(parent: TurnIntent, keep: number, childId: string): ParentLink {
   const { anchor, depth } = parent.parent ?? { anchor: parent.id, depth: 0 };
+  const { id } = parent;
+  const bucket = bucketOf(parent);
   return keep === 0
-    ? { id: parent.id, keep, anchor: childId, depth: 0 }
-    : { id: parent.id, keep, anchor, depth: depth + 1 };
+    ? { id, bucket, keep, items: [], anchor: childId, depth: 0 }
+    : { id, bucket, keep, items: [], anchor, depth: depth + 1 };
 }
 
 export { nextId };

@@ -10,7 +10,7 @@ import {
   queryDatabase,
   testPostgres,
 } from '../support/postgres.ts';
-import { attemptEndOf, attemptStartOf, commitOf, intentOf, itemOf, linkTo, startMs } from './make.ts';
+import { attemptEndOf, attemptStartOf, commitOf, intentOf, itemOf, linkTo, nextId, startMs } from './make.ts';
 import { storeSuite } from './suite.ts';
 
 const secret = Buffer.alloc(32, 7);
@@ -23,7 +23,7 @@ const server = await testPostgres();
 afterAll(() => server.stop());
 
 const openStore = (url: string, owner: string, limits: Partial<PostgresLimits> = {}) =>
-  createPostgresStore({ url, secret, owner, log, limits: { ...calm, ...limits } });
+  createPostgresStore({ url, secret, owner, log, limits: { ...calm, ...limits }, nowMs: () => startMs });
 
 storeSuite('postgres', async () => {
   const url = await server.createDatabase();
@@ -75,8 +75,8 @@ describe('processes that share a database', () => {
     const claim = (keyHash: string, createdAtMs: number) =>
       own.beginTurn(intentOf({ createdAtMs, idempotency: { keyHash, bodyHash: 'b', expiresBeforeMs: 0 } }));
     const dayMs = 24 * 60 * 60 * 1000;
-    await claim('new', Date.now() - dayMs / 2);
-    await claim('old', Date.now() - dayMs - 1);
+    await claim('new', startMs - dayMs / 2);
+    await claim('old', startMs - dayMs - 1);
     await until(async () => (await rows(url, 'idempotency')).length === 1);
     expect(await rows(url, 'idempotency')).toMatchObject([{ key_hash: 'new' }]);
   });
@@ -171,15 +171,16 @@ describe('processes that share a database', () => {
     await beginning.query(`SELECT 1 FROM turns WHERE id = '${root.id}' FOR SHARE`);
     const deleted = own.deleteResponse(root.id, startMs);
     await untilWaiting(url);
+    const childId = nextId('resp');
     await beginning.query(`CREATE TEMP TABLE child ON COMMIT DROP AS SELECT * FROM turns WHERE id = '${root.id}'`);
-    await beginning.query(`UPDATE child SET id = 'resp_child', parent = '${root.id}', keep = 4, depth = 2`);
+    await beginning.query(`UPDATE child SET id = '${childId}', parent = '${root.id}', keep = 4, depth = 2`);
     await beginning.query('INSERT INTO turns SELECT * FROM child');
     await beginning.query('COMMIT');
     expect(await deleted).toBe(true);
-    expect((await own.readContext('resp_child'))?.items).toHaveLength(4);
+    expect((await own.readContext(childId))?.items).toHaveLength(4);
     // The last of a chain takes everything with it.
     expect(await own.deleteResponse(top.id, startMs)).toBe(true);
-    expect(await own.deleteResponse('resp_child', startMs)).toBe(true);
+    expect(await own.deleteResponse(childId, startMs)).toBe(true);
     expect(await rows(url, 'items')).toEqual([]);
   });
 
@@ -274,8 +275,8 @@ describe('round trips', () => {
     await own.conversations.create(conversation, undefined);
     for (let turn = 0; turn < 20; turn++) {
       const first = asked.mock.calls.length;
-      const { head, writer = null } = (await own.conversations.readContext(conversation.id)) ?? {};
-      const link = head && { id: head.id, keep: head.length, anchor: head.anchor, depth: head.depth + 1 };
+      const { head, writer = null, items = [] } = (await own.conversations.readContext(conversation.id)) ?? {};
+      const link = head && { ...head, keep: head.length, items, depth: head.depth + 1 };
       const intent = intentOf({ parent: link, conversation: { id: conversation.id, writer } });
       await own.beginTurn(intent);
       await own.commitTurn(commitOf(intent, { conversation: conversation.id }));

@@ -1,36 +1,32 @@
 import { expect, test } from 'vitest';
+import { bucketOf } from '../../src/store/bucket.ts';
 import type { TestBed } from './test-bed.ts';
 import { attemptEndOf, commitOf, intentOf, itemOf, linkTo, startMs } from './make.ts';
 
 /** What is written is read back, exactly. */
 export function readingLaws(bed: TestBed): void {
-  const { newTenant, run, ids } = bed;
+  const { newTenant, run, ids, envelopeBy } = bed;
 
   test('what was begun and committed is read back, with the ids of the turn', async () => {
     const { own } = newTenant();
     const intent = intentOf({ input: [itemOf('a'), itemOf('b', '{"protocol":"messages"}')] });
     await own.beginTurn(intent);
-    const input = intent.input.map((item) => ({ ...item, turnId: intent.id }));
+    const envelopeName = expect.any(String);
+    const input = intent.input.map((item) => ({ ...item, turnId: intent.id, envelope: envelopeName }));
     const start = { sessionId: 'sess_1', status: 'in_progress' };
-    expect(await own.readContext(intent.id)).toEqual({
-      ...start,
-      anchor: intent.id,
-      depth: 0,
-      length: 2,
-      items: input,
-    });
+    const place = { bucket: bucketOf(intent), anchor: intent.id, depth: 0 };
+    expect(await own.readContext(intent.id)).toEqual({ ...start, ...place, length: 2, items: input });
     const { head, envelope } = intent;
     expect(await own.readResponse(intent.id)).toEqual({ ...start, head, envelope, output: [] });
 
     const commit = commitOf(intent, { status: 'incomplete', output: [itemOf('c', '{"source":"{}"}'), itemOf('d')] });
     expect(await own.commitTurn(commit)).toBe('committed');
-    const output = commit.output.map((item) => ({ ...item, turnId: intent.id }));
+    const output = commit.output.map((item) => ({ ...item, turnId: intent.id, envelope: envelopeName }));
     const end = { sessionId: 'sess_1', status: 'incomplete' };
     expect(await own.readContext(intent.id)).toEqual({
       ...end,
       length: 4,
-      anchor: intent.id,
-      depth: 0,
+      ...place,
       items: [...input, ...output],
     });
     expect(await own.readResponse(intent.id)).toEqual({
@@ -40,7 +36,7 @@ export function readingLaws(bed: TestBed): void {
       output: commit.output,
     });
     expect(await own.readInput(intent.id)).toEqual(input);
-    expect(await own.readEnvelope(intent.id)).toBe(envelope);
+    expect(await envelopeBy(own, intent.id)).toBe(envelope);
     expect(await own.readItem(commit.output[0]?.id ?? '')).toEqual(commit.output[0]);
   });
 
@@ -52,7 +48,7 @@ export function readingLaws(bed: TestBed): void {
     await run(own, { ...child, parent: linkTo(first, 0, child.id) });
     expect((await own.readContext(first.id))?.items).toEqual([]);
     expect(await own.readResponse(first.id)).toMatchObject({ status: 'completed', envelope: '', output: [] });
-    expect(await own.readEnvelope(first.id)).toBeUndefined();
+    expect(await envelopeBy(own, child.id)).toBe(child.envelope);
     expect((await own.readContext(child.id))?.items).toHaveLength(2);
   });
 
@@ -120,7 +116,7 @@ export function readingLaws(bed: TestBed): void {
     const output = [itemOf(text)];
     await run(own, intent, { head, output });
     expect((await own.readContext(intent.id))?.items).toEqual(
-      [...intent.input, ...output].map((item) => ({ ...item, turnId: intent.id })),
+      [...intent.input, ...output].map((item) => ({ ...item, turnId: intent.id, envelope: expect.any(String) })),
     );
     expect(await own.readResponse(intent.id)).toMatchObject({ head, envelope, output });
   });

@@ -22,7 +22,7 @@ import { runSql } from '../../src/store/run-sql.ts';
 import { sql } from '../../src/store/sql.ts';
 import { createSqliteStore, type SqliteLimits } from '../../src/store/sqlite/create-sqlite-store.ts';
 import type { TenantStore, TurnIntent } from '../../src/store/store.ts';
-import { attemptEndOf, commitOf, intentOf, itemOf, startMs } from './make.ts';
+import { attemptEndOf, commitOf, intentOf, itemOf, startMs, strayLink } from './make.ts';
 import { storeSuite } from './suite.ts';
 
 const secret = Buffer.alloc(32, 7);
@@ -386,7 +386,7 @@ describe('the SQLite file', () => {
     const root = intentOf();
     await own.beginTurn(root);
     await own.commitTurn(commitOf(root));
-    const child = intentOf({ parent: { id: root.id, keep: 2, anchor: root.id, depth: 1 } });
+    const child = intentOf({ parent: strayLink(root.id, 2) });
     await own.beginTurn(child);
     const vandal = new DatabaseSync(path);
     vandal.exec(`DELETE FROM items WHERE turn_id = '${root.id}' AND position = 0`);

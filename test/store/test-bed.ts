@@ -26,6 +26,8 @@ export interface TestBed {
   run: (own: TenantStore, intent: TurnIntent, overrides?: Partial<TurnCommit>) => Promise<TurnCommit>;
   rowsOf: (table: string, tenant: string) => Promise<Record<string, unknown>[]>;
   ids: (items: StoredItem[] | undefined) => string[] | undefined;
+  /** The envelope that an item of the response's context names: the newest, or that of a turn. */
+  envelopeBy: (own: TenantStore, responseId: string, turnId?: string) => Promise<string | undefined>;
 }
 
 export async function createTestBed(createEngine: () => Promise<Engine>): Promise<TestBed> {
@@ -48,6 +50,11 @@ export async function createTestBed(createEngine: () => Promise<Engine>): Promis
     },
     rowsOf: (table, tenant) => engine.query(`SELECT * FROM ${table} WHERE tenant = '${tenant}' ORDER BY 2, 3`),
     ids: (items) => items?.map((item) => item.id),
+    envelopeBy: async (own, responseId, turnId) => {
+      const context = await own.readContext(responseId);
+      const item = context?.items.findLast((candidate) => turnId === undefined || candidate.turnId === turnId);
+      return own.readEnvelope(responseId, item?.envelope ?? 'none');
+    },
   };
   return bed;
 }

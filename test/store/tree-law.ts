@@ -40,7 +40,14 @@ export function treeLaw(bed: TestBed): void {
             intent,
             parent: base.length === 0 ? undefined : parent,
             own: [...intent.input, ...output],
-            context: [...base, ...[...intent.input, ...output].map((item) => ({ ...item, turnId: intent.id }))],
+            context: [
+              ...base,
+              ...[...intent.input, ...output].map((item) => ({
+                ...item,
+                turnId: intent.id,
+                envelope: expect.any(String),
+              })),
+            ],
             stored: intent.store,
             deleted: intent.store && removeWhileRunning,
           });
@@ -69,7 +76,7 @@ interface ModelTurn {
   /** Undefined where nothing of a parent is kept. */
   parent: ModelTurn | undefined;
   own: StoredItem[];
-  context: (StoredItem & { turnId: string })[];
+  context: (StoredItem & { turnId: string; envelope: string })[];
   stored: boolean;
   deleted: boolean;
 }

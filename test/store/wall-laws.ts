@@ -1,6 +1,16 @@
 import { expect, test } from 'vitest';
 import type { TestBed } from './test-bed.ts';
-import { attemptEndOf, attemptStartOf, commitOf, intentOf, itemOf, linkTo, nextId, startMs } from './make.ts';
+import {
+  attemptEndOf,
+  attemptStartOf,
+  commitOf,
+  intentOf,
+  itemOf,
+  linkTo,
+  nextId,
+  startMs,
+  strayLink,
+} from './make.ts';
 
 /** What must not be reached is not: what is deleted, not to be stored, or another tenant's. */
 export function wallLaws(bed: TestBed): void {
@@ -15,13 +25,15 @@ export function wallLaws(bed: TestBed): void {
     const tables = async () =>
       Promise.all(['turns', 'items', 'attempts', 'envelopes'].map((table) => rowsOf(table, tenant)));
     const before = await tables();
+    const envelope = (await own.readContext(intent.id))?.items[0]?.envelope ?? '';
+    expect(await own.readEnvelope(intent.id, envelope)).toBe(intent.envelope);
 
     const stranger = bed.store.forTenant(nextId('tenant'));
     const asked = async (id: string, itemId: string, session: string) => [
       await stranger.readContext(id),
       await stranger.readResponse(id),
       await stranger.readInput(id),
-      await stranger.readEnvelope(id),
+      await stranger.readEnvelope(id, envelope),
       await stranger.readItem(itemId),
       await stranger.deleteResponse(id, startMs),
       await stranger.listSession(session),
@@ -30,7 +42,7 @@ export function wallLaws(bed: TestBed): void {
         .nextAttempt(id, attemptEndOf(running.attempt.id), attemptStartOf({ number: 2 }))
         .catch((error: unknown) => String(error)),
       await stranger
-        .beginTurn(intentOf({ parent: { id, keep: 1, anchor: id, depth: 1 } }))
+        .beginTurn(intentOf({ parent: strayLink(id) }))
         .catch((error: unknown) => String(error).replace(id, 'ID')),
     ];
     const unknown = await asked('resp_unknown', 'msg_unknown', 'sess_unknown');
@@ -49,7 +61,7 @@ export function wallLaws(bed: TestBed): void {
       expect(await own.readResponse(id)).toBeUndefined();
       expect(await own.readInput(id)).toBeUndefined();
       expect(await own.readCost(id)).toBeUndefined();
-      expect(await own.readEnvelope(id)).toBeUndefined();
+      expect(await own.readEnvelope(id, 'hash')).toBeUndefined();
       expect(await own.readItem(id)).toBeUndefined();
       expect(await own.deleteResponse(id, startMs)).toBe(false);
       expect(await own.listSession(id)).toEqual([]);
@@ -76,7 +88,7 @@ export function wallLaws(bed: TestBed): void {
     expect(await own.readResponse(root.id)).toBeUndefined();
     expect(await own.readInput(root.id)).toBeUndefined();
     expect(await own.readItem(root.input[0]?.id ?? '')).toBeUndefined();
-    expect(await own.readEnvelope(root.id)).toBe(root.envelope);
+    expect(await bed.envelopeBy(own, leaf.id, root.id)).toBe(root.envelope);
     expect((await rowsOf('turns', tenant)).find((row) => row['id'] === root.id)).toMatchObject({ head: '' });
     expect((await rowsOf('attempts', tenant)).map((row) => row['raw_reply'])).toEqual([null, null, null]);
     expect(await own.readContext(leaf.id)).toEqual(whole);
@@ -146,11 +158,10 @@ export function wallLaws(bed: TestBed): void {
     expect(await own.readContext(intent.id)).toBeUndefined();
     expect(await own.readResponse(intent.id)).toBeUndefined();
     expect(await own.readInput(intent.id)).toBeUndefined();
-    expect(await own.readEnvelope(intent.id)).toBeUndefined();
     expect(await own.deleteResponse(intent.id, startMs)).toBe(false);
-    await expect(
-      own.beginTurn(intentOf({ parent: { id: intent.id, keep: 1, anchor: intent.id, depth: 1 } })),
-    ).rejects.toMatchObject({ code: 'previous_response_not_found' });
+    await expect(own.beginTurn(intentOf({ parent: strayLink(intent.id) }))).rejects.toMatchObject({
+      code: 'previous_response_not_found',
+    });
     expect((await own.listSession('sess_1')).map(({ id }) => id)).toEqual([parent.id, intent.id]);
     await own.deleteResponse(parent.id, startMs);
     expect(await rowsOf('items', tenant)).toEqual([]);

@@ -63,9 +63,9 @@ export const mutants: Mutant[] = [
       postgres: [
         {
           file: 'src/store/postgres/tenant-store.ts',
-          search: `commitTurn: (commit) => commitOrFail(unfinished, commit, commitTurn),`,
+          search: `commitTurn: (commit) => commitOrFail(unfinished, commit, commitInBucket),`,
           replace: `async commitTurn(commit) {
-      setTimeout(() => void commitOrFail(unfinished, commit, commitTurn).catch(() => undefined), 1000);
+      setTimeout(() => void commitOrFail(unfinished, commit, commitInBucket).catch(() => undefined), 1000);
       return 'committed';
     },`,
         },
@@ -79,8 +79,7 @@ export const mutants: Mutant[] = [
       sqlite: [
         {
           file: 'src/store/sqlite/write-group.ts',
-          search:
-            "return prepare(sql.selectCommitted).get(tenant, id, owner, epoch, status) === undefined ? 'fenced' : 'committed';",
+          search: "return committed === undefined ? 'fenced' : 'committed';",
           replace: "return 'fenced';",
         },
       ],
@@ -99,13 +98,14 @@ export const mutants: Mutant[] = [
     patches: [
       {
         file: 'src/store/sql.ts',
-        search: "WHERE tenant = $1 AND turn_id = $2 AND id = $3 AND (status = 'started' OR estimated = 1)`",
-        replace: 'WHERE tenant = $1 AND turn_id = $2 AND id = $3`',
+        search:
+          "WHERE tenant = $1 AND turn_id = $2 AND bucket IN (0, $3) AND id = $4 AND (status = 'started' OR estimated = 1)`",
+        replace: 'WHERE tenant = $1 AND turn_id = $2 AND bucket IN (0, $3) AND id = $4`',
       },
       {
         file: 'src/store/sql.ts',
-        search: '`${column} = $${index + 4}`',
-        replace: "`${column} = ${column.endsWith('_tokens') ? `${column} + ` : ''}$${index + 4}`",
+        search: '`${column} = $${index + 5}`',
+        replace: "`${column} = ${column.endsWith('_tokens') ? `${column} + ` : ''}$${index + 5}`",
       },
     ],
     on: { sqlite: [], postgres: [] },
@@ -116,23 +116,23 @@ export const mutants: Mutant[] = [
       sqlite: [
         {
           file: 'src/store/sqlite/write-group.ts',
-          search: `    const { tenant, id, owner, epoch, status, head, items } = op;
+          search: `    const week = weekOfId(id);
     prepare(sql.endAttempt).run(...op.attempt);`,
-          replace: `    const { tenant, id, owner, epoch, status, head, items } = op;
+          replace: `    const week = weekOfId(id);
     setTimeout(() => prepare(sql.endAttempt).run(...op.attempt), 20);`,
         },
       ],
       postgres: [
         {
           file: 'src/store/postgres/statements.ts',
-          search: `WHERE a.tenant = $1 AND a.turn_id = $2 AND a.id = $\${commitAttempt} AND (`,
-          replace: `WHERE a.tenant = $1 AND a.turn_id = $2 AND a.id = $\${commitAttempt} AND false AND (`,
+          search: `AND a.id = $\${commitAttempt} AND (`,
+          replace: `AND a.id = $\${commitAttempt} AND false AND (`,
         },
         {
           file: 'src/store/postgres/tenant-store.ts',
-          search: `return done.length > 0 ? 'committed' :`,
+          search: `if (done.length > 0) return 'committed';`,
           replace: `setTimeout(() => void database.query(sql.endAttempt, attempt).catch(() => undefined), 20);
-    return done.length > 0 ? 'committed' :`,
+      if (done.length > 0) return 'committed';`,
         },
       ],
     },
@@ -159,9 +159,9 @@ export const mutants: Mutant[] = [
     patches: [
       {
         file: 'src/store/sql.ts',
-        search: `LEFT JOIN items i ON i.tenant = t.tenant AND i.turn_id = t.id AND i.output = 1
+        search: `LEFT JOIN items i ON i.tenant = $1 AND i.turn_id = $2 AND i.bucket IN (0, $3) AND i.output = \${itemMarks.output}
     WHERE t.tenant = $1 AND t.id = $2`,
-        replace: `LEFT JOIN items i ON i.tenant = t.tenant AND i.turn_id = t.id AND i.output = 1
+        replace: `LEFT JOIN items i ON i.tenant = t.tenant AND i.turn_id = $2 AND i.bucket IN (0, $3) AND i.output = \${itemMarks.output}
     WHERE $1 <> '' AND t.id = $2`,
       },
     ],
@@ -172,20 +172,20 @@ export const mutants: Mutant[] = [
     patches: [
       {
         file: 'src/store/sql.ts',
-        search: `      SELECT 0, t.id, t.parent, t.keep, t.status, t.session_id, t.anchor, t.depth FROM turns t
+        search: `      SELECT 0, t.id, t.bucket, t.parent, t.keep, t.kept_count, t.envelope_hash, t.status, t.session_id, t.anchor, t.depth FROM turns t
       WHERE t.tenant = $1 AND t.id = $2`,
-        replace: `      SELECT 0, t.id, t.parent, t.keep, t.status, t.session_id, t.anchor, t.depth FROM turns t
+        replace: `      SELECT 0, t.id, t.bucket, t.parent, t.keep, t.kept_count, t.envelope_hash, t.status, t.session_id, t.anchor, t.depth FROM turns t
       WHERE $1 <> '' AND t.id = $2`,
       },
       {
         file: 'src/store/sql.ts',
-        search: 'FROM chain c JOIN turns p ON p.tenant = $1 AND p.id = c.parent WHERE c.keep > 0',
-        replace: 'FROM chain c JOIN turns p ON p.id = c.parent WHERE c.keep > 0',
+        search: 'FROM chain c JOIN turns p ON p.tenant = $1 AND p.id = c.parent AND',
+        replace: 'FROM chain c JOIN turns p ON p.id = c.parent AND',
       },
       {
         file: 'src/store/sql.ts',
-        search: 'FROM chain c LEFT JOIN items i ON i.tenant = $1 AND i.turn_id = c.id`',
-        replace: 'FROM chain c LEFT JOIN items i ON i.turn_id = c.id`',
+        search: 'ON i.tenant = $1 AND i.turn_id = c.id AND',
+        replace: 'ON i.turn_id = c.id AND',
       },
     ],
     on: {
@@ -221,14 +221,14 @@ export const mutants: Mutant[] = [
       sqlite: [
         {
           file: 'src/store/sqlite/write-group.ts',
-          search: 'prepare(sql.crashAttempts).run(tenant, id, nowMs, error.code, error.message);',
+          search: 'prepare(sql.crashAttempts).run(tenant, id, week, nowMs, error.code, error.message);',
           replace: '',
         },
       ],
       postgres: [
         {
           file: 'src/store/postgres/sweep.ts',
-          search: `await query(sql.crashAttempts, [tenant, id, nowMs, crashError.code, crashError.message]);`,
+          search: `await query(sql.crashAttempts, [tenant, id, week, nowMs, crashError.code, crashError.message]);`,
           replace: `void [nowMs, crashError];`,
         },
       ],
@@ -239,8 +239,9 @@ export const mutants: Mutant[] = [
     patches: [
       {
         file: 'src/turn/run-turn.ts',
-        search: 'await store.beginTurn(intentOf(turn, call, owner, attempt.start));',
-        replace: 'void store.beginTurn(intentOf(turn, call, owner, attempt.start)).catch(() => undefined);',
+        search: 'const holder = await store.beginTurn(intentOf(turn, call, owner, attempt.start)).catch(held);',
+        replace:
+          'const holder = undefined as KeyHolder | undefined;\n  void store.beginTurn(intentOf(turn, call, owner, attempt.start)).catch(held).catch(() => undefined);',
       },
     ],
     on: { sqlite: [], postgres: [] },
@@ -251,18 +252,18 @@ export const mutants: Mutant[] = [
       sqlite: [
         {
           file: 'src/store/sqlite/write-group.ts',
-          search: 'if (prepare(sql.hideTurn).run(tenant, id, nowMs).changes === 0) return false;',
+          search: 'if (prepare(sql.hideTurn).run(tenant, id, week, expiryMs, nowMs).changes === 0) return false;',
           replace: 'return id !== nowMs.toString() && tenant !== "";',
         },
       ],
       postgres: [
         {
           file: 'src/store/postgres/tenant-store.ts',
-          search: `      const id = columnText(responseId);
-      return database.transaction(`,
-          replace: `      const id = columnText(responseId);
-      return database.query('SELECT 1').then(() => true);
-      return database.transaction(`,
+          search: `    const expiryMs = retention.expiresBeforeMs();
+    return database.transaction(`,
+          replace: `    const expiryMs = retention.expiresBeforeMs();
+    return database.query('SELECT 1').then(() => true);
+    return database.transaction(`,
         },
       ],
     },
@@ -272,23 +273,23 @@ export const mutants: Mutant[] = [
     patches: [
       {
         file: 'src/turn/open-turn.ts',
-        search: 'input: request.store ? turn.history.input : [],',
-        replace: 'input: turn.history.input,',
+        search: 'input: request.store || conversation !== undefined ? input : [],',
+        replace: 'input,',
       },
     ],
     on: {
       sqlite: [
         {
           file: 'src/store/sqlite/tenant-store.ts',
-          search: 'items: intent.store ? itemValues(intent.input) : [],',
+          search: 'items: itemValues(keptInput(intent)),',
           replace: 'items: itemValues(intent.input),',
         },
       ],
       postgres: [
         {
           file: 'src/store/postgres/tenant-store.ts',
-          search: `...itemArrays(intent.store ? intent.input : []),`,
-          replace: `...itemArrays(intent.input),`,
+          search: `...itemValues(keptInput(intent))`,
+          replace: `...itemValues(intent.input)`,
         },
       ],
     },
@@ -300,10 +301,9 @@ export const mutants: Mutant[] = [
       postgres: [
         {
           file: 'src/store/postgres/statements.ts',
-          search:
-            "WHERE tenant = $1 AND id = $2 AND owner = $3 AND epoch = $4 AND status = 'in_progress' AND deleted_at_ms IS NULL",
+          search: "AND bucket IN (0, $3) AND owner = $4 AND epoch = $5 AND status = 'in_progress'",
           replace:
-            "WHERE tenant = $1 AND id = $2 AND $3::text <> '' AND $4::integer >= 0 AND status IN ('in_progress', 'failed') AND deleted_at_ms IS NULL",
+            "AND bucket IN (0, $3) AND $4::text <> '' AND $5::integer >= 0 AND status IN ('in_progress', 'failed')",
         },
       ],
     },
@@ -314,8 +314,8 @@ export const mutants: Mutant[] = [
       postgres: [
         {
           file: 'src/store/postgres/statements.ts',
-          search: `IS NOT NULL ON CONFLICT (tenant, hash) DO NOTHING`,
-          replace: `IS NOT NULL`,
+          search: `ON CONFLICT (tenant, hash, bucket) DO UPDATE SET written_at_ms = excluded.written_at_ms`,
+          replace: ``,
         },
       ],
     },

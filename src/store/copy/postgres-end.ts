@@ -1,6 +1,7 @@
 import { Client } from 'pg';
 import { cannotOpen } from '../postgres/cannot-open.ts';
-import { poolConfigOf } from '../postgres/database.ts';
+import { type BucketDatabase, makeBuckets } from '../postgres/buckets.ts';
+import { poolConfigOf, type SqlParameter } from '../postgres/database.ts';
 import { migratePostgres } from '../postgres/migrate-postgres.ts';
 import { maxBatch, type Row, sizeOf, type StoreEnd } from './store-end.ts';
 
@@ -11,7 +12,7 @@ export interface PostgresEndOptions {
 }
 
 /** Columns of keys that are whole numbers. */
-const numbers: ReadonlySet<string> = new Set(['position', 'first_sequence']);
+const numbers: ReadonlySet<string> = new Set(['position', 'bucket', 'first_sequence']);
 
 const connectMs = 10_000;
 /** Whoever was heard of within a lease counts as running. */
@@ -41,6 +42,16 @@ export async function openPostgresEnd(url: string, { role, force }: PostgresEndO
   const select = async (text: string, values: readonly unknown[] = []): Promise<Row[]> =>
     (await client.query<Row>({ text, values: [...values], rowMode: 'array' })).rows;
 
+  const database: BucketDatabase = {
+    query: async <Found>(text: string, parameters: SqlParameter[] = []) =>
+      (await client.query<Found & object>(text, parameters)).rows,
+    async transaction(work) {
+      await select('BEGIN');
+      const result = await work(database.query);
+      await select('COMMIT');
+      return result;
+    },
+  };
   let cursors = 0;
 
   return {
@@ -89,6 +100,8 @@ export async function openPostgresEnd(url: string, { role, force }: PostgresEndO
     },
 
     async insert({ name }, columns, rows) {
+      const bucketAt = columns.indexOf('bucket');
+      if (bucketAt >= 0) await makeBuckets(database, [...new Set(rows.map((row) => Number(row[bucketAt])))]);
       const places = rows.map(
         (_, row) => `(${columns.map((__, column) => `$${row * columns.length + column + 1}`).join(', ')})`,
       );

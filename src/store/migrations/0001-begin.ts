@@ -3,15 +3,21 @@ import { spendLogsView, type ViewDialect } from '../spend-logs-view.ts';
 
 /** What the engines' schemas have each for itself. */
 export interface SchemaDialect extends ViewDialect {
-  /** Statements that make the tables of this engine alone. */
+  /** Statements that make the tables and indexes of this engine alone. */
   ownTables: readonly string[];
+  /** What follows the columns of a table whose rows lie in buckets. */
+  byBucket: string;
 }
 
-/** Types that both engines read as meant: `bigint` and `integer` are whole numbers, flags are 0 or 1, JSON is text. */
-const tables = [
+/**
+ * Types that both engines read as meant: `bigint` and `integer` are whole numbers, flags are 0 or 1, JSON is text. `bucket` is
+ * the week of the turn's id, or 0 where time does not drop the turn; it ends each primary key, since Postgres wants it there.
+ */
+const tables = ({ byBucket }: SchemaDialect) => [
   `CREATE TABLE turns (
     tenant text NOT NULL,
     id text NOT NULL,
+    bucket integer NOT NULL,
     created_at_ms bigint NOT NULL,
     parent text,
     keep integer NOT NULL,
@@ -32,28 +38,42 @@ const tables = [
     envelope_hash text,
     input_count integer NOT NULL,
     output_count integer NOT NULL DEFAULT 0,
-    PRIMARY KEY (tenant, id)
-  )`,
+    kept_count integer NOT NULL,
+    PRIMARY KEY (tenant, id, bucket)
+  ) ${byBucket}`,
   'CREATE INDEX turns_parent ON turns (tenant, parent)',
-  'CREATE INDEX turns_session ON turns (tenant, session_id, created_at_ms, id)',
+  'CREATE INDEX turns_session ON turns (tenant, session_id, created_at_ms, id, bucket)',
   `CREATE INDEX turns_in_progress ON turns (owner) WHERE status = 'in_progress'`,
   `CREATE TABLE items (
     tenant text NOT NULL,
     turn_id text NOT NULL,
+    bucket integer NOT NULL,
     position integer NOT NULL,
     output integer NOT NULL,
     id text NOT NULL,
     type text NOT NULL,
     body text NOT NULL,
     origin text,
-    PRIMARY KEY (tenant, turn_id, position)
-  )`,
+    envelope_hash text,
+    PRIMARY KEY (tenant, turn_id, position, bucket)
+  ) ${byBucket}`,
   'CREATE INDEX items_id ON items (tenant, id)',
-  'CREATE TABLE envelopes (tenant text NOT NULL, hash text NOT NULL, body text NOT NULL, PRIMARY KEY (tenant, hash))',
+  'CREATE INDEX items_envelope ON items (tenant, envelope_hash) WHERE envelope_hash IS NOT NULL',
+  `CREATE TABLE envelopes (
+    tenant text NOT NULL,
+    hash text NOT NULL,
+    bucket integer NOT NULL,
+    body text NOT NULL,
+    written_at_ms bigint NOT NULL,
+    suspect integer NOT NULL DEFAULT 0,
+    PRIMARY KEY (tenant, hash, bucket)
+  ) ${byBucket}`,
+  'CREATE INDEX envelopes_suspect ON envelopes (written_at_ms) WHERE suspect = 1',
   `CREATE TABLE attempts (
     tenant text NOT NULL,
     id text NOT NULL,
     turn_id text NOT NULL,
+    bucket integer NOT NULL,
     number integer NOT NULL,
     status text NOT NULL,
     started_at_ms bigint NOT NULL,
@@ -79,15 +99,16 @@ const tables = [
     error_code text,
     error_message text,
     raw_reply text,
-    PRIMARY KEY (tenant, id)
-  )`,
+    PRIMARY KEY (tenant, id, bucket)
+  ) ${byBucket}`,
   'CREATE INDEX attempts_turn ON attempts (tenant, turn_id)',
+  `CREATE INDEX attempts_started ON attempts (tenant, turn_id) WHERE status = 'started'`,
 ];
 
 export function begin(dialect: SchemaDialect) {
   return {
     async up(db: Kysely<unknown>): Promise<void> {
-      for (const statement of [...tables, ...dialect.ownTables, spendLogsView(dialect)])
+      for (const statement of [...tables(dialect), ...dialect.ownTables, spendLogsView(dialect)])
         await sql.raw(statement).execute(db);
     },
   };

@@ -6,11 +6,13 @@ import { forgetClaims } from '../idempotency.ts';
 import { createRecentSet } from '../recent-set.ts';
 import { repeat } from '../../repeat.ts';
 import { createSealer } from '../seal.ts';
+import { createRetention, keepAll, type RetentionLimits } from '../retention.ts';
 import { checkFingerprint, fingerprintOf, fingerprintSql } from '../secret-fingerprint.ts';
 import type { FullStore } from '../run-store.ts';
 import { claimLifeMs } from '../store.ts';
 import { unavailable } from '../unavailable.ts';
 import { createUnfinished } from '../unfinished.ts';
+import { bucketsAhead, makeBuckets } from './buckets.ts';
 import { cannotOpen, reasonOf } from './cannot-open.ts';
 import { createDatabase, type Database } from './database.ts';
 import { createKeyEngine } from './key-engine.ts';
@@ -32,6 +34,9 @@ export interface PostgresStoreOptions {
   replaces?: readonly string[];
   log: Log;
   limits?: Partial<PostgresLimits>;
+  /** Without it nothing grows too old. */
+  retention?: RetentionLimits;
+  nowMs?: () => number;
 }
 
 export interface PostgresLimits {
@@ -74,7 +79,8 @@ const rememberedEnvelopes = 10_000;
  * @throws GatewayError `store_unavailable`, for the operator: it names the database, without its password.
  */
 export async function createPostgresStore(options: PostgresStoreOptions): Promise<FullStore> {
-  const { url, secret, owner, replaces = [], log } = options;
+  const { url, secret, owner, replaces = [], log, nowMs: clock = Date.now } = options;
+  const retention = createRetention(options.retention ?? keepAll, clock);
   const limits = { ...defaultLimits, ...options.limits };
   const { timeoutMs, heartbeatMs, leaseMs, sweepMs } = limits;
 
@@ -107,6 +113,7 @@ export async function createPostgresStore(options: PostgresStoreOptions): Promis
   });
   const presence = createPresence(own, owner, heartbeatMs);
   const enter = async () => {
+    await makeBuckets(database, bucketsAhead(clock()));
     await presence.beat();
     for (const dead of replaces) await own.query(statements.leave, [dead]);
   };
@@ -118,6 +125,7 @@ export async function createPostgresStore(options: PostgresStoreOptions): Promis
   const parts = {
     database,
     unfinished,
+    retention,
     envelopeKey: envelopeKeyOf(secret),
     sealer: createSealer(secret),
     knownEnvelopes: createRecentSet(rememberedEnvelopes),
@@ -125,7 +133,7 @@ export async function createPostgresStore(options: PostgresStoreOptions): Promis
 
   const sweepOnce = async (nowMs: number): Promise<number> => {
     const trustsLeases = presence.steadyMs() >= leaseMs;
-    const count = await sweep(database, { owner, leaseMs, trustsLeases }, nowMs);
+    const count = await sweep(database, { owner, leaseMs, trustsLeases, expiryMs: retention.expiresBeforeMs() }, nowMs);
     if (count > 0) log.warn({ turns: count }, 'turns of a dead process were failed');
     return count;
   };
@@ -135,9 +143,10 @@ export async function createPostgresStore(options: PostgresStoreOptions): Promis
     sweepMs,
     async () => {
       await unfinished.finish();
-      await sweepOnce(Date.now());
+      await sweepOnce(clock());
+      await makeBuckets(database, bucketsAhead(clock()));
       await database.query(statements.forgetNodes, [owner]);
-      await database.query(forgetClaims, [Date.now() - claimLifeMs]);
+      await database.query(forgetClaims, [clock() - claimLifeMs]);
     },
     tell,
   );
@@ -163,6 +172,7 @@ export async function createPostgresStore(options: PostgresStoreOptions): Promis
           return true;
         }),
       queueTurn: (tenant, intent) => createTenantStore(tenant, parts).queueTurn(intent),
+      expiresBeforeMs: retention.expiresBeforeMs,
     }),
     sweep: sweepOnce,
 

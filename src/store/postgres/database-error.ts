@@ -29,6 +29,11 @@ export function isUnknownOutcome(error: unknown): boolean {
   return error instanceof Error && error.cause instanceof UnknownOutcome;
 }
 
+/** Whether a row was refused for lack of a partition to take it. No table of ours has a check of its own. */
+export function isMissingPartition(error: unknown): boolean {
+  return error instanceof Error && error.cause instanceof DatabaseError && error.cause.code === '23514';
+}
+
 /** Whether the server itself said that it did not do it, and goes on serving the connection. */
 export function isStatementError(error: unknown): boolean {
   return error instanceof DatabaseError && error.severity === 'ERROR';

@@ -1,12 +1,19 @@
 import { Pool } from 'pg';
 import type { SchemaDialect } from '../migrations/0001-begin.ts';
 import { pendingMigrations } from '../schema-version.ts';
+import { bucketTables, partitionOf } from './buckets.ts';
 import { type Database, poolConfigOf } from './database.ts';
 
+const timestamp = (ms: string) => `CAST(to_timestamp((${ms}) / 1000.0) AT TIME ZONE 'UTC' AS timestamp(3))`;
+
 const schemaDialect: SchemaDialect = {
-  timestamp: (ms) => `CAST(to_timestamp((${ms}) / 1000.0) AT TIME ZONE 'UTC' AS timestamp(3))`,
+  timestamp,
   json: (text) => `CAST(${text} AS json)`,
+  byBucket: 'PARTITION BY LIST (bucket)',
   ownTables: [
+    ...bucketTables.map((table) => `CREATE TABLE ${partitionOf(table, 0)} PARTITION OF ${table} FOR VALUES IN (0)`),
+    // For reports that look at the newest rows of the view: its own words for the time.
+    `CREATE INDEX turns_start_time ON turns ((${timestamp('created_at_ms')}))`,
     `CREATE TABLE nodes (
       owner text PRIMARY KEY,
       started_at timestamptz NOT NULL,

@@ -1,15 +1,18 @@
 import { claim } from '../idempotency.ts';
 import { selectWriter } from '../conversation-sql.ts';
-import { attemptEndColumns, attemptStartColumns, itemColumns, live, turnColumns } from '../sql.ts';
+import { itemValueCount } from '../rows.ts';
+import { attemptEndColumns, attemptStartColumns, itemColumns, itemMarks, live, turnColumns } from '../sql.ts';
 
 /** Columns that are not text, of those that are written out of a SELECT: a parameter has no type there but the one it is cast to. */
 const types: Record<string, string> = {
+  bucket: 'integer',
   created_at_ms: 'bigint',
   keep: 'integer',
   depth: 'integer',
   stored: 'integer',
   epoch: 'integer',
   input_count: 'integer',
+  kept_count: 'integer',
   number: 'integer',
   started_at_ms: 'bigint',
   estimated_input_tokens: 'bigint',
@@ -22,28 +25,39 @@ const parameters = (columns: readonly string[], first: number) =>
 const insertFrom = (table: string, columns: readonly string[], values: string, source: string) =>
   `INSERT INTO ${table} (${columns.join(', ')}) SELECT ${values} FROM ${source}`;
 
-/** Items come as four arrays of one length, `$first` and the three after it. */
+const itemValueColumns = itemColumns.slice(-itemValueCount).join(', ');
+const itemFields = itemColumns
+  .slice(-itemValueCount)
+  .map((column) => `i.${column}`)
+  .join(', ');
+
+/** Items come as arrays of one length, one for each of their values, from `$first` on. */
 const itemsFrom = (first: number) =>
-  `unnest(${[0, 1, 2, 3].map((offset) => `$${first + offset}::text[]`).join(', ')})
-    WITH ORDINALITY AS i (id, type, body, origin, ordinal)`;
+  `unnest(${Array.from({ length: itemValueCount }, (_, offset) => `$${first + offset}::text[]`).join(', ')})
+    WITH ORDINALITY AS i (${itemValueColumns}, ordinal)`;
 
 const endColumns = [...attemptEndColumns, 'raw_reply'];
 
 /** Behind the parameters of `turnRow`: those of `attemptStartRow`, then these. */
 const beginAttempt = turnColumns.length + 1;
-const beginParent = beginAttempt + attemptStartColumns.length;
-const beginEnvelope = beginParent + 1;
-const beginClaim = beginEnvelope + 1;
-const beginItems = beginClaim + 3;
-const beginWriter = beginItems + 4;
-const conversationParameter = `$${turnColumns.indexOf('conversation') + 1}::text`;
+const beginParent = beginAttempt + attemptStartColumns.length - 3;
+const beginParentBucket = beginParent + 1;
+const beginExpiry = beginParentBucket + 1;
+const beginEnvelope = beginExpiry + 1;
+const beginEnvelopes = beginEnvelope + 1;
+const beginClaim = beginEnvelopes + 1;
+const beginClaimSpan = beginClaim + 2;
+const beginItems = beginClaimSpan + 3;
+const beginWriter = beginItems + itemValueCount;
+const turnParameter = (column: string) => `$${turnColumns.indexOf(column) + 1}::${types[column] ?? 'text'}`;
+const conversationParameter = turnParameter('conversation');
 
-/** tenant, id, owner, epoch, status, head, output count, then those of `attemptEndRow` from the attempt's id on. */
-const commitAttempt = 8;
+/** tenant, id, week, owner, epoch, status, head, output count, then those of `attemptEndRow` from the attempt's id on. */
+const commitAttempt = 9;
 const commitItems = commitAttempt + 1 + endColumns.length;
 
-/** tenant, turn id, attempt id, then the rest of `attemptEndRow`, then that of `attemptStartRow`. */
-const nextEnd = 4;
+/** tenant, turn id, week, attempt id, then the rest of `attemptEndRow`, then that of `attemptStartRow`. */
+const nextEnd = 5;
 const nextStart = nextEnd + endColumns.length;
 
 const endAssignments = (first: number, keepsReply: string) =>
@@ -67,46 +81,61 @@ const takeWriter = `
     ),`;
 
 /** Of a commit. */
-const isAppended = `$5 IN ('completed', 'incomplete')`;
+const isAppended = `$6 IN ('completed', 'incomplete')`;
 
 const appendTurn = `, named AS (
       UPDATE conversations v SET head = $2 FROM turn
       WHERE v.tenant = $1 AND v.id = turn.conversation AND v.writer = $2 AND ${isAppended}
     ), dropped AS (
       DELETE FROM items i USING turn
-      WHERE i.tenant = $1 AND i.turn_id = $2 AND turn.stored = 2 AND NOT ${isAppended}
+      WHERE i.tenant = $1 AND i.turn_id = $2 AND i.bucket = 0 AND turn.stored = 2 AND NOT ${isAppended}
     )`;
 
 /**
- * `turnRow`, `attemptStartRow` or as many nulls, the parent of which something is kept or null, the envelope's text or null where it was
- * written before, `claimValues`, four arrays of items, and in a conversation who must have written to it last. The parent is locked until the turn is there, so that it cannot be deleted,
- * and its items with it, in between. Gives a `BeginOutcome`, and who holds the idempotency key from now on, be it another turn.
+ * `turnRow`, `attemptStartRow` from the attempt's id on or as many nulls, the parent of which something is kept or null, its
+ * bucket, expiry, the envelope's text or null where it was written before, hashes of envelopes that come along from the
+ * parent's bucket, `claimValues`, `claimSpan`, the arrays of items (those that are kept, then the input), and in a conversation
+ * who must have written to it last. The parent is locked until the turn is there, so that it cannot be deleted, and its items
+ * with it, in between. Gives a `BeginOutcome`, and who holds the idempotency key from now on, be it another turn.
  */
 const begin = (inConversation: boolean) => `WITH parent AS (
-      SELECT keep + input_count + output_count AS length FROM turns t
-      WHERE t.tenant = $1 AND t.id = $${beginParent}::text AND ${live('t')} FOR SHARE
+      SELECT keep + kept_count + input_count + output_count AS length FROM turns t
+      WHERE t.tenant = $1 AND t.id = $${beginParent}::text AND t.bucket = $${beginParentBucket}::integer
+        AND ${live('t', `$${beginExpiry}::bigint`)} FOR SHARE
     ), ${inConversation ? `conversation AS (${selectWriterOf(conversationParameter)} FOR UPDATE), ` : ''}verdict AS (
       SELECT CASE ${inConversation ? conversationVerdict : ''}WHEN $${beginParent}::text IS NULL THEN 'begun' WHEN NOT EXISTS (SELECT 1 FROM parent) THEN 'parent-not-found'
-        WHEN (SELECT length FROM parent) < $${turnColumns.indexOf('keep') + 1}::integer THEN 'parent-too-short'
+        WHEN (SELECT length FROM parent) < ${turnParameter('keep')} + ${turnParameter('kept_count')} THEN 'parent-too-short'
         ELSE 'begun' END AS outcome
     ), claim AS (${claim(
-      `SELECT $1::text, $${beginClaim}::text, $${beginClaim + 1}::text, $2::text, $${turnColumns.indexOf('created_at_ms') + 1}::bigint
+      `SELECT $1::text, $${beginClaim}::text, $${beginClaim + 1}::text, $2::text, ${turnParameter('created_at_ms')}
       FROM verdict WHERE outcome = 'begun' AND $${beginClaim}::text IS NOT NULL`,
-      `$${beginClaim + 2}::bigint`,
+      beginClaimSpan,
     )}), begun AS (
       SELECT 1 FROM verdict WHERE outcome = 'begun' AND ($${beginClaim}::text IS NULL OR (SELECT turn_id FROM claim) = $2::text)
     ),${inConversation ? takeWriter : ''}
     turn AS (${insertFrom('turns', turnColumns, parameters(turnColumns, 1), 'begun')}),
     envelope AS (
-      INSERT INTO envelopes (tenant, hash, body)
-      SELECT $1, $${turnColumns.indexOf('envelope_hash') + 1}::text, $${beginEnvelope}::text FROM begun
-      WHERE $${beginEnvelope}::text IS NOT NULL ON CONFLICT (tenant, hash) DO NOTHING
+      INSERT INTO envelopes (tenant, hash, bucket, body, written_at_ms)
+      SELECT $1, e.hash, ${turnParameter('bucket')}, e.body, ${turnParameter('created_at_ms')} FROM begun, (
+        SELECT ${turnParameter('envelope_hash')} AS hash, $${beginEnvelope}::text AS body WHERE $${beginEnvelope}::text IS NOT NULL
+        UNION ALL
+        SELECT o.hash, o.body FROM envelopes o
+        WHERE o.tenant = $1 AND o.bucket = $${beginParentBucket}::integer AND o.hash = ANY ($${beginEnvelopes}::text[])
+          AND o.hash IS DISTINCT FROM ${turnParameter('envelope_hash')}
+      ) e ORDER BY e.hash
+      ON CONFLICT (tenant, hash, bucket) DO UPDATE SET written_at_ms = excluded.written_at_ms
     ),
-    attempt AS (${insertFrom('attempts', attemptStartColumns, parameters(attemptStartColumns, beginAttempt), `begun WHERE $${beginAttempt + 2}::text IS NOT NULL`)}),
+    attempt AS (${insertFrom(
+      'attempts',
+      attemptStartColumns,
+      `$1, $2, ${turnParameter('bucket')}, ${parameters(attemptStartColumns.slice(3), beginAttempt)}`,
+      `begun WHERE $${beginAttempt}::text IS NOT NULL`,
+    )}),
     item AS (${insertFrom(
       'items',
       itemColumns,
-      '$1, $2, i.ordinal - 1, 0, i.id, i.type, i.body, i.origin',
+      `$1, $2, ${turnParameter('bucket')}, i.ordinal - 1 - ${turnParameter('kept_count')},
+        CASE WHEN i.ordinal <= ${turnParameter('kept_count')} THEN ${itemMarks.kept} ELSE ${itemMarks.input} END, ${itemFields}`,
       `begun, ${itemsFrom(beginItems)}`,
     )})
     SELECT v.outcome, c.turn_id, c.body_hash FROM verdict v LEFT JOIN claim c ON true`;
@@ -117,17 +146,17 @@ const begin = (inConversation: boolean) => `WITH parent AS (
  * A turn in a conversation becomes its head, where it has ended well.
  */
 const commit = (inConversation: boolean) => `WITH turn AS (
-      UPDATE turns SET status = $5, output_count = $7, head = CASE WHEN stored = 1 THEN $6 ELSE '' END
-      WHERE tenant = $1 AND id = $2 AND owner = $3 AND epoch = $4 AND status = 'in_progress' AND deleted_at_ms IS NULL
-        AND conversation IS ${inConversation ? 'NOT NULL' : 'NULL'}
-      RETURNING stored, input_count, conversation
+      UPDATE turns SET status = $6, output_count = $8, head = CASE WHEN stored = 1 THEN $7 ELSE '' END
+      WHERE tenant = $1 AND id = $2 AND bucket IN (0, $3) AND owner = $4 AND epoch = $5 AND status = 'in_progress'
+        AND deleted_at_ms IS NULL AND conversation IS ${inConversation ? 'NOT NULL' : 'NULL'}
+      RETURNING stored, input_count, bucket, conversation
     ), attempt AS (
       UPDATE attempts a SET ${endAssignments(commitAttempt + 1, 'turn.stored = 1')} FROM turn
-      WHERE a.tenant = $1 AND a.turn_id = $2 AND a.id = $${commitAttempt} AND (a.status = 'started' OR a.estimated = 1)
+      WHERE a.tenant = $1 AND a.turn_id = $2 AND a.bucket IN (0, $3) AND a.id = $${commitAttempt} AND (a.status = 'started' OR a.estimated = 1)
     ), item AS (${insertFrom(
       'items',
       itemColumns,
-      '$1, $2, turn.input_count + i.ordinal - 1, 1, i.id, i.type, i.body, i.origin',
+      `$1, $2, turn.bucket, turn.input_count + i.ordinal - 1, ${itemMarks.output}, ${itemFields}`,
       `turn, ${itemsFrom(commitItems)} WHERE turn.stored = 1${inConversation ? ` OR ${isAppended}` : ''}`,
     )})${inConversation ? appendTurn : ''}
     SELECT 1 AS committed FROM turn`;
@@ -142,16 +171,16 @@ export const statements = {
 
   /** A row: both were written. The old attempt is ended whether or not the turn still runs. */
   nextAttempt: `WITH turn AS (
-      SELECT t.stored, t.deleted_at_ms FROM turns t
-      WHERE t.tenant = $1 AND t.id = $2 AND t.status = 'in_progress' FOR SHARE
+      SELECT t.stored, t.deleted_at_ms, t.bucket FROM turns t
+      WHERE t.tenant = $1 AND t.id = $2 AND t.bucket IN (0, $3) AND t.status = 'in_progress' FOR SHARE
     ), ended AS (
       UPDATE attempts SET ${endAssignments(nextEnd, 'EXISTS (SELECT 1 FROM turn WHERE stored = 1 AND deleted_at_ms IS NULL)')}
-      WHERE tenant = $1 AND turn_id = $2 AND id = $3 AND (status = 'started' OR estimated = 1)
+      WHERE tenant = $1 AND turn_id = $2 AND bucket IN (0, $3) AND id = $4 AND (status = 'started' OR estimated = 1)
     )
     ${insertFrom(
       'attempts',
       attemptStartColumns,
-      `$1, $2, ${parameters(attemptStartColumns.slice(2), nextStart)}`,
+      `$1, $2, turn.bucket, ${parameters(attemptStartColumns.slice(3), nextStart)}`,
       'turn',
     )}
     RETURNING 1 AS begun`,
@@ -159,28 +188,28 @@ export const statements = {
   commit: commit(false),
   commitInConversation: commit(true),
 
-  /** tenant, turn id, then four arrays of items. */
+  /** tenant, turn id, then the arrays of items, of a conversation. */
   insertInput: insertFrom(
     'items',
     itemColumns,
-    '$1::text, $2::text, i.ordinal - 1, 0, i.id, i.type, i.body, i.origin',
+    `$1::text, $2::text, 0, i.ordinal - 1, ${itemMarks.input}, ${itemFields}`,
     itemsFrom(3),
   ),
 
-  /** tenant, id, position of the first, then four arrays of items. */
+  /** tenant, id, bucket, position of the first, then the arrays of items. */
   insertOutput: insertFrom(
     'items',
     itemColumns,
-    '$1::text, $2::text, $3::integer + i.ordinal - 1, 1, i.id, i.type, i.body, i.origin',
-    itemsFrom(4),
+    `$1::text, $2::text, $3::integer, $4::integer + i.ordinal - 1, ${itemMarks.output}, ${itemFields}`,
+    itemsFrom(5),
   ),
 
   /**
-   * tenant, id. To be run before a transaction looks which items a chain still needs: of all that do so, and of all turns
+   * tenant, id, week. To be run before a transaction looks which items a chain still needs: of all that do so, and of all turns
    * that keep something of one another, one goes at a time.
    */
-  lockChain: `SELECT 1 AS locked FROM turns WHERE tenant = $1
-    AND id = (SELECT t.anchor FROM turns t WHERE t.tenant = $1 AND t.id = $2) FOR UPDATE`,
+  lockChain: `SELECT 1 AS locked FROM turns WHERE tenant = $1 AND bucket IN (0, $3)
+    AND id = (SELECT t.anchor FROM turns t WHERE t.tenant = $1 AND t.id = $2 AND t.bucket IN (0, $3)) FOR UPDATE`,
 
   /** owner. */
   beat: `INSERT INTO nodes (owner, started_at, heartbeat_at) VALUES ($1, clock_timestamp(), clock_timestamp())

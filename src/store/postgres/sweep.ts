@@ -1,3 +1,4 @@
+import { weekOfId } from '../bucket.ts';
 import { crashError, failedHead } from '../failed-head.ts';
 import { sql } from '../sql.ts';
 import type { Database } from './database.ts';
@@ -20,32 +21,35 @@ export interface SweepOptions {
   leaseMs: number;
   /** False: a process that was not heard of for a lease may have been kept from the database, as this one was. */
   trustsLeases: boolean;
+  /** What was begun before is too old. */
+  expiryMs: number;
 }
 
 /** Fails the turns of processes that are gone. Any number of processes may do so at once. @returns how many this one failed. */
 export async function sweep(database: Database, options: SweepOptions, nowMs: number): Promise<number> {
-  const { owner, leaseMs, trustsLeases } = options;
+  const { owner, leaseMs, trustsLeases, expiryMs } = options;
   const abandoned = await database.query<AbandonedTurn>(statements.selectAbandoned, [
     owner,
     leaseMs,
     String(trustsLeases),
   ]);
   let count = 0;
-  for (const turn of abandoned) if (await failTurn(database, turn, nowMs)) count += 1;
+  for (const turn of abandoned) if (await failTurn(database, turn, expiryMs, nowMs)) count += 1;
   return count;
 }
 
-function failTurn(database: Database, turn: AbandonedTurn, nowMs: number): Promise<boolean> {
+function failTurn(database: Database, turn: AbandonedTurn, expiryMs: number, nowMs: number): Promise<boolean> {
   const { tenant, id, owner, epoch } = turn;
+  const week = weekOfId(id);
   const head = failedHead(turn.head, nowMs);
   return database.transaction(async (query) => {
-    await query(statements.lockChain, [tenant, id]);
-    const failed = await query(`${sql.failTurn} RETURNING id`, [tenant, id, owner, epoch, head]);
+    await query(statements.lockChain, [tenant, id, week]);
+    const failed = await query(`${sql.failTurn} RETURNING id`, [tenant, id, week, owner, epoch, head]);
     if (failed.length === 0) return false;
-    await query(sql.crashAttempts, [tenant, id, nowMs, crashError.code, crashError.message]);
+    await query(sql.crashAttempts, [tenant, id, week, nowMs, crashError.code, crashError.message]);
     await runSteps(query, failSteps(tenant, id, nowMs));
     await query(sql.dropUnkept, [tenant, id]);
-    await purge(query, tenant, id);
+    await purge(query, tenant, id, expiryMs);
     return true;
   });
 }

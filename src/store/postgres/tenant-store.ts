@@ -1,22 +1,27 @@
 import { noUsage } from '../../core/usage.ts';
+import { weekOfId } from '../bucket.ts';
 import { type BeginOutcome, checkBegun, notRunning } from '../begin-outcome.ts';
 import { columnText, exactJson } from '../column-text.ts';
 import { commitOrFail } from '../commit-or-fail.ts';
 import { conversationWrites, insertAppended, selectWriter, takeBoth } from '../conversation-sql.ts';
 import { type AppendWrite, createConversationStore } from '../create-conversation-store.ts';
-import { envelopeHash } from '../envelope-hash.ts';
+import { envelopeHash, knownEnvelope } from '../envelope-hash.ts';
 import { failedHead } from '../failed-head.ts';
-import { type ClaimRow, claimValues, otherHolder } from '../idempotency.ts';
+import { type ClaimRow, claimSpan, claimValues, otherHolder } from '../idempotency.ts';
 import type { RecentSet } from '../recent-set.ts';
 import type { Sealer } from '../seal.ts';
 import { deleteSteps, endSteps, queueSteps, runSql, type Step } from '../run-sql.ts';
 import type { QueuedIntent } from '../run-store.ts';
+import type { Retention } from '../retention.ts';
 import {
   attemptEndRow,
   attemptStartRow,
+  envelopesOf,
   itemValueCount,
   itemValues,
   keptInput,
+  keptValues,
+  placeOf,
   type SqlValue,
   turnRow,
 } from '../rows.ts';
@@ -32,7 +37,8 @@ import type {
 } from '../store.ts';
 import { createTenantReads } from '../tenant-reads.ts';
 import type { Unfinished } from '../unfinished.ts';
-import { isUnknownOutcome } from './database-error.ts';
+import { makeBuckets } from './buckets.ts';
+import { isMissingPartition, isUnknownOutcome } from './database-error.ts';
 import type { Database, Query, SqlParameter } from './database.ts';
 import { purge } from './purge.ts';
 import { runSteps } from './run-steps.ts';
@@ -41,9 +47,10 @@ import { statements } from './statements.ts';
 export interface TenantStoreParts {
   database: Database;
   unfinished: Unfinished;
+  retention: Retention;
   envelopeKey: string;
   sealer: Sealer;
-  /** Hashes of envelopes that are in the database for sure. */
+  /** `knownEnvelope`s that are in the database for sure. */
   knownEnvelopes: RecentSet;
 }
 
@@ -52,6 +59,7 @@ interface EndedTurn {
   deleted_at_ms: number | null;
   input_count: number;
   conversation: string | null;
+  bucket: number;
 }
 
 /** The claim is null where there is no key. */
@@ -80,12 +88,24 @@ interface TurnQueue {
 
 /** One tenant's view of the database: what a turn needs is one statement each. */
 export function createTenantStore(tenant: string, parts: TenantStoreParts): TenantStore & TurnQueue {
-  const { database, unfinished, envelopeKey, sealer, knownEnvelopes } = parts;
+  const { database, unfinished, retention, envelopeKey, sealer, knownEnvelopes } = parts;
+
+  /** What was begun may end when the bucket it lies in has been dropped, and what begins may be the first of its week. */
+  async function inBucket<Result>(week: number, write: () => Promise<Result>): Promise<Result> {
+    try {
+      return await write();
+    } catch (error) {
+      if (!isMissingPartition(error)) throw error;
+      await makeBuckets(database, [week]);
+      return write();
+    }
+  }
 
   async function commitTurn(commit: TurnCommit): Promise<CommitOutcome> {
     const row = [
       tenant,
       commit.id,
+      weekOfId(commit.id),
       commit.owner,
       commit.epoch,
       commit.status,
@@ -93,15 +113,17 @@ export function createTenantStore(tenant: string, parts: TenantStoreParts): Tena
       commit.output.length,
     ];
     const attempt = attemptEndRow(tenant, commit.id, commit.attempt);
-    const items = itemArrays(itemValues(commit.output));
+    const items = valueArrays(itemValues(commit.output));
     const steps = endSteps(tenant, commit.id, commit.events, commit.attempt.endedAtMs);
     if (steps.length === 0) {
       const statement = commit.conversation === undefined ? statements.commit : statements.commitInConversation;
-      const done = await database.query(statement, [...row, ...attempt.slice(2), ...items]);
+      const done = await database.query(statement, [...row, ...attempt.slice(3), ...items]);
       if (done.length > 0) return 'committed';
     }
     return database.transaction((query) => commitLocked(query, row, attempt, items, steps));
   }
+
+  const commitInBucket = (commit: TurnCommit) => inBucket(weekOfId(commit.id), () => commitTurn(commit));
 
   /** The rarer cases: a background turn, one that was deleted while it ran or taken over, or this very commit was made before. */
   async function commitLocked(
@@ -111,24 +133,32 @@ export function createTenantStore(tenant: string, parts: TenantStoreParts): Tena
     items: SqlValue[][],
     steps: Step[],
   ): Promise<CommitOutcome> {
-    const [, id = null, owner = null, epoch = null, status = null] = row;
-    await query(statements.lockChain, [tenant, id]);
+    const [, id = null, week = null, owner = null, epoch = null, status = null] = row;
+    await query(statements.lockChain, [tenant, id, week]);
     await query(sql.endAttempt, attempt);
     const [ended] = await query<EndedTurn>(sql.commitTurn, row);
     if (ended !== undefined) await runSteps(query, steps);
     const [turn = ended] =
       ended === undefined && status === 'cancelled'
-        ? await query<EndedTurn>(runSql.adoptOutput, [tenant, id, owner, epoch, ...row.slice(5)])
+        ? await query<EndedTurn>(runSql.adoptOutput, [
+            tenant,
+            id,
+            week,
+            retention.expiresBeforeMs(),
+            owner,
+            epoch,
+            ...row.slice(6),
+          ])
         : [];
     if (turn === undefined) {
-      const committed = await query(sql.selectCommitted, [tenant, id, owner, epoch, status]);
+      const committed = await query(sql.selectCommitted, [tenant, id, week, owner, epoch, status]);
       return committed.length > 0 ? 'committed' : 'fenced';
     }
     const isAppended = turn.conversation !== null && (status === 'completed' || status === 'incomplete');
     if (isAppended) await query(sql.moveHead, [tenant, turn.conversation, id]);
-    const purged = turn.deleted_at_ms !== null && (await purge(query, tenant, String(id)));
+    const purged = turn.deleted_at_ms !== null && (await purge(query, tenant, String(id), retention.expiresBeforeMs()));
     if ((turn.stored === 1 || isAppended) && !purged) {
-      await query(statements.insertOutput, [tenant, id, turn.input_count, ...items]);
+      await query(statements.insertOutput, [tenant, id, turn.bucket, turn.input_count, ...items]);
     }
     if (turn.stored === 2 && !isAppended) await query(sql.dropUnkept, [tenant, id]);
     return 'committed';
@@ -157,20 +187,28 @@ export function createTenantStore(tenant: string, parts: TenantStoreParts): Tena
   ): Promise<KeyHolder | undefined> {
     const { id, parent, conversation } = intent;
     const hash = envelopeHash(envelopeKey, tenant, intent);
-    const isNew = hash !== null && !knownEnvelopes.has(hash);
+    const place = placeOf(intent);
+    const { bucket, kept } = place;
+    const known = knownEnvelope(intent, bucket, hash);
+    const isNew = hash !== null && !knownEnvelopes.has(known);
+    // A conversation's head needs no lock of its own: nobody can delete its items while it is the head.
+    const base = parent === undefined || parent.keep === 0 || conversation !== undefined ? undefined : parent;
     const parameters = [
-      ...turnRow(tenant, intent, hash),
-      ...attempt,
-      // A conversation's head needs no lock of its own: nobody can delete its items while it is the head.
-      parent === undefined || parent.keep === 0 || conversation !== undefined ? null : parent.id,
+      ...turnRow(tenant, intent, place, hash),
+      ...attempt.slice(3),
+      base?.id ?? null,
+      base?.bucket ?? null,
+      retention.expiresBeforeMs(),
       isNew ? exactJson(intent.envelope) : null,
+      envelopesOf(kept),
       ...claimValues(intent),
-      ...itemArrays(itemValues(keptInput(intent))),
+      ...claimSpan(intent),
+      ...valueArrays([...keptValues(kept), ...itemValues(keptInput(intent))]),
       ...(conversation === undefined ? [] : [conversation.writer]),
     ];
     try {
       const statement = conversation === undefined ? statements.begin : statements.beginInConversation;
-      const [row] = await run(statement, parameters);
+      const [row] = await inBucket(bucket, () => run(statement, parameters));
       checkBegun(row?.outcome ?? 'parent-not-found', intent);
       const holder = otherHolder(claimOf(row), id);
       if (holder !== undefined) return holder;
@@ -178,25 +216,27 @@ export function createTenantStore(tenant: string, parts: TenantStoreParts): Tena
       if (isUnknownOutcome(error)) unfinished.add(id, undo);
       throw error;
     }
-    if (isNew) knownEnvelopes.add(hash);
+    if (isNew) knownEnvelopes.add(known);
     return undefined;
   }
 
   function hide(id: string, nowMs: number): Promise<boolean> {
+    const week = weekOfId(id);
+    const expiryMs = retention.expiresBeforeMs();
     return database.transaction(async (query) => {
-      await query(statements.lockChain, [tenant, id]);
-      const hidden = await query(`${sql.hideTurn} RETURNING id`, [tenant, id, nowMs]);
+      await query(statements.lockChain, [tenant, id, week]);
+      const hidden = await query(`${sql.hideTurn} RETURNING id`, [tenant, id, week, expiryMs, nowMs]);
       if (hidden.length === 0) return false;
       await runSteps(query, deleteSteps(tenant, id, nowMs));
-      await query(sql.dropRawReplies, [tenant, id]);
-      await purge(query, tenant, id);
+      await query(sql.dropRawReplies, [tenant, id, week]);
+      await purge(query, tenant, id, expiryMs);
       return true;
     });
   }
 
   return {
     seal: sealer.forTenant(tenant),
-    ...createTenantReads(tenant, (text, ...parameters) => database.query(text, parameters)),
+    ...createTenantReads(tenant, (text, ...parameters) => database.query(text, parameters), retention.expiresBeforeMs),
 
     conversations: createConversationStore(tenant, {
       all: (text, ...parameters) => database.query(text, parameters),
@@ -210,7 +250,7 @@ export function createTenantStore(tenant: string, parts: TenantStoreParts): Tena
       const failed = async () => {
         const head = intent.store ? failedHead(intent.head, createdAtMs, neverBegun) : '';
         const commit = { id, owner, epoch, status: 'failed' as const, head, output: [], attempt: unsent(attempt) };
-        return (await commitTurn(commit)) === 'committed';
+        return (await commitInBucket(commit)) === 'committed';
       };
       return begin(intent, attemptStartRow(tenant, id, attempt), database.query, failed);
     },
@@ -233,7 +273,7 @@ export function createTenantStore(tenant: string, parts: TenantStoreParts): Tena
       const end = attemptEndRow(tenant, turnId, ended);
       const start = attemptStartRow(tenant, turnId, started);
       try {
-        const begun = await database.query(statements.nextAttempt, [...end, ...start.slice(2)]);
+        const begun = await database.query(statements.nextAttempt, [...end, ...start.slice(3)]);
         if (begun.length === 0) throw notRunning();
       } catch (error) {
         if (isUnknownOutcome(error)) {
@@ -247,7 +287,7 @@ export function createTenantStore(tenant: string, parts: TenantStoreParts): Tena
       }
     },
 
-    commitTurn: (commit) => commitOrFail(unfinished, commit, commitTurn),
+    commitTurn: (commit) => commitOrFail(unfinished, commit, commitInBucket),
 
     deleteResponse: (responseId, nowMs) => hide(columnText(responseId), nowMs),
   };
@@ -265,12 +305,12 @@ async function appendItems(query: Query, append: AppendWrite): Promise<boolean> 
     await query(takeBoth, [tenant, conversation, turnId]);
   }
   await query(insertAppended, turn);
-  await query(statements.insertInput, [tenant, turnId, ...itemArrays(items)]);
+  await query(statements.insertInput, [tenant, turnId, ...valueArrays(items)]);
   return true;
 }
 
-/** Ids, types, bodies and origins, as `unnest` takes them, of `itemValues`. */
-function itemArrays(values: SqlValue[]): SqlValue[][] {
+/** `itemValues` as `unnest` takes them: one array for each column. */
+function valueArrays(values: SqlValue[]): SqlValue[][] {
   return Array.from({ length: itemValueCount }, (_, column) =>
     values.filter((_value, index) => index % itemValueCount === column),
   );

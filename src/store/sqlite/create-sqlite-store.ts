@@ -7,6 +7,7 @@ import { crashError, failedHead } from '../failed-head.ts';
 import { createRecentSet } from '../recent-set.ts';
 import { repeat } from '../../repeat.ts';
 import { createSealer } from '../seal.ts';
+import { createRetention, keepAll, type RetentionLimits } from '../retention.ts';
 import { sql } from '../sql.ts';
 import type { FullStore } from '../run-store.ts';
 import { unavailable } from '../unavailable.ts';
@@ -28,6 +29,9 @@ export interface SqliteStoreOptions {
   /** For the writing connection, after our own: `max_page_count` is a quota. */
   pragmas?: Record<string, string | number>;
   limits?: Partial<SqliteLimits>;
+  /** Without it nothing grows too old. */
+  retention?: RetentionLimits;
+  nowMs?: () => number;
 }
 
 export interface SqliteLimits {
@@ -61,7 +65,8 @@ const rememberedEnvelopes = 10_000;
  * @throws GatewayError `store_unavailable`, for the operator: it names the file.
  */
 export async function createSqliteStore(options: SqliteStoreOptions): Promise<FullStore> {
-  const { path, secret, owner, log, pragmas } = options;
+  const { path, secret, owner, log, pragmas, nowMs: clock = Date.now } = options;
+  const retention = createRetention(options.retention ?? keepAll, clock);
   const lock = acquireLock(path);
   let writer: Writer | undefined;
   let reader: Reader;
@@ -88,6 +93,7 @@ export async function createSqliteStore(options: SqliteStoreOptions): Promise<Fu
     reader,
     writer,
     unfinished,
+    retention,
     envelopeKey: envelopeKeyOf(secret),
     sealer: createSealer(secret),
     knownEnvelopes: createRecentSet(rememberedEnvelopes),
@@ -113,13 +119,21 @@ export async function createSqliteStore(options: SqliteStoreOptions): Promise<Fu
       all: reader.all,
       write: (steps, survivesPowerCut = false) => writer.submit({ kind: 'steps', steps, survivesPowerCut }),
       queueTurn: (tenant, intent) => createTenantStore(tenant, parts).queueTurn(intent),
+      expiresBeforeMs: retention.expiresBeforeMs,
     }),
 
     async sweep(nowMs) {
       const abandoned = reader.all<AbandonedTurn>(sql.selectAbandoned, owner);
       const failed = await Promise.all(
         abandoned.map((turn) =>
-          writer.submit({ kind: 'fail', ...turn, head: failedHead(turn.head, nowMs), nowMs, error: crashError }),
+          writer.submit({
+            kind: 'fail',
+            ...turn,
+            head: failedHead(turn.head, nowMs),
+            expiryMs: retention.expiresBeforeMs(),
+            nowMs,
+            error: crashError,
+          }),
         ),
       );
       const count = failed.filter(Boolean).length;

@@ -9,6 +9,7 @@ const schemaDialect: SchemaDialect = {
   timestamp: (ms) => `strftime('%Y-%m-%d %H:%M:%f', (${ms}) / 1000.0, 'unixepoch')`,
   json: (text) => text,
   ownTables: [],
+  byBucket: '',
 };
 
 /**

@@ -2,13 +2,23 @@ import { checkBegun, notRunning } from '../begin-outcome.ts';
 import { columnText, exactJson } from '../column-text.ts';
 import { commitOrFail } from '../commit-or-fail.ts';
 import { createConversationStore } from '../create-conversation-store.ts';
-import { envelopeHash } from '../envelope-hash.ts';
-import { claimValues } from '../idempotency.ts';
+import { envelopeHash, knownEnvelope } from '../envelope-hash.ts';
+import { claimSpan, claimValues } from '../idempotency.ts';
 import type { RecentSet } from '../recent-set.ts';
 import type { Sealer } from '../seal.ts';
+import type { Retention } from '../retention.ts';
 import { endSteps, queueSteps } from '../run-sql.ts';
 import type { QueuedIntent } from '../run-store.ts';
-import { attemptEndRow, attemptStartRow, itemValues, keptInput, turnRow } from '../rows.ts';
+import {
+  attemptEndRow,
+  attemptStartRow,
+  envelopesOf,
+  itemValues,
+  keptInput,
+  keptValues,
+  placeOf,
+  turnRow,
+} from '../rows.ts';
 import type { KeyHolder, TenantStore, TurnCommit, TurnIntent } from '../store.ts';
 import { createTenantReads } from '../tenant-reads.ts';
 import type { Unfinished } from '../unfinished.ts';
@@ -19,9 +29,10 @@ export interface TenantStoreParts {
   reader: Reader;
   writer: Writer;
   unfinished: Unfinished;
+  retention: Retention;
   envelopeKey: string;
   sealer: Sealer;
-  /** Hashes of envelopes that are in the database for sure, and need not be sent to the writer again. */
+  /** `knownEnvelope`s that are in the database for sure, and need not be sent to the writer again. */
   knownEnvelopes: RecentSet;
 }
 
@@ -32,7 +43,7 @@ interface TurnQueue {
 
 /** One tenant's view of the database: reads on this thread, from what is committed; writes through the writer thread. */
 export function createTenantStore(tenant: string, parts: TenantStoreParts): TenantStore & TurnQueue {
-  const { reader, writer, unfinished, envelopeKey, sealer, knownEnvelopes } = parts;
+  const { reader, writer, unfinished, retention, envelopeKey, sealer, knownEnvelopes } = parts;
 
   const commitTurn = async (commit: TurnCommit) =>
     writer.submit({
@@ -44,39 +55,49 @@ export function createTenantStore(tenant: string, parts: TenantStoreParts): Tena
       status: commit.status,
       head: exactJson(commit.head),
       items: itemValues(commit.output),
+      expiryMs: retention.expiresBeforeMs(),
       attempt: attemptEndRow(tenant, commit.id, commit.attempt),
       steps: endSteps(tenant, commit.id, commit.events, commit.attempt.endedAtMs),
     });
 
   async function begin(intent: TurnIntent | QueuedIntent): Promise<KeyHolder | undefined> {
     const hash = envelopeHash(envelopeKey, tenant, intent);
-    const isNew = hash !== null && !knownEnvelopes.has(hash);
-    const [keyHash, bodyHash, expiresBeforeMs] = claimValues(intent);
+    const place = placeOf(intent);
+    const { bucket, kept } = place;
+    const { id, parent, createdAtMs } = intent;
+    const known = knownEnvelope(intent, bucket, hash);
+    const isNew = hash !== null && !knownEnvelopes.has(known);
+    const [keyHash, bodyHash] = claimValues(intent);
     const outcome = await writer.submit({
       kind: 'begin',
       tenant,
-      id: intent.id,
+      id,
+      bucket,
+      expiryMs: retention.expiresBeforeMs(),
+      nowMs: createdAtMs,
       parent:
-        intent.parent === undefined || intent.parent.keep === 0 || intent.conversation !== undefined
+        parent === undefined || parent.keep === 0 || intent.conversation !== undefined
           ? undefined
-          : { id: intent.parent.id, keep: intent.parent.keep },
-      claim: keyHash === null ? undefined : [tenant, keyHash, bodyHash, intent.id, intent.createdAtMs, expiresBeforeMs],
+          : { id: parent.id, bucket: parent.bucket, keep: parent.keep },
+      claim: keyHash === null ? undefined : [tenant, keyHash, bodyHash, id, createdAtMs, ...claimSpan(intent)],
       conversation: intent.conversation,
-      turn: turnRow(tenant, intent, hash),
-      envelope: isNew ? [tenant, hash, exactJson(intent.envelope)] : undefined,
-      attempt: 'run' in intent ? undefined : attemptStartRow(tenant, intent.id, intent.attempt),
+      turn: turnRow(tenant, intent, place, hash),
+      envelope: isNew ? [tenant, hash, bucket, exactJson(intent.envelope), createdAtMs] : undefined,
+      envelopes: envelopesOf(kept),
+      attempt: 'run' in intent ? undefined : attemptStartRow(tenant, id, intent.attempt),
       steps: 'run' in intent ? queueSteps(tenant, intent) : [],
+      kept: keptValues(kept),
       items: itemValues(keptInput(intent)),
     });
     if (typeof outcome === 'object') return outcome;
     checkBegun(outcome, intent);
-    if (isNew) knownEnvelopes.add(hash);
+    if (isNew) knownEnvelopes.add(known);
     return undefined;
   }
 
   return {
     seal: sealer.forTenant(tenant),
-    ...createTenantReads(tenant, reader.all),
+    ...createTenantReads(tenant, reader.all, retention.expiresBeforeMs),
 
     conversations: createConversationStore(tenant, {
       all: reader.all,
@@ -101,7 +122,13 @@ export function createTenantStore(tenant: string, parts: TenantStoreParts): Tena
     commitTurn: (commit) => commitOrFail(unfinished, commit, commitTurn),
 
     deleteResponse(responseId, nowMs) {
-      return writer.submit({ kind: 'delete', tenant, id: columnText(responseId), nowMs });
+      return writer.submit({
+        kind: 'delete',
+        tenant,
+        id: columnText(responseId),
+        expiryMs: retention.expiresBeforeMs(),
+        nowMs,
+      });
     },
   };
 }

@@ -1,25 +1,33 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { crashPoint } from '../../crash-point.ts';
+import { keptBucket, weekOfId } from '../bucket.ts';
 import { conversationWrites, insertAppended, selectWriter, takeBoth, takeWriter } from '../conversation-sql.ts';
 import { keyWrites } from '../key-sql.ts';
 import { claim, type ClaimRow, forgetClaims, otherHolder } from '../idempotency.ts';
 import { itemValueCount, type SqlValue } from '../rows.ts';
 import { deleteSteps, failSteps, runSql, type Step } from '../run-sql.ts';
-import { sql } from '../sql.ts';
+import { itemMarks, sql } from '../sql.ts';
 import { createStatements } from './statements.ts';
 import { type EngineFailure, failureOf } from './store-error.ts';
 import type { WriteOp, WriteResult, WriteResults } from './write-op.ts';
 
-const claimKey = claim('VALUES ($1, $2, $3, $4, $5)', '$6');
+const claimKey = claim('VALUES ($1, $2, $3, $4, $5)', 6);
 
 interface EndedTurn {
   stored: number;
   deleted_at_ms: number | null;
   input_count: number;
   conversation: string | null;
+  bucket: number;
 }
 
 type OpOf<Kind extends WriteOp['kind']> = Extract<WriteOp, { kind: Kind }>;
+
+interface PlacedTurn {
+  tenant: string;
+  id: string;
+  bucket: number;
+}
 
 /** What a client was told to be done survives a power cut; an intent survives the process only, and is cheaper by an fsync. */
 const survivesPowerCut: Record<Exclude<WriteOp['kind'], 'begin' | 'steps'>, boolean> = {
@@ -47,10 +55,11 @@ export function createGroupWriter(db: DatabaseSync): (ops: WriteOp[]) => (WriteR
   const prepare = createStatements(db);
   let synchronous: 'FULL' | 'NORMAL' | undefined;
 
-  const insertItems = (tenant: string, turnId: string, items: SqlValue[], from: number, output: 0 | 1) => {
+  const insertItems = (turn: PlacedTurn, items: SqlValue[], from: number, mark: number) => {
     const insert = prepare(sql.insertItem);
+    const { tenant, id, bucket } = turn;
     for (let at = 0; at < items.length; at += itemValueCount) {
-      insert.run(tenant, turnId, from + at / itemValueCount, output, ...items.slice(at, at + itemValueCount));
+      insert.run(tenant, id, bucket, from + at / itemValueCount, mark, ...items.slice(at, at + itemValueCount));
     }
   };
 
@@ -59,9 +68,13 @@ export function createGroupWriter(db: DatabaseSync): (ops: WriteOp[]) => (WriteR
   };
 
   /** Returns whether the turn itself was among those whose items went. */
-  const purge = (tenant: string, id: string): boolean => {
-    const gone = prepare(sql.purgeTurns).all(tenant, id) as unknown as { id: string }[];
-    for (const turn of gone) prepare(sql.deleteItems).run(tenant, turn.id);
+  const purge = (tenant: string, id: string, expiryMs: number): boolean => {
+    const week = weekOfId(id);
+    const gone = prepare(sql.purgeTurns).all(tenant, id, week, expiryMs) as unknown as { id: string }[];
+    for (const turn of gone) {
+      prepare(sql.suspectEnvelopes).run(tenant, turn.id, week);
+      prepare(sql.deleteItems).run(tenant, turn.id, week);
+    }
     return gone.some((turn) => turn.id === id);
   };
 
@@ -78,67 +91,84 @@ export function createGroupWriter(db: DatabaseSync): (ops: WriteOp[]) => (WriteR
       if (writer !== op.conversation.writer) return 'conversation-locked';
     }
     if (op.parent !== undefined) {
-      const parent = prepare(sql.selectParent).get(op.tenant, op.parent.id) as { length: number } | undefined;
+      const { id, bucket } = op.parent;
+      const parent = prepare(sql.selectParent).get(op.tenant, id, bucket, op.expiryMs) as
+        | { length: number }
+        | undefined;
       if (parent === undefined) return 'parent-not-found';
       if (parent.length < op.parent.keep) return 'parent-too-short';
     }
     if (op.claim !== undefined) {
-      prepare(forgetClaims).run(op.claim.at(-1) ?? null);
+      prepare(forgetClaims).run(op.claim[5] ?? null);
       const holder = otherHolder(prepare(claimKey).get(...op.claim) as ClaimRow | undefined, op.id);
       if (holder !== undefined) return holder;
     }
     if (op.conversation !== undefined) prepare(takeWriter).run(op.tenant, op.conversation.id, op.id);
     prepare(sql.insertTurn).run(...op.turn);
     if (op.envelope !== undefined) prepare(sql.insertEnvelope).run(...op.envelope);
+    for (const hash of op.envelopes) {
+      prepare(sql.copyEnvelope).run(op.tenant, hash, op.bucket, op.parent?.bucket ?? null, op.nowMs);
+    }
     if (op.attempt !== undefined) prepare(sql.insertAttempt).run(...op.attempt);
-    insertItems(op.tenant, op.id, op.items, 0, 0);
+    insertItems(op, op.kept, -op.kept.length / itemValueCount, itemMarks.kept);
+    insertItems(op, op.items, 0, itemMarks.input);
     runSteps(op.steps);
     return 'begun';
   };
 
   const nextAttempt = (op: OpOf<'next-attempt'>) => {
     prepare(sql.endAttempt).run(...op.ended);
-    if (prepare(sql.selectRunning).get(op.tenant, op.id) === undefined) return false;
+    if (prepare(sql.selectRunning).get(op.tenant, op.id, weekOfId(op.id)) === undefined) return false;
     prepare(sql.insertAttempt).run(...op.started);
     return true;
   };
 
-  const adopt = ({ tenant, id, owner, epoch, head }: OpOf<'commit'>, count: number) =>
-    prepare(runSql.adoptOutput).get(tenant, id, owner, epoch, head, count) as EndedTurn | undefined;
+  const adopt = ({ tenant, id, expiryMs, owner, epoch, head }: OpOf<'commit'>, count: number) => {
+    const place = [tenant, id, weekOfId(id), expiryMs];
+    return prepare(runSql.adoptOutput).get(...place, owner, epoch, head, count) as EndedTurn | undefined;
+  };
 
   const commit = (op: OpOf<'commit'>) => {
-    const { tenant, id, owner, epoch, status, head, items } = op;
+    const { tenant, id, owner, epoch, status, head, expiryMs, items } = op;
+    const week = weekOfId(id);
     prepare(sql.endAttempt).run(...op.attempt);
     const count = items.length / itemValueCount;
-    const ended = prepare(sql.commitTurn).get(tenant, id, owner, epoch, status, head, count) as EndedTurn | undefined;
+    const ended = prepare(sql.commitTurn).get(tenant, id, week, owner, epoch, status, head, count) as
+      | EndedTurn
+      | undefined;
     if (ended !== undefined) runSteps(op.steps);
     const turn = ended ?? (status === 'cancelled' ? adopt(op, count) : undefined);
     if (turn === undefined) {
-      return prepare(sql.selectCommitted).get(tenant, id, owner, epoch, status) === undefined ? 'fenced' : 'committed';
+      const committed = prepare(sql.selectCommitted).get(tenant, id, week, owner, epoch, status);
+      return committed === undefined ? 'fenced' : 'committed';
     }
     const isAppended = turn.conversation !== null && (status === 'completed' || status === 'incomplete');
     if (isAppended) prepare(sql.moveHead).run(tenant, turn.conversation, id);
     // Deleted while it ran: its output is written only if somebody has come to need it.
-    const purged = turn.deleted_at_ms !== null && purge(tenant, id);
-    if ((turn.stored === 1 || isAppended) && !purged) insertItems(tenant, id, items, turn.input_count, 1);
+    const purged = turn.deleted_at_ms !== null && purge(tenant, id, expiryMs);
+    if ((turn.stored === 1 || isAppended) && !purged) {
+      insertItems({ tenant, id, bucket: turn.bucket }, items, turn.input_count, itemMarks.output);
+    }
     if (turn.stored === 2 && !isAppended) prepare(sql.dropUnkept).run(tenant, id);
     return 'committed';
   };
 
-  const hide = ({ tenant, id, nowMs }: OpOf<'delete'>) => {
-    if (prepare(sql.hideTurn).run(tenant, id, nowMs).changes === 0) return false;
+  const hide = ({ tenant, id, expiryMs, nowMs }: OpOf<'delete'>) => {
+    const week = weekOfId(id);
+    if (prepare(sql.hideTurn).run(tenant, id, week, expiryMs, nowMs).changes === 0) return false;
     runSteps(deleteSteps(tenant, id, nowMs));
-    prepare(sql.dropRawReplies).run(tenant, id);
-    purge(tenant, id);
+    prepare(sql.dropRawReplies).run(tenant, id, week);
+    purge(tenant, id, expiryMs);
     return true;
   };
 
-  const fail = ({ tenant, id, owner, epoch, head, nowMs, error }: OpOf<'fail'>) => {
-    if (prepare(sql.failTurn).run(tenant, id, owner, epoch, head).changes === 0) return false;
-    prepare(sql.crashAttempts).run(tenant, id, nowMs, error.code, error.message);
+  const fail = ({ tenant, id, owner, epoch, head, expiryMs, nowMs, error }: OpOf<'fail'>) => {
+    const week = weekOfId(id);
+    if (prepare(sql.failTurn).run(tenant, id, week, owner, epoch, head).changes === 0) return false;
+    prepare(sql.crashAttempts).run(tenant, id, week, nowMs, error.code, error.message);
     runSteps(failSteps(tenant, id, nowMs));
     prepare(sql.dropUnkept).run(tenant, id);
-    purge(tenant, id);
+    purge(tenant, id, expiryMs);
     return true;
   };
 
@@ -148,7 +178,7 @@ export function createGroupWriter(db: DatabaseSync): (ops: WriteOp[]) => (WriteR
     } else if (writerOf(tenant, conversation) === writer) prepare(takeBoth).run(tenant, conversation, turnId);
     else return false;
     prepare(insertAppended).run(...turn);
-    insertItems(tenant, turnId, items, 0, 0);
+    insertItems({ tenant, id: turnId, bucket: keptBucket }, items, 0, itemMarks.input);
     return true;
   };
 

@@ -16,7 +16,10 @@ export type WriteOp =
   | {
       kind: 'begin';
       /** Undefined: nothing of a parent is kept. */
-      parent: { id: string; keep: number } | undefined;
+      parent: { id: string; bucket: number; keep: number } | undefined;
+      bucket: number;
+      expiryMs: number;
+      nowMs: number;
       /** Parameters of `claim`; undefined: the client sent no key. */
       claim: SqlValue[] | undefined;
       /** Undefined: the turn is in none. */
@@ -24,10 +27,14 @@ export type WriteOp =
       turn: SqlValue[];
       /** Undefined: none, or written before. */
       envelope: SqlValue[] | undefined;
+      /** Hashes of the envelopes that come along from the parent's bucket. */
+      envelopes: string[];
       /** Undefined: it is queued, and none begins. */
       attempt: SqlValue[] | undefined;
       /** What is written of a queued turn in addition. */
       steps: Step[];
+      /** `keptValues`. */
+      kept: SqlValue[];
       /** `itemValues`; empty where the turn is not stored. */
       items: SqlValue[];
       tenant: string;
@@ -42,6 +49,7 @@ export type WriteOp =
       epoch: number;
       status: TurnStatus;
       head: string;
+      expiryMs: number;
       items: SqlValue[];
       attempt: SqlValue[];
       /** What ends a background turn in addition. */
@@ -49,7 +57,7 @@ export type WriteOp =
     }
   /** Where the first step gives no row, nothing is done. */
   | { kind: 'steps'; steps: Step[]; survivesPowerCut: boolean }
-  | { kind: 'delete'; tenant: string; id: string; nowMs: number }
+  | { kind: 'delete'; tenant: string; id: string; expiryMs: number; nowMs: number }
   | {
       kind: 'fail';
       tenant: string;
@@ -57,6 +65,7 @@ export type WriteOp =
       owner: string;
       epoch: number;
       head: string;
+      expiryMs: number;
       nowMs: number;
       error: { code: string; message: string };
     }
