@@ -28,7 +28,8 @@ const openStore = (url: string, owner: string, limits: Partial<PostgresLimits> =
 storeSuite('postgres', async () => {
   const url = await server.createDatabase();
   return {
-    open: (owner, other = secret) => createPostgresStore({ url, secret: other, owner, log, limits: calm }),
+    open: (owner, other = secret) =>
+      createPostgresStore({ url, secret: other, owner, log, limits: calm, nowMs: () => startMs }),
     query: (sql) => queryDatabase(url, sql),
     destroy: async () => {},
   };
