@@ -25,7 +25,7 @@ export const runSql = {
   /** The least id is the oldest: ids begin with their time. */
   selectQueued: `SELECT tenant, MIN(id) AS id FROM turns WHERE status = 'queued' GROUP BY tenant`,
 
-  /** tenant, how many at most. */
+  /** tenant, how many at most: what waits is looked at up to there. */
   countQueued: `SELECT count(*) AS count FROM (SELECT 1 FROM turns t WHERE t.tenant = $1 AND t.status = 'queued' LIMIT $2) q`,
 
   /** owner. */

@@ -26,9 +26,9 @@ const entries = {
   },
 };
 
-/** What this gateway does not serve yet; and one that a model which answers at once leaves no time for. */
+/** What this gateway does not serve yet; and what a model that answers at once leaves no time for. */
 const isLater = (name: string) =>
-  /^background\/|^responses\/(input-tokens|compact)$|^state\/unfinished-parent$/.test(name);
+  /^background\/cancel$|^responses\/(input-tokens|compact)$|^state\/unfinished-parent$/.test(name);
 
 const options = (baseUrl: string): RunOptions => ({
   baseUrl,
