@@ -473,6 +473,46 @@ test('over a WebSocket a conversation is as over HTTP, and cannot be made ready 
   await running;
 });
 
+describe.each([false, true])('a background turn, stream: %s', (stream) => {
+  const body = { model: 'claude', background: true, stream };
+  const statusOf = async (id: string) => (await rig.client.get(id)).body.status;
+  /** Its id, as soon as its upstream answers. */
+  const start = async (conversation: string, input: string): Promise<{ id: string; release: () => void }> => {
+    const { begun, release } = holdAnswer();
+    const created = create({ ...body, conversation, input });
+    // The stream of a run that is deleted is cut.
+    created.catch(() => undefined);
+    await begun;
+    const [row] = rig.query(`SELECT id FROM turns WHERE status = 'in_progress'`);
+    if (!stream) expect((await created).body).toMatchObject({ id: row?.['id'], conversation: { id: conversation } });
+    return { id: String(row?.['id']), release };
+  };
+
+  test('holds the conversation until its end, and is appended', async () => {
+    const id = await made({ items: [user('zero')] });
+    const run = await start(id, 'one');
+    expect(errorOf(await create({ ...body, conversation: id, input: 'two' }))).toEqual([400, locked]);
+    expect(errorOf(await create({ model: 'claude', conversation: id, input: 'two' }))).toEqual([400, locked]);
+    run.release();
+    await expect.poll(() => statusOf(run.id)).toBe('completed');
+    expect(await texts(id)).toEqual(['zero', 'one', 'slowly']);
+    await turn({ conversation: id, input: 'two' });
+    expect(await texts(id)).toEqual(['zero', 'one', 'slowly', 'two', 'Re: two']);
+  });
+
+  test.each([
+    ['cancelled', 'POST', '/cancel'],
+    ['deleted', 'DELETE', ''],
+  ])('frees the conversation when it is %s, and appends nothing', async (_, method, path) => {
+    const id = await made();
+    const run = await start(id, 'one');
+    expect((await rig.client.request(method, `/v1/responses/${run.id}${path}`)).status).toBe(200);
+    await turn({ conversation: id, input: 'two' });
+    run.release();
+    expect(await texts(id)).toEqual(['two', 'Re: two']);
+  });
+});
+
 describe('what is refused', () => {
   const unknown = `conv_${'f'.repeat(44)}`;
   const notFound = (param: string) => error(`Conversation with id '${unknown}' not found.`, param, null);
