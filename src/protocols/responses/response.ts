@@ -1,5 +1,5 @@
 import type { ErrorCode, GatewayError } from '../../core/errors.ts';
-import type { JsonObject } from '../../core/json-object.ts';
+import { isJsonObject, type JsonObject } from '../../core/json-object.ts';
 import type { TextFormat, Tool, TurnRequest } from '../../core/request.ts';
 import type { ResponseState, ResponseStatus } from '../../core/response.ts';
 import type { Usage } from '../../core/usage.ts';
@@ -13,9 +13,18 @@ import type { ResponseErrorCode } from './wire.ts';
 export function envelopeText({ instructions, tools, textFormat, verbosity }: TurnRequest): string {
   return JSON.stringify({
     instructions,
-    tools,
+    tools: tools.map(withoutSecrets),
     text: { format: formatEcho(textFormat), verbosity: verbosity ?? 'medium' },
   });
+}
+
+/** What a client lends the upstream to reach a server with is neither stored nor shown; OpenAI does not echo it either. */
+function withoutSecrets(tool: Tool): Tool {
+  if (tool.type !== 'mcp') return tool;
+  const { authorization: _, headers, ...rest } = tool;
+  if (!isJsonObject(headers)) return { ...rest, type: tool.type };
+  const hidden = Object.fromEntries(Object.keys(headers).map((name) => [name, '<redacted>']));
+  return { ...rest, type: tool.type, headers: hidden };
 }
 
 /** The tools of a stored turn, in the neutral spelling, which is the envelope's own. */
