@@ -239,3 +239,35 @@ test('a client that hangs up before the continuation has its turn ended with wha
   expect(stored.body.output).toMatchObject([{ type: 'web_search_call' }]);
   expect(attemptsOf(stored).map(({ status }) => status)).toEqual(['completed', 'cancelled']);
 });
+
+describe.each([{ stream: false }, { stream: true }])('the simulator, stream: $stream', ({ stream }) => {
+  test.each([
+    ['Search the web for open source.', 1],
+    ['Search the web for open source. Pause once.', 2],
+  ])('%s', async (input, calls) => {
+    const answer = await rig.client.create({ model: 'simulator', input, tools, stream });
+    expect(answer.body.status, answer.text).toBe('completed');
+    if (stream) expectStream(answer.events);
+    const text = 'The web has a page about open source.';
+    const citation = {
+      type: 'url_citation',
+      start_index: 0,
+      end_index: text.length,
+      title: 'About open source',
+      url: 'https://example.com/search?q=open%20source',
+    };
+    expect(answer.body.output).toMatchObject([
+      { type: 'web_search_call', status: 'completed', action: { type: 'search', query: 'open source' } },
+      { type: 'message', content: [{ text, annotations: [citation] }] },
+    ]);
+    expect(attemptsOf(answer)).toHaveLength(calls);
+    // It refuses what Anthropic refuses: the conversation goes back as it came.
+    const fields = { model: 'simulator', input: 'Thank you.', tools, stream, previous_response_id: answer.body.id };
+    expect((await rig.client.create(fields)).body.status).toBe('completed');
+  });
+
+  test('nothing is searched where no search is offered', async () => {
+    const answer = await rig.client.create({ model: 'simulator', input: 'Search the web for gold.', stream });
+    expect(answer.body.output).toMatchObject([{ type: 'message' }]);
+  });
+});

@@ -226,7 +226,7 @@ test('what the upstream says of its own stands over what was asked for, and behi
 test('what a client lends to reach an MCP server is neither stored nor echoed', () => {
   const server = { type: 'mcp', server_label: 'm', server_url: 'https://m.example' } as const;
   const lent = { ...server, authorization: 'canary-1', headers: { 'X-Key': 'canary-2' }, require_approval: 'never' };
-  const envelope = envelopeText({ ...full.request, tools: [lent, { ...server, server_label: 'n' }] });
+  const envelope = envelopeText({ ...stateOf().request, tools: [lent, { ...server, server_label: 'n' }] });
   expect(envelope).not.toContain('canary');
   expect(toolsOfEnvelope(envelope)).toEqual([
     { ...server, headers: { 'X-Key': '<redacted>' }, require_approval: 'never' },

@@ -4,6 +4,7 @@ import { fillSchema } from './fill-schema.ts';
 import { findSubjects } from './find-subjects.ts';
 import { obey, type Talk } from './obey.ts';
 import { recall } from './recall.ts';
+import { searchFor } from './search.ts';
 import { segmentsOf, tokensIn } from './segments.ts';
 import type { Signer } from './signature.ts';
 import { blocksOf } from './turns.ts';
@@ -14,7 +15,10 @@ export type AnswerBlock =
   /** `tokens` count what was thought, whether it is shown or not. */
   | { type: 'thinking'; thinking: string; signature: string; tokens: number }
   | { type: 'redacted_thinking'; data: string; tokens: number }
-  | { type: 'text'; text: string }
+  | { type: 'text'; text: string; citation?: object }
+  /** Of a tool that Anthropic runs; `input` is JSON. */
+  | { type: 'server_tool_use'; id: string; name: string; input: string; tokens: number }
+  | { type: 'web_search_tool_result'; tool_use_id: string; content: object[]; tokens: number }
   /** `input` is JSON; `complete` false: it was cut by max_tokens and is none. */
   | { type: 'tool_use'; id: string; name: string; input: string; complete: boolean };
 
@@ -32,7 +36,7 @@ export interface Answer {
   id: string;
   model: string;
   blocks: AnswerBlock[];
-  stopReason: 'end_turn' | 'tool_use' | 'max_tokens' | 'stop_sequence' | 'refusal';
+  stopReason: 'end_turn' | 'tool_use' | 'max_tokens' | 'stop_sequence' | 'refusal' | 'pause_turn';
   stopSequence: string | undefined;
   usage: AnswerUsage;
 }
@@ -60,7 +64,9 @@ export function answerTo(request: MessagesRequest, turns: Turn[], signer: Signer
   }
   const answersResults = turns.at(-1) === lastUser && blocksOf(lastUser, 'tool_result').length > 0;
   const forced = request.tool_choice?.type === 'any' || request.tool_choice?.type === 'tool';
-  const calls = answersResults && asked === '' && !forced ? [] : chooseCalls(request, asked);
+  const search = answersResults ? undefined : searchFor(asked, request, turns);
+  const calls =
+    search !== undefined ? [] : answersResults && asked === '' && !forced ? [] : chooseCalls(request, asked);
   const thoughts = think(
     request,
     asked,
@@ -78,7 +84,7 @@ export function answerTo(request: MessagesRequest, turns: Turn[], signer: Signer
           input,
           complete: true,
         }))
-      : [{ type: 'text', text: sayText(request, asked, turns, answersResults) }];
+      : (search?.blocks ?? [{ type: 'text', text: sayText(request, asked, turns, answersResults) }]);
   const stopped = stopAtSequence(said, request.stop_sequences ?? []);
   const cut = cutAt([...thoughts, ...stopped.blocks], request, signer);
   const thinkingTokens = cut.blocks.reduce((sum, block) => sum + ('tokens' in block ? block.tokens : 0), 0);
@@ -91,7 +97,9 @@ export function answerTo(request: MessagesRequest, turns: Turn[], signer: Signer
         ? 'stop_sequence'
         : calls.length > 0
           ? 'tool_use'
-          : 'end_turn',
+          : search?.isPaused === true
+            ? 'pause_turn'
+            : 'end_turn',
     stopSequence: cut.isCut ? undefined : stopped.sequence,
     usage: {
       ...inputUsage(request),
@@ -255,6 +263,8 @@ function shortened(block: AnswerBlock, tokens: number, model: string, signer: Si
     case 'tool_use':
       return { ...block, input: shorten(block.input, most - block.name.length), complete: false };
     case 'redacted_thinking':
+    case 'server_tool_use':
+    case 'web_search_tool_result':
       return { ...block, tokens };
     case 'thinking': {
       const thinking = shorten(block.thinking, most);

@@ -79,7 +79,15 @@ function blockJson(block: AnswerBlock): string {
     case 'thinking':
       return `{"type":"thinking","thinking":${JSON.stringify(block.thinking)},"signature":"${block.signature}"}`;
     case 'text':
-      return `{"type":"text","text":${JSON.stringify(block.text)}}`;
+      return block.citation === undefined
+        ? `{"type":"text","text":${JSON.stringify(block.text)}}`
+        : JSON.stringify({ citations: [block.citation], type: 'text', text: block.text });
+    case 'server_tool_use':
+      return serverToolUseJson(block, block.input);
+    case 'web_search_tool_result': {
+      const { type, tool_use_id, content } = block;
+      return JSON.stringify({ type, tool_use_id, content });
+    }
     case 'tool_use':
       return toolUseJson(block, block.complete ? block.input : '{}');
     case 'redacted_thinking':
@@ -92,12 +100,20 @@ function emptyBlockJson(block: AnswerBlock): string {
     case 'thinking':
       return '{"type":"thinking","thinking":"","signature":""}';
     case 'text':
-      return '{"type":"text","text":""}';
+      return block.citation === undefined ? '{"type":"text","text":""}' : '{"citations":[],"type":"text","text":""}';
+    case 'server_tool_use':
+      return serverToolUseJson(block, '{}');
+    case 'web_search_tool_result':
+      return blockJson(block);
     case 'tool_use':
       return toolUseJson(block, '{}');
     case 'redacted_thinking':
       return blockJson(block);
   }
+}
+
+function serverToolUseJson({ id, name }: { id: string; name: string }, input: string): string {
+  return `{"type":"server_tool_use","id":"${id}","name":${JSON.stringify(name)},"input":${input}}`;
 }
 
 function toolUseJson({ id, name }: { id: string; name: string }, input: string): string {
@@ -112,13 +128,20 @@ function deltasOf(block: AnswerBlock): string[] {
         `{"type":"signature_delta","signature":"${block.signature}"}`,
       ];
     case 'text':
-      return wordsOf(block.text).map((word) => `{"type":"text_delta","text":${JSON.stringify(word)}}`);
+      return [
+        ...(block.citation === undefined
+          ? []
+          : [`{"type":"citations_delta","citation":${JSON.stringify(block.citation)}}`]),
+        ...wordsOf(block.text).map((word) => `{"type":"text_delta","text":${JSON.stringify(word)}}`),
+      ];
+    case 'server_tool_use':
     case 'tool_use':
       // The first delta is empty; for a call without arguments it is the only one.
       return ['', ...(block.input === '{}' ? [] : piecesOf(block.input))].map(
         (piece) => `{"type":"input_json_delta","partial_json":${JSON.stringify(piece)}}`,
       );
     case 'redacted_thinking':
+    case 'web_search_tool_result':
       return [];
   }
 }
