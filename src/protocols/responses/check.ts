@@ -62,6 +62,11 @@ export function outOfRange(param: string, value: unknown, bound: 'above maximum'
   return new GatewayError(kind === 'decimal' ? 'decimal_out_of_range' : 'integer_out_of_range', message, { param });
 }
 
+export function tooMany(param: string, limit: number, length: number): GatewayError {
+  const message = `Invalid '${param}': array too long. Expected an array with maximum length ${limit}, but got an array with length ${length} instead.`;
+  return new GatewayError('array_above_max_length', message, { param });
+}
+
 /** @param what names the measured string: `string`, or `property name`. */
 export function tooLong(param: string, what: string, limit: number, length: number): GatewayError {
   const message = `Invalid '${param}': ${what} too long. Expected a string with maximum length ${limit}, but got a string with length ${length} instead.`;

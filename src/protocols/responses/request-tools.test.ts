@@ -106,3 +106,16 @@ describe('choices', () => {
     expect(() => decodeToolChoice('required', [])).toThrow(GatewayError);
   });
 });
+
+test('how many there may be, wherever they stand', () => {
+  const many = (length: number) => Array.from({ length }, (_, at) => ({ type: 'function', name: `f${at}` }));
+  const most = decodeTools(many(1024), {});
+  const refused = (param: string) =>
+    `Invalid '${param}': array too long. Expected an array with maximum length 1024, but got an array with length 1025 instead.`;
+  expect(() => decodeTools(many(1025), {})).toThrow(refused('tools'));
+  const namespace = { type: 'namespace', name: 'n', tools: many(1025) };
+  expect(() => decodeTools([namespace], {})).toThrow(refused('tools[0].tools'));
+  const choice = { type: 'allowed_tools', mode: 'auto', tools: [...many(1024), { type: 'function', name: 'f0' }] };
+  expect(() => decodeToolChoice(choice, most)).toThrow(refused('tool_choice.tools'));
+  expect(decodeToolChoice({ ...choice, tools: many(1024) }, most)).toMatchObject({ mode: 'auto' });
+});

@@ -11,7 +11,7 @@ import {
   type ToolChoice,
   type ToolName,
 } from '../../core/request.ts';
-import { check, emptyArray, invalidChoice, invalidType, missing, nameSchema } from './check.ts';
+import { check, emptyArray, invalidChoice, invalidType, missing, nameSchema, tooMany } from './check.ts';
 import { toolTypes } from './wire.ts';
 
 const toolName = nameSchema(128);
@@ -84,6 +84,7 @@ const nativeTools: Record<NativeToolType, z.ZodType> = {
 export function decodeTools(value: unknown, extra: JsonObject, base = 'tools'): Tool[] {
   if (value === undefined || value === null) return [];
   if (!Array.isArray(value)) throw invalidType(base, 'an array of objects', value);
+  if (value.length > maxTools) throw tooMany(base, maxTools, value.length);
   const names = new Set<string>();
   return value.map((raw: unknown, index) => {
     const path = `${base}[${index}]`;
@@ -127,6 +128,7 @@ function checkTool(raw: JsonObject, path: string, extra: JsonObject): void {
 function checkNamespace(raw: JsonObject, path: string, extra: JsonObject): void {
   const { tools } = check(namespace, raw, path);
   if (tools.length === 0) throw emptyArray(`${path}.tools`);
+  if (tools.length > maxTools) throw tooMany(`${path}.tools`, maxTools, tools.length);
   const names = new Set<string>();
   for (const [index, tool] of tools.entries()) {
     const at = `${path}.tools[${index}]`;
@@ -142,6 +144,9 @@ function choiceOf<T extends string>(type: unknown, param: string, types: readonl
   if (known !== undefined) return known;
   throw type === undefined ? missing(param) : invalidChoice(param, type, types);
 }
+
+/** More than OpenAI takes, and few enough for each to be looked for among the others. */
+const maxTools = 1024;
 
 const modes = ['none', 'auto', 'required'] as const;
 const namedTypes = ['function', 'custom', ...nativeToolTypes] as const;
@@ -168,6 +173,7 @@ export function decodeToolChoice(value: unknown, tools: Tool[], more = false): T
   if (type !== 'allowed_tools') return toolOf(type, value, 'tool_choice', tools, more);
   const choice = check(allowed, value, 'tool_choice');
   if (choice.tools.length === 0) throw emptyArray('tool_choice.tools');
+  if (choice.tools.length > maxTools) throw tooMany('tool_choice.tools', maxTools, choice.tools.length);
   const allowedTools = choice.tools.map((tool, index) => {
     const path = `tool_choice.tools[${index}]`;
     if (!isJsonObject(tool)) throw invalidType(path, 'an object', tool);

@@ -4,7 +4,7 @@ import { fillSchema } from './fill-schema.ts';
 import { findSubjects } from './find-subjects.ts';
 import { obey, type Talk } from './obey.ts';
 import { recall } from './recall.ts';
-import { searchFor } from './search.ts';
+import { searchFor, type SearchBlock } from './search.ts';
 import { segmentsOf, tokensIn } from './segments.ts';
 import type { Signer } from './signature.ts';
 import { blocksOf } from './turns.ts';
@@ -15,10 +15,7 @@ export type AnswerBlock =
   /** `tokens` count what was thought, whether it is shown or not. */
   | { type: 'thinking'; thinking: string; signature: string; tokens: number }
   | { type: 'redacted_thinking'; data: string; tokens: number }
-  | { type: 'text'; text: string; citation?: object }
-  /** Of a tool that Anthropic runs; `input` is JSON. */
-  | { type: 'server_tool_use'; id: string; name: string; input: string; tokens: number }
-  | { type: 'web_search_tool_result'; tool_use_id: string; content: object[]; tokens: number }
+  | SearchBlock
   /** `input` is JSON; `complete` false: it was cut by max_tokens and is none. */
   | { type: 'tool_use'; id: string; name: string; input: string; complete: boolean };
 
