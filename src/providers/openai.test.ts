@@ -81,3 +81,16 @@ test('what clients name is remembered within bounds', () => {
   const isForgotten = (model: string) => provider.learn?.(deployment({ model }), refusal);
   expect([isForgotten('m-0'), isForgotten('m-1000')]).toEqual([true, false]);
 });
+
+test('input tokens are counted by the vendor, from what makes input', () => {
+  const body =
+    '{"model":"gpt-5","store":false,"include":[],"stream":true,"instructions":"Be brief.","input":[{"n":1.0}]}';
+  const request = provider.counter?.buildRequest(deployment(), body);
+  expect(request).toMatchObject({
+    path: '/v1/responses/input_tokens',
+    headers: { authorization: 'Bearer sk-1' },
+    body: '{"model":"gpt-5","instructions":"Be brief.","input":[{"n":1.0}]}',
+  });
+  expect(provider.counter?.readCount('{"object":"response.input_tokens","input_tokens":17}')).toBe(17);
+  expect(provider.counter?.readCount('<html>')).toBeUndefined();
+});
