@@ -188,6 +188,17 @@ describe('kinds of items', () => {
     expect(kinds(events)).toEqual(['response-start', 'warning', 'response-end']);
   });
 
+  test('an item that has another place at the end is the same item', () => {
+    const second = { ...message(said('B')), id: 'msg_v' };
+    const events = decode([
+      created,
+      done(message(said('A')), 0),
+      done(second, 2),
+      completed({ output: [message(said('A')), second] }),
+    ]);
+    expect(texts(events)).toEqual(['A', 'B']);
+  });
+
   test('items may be open side by side', () => {
     const events = decode([
       created,

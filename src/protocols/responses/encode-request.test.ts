@@ -126,6 +126,24 @@ describe('parameters', () => {
   });
 });
 
+test('tools of every type travel as they are', () => {
+  const parameters = { type: 'object', properties: { file_id: { type: 'string' } } };
+  const tools = [
+    { type: 'function', name: 'f', parameters, strict: true, defer_loading: true },
+    { type: 'custom', name: 'c', format: { type: 'text' }, async: true },
+    { type: 'namespace', name: 'crm', description: 'd', tools: [{ type: 'function', name: 'g', parameters: null }] },
+    { type: 'web_search', filters: { allowed_domains: ['a.example'] }, more: null },
+    { type: 'mcp', server_label: 's', server_url: 'https://mcp.example', headers: { a: 'b' } },
+    { type: 'code_interpreter', container: { type: 'auto' } },
+    { type: 'tool_search' },
+  ];
+  const choice = { type: 'allowed_tools', mode: 'required', tools: [{ type: 'mcp', server_label: 's' }] };
+  const { body, warned } = encode({ tools, tool_choice: choice });
+  expect(body.tools).toEqual(tools);
+  expect(body.tool_choice).toEqual(choice);
+  expect(warned).toEqual([]);
+});
+
 describe('items', () => {
   const origin = (source: string, fields: Partial<Origin> = {}): Origin => ({
     protocol: 'responses',
@@ -284,6 +302,21 @@ describe('objects in the account of the provider', () => {
       { tools: [{ type: 'function', name: 'f', environment: { container_id: 'c' } }] },
     ],
     ['reasoning.container', { reasoning: { container: 'cntr_1' } }],
+    ['tools[0].vector_store_ids', { tools: [{ type: 'file_search', vector_store_ids: ['vs_1'] }] }],
+    ['tools[0].container', { tools: [{ type: 'code_interpreter', container: 'cntr_1' }] }],
+    [
+      'tools[0].container.file_ids',
+      { tools: [{ type: 'code_interpreter', container: { type: 'auto', file_ids: ['file-1'] } }] },
+    ],
+    ['tools[0].connector_id', { tools: [{ type: 'mcp', server_label: 's', connector_id: 'connector_gmail' }] }],
+    [
+      'tools[0].input_image_mask.file_id',
+      { tools: [{ type: 'image_generation', input_image_mask: { file_id: 'f' } }] },
+    ],
+    [
+      'tools[0].environment.skills[0].skill_id',
+      { tools: [{ type: 'shell', environment: { type: 'container_auto', skills: [{ skill_id: 's' }] } }] },
+    ],
     ['input[0].skills[0].skill_id', { input: [{ role: 'user', content: 'x', skills: [{ skill_id: 's' }] }] }],
     ['moderation[1].connector_id', { moderation: [{}, { connector_id: 'c' }] }],
   ])('%s is a 400', (param, fields) => {
