@@ -287,6 +287,12 @@ test('a stateless client carries sealed reasoning itself', async () => {
   ]);
 });
 
+test('an answer is paid at the prices of OpenAI’s own model', async () => {
+  const { body } = await go('gpt-5', undefined, 'Hello.');
+  const stored = await client.request('GET', `/v1/responses/${body.id}`, undefined, asTenant('alpha'));
+  expect(stored.headers.get('x-turnpike-cost-usd')).toBe('0.00011625');
+});
+
 test('that a model gives no encrypted reasoning is learnt from one refusal', async () => {
   const first = await go('llama', undefined, 'Hello.');
   expect(sent().map(({ include }) => include)).toEqual([['reasoning.encrypted_content'], undefined]);
@@ -324,6 +330,7 @@ test('parameters that this API alone knows travel as they are', async () => {
     personality: { tone: 'dry' },
     prompt_cache_options: { mode: 'implicit' },
   };
+  answers({ output: [text('{"file_id":1}')] });
   const answer = await send({ model: 'gpt-4o', ...body, metadata: { ticket: '17' }, reasoning: { context: 'auto' } });
   expect(answer.status, answer.text).toBe(200);
   expect(warningsOf(answer)).toEqual([]);
