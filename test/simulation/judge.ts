@@ -6,7 +6,7 @@ import type { StoredResponse } from '../../src/store/store.ts';
 import type { TurnLimits } from '../../src/turn/turn.ts';
 import { checkClientStream } from './check-client-stream.ts';
 import type { Told } from './model-client.ts';
-import type { AttemptRow, ModelDatabase, TurnRow } from './model-database.ts';
+import { type AttemptRow, gaveKeyUp, type ModelDatabase, type TurnRow } from './model-database.ts';
 import type { UpstreamCallRecord } from './model-upstream.ts';
 import type { TurnRecord } from './turn-record.ts';
 import type { World } from './world.ts';
@@ -111,6 +111,8 @@ export function createJudge(world: World, database: ModelDatabase, limits: TurnL
       accuse(`${tag}: call ${calls.length} has no attempt of its own`);
     }
     if (row.status !== 'in_progress' && row.epoch === 0) accuse(`${tag}: an upstream was called after the end`);
+    if (turn.key !== undefined && !gaveKeyUp(row) && !othersOf(turn).every(gaveKeyUp))
+      accuse(`${tag}: an upstream was called twice under one key`);
     if (parent === undefined) return;
     const above = rowOf(parent);
     if (above?.tenant !== tenant || !above.intent.store || !hasEndedWell(above)) {
@@ -137,8 +139,65 @@ export function createJudge(world: World, database: ModelDatabase, limits: TurnL
     }
   }
 
+  const textOf = ({ head, intent, output }: TurnRow) =>
+    responseText(
+      head,
+      intent.envelope,
+      output.map(({ body }) => body),
+    );
+
+  /** Turns that were begun under the key of this one, itself left out. */
+  const othersOf = (turn: TurnRecord): TurnRow[] =>
+    Array.from(database.turns.values()).filter(
+      ({ tenant, intent }) =>
+        tenant === turn.tenant && intent.idempotency?.keyHash === turn.key && intent.endUser !== turn.tag,
+    );
+
+  /** Answered with the response of the turn that holds its key. */
+  function toldAgain(turn: TurnRecord, { status, text }: Told): void {
+    const { tag, key, request, calls } = turn;
+    count('told again');
+    const { id, error } = JSON.parse(text) as ToldResponse;
+    const row = othersOf(turn).find(({ intent }) => intent.id === id);
+    if (key === undefined || row === undefined) {
+      accuse(`${tag}: was given the response of nobody with its key`);
+      return;
+    }
+    if (row.intent.idempotency?.bodyHash !== request) accuse(`${tag}: was given the response to another request`);
+    if (calls.length > 0 || rowOf(turn) !== undefined) accuse(`${tag}: was answered by another turn, and ran itself`);
+    const isLost = status === 'failed' && error?.message === notStored;
+    if (!isLost && !row.deleted && turn.stored && textOf(row) !== text)
+      accuse(`${tag}: was given something else than what is stored`);
+  }
+
+  /** @returns whether the error is one that only comes where another turn holds the key. */
+  function rejectedByHolder(turn: TurnRecord, error: GatewayError): boolean {
+    const { tag, key, request, calls } = turn;
+    if (key === undefined || calls.length > 0 || rowOf(turn) !== undefined) return false;
+    const others = othersOf(turn);
+    const isOther = ({ intent }: TurnRow) => intent.idempotency?.bodyHash !== request;
+    if (others.length === 0) return false;
+    if (error.code === 'idempotency_key_mismatch') {
+      if (!others.some(isOther)) accuse(`${tag}: its key was said to be another request's`);
+      return true;
+    }
+    if (others.every(isOther)) return false;
+    if (error.code === 'store_unavailable') {
+      // The end of the other one could not be stored.
+      const holders = others.flatMap(({ intent, epoch }) => ({ epoch, record: byTag.get(intent.endUser ?? '') }));
+      return holders.some(({ epoch, record }) => epoch > 0 || (record?.storeFaults ?? 0) > 0);
+    }
+    if (error.code === 'idempotency_result_not_kept' && turn.stored && !others.some(({ deleted }) => deleted))
+      accuse(`${tag}: an answer that is kept was said not to be`);
+    return error.code !== 'previous_response_not_found';
+  }
+
   function told(turn: TurnRecord, { status, text }: Told): void {
     const { tag, sink, calls } = turn;
+    if (isReplay(turn)) {
+      toldAgain(turn, { status, text });
+      return;
+    }
     const row = rowOf(turn);
     const response = JSON.parse(text) as ToldResponse;
     count(`told ${status}`);
@@ -154,11 +213,7 @@ export function createJudge(world: World, database: ModelDatabase, limits: TurnL
       return;
     }
     if (row.status !== status) accuse(`${tag}: told ${status} while the database says ${row.status}`);
-    const stored = responseText(
-      row.head,
-      row.intent.envelope,
-      row.output.map(({ body }) => body),
-    );
+    const stored = textOf(row);
     if (turn.stored && !row.deleted && stored !== text) accuse(`${tag}: told something else than what is stored`);
     if (!turn.stored && (row.head !== '' || row.output.length > 0 || row.intent.input.length > 0)) {
       accuse(`${tag}: kept content that was not to be stored`);
@@ -189,12 +244,14 @@ export function createJudge(world: World, database: ModelDatabase, limits: TurnL
   function rejected(turn: TurnRecord, error: unknown): void {
     const { tag, sink, parent, calls } = turn;
     const row = rowOf(turn);
-    if (sink.headers !== undefined && !sink.gone) accuse(`${tag}: an error came after the headers`);
+    // A stream that waits for another turn has its headers, and is cut where that turn leaves no answer.
+    if (sink.headers !== undefined && !sink.gone && !isReplay(turn)) accuse(`${tag}: an error came after the headers`);
     if (!(error instanceof GatewayError)) {
       accuse(`${tag}: rejected with ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
       return;
     }
     count(`rejected ${error.code}`);
+    if (rejectedByHolder(turn, error)) return;
     const call = calls.at(-1);
     switch (error.code) {
       case 'store_unavailable':
@@ -337,11 +394,19 @@ export function createJudge(world: World, database: ModelDatabase, limits: TurnL
         if (turn.state === 'running') accuse(`${turn.tag}: never settled`);
         if (row !== undefined) checkRow(turn, row);
         else if (turn.calls.length > 0) accuse(`${turn.tag}: was sent and left no row`);
+        if (row === undefined || turn.key === undefined || gaveKeyUp(row)) continue;
+        if (!othersOf(turn).every(gaveKeyUp)) accuse(`${turn.tag}: two turns hold one key`);
+        if (othersOf(turn).length > 0) count('run again');
       }
       const left = world.intervals().length;
       if (left > 0) accuse(`${left} intervals were left running`);
     },
   };
+}
+
+/** It was answered with what another turn under the same key has come to, or was to be. */
+export function isReplay({ sink }: TurnRecord): boolean {
+  return sink.headers?.['x-turnpike-idempotent-replay'] === 'true';
 }
 
 /** What of a reply goes back to the model with the next turn. */

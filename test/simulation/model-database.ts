@@ -6,6 +6,8 @@ import type {
   AttemptEnd,
   AttemptStart,
   CommitOutcome,
+  KeyClaim,
+  KeyHolder,
   StoredContext,
   StoredContextItem,
   StoredItem,
@@ -25,6 +27,13 @@ export interface AttemptRow {
   end: AttemptEnd | undefined;
 }
 
+/** Who took a key last, and when. */
+export interface ClaimRow extends KeyHolder {
+  readonly tenant: string;
+  readonly keyHash: string;
+  readonly atMs: number;
+}
+
 export interface TurnRow {
   readonly tenant: string;
   readonly intent: TurnIntent;
@@ -42,7 +51,9 @@ export interface TurnRow {
  */
 export interface ModelDatabase {
   readonly turns: ReadonlyMap<string, TurnRow>;
-  begin(tenant: string, intent: TurnIntent): undefined;
+  /** By tenant and key. */
+  readonly claims: ReadonlyMap<string, ClaimRow>;
+  begin(tenant: string, intent: TurnIntent): KeyHolder | undefined;
   nextAttempt(tenant: string, turnId: string, ended: AttemptEnd, started: AttemptStart): void;
   /** Ends the row of an attempt, and nothing else. */
   endAttempt(tenant: string, turnId: string, ended: AttemptEnd): void;
@@ -54,6 +65,7 @@ export interface ModelDatabase {
   /** An envelope is named by its turn here. */
   readEnvelope(tenant: string, id: string, envelope: string): string | undefined;
   readItem(tenant: string, itemId: string): StoredItem | undefined;
+  readKeyHolder(tenant: string, claim: KeyClaim): KeyHolder | undefined;
   delete(tenant: string, id: string): boolean;
   listSession(tenant: string, sessionId: string): StoredTurn[];
   /** Fails the turns that no process runs. */
@@ -62,6 +74,8 @@ export interface ModelDatabase {
 
 export function createModelDatabase(): ModelDatabase {
   const turns = new Map<string, TurnRow>();
+
+  const claims = new Map<string, ClaimRow>();
 
   const turnOf = (tenant: string, id: string) => {
     const turn = turns.get(id);
@@ -80,6 +94,13 @@ export function createModelDatabase(): ModelDatabase {
     return [...kept, ...own.map((item) => ({ ...item, turnId: id, envelope: id }))];
   }
 
+  function holderOf(tenant: string, { keyHash, expiresBeforeMs }: KeyClaim): KeyHolder | undefined {
+    const claim = claims.get(`${tenant} ${keyHash}`);
+    const row = claim && turns.get(claim.turnId);
+    if (claim === undefined || claim.atMs < expiresBeforeMs || (row !== undefined && gaveKeyUp(row))) return undefined;
+    return { turnId: claim.turnId, bodyHash: claim.bodyHash };
+  }
+
   function startedRow(start: AttemptStart): AttemptRow {
     return { start, status: 'started', usage: noUsage, costNanoUsd: undefined, end: undefined };
   }
@@ -92,6 +113,7 @@ export function createModelDatabase(): ModelDatabase {
 
   return {
     turns,
+    claims,
 
     begin(tenant, intent) {
       const { id, parent } = intent;
@@ -107,7 +129,13 @@ export function createModelDatabase(): ModelDatabase {
         }
       }
       if (turns.has(id)) throw new GatewayError('internal_error', 'The state store refused the turn.');
-      const { head, attempt } = intent;
+      const { head, attempt, idempotency: claim, createdAtMs } = intent;
+      if (claim !== undefined) {
+        const holder = holderOf(tenant, claim);
+        if (holder !== undefined) return holder;
+        const { keyHash, bodyHash } = claim;
+        claims.set(`${tenant} ${keyHash}`, { tenant, keyHash, bodyHash, turnId: id, atMs: createdAtMs });
+      }
       const attempts = [startedRow(attempt)];
       turns.set(id, {
         tenant,
@@ -119,6 +147,7 @@ export function createModelDatabase(): ModelDatabase {
         deleted: false,
         attempts,
       });
+      return undefined;
     },
 
     nextAttempt(tenant, turnId, ended, started) {
@@ -161,8 +190,10 @@ export function createModelDatabase(): ModelDatabase {
     readResponse(tenant, id) {
       const turn = liveTurn(tenant, id);
       if (turn === undefined) return undefined;
-      const { status, head, output, intent } = turn;
-      return { status, sessionId: intent.sessionId, head, envelope: intent.envelope, output };
+      const { status, head, output, intent, epoch, attempts } = turn;
+      const found = { status, sessionId: intent.sessionId, head, envelope: intent.envelope, output };
+      if (status !== 'failed') return found;
+      return { ...found, errorCode: epoch > 0 ? null : (attempts.at(-1)?.end?.error?.code ?? 'internal_error') };
     },
 
     readCost(tenant, id) {
@@ -190,6 +221,8 @@ export function createModelDatabase(): ModelDatabase {
         .findLast(({ id }) => id === itemId);
       return found;
     },
+
+    readKeyHolder: holderOf,
 
     delete(tenant, id) {
       const turn = liveTurn(tenant, id);
@@ -225,6 +258,14 @@ export function createModelDatabase(): ModelDatabase {
       return count;
     },
   };
+}
+
+/** Its end is no answer to keep, or nothing was paid for it: whoever comes with the same key runs anew. */
+export function gaveKeyUp({ status, epoch, attempts }: TurnRow): boolean {
+  if (status === 'cancelled') return true;
+  return (
+    status === 'failed' && (epoch > 0 || attempts.every(({ usage }) => usage.inputTokens + usage.outputTokens === 0))
+  );
 }
 
 function storedTurn({ intent, status, output, attempts }: TurnRow): StoredTurn {

@@ -6,6 +6,7 @@ import type { KeyStore } from '../../src/store/key-store.ts';
 import { createSealer } from '../../src/store/seal.ts';
 import type { TenantStore } from '../../src/store/store.ts';
 import { costLaws } from '../store/cost-laws.ts';
+import { idempotencyLaws } from '../store/idempotency-laws.ts';
 import { readingLaws } from '../store/reading-laws.ts';
 import { createTestBed, type Engine } from '../store/test-bed.ts';
 import { createModelDatabase, type ModelDatabase } from './model-database.ts';
@@ -28,10 +29,27 @@ function tenantStore(database: ModelDatabase, tenant: string): TenantStore {
     readEnvelope: (id, envelope) => answer(() => database.readEnvelope(tenant, id, envelope)),
     readItem: (id) => answer(() => database.readItem(tenant, id)),
     listSession: (id) => answer(() => database.listSession(tenant, id)),
-    readKeyHolder: () => Promise.resolve(undefined),
+    readKeyHolder: (claim) => answer(() => database.readKeyHolder(tenant, claim)),
     // The model holds turns only.
     conversations: {} as ConversationStore,
   };
+}
+
+/** The model is no SQL database: it knows what the laws ask of all rows of a tenant, and no more. */
+function rowsOf({ turns, claims }: ModelDatabase, sql: string): Record<string, unknown>[] {
+  const [, table = '', tenant] = /^SELECT \* FROM (\w+) WHERE tenant = '(.*)' ORDER BY 2, 3$/.exec(sql) ?? [];
+  const own = Array.from(turns.values()).filter((row) => row.tenant === tenant);
+  const keys = Array.from(claims.values()).filter((row) => row.tenant === tenant);
+  const tables: Record<string, Record<string, unknown>[]> = {
+    turns: own.map(({ intent, status }) => ({ id: intent.id, status })),
+    items: own.flatMap(({ intent, output }) => [...intent.input, ...output].map(({ id }) => ({ id }))),
+    attempts: own.flatMap(({ attempts }) => attempts.map(({ start, status }) => ({ id: start.id, status }))),
+    envelopes: own.map(({ intent }) => ({ body: intent.envelope })),
+    idempotency: keys.map(({ keyHash }) => ({ key_hash: keyHash })),
+  };
+  const found = tables[table];
+  if (found === undefined) throw new Error(`the model has no answer to ${sql}`);
+  return found;
 }
 
 function createEngine(): Promise<Engine> {
@@ -47,7 +65,7 @@ function createEngine(): Promise<Engine> {
   };
   return Promise.resolve({
     open: () => Promise.resolve(store),
-    query: () => Promise.reject(new Error('the model is no SQL database')),
+    query: (sql) => Promise.resolve(rowsOf(database, sql)),
     destroy: () => Promise.resolve(),
   });
 }
@@ -57,4 +75,5 @@ describe('the model', async () => {
   afterAll(() => bed.store.close());
   readingLaws(bed);
   costLaws(bed);
+  idempotencyLaws(bed);
 });

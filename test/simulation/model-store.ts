@@ -150,7 +150,7 @@ export function createNodeStore({ world, database, node, tenant, weather, onFaul
     readEnvelope: (id, envelope) => read('read envelope', () => database.readEnvelope(tenant, id, envelope)),
     readItem: (id) => read('read item', () => database.readItem(tenant, id)),
     listSession: (sessionId) => read('list session', () => database.listSession(tenant, sessionId)),
-    readKeyHolder: () => Promise.resolve(undefined),
+    readKeyHolder: (claim) => read('read key holder', () => database.readKeyHolder(tenant, claim)),
     // The model holds turns only.
     conversations: {} as ConversationStore,
   };

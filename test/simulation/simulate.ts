@@ -4,10 +4,11 @@ import { responsesCodec } from '../../src/protocols/responses/index.ts';
 import { anthropicProfile, createAnthropicProvider } from '../../src/providers/anthropic.ts';
 import type { Deployment, Transport } from '../../src/providers/provider.ts';
 import { createRouter } from '../../src/routing/router.ts';
+import { createKeyedRuns, type KeyedRuns } from '../../src/turn/keyed-runs.ts';
 import { runTurn } from '../../src/turn/run-turn.ts';
 import type { TenantStore } from '../../src/store/store.ts';
 import type { TurnDependencies, TurnLimits } from '../../src/turn/turn.ts';
-import { createJudge } from './judge.ts';
+import { createJudge, isReplay } from './judge.ts';
 import { createClientSink } from './model-client.ts';
 import { createModelDatabase } from './model-database.ts';
 import { createNodeStore, type StoreWeather } from './model-store.ts';
@@ -25,6 +26,7 @@ export interface SimulatedRun {
 
 interface Node extends Home {
   dependencies: TurnDependencies;
+  keyedRuns: KeyedRuns;
 }
 
 const tenants = ['alpha', 'beta'] as const;
@@ -63,6 +65,7 @@ export async function simulate(seed: number, isTraced = false): Promise<Simulate
     const nowMs = world.nowMs;
     nodes.push(
       Object.assign(node, {
+        keyedRuns: createKeyedRuns(),
         dependencies: {
           router: createRouter({
             deployments: [
@@ -105,7 +108,7 @@ export async function simulate(seed: number, isTraced = false): Promise<Simulate
 
   /** One that the client has the id of: mostly the last that ended well, at times one that can't be continued. */
   function chooseParent(tenant: string): TurnRecord | undefined {
-    const known = turns.filter((turn) => turn.tenant === tenant && turn.sink.id !== undefined);
+    const known = turns.filter((turn) => turn.tenant === tenant && turn.sink.id !== undefined && !isReplay(turn));
     const ended = known.filter(({ sink }) => sink.told?.status === 'completed' || sink.told?.status === 'incomplete');
     const kind = random.next();
     if (kind < 0.6) return ended.at(-1);
@@ -132,27 +135,32 @@ export async function simulate(seed: number, isTraced = false): Promise<Simulate
     return { input, said };
   }
 
-  function startTurn(client: number, left: number): void {
-    const tenant = tenants[client % 2] ?? 'alpha';
+  /** @param again the turn that is asked for once more, under the same key. */
+  function startTurn(client: number, left: number, again?: TurnRecord): void {
+    const tenant = again?.tenant ?? tenants[client % 2] ?? 'alpha';
     const candidates = alive();
     const node = candidates[random.below(candidates.length)];
     if (node === undefined) {
-      later(client, left);
+      later(client, left, again);
       return;
     }
     const tag = `t${turns.length + 1}`;
-    const parent = chooseParent(tenant);
+    const parent = again === undefined ? chooseParent(tenant) : again.parent;
     const { input, said } = inputOf(tag, parent);
     const stream = random.chance(0.75);
     const body = {
       model: 'fast',
       input,
       stream,
-      store: random.chance(0.93),
+      store: again?.stored ?? random.chance(0.93),
       user: tag,
       ...(parent === undefined ? {} : { previous_response_id: parent.sink.id }),
       ...(random.chance(0.5) ? { tools } : {}),
     };
+    const ownKey = random.chance(0.3) ? `key of ${tag}` : undefined;
+    const key = again === undefined ? ownKey : again.key;
+    // A client's mistake: a key that it has used for something else.
+    const request = again !== undefined && random.chance(0.9) ? again.request : `request of ${tag}`;
     const sink = createClientSink({
       world,
       node,
@@ -166,6 +174,8 @@ export async function simulate(seed: number, isTraced = false): Promise<Simulate
       tenant,
       node,
       parent,
+      key,
+      request,
       input,
       said,
       stored: body.store,
@@ -208,12 +218,24 @@ export async function simulate(seed: number, isTraced = false): Promise<Simulate
     world.schedule(
       `${tag} arrives${parent === undefined ? '' : `, after ${parent.tag}`}`,
       () => {
-        const request = responsesCodec.decodeRequest(body);
-        const call = { request, client: responsesCodec, store, keyId: 'key', sessionId: undefined, sink };
-        runTurn(node.dependencies, call).then(() => over(undefined), over);
+        const idempotency = key === undefined ? undefined : node.keyedRuns.open(key, request);
+        const call = {
+          request: responsesCodec.decodeRequest(body),
+          client: responsesCodec,
+          store,
+          keyId: 'key',
+          sessionId: undefined,
+          idempotency,
+          sink,
+        };
+        runTurn(node.dependencies, call)
+          .finally(() => idempotency?.close())
+          .then(() => over(undefined), over);
       },
       { home: node },
     );
+    // Before it knows how the first one ends: its connection is slow, or it has no patience.
+    if (key !== undefined && again === undefined && random.chance(0.3)) later(client, 0, turn);
     if (random.chance(0.12)) {
       world.schedule(`client ${tag} hangs up`, () => sink.hangUp(), {
         delayMs: random.chance(0.5) ? random.below(60) : random.below(4000),
@@ -222,8 +244,9 @@ export async function simulate(seed: number, isTraced = false): Promise<Simulate
     }
   }
 
-  function later(client: number, left: number): void {
-    world.schedule(`client ${client} goes on`, () => startTurn(client, left), {
+  function later(client: number, left: number, again?: TurnRecord): void {
+    const name = again === undefined ? `client ${client} goes on` : `client ${client} asks for ${again.tag} again`;
+    world.schedule(name, () => startTurn(client, left, again), {
       delayMs: world.latencyMs(),
       home: null,
     });
@@ -231,8 +254,10 @@ export async function simulate(seed: number, isTraced = false): Promise<Simulate
 
   /** What a client does with an end, or with the lack of one. */
   function goOn(turn: TurnRecord, client: number, left: number): void {
-    if (turn.sink.told !== undefined && random.chance(0.3)) readBack(turn);
-    if (turn.sink.told !== undefined && random.chance(0.06)) remove(turn);
+    const isOwn = turn.sink.told !== undefined && !isReplay(turn);
+    if (isOwn && random.chance(0.3)) readBack(turn);
+    if (isOwn && random.chance(0.06)) remove(turn);
+    if (turn.key !== undefined && random.chance(turn.sink.told === undefined ? 0.7 : 0.3)) later(client, 0, turn);
     if (left > 0) later(client, left - 1);
     // A fork: two turns at once on whatever is chosen.
     if (left > 1 && random.chance(0.15)) later(client, 0);
@@ -270,7 +295,7 @@ export async function simulate(seed: number, isTraced = false): Promise<Simulate
       if (turn.node !== node || turn.state !== 'running') continue;
       turn.state = 'crashed';
       for (const call of turn.calls) if (call.state === 'open') call.state = 'crashed';
-      later(0, 0);
+      later(0, 0, turn.key === undefined || random.chance(0.2) ? undefined : turn);
     }
     startNode();
     scheduleSweep(node, random.below(1500));

@@ -9,6 +9,9 @@ export interface TurnRecord {
   readonly tenant: string;
   readonly node: Home;
   readonly parent: TurnRecord | undefined;
+  /** The idempotency key, and what stands for the request's bytes under it. */
+  readonly key: string | undefined;
+  readonly request: string;
   readonly input: unknown[];
   /** The same in Anthropic's words. */
   readonly said: Record<string, unknown>[];
