@@ -189,7 +189,15 @@ export function createJudge(world: World, database: ModelDatabase, limits: TurnL
     }
     if (error.code === 'idempotency_result_not_kept' && turn.stored && !others.some(({ deleted }) => deleted))
       accuse(`${tag}: an answer that is kept was said not to be`);
-    return error.code !== 'previous_response_not_found';
+    if (error.code === 'idempotency_result_not_kept') return true;
+    if (error.code === 'previous_response_not_found') return false;
+    // What a swept turn has come to is no answer: its key is free. Nor may it be waited for without an end.
+    const endedSo = others.some(
+      ({ epoch, attempts }) => epoch === 0 && attempts.at(-1)?.end?.error?.code === error.code,
+    );
+    if (!endedSo && !isReplay(turn) && !error.message.includes('has not ended in time'))
+      accuse(`${tag}: was told ${error.code}, with which no turn under its key has ended`);
+    return true;
   }
 
   function told(turn: TurnRecord, { status, text }: Told): void {

@@ -1,6 +1,7 @@
 import { type Clock, hop } from './clock.ts';
+import type { BegunTurn } from './engine.ts';
 import { type Cluster, keyOf, type Node } from './cluster.ts';
-import { endOf, type Exchange, exchangesOf, idOf, isOpen, type ReadResponse } from './exchange.ts';
+import { endOf, type Exchange, exchangesOf, type ReadResponse } from './exchange.ts';
 import {
   canaryOf,
   type CreateSent,
@@ -53,8 +54,8 @@ export interface Clients {
   stop(): void;
   /** Every acknowledged turn that nobody has asked to delete. */
   acknowledged(): Acknowledged[];
-  /** Fetches, from other nodes, the turns whose beginning was read on this one and whose end was not. */
-  readBegun: (node: string) => Promise<void>;
+  /** Fetches, from other nodes, the turns that this one has begun, whether or not their clients know their ids yet. */
+  readBegun: (node: string, turns: BegunTurn[]) => Promise<void>;
   /** Fetches these ids, each with its tenant's key. */
   fetchAll(ids: { id: string; tenant: Tenant }[]): Promise<Map<string, Found>>;
   /** Goes on from each of these turns once. */
@@ -262,18 +263,16 @@ export function createClients({ seed, cluster, clock, journal }: ClientParts): C
       running = false;
     },
     acknowledged: () => [...live.values()],
-    async readBegun(stopped) {
+    async readBegun(stopped, turns) {
       const random = seeded(`${seed} begun ${begunCount}`);
-      for (const begun of exchangesOf(journal.entries).values()) {
-        const { tenant, node: of, trespass, create } = begun.sent;
-        const target = isOpen(begun) && of === stopped && create?.store ? idOf(begun) : undefined;
-        const node = target === undefined || trespass ? undefined : await cluster.anyNode(random, stopped);
+      for (const { id, tenant } of turns) {
+        const node = await cluster.anyNode(random, stopped);
         if (node === undefined || node.name === stopped) continue;
         begunCount += 1;
         const name = requestName(tenant, readerNumber, begunCount);
         const client = name.slice(0, -7);
         await exchange(
-          { name, client, tenant, node: node.name, action: 'get', target, trespass: false },
+          { name, client, tenant, node: node.name, action: 'get', target: id, trespass: false },
           node,
           undefined,
         );

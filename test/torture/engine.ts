@@ -3,7 +3,15 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { startPgBouncer } from '../support/pgbouncer.ts';
 import { embeddedPostgres, queryDatabase } from '../support/postgres.ts';
-import { type AttemptRow, canaryOf, type Dump, namesIn, type SpendLogRow, type TurnRow } from './history.ts';
+import {
+  type AttemptRow,
+  canaryOf,
+  type Dump,
+  namesIn,
+  type SpendLogRow,
+  type Tenant,
+  type TurnRow,
+} from './history.ts';
 
 /** A store that nodes can share, seen from outside: never through the gateway's own code. */
 export interface Engine {
@@ -19,6 +27,11 @@ export interface Engine {
   /** Those of the canaries that the store's files hold. Only when no node runs. */
   filesHold(canaries: string[]): Promise<string[]>;
   close(): Promise<void>;
+}
+
+export interface BegunTurn {
+  id: string;
+  tenant: Tenant;
 }
 
 /** What can be done to a store that is a server of its own. */
@@ -39,6 +52,8 @@ export interface StoreServer {
   forget(owner: string): Promise<void>;
   /** How many turns run; of this owner, or of all. */
   running(owner?: string): Promise<number>;
+  /** Those of the owner that are stored. */
+  begun(owner: string): Promise<BegunTurn[]>;
 }
 
 /** `pgbouncer`: Postgres behind it, by transaction. It must be installed. */
@@ -155,6 +170,10 @@ async function createPostgresEngine(name: 'postgres' | 'pgbouncer'): Promise<Eng
         );
         return row?.count ?? 0;
       },
+      begun: (owner) =>
+        all<BegunTurn>(
+          `SELECT id, tenant FROM turns WHERE status = 'in_progress' AND stored = 1 AND owner = '${owner}'`,
+        ),
     },
     // After a crash the server reads its log by itself, and would not start over what it cannot read.
     damage: () => [],

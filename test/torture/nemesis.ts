@@ -2,7 +2,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import type { Clock } from './clock.ts';
 import { hop } from './clock.ts';
 import type { Cluster, Node } from './cluster.ts';
-import type { StoreServer } from './engine.ts';
+import type { BegunTurn, StoreServer } from './engine.ts';
 import type { Deed, Disturbance } from './history.ts';
 import { now } from './journal.ts';
 import { type Harm, type Round, roundText } from './schedule.ts';
@@ -14,7 +14,7 @@ export interface NemesisParts {
   deed: (deed: Deed) => void;
   disturbances: Disturbance[];
   /** Asks other nodes for what this one had begun: its turns have just been failed by them. */
-  readBegun: (node: string) => Promise<void>;
+  readBegun: (node: string, turns: BegunTurn[]) => Promise<void>;
 }
 
 /** Far more than a lease, and all that must go by until another process acts on its end. */
@@ -106,10 +106,11 @@ async function takeOver(node: Node, byLease: boolean, server: StoreServer, parts
     // What it has sent is done by the server, or never will be.
     await wait(20);
     const taken = await server.running(node.owner);
-    if (taken > 0) {
-      if (!byLease && node.owner !== undefined) await server.forget(node.owner);
+    if (taken > 0 && node.owner !== undefined) {
+      const begun = await server.begun(node.owner);
+      if (!byLease) await server.forget(node.owner);
       await untilNoneRuns(server, parts, node.owner);
-      await readBegun(node.name);
+      await readBegun(node.name, begun);
     }
     child.kill('SIGCONT');
     if (taken > 0) return taken;

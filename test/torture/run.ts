@@ -104,8 +104,9 @@ export async function torture(options: TortureOptions): Promise<TortureResult> {
     if (server !== undefined) await untilNoneRuns(server, { cluster, clock });
     const exchanges = [...exchangesOf(journal.entries).values()];
     const ids = exchanges.flatMap((exchange) => {
-      const id = idOf(exchange);
-      return id === undefined ? [] : [{ id, tenant: exchange.sent.tenant }];
+      const { sent } = exchange;
+      const id = sent.action === 'get' && !sent.trespass ? sent.target : idOf(exchange);
+      return id === undefined ? [] : [{ id, tenant: sent.tenant }];
     });
     const found = await clients.fetchAll(ids);
     await cluster.stop();
