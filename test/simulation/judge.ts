@@ -193,7 +193,7 @@ export function createJudge(world: World, database: ModelDatabase, limits: TurnL
     if (error.code === 'previous_response_not_found') return false;
     // What a swept turn has come to is no answer: its key is free. Nor may it be waited for without an end.
     const endedSo = others.some(
-      ({ epoch, attempts }) => epoch === 0 && attempts.at(-1)?.end?.error?.code === error.code,
+      ({ epoch, attempts }) => epoch === 0 && attempts.some(({ end }) => end?.error?.code === error.code),
     );
     if (!endedSo && !isReplay(turn) && !error.message.includes('has not ended in time'))
       accuse(`${tag}: was told ${error.code}, with which no turn under its key has ended`);
