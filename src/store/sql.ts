@@ -218,12 +218,16 @@ export const sql = {
     FROM chain c LEFT JOIN items i
       ON i.tenant = $1 AND i.turn_id = c.id AND i.bucket IN (0, $3) AND i.bucket = c.bucket`,
 
-  /** tenant, id, week, expiry. One row for each output item, the first with head and envelope; one row where there is no output. */
+  /**
+   * tenant, id, week, expiry. One row for each output item, the first with head and envelope; one row where there is no output.
+   * A further attempt that never began, its beginning having been lost, is not what a response has failed with.
+   */
   selectResponse: `SELECT t.status, t.session_id, i.id, i.type, i.body, i.origin,
       CASE WHEN i.position IS NULL OR i.position = t.input_count THEN t.head END AS head,
       CASE WHEN i.position IS NULL OR i.position = t.input_count THEN e.body END AS envelope,
       CASE WHEN t.status = 'failed' AND t.epoch = 0 THEN COALESCE((SELECT a.error_code FROM attempts a
         WHERE a.tenant = $1 AND a.turn_id = $2 AND a.bucket IN (0, $3)
+          AND (a.number = 1 OR a.status <> 'started' AND COALESCE(a.error_code, '') <> 'store_unavailable')
         ORDER BY a.number DESC LIMIT 1), 'internal_error') END AS error_code
     FROM turns t
     LEFT JOIN envelopes e ON e.tenant = $1 AND e.hash = t.envelope_hash AND e.bucket IN (0, $3) AND e.bucket = t.bucket

@@ -193,7 +193,10 @@ export function createModelDatabase(): ModelDatabase {
       const { status, head, output, intent, epoch, attempts } = turn;
       const found = { status, sessionId: intent.sessionId, head, envelope: intent.envelope, output };
       if (status !== 'failed') return found;
-      return { ...found, errorCode: epoch > 0 ? null : (attempts.at(-1)?.end?.error?.code ?? 'internal_error') };
+      const last = attempts.findLast(
+        ({ start, end }) => start.number === 1 || (end !== undefined && end.error?.code !== 'store_unavailable'),
+      );
+      return { ...found, errorCode: epoch > 0 ? null : (last?.end?.error?.code ?? 'internal_error') };
     },
 
     readCost(tenant, id) {

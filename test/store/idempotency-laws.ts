@@ -127,4 +127,23 @@ export function idempotencyLaws(bed: TestBed): void {
     );
     expect(await own.readResponse(first.id)).toMatchObject({ status: 'failed', errorCode: 'upstream_timeout' });
   });
+
+  test('a further attempt that never began is not what a response has failed with', async () => {
+    const { own } = newTenant();
+    const first = await begin(own);
+    const error = { code: 'upstream_timeout', message: 'late' };
+    const ended = attemptEndOf(first.attempt.id, { status: 'failed', error });
+    const next = attemptStartOf({ number: 2 });
+    await own.nextAttempt(first.id, ended, next);
+    // Whoever began it was not told that it had, and ended the turn with what there was before.
+    await own.commitTurn(commitOf(first, { status: 'failed', attempt: ended }));
+    expect(await own.readResponse(first.id)).toMatchObject({ status: 'failed', errorCode: 'upstream_timeout' });
+    const neverBegun = attemptEndOf(next.id, {
+      status: 'failed',
+      usage: noUsage,
+      error: { code: 'store_unavailable', message: 'never begun' },
+    });
+    await own.commitTurn(commitOf(first, { status: 'failed', attempt: neverBegun }));
+    expect(await own.readResponse(first.id)).toMatchObject({ status: 'failed', errorCode: 'upstream_timeout' });
+  });
 }
