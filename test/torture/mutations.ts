@@ -33,10 +33,11 @@ export const mutants: Mutant[] = [
     patches: [
       {
         file: 'src/turn/run-turn.ts',
-        search: 'const lost = await commitTurn(dependencies, call, turn, attemptEnd);',
+        search: 'const lost = await commitTurn(dependencies, call, turn, attemptEnd, await answer.seal());',
         replace: `const lost = undefined;
+    const sealed = await answer.seal();
     answer.finish(outcome.error);
-    await commitTurn(dependencies, call, turn, attemptEnd);`,
+    await commitTurn(dependencies, call, turn, attemptEnd, sealed);`,
       },
       { file: 'src/turn/run-turn.ts', search: 'answer.finish(lost ?? outcome.error);', replace: 'void lost;' },
     ],
