@@ -178,9 +178,12 @@ const queriesWithId: Record<string, Way> = {
   'a stream that is resumed': { method: 'GET', path: response, query: 'stream=true&starting_after=3', unknown: 404 },
 };
 
-const bodyWith = (fields: (id: string) => object, unknown: number): Way => ({
+const counting = '/v1/responses/input_tokens';
+const compacting = '/v1/responses/compact';
+
+const bodyWith = (fields: (id: string) => object, unknown: number, path = '/v1/responses'): Way => ({
   method: 'POST',
-  path: () => '/v1/responses',
+  path: () => path,
   body: (id) => ({ model: 'm', input: 'go on', ...fields(id) }),
   unknown,
 });
@@ -196,7 +199,12 @@ const bodiesWithId: Record<string, Way> = {
   ),
   'an item reference': bodyWith((id) => ({ input: [{ type: 'item_reference', id }] }), 404),
   'an item reference without a type': bodyWith((id) => ({ input: [{ id }] }), 404),
+  'previous_response_id of a count': bodyWith((id) => ({ previous_response_id: id }), 400, counting),
+  'an item reference in a count': bodyWith((id) => ({ input: [{ id }] }), 404, counting),
+  'previous_response_id of a compaction': bodyWith((id) => ({ previous_response_id: id }), 400, compacting),
+  'an item reference in a compaction': bodyWith((id) => ({ input: [{ id }] }), 404, compacting),
   conversation: { ...bodyWith((id) => ({ conversation: id }), 404), of: 'conversation' },
+  'conversation of a count': { ...bodyWith((id) => ({ conversation: id }), 404, counting), of: 'conversation' },
   'conversation as an object, of a stream': {
     ...bodyWith((id) => ({ conversation: { id }, stream: true }), 404),
     of: 'conversation',
@@ -219,7 +227,13 @@ const adminRoutes: Record<string, object | undefined> = {
 };
 
 /** Routes without an id in their path. What a body of theirs can name is above. */
-const routesWithoutId = ['POST /v1/responses', 'POST /v1/conversations', 'GET /v1/models'];
+const routesWithoutId = [
+  'POST /v1/responses',
+  'POST /v1/responses/input_tokens',
+  'POST /v1/responses/compact',
+  'POST /v1/conversations',
+  'GET /v1/models',
+];
 
 const ways = Object.entries({ ...routesWithId, ...queriesWithId, ...bodiesWithId });
 const waysOfResponses = ways.filter(([, way]) => way.of === undefined);
