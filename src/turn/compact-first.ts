@@ -1,6 +1,7 @@
 import { GatewayError } from '../core/errors.ts';
 import type { ContextItem, NativeItem } from '../core/items.ts';
 import { isJsonObject, parseJsonObject } from '../core/json-object.ts';
+import { responsesCodec } from '../protocols/responses/index.ts';
 import { estimateInputTokens } from '../spend/estimate-input.ts';
 import { splitLastRound } from './compact-context.ts';
 import { openCompaction, sealCompaction } from './compaction-envelope.ts';
@@ -68,6 +69,8 @@ async function sumUp(
     },
     idempotency: undefined,
     local: undefined,
+    background: undefined,
+    client: responsesCodec,
     sink: answer.sink,
   });
   const output: unknown = parseJsonObject(answer.text())?.['output'];
