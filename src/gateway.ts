@@ -27,6 +27,7 @@ import { createSimulatorProvider, simulatorPrices } from './providers/simulator/
 import { createSimulatorTransport } from './providers/simulator/transport.ts';
 import { createSocketTransport } from './providers/socket.ts';
 import { createRouter } from './routing/router.ts';
+import { createBudgetBook } from './spend/budget-book.ts';
 import { deriveKey, loadOrCreateSecret } from './store/secret.ts';
 import type { FullStore } from './store/run-store.ts';
 import { createBackground, defaultBackgroundLimits } from './turn/background/background.ts';
@@ -48,6 +49,8 @@ export interface Identity {
 }
 
 const turnLimits: TurnLimits = { keepAliveMs: 10_000, stallMs: 300_000, totalMs: 3_600_000, commitMs: 5_000 };
+
+const budgetTidyMs = 1_000;
 
 /** Puts the parts together: the only file that knows them all. */
 export async function startGateway(
@@ -76,6 +79,9 @@ export async function startGateway(
     nowMs: Date.now,
   });
 
+  const budgets = createBudgetBook({ budgets: store.budgets, owner, nowMs: Date.now, log });
+  const tidying = setInterval(() => void budgets.tidy(), budgetTidyMs).unref();
+
   const { keys } = store;
   const pepper = deriveKey(secret, 'key pepper');
   const stored = createStoredKeys({ findKey: (hash) => keys.findKey(hash), nowMs: Date.now });
@@ -86,7 +92,7 @@ export async function startGateway(
     log.warn({}, 'no key is configured, but the keys of the store are asked for: set auth.master_key to change them');
   }
 
-  const turns: TurnDependencies = { router, ids, nowMs: Date.now, owner, log, limits: turnLimits };
+  const turns: TurnDependencies = { router, ids, nowMs: Date.now, owner, budgets, log, limits: turnLimits };
   const background = createBackground({
     store,
     client: responsesCodec,
@@ -125,6 +131,8 @@ export async function startGateway(
       await Promise.all([http.close(), background.close()]);
       await app.settled();
       await sockets.close();
+      clearInterval(tidying);
+      await budgets.close();
       await store.close();
     },
   };

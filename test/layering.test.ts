@@ -36,7 +36,7 @@ const sources = readdirSync(root, { recursive: true, encoding: 'utf8' })
 
 /**
  * What each part may import besides itself, as beginnings of paths: a folder ends in `/`, a file in `.ts`. The contracts
- * (`codec.ts`, `provider.ts`, `store.ts`, `run-store.ts`, `key-store.ts`, `conversation-store.ts`) are open where a whole part is not. `gateway.ts` is not here: it composes all.
+ * (`codec.ts`, `provider.ts`, `store.ts`, `run-store.ts`, `key-store.ts`, `budget-store.ts`, `conversation-store.ts`) are open where a whole part is not. `gateway.ts` is not here: it composes all.
  */
 const mayImport: Record<string, readonly string[]> = {
   core: [],
@@ -45,7 +45,7 @@ const mayImport: Record<string, readonly string[]> = {
   protocols: ['core/'],
   sse: ['core/'],
   store: ['core/', 'crash-point.ts', 'repeat.ts'],
-  spend: ['core/', 'store/store.ts'],
+  spend: ['core/', 'store/store.ts', 'store/budget-store.ts'],
   config: ['core/', 'protocols/codec.ts', 'providers/provider.ts'],
   keys: ['core/', 'config/config.ts', 'store/key-store.ts'],
   providers: ['core/', 'protocols/', 'sse/'],
@@ -60,6 +60,7 @@ const mayImport: Record<string, readonly string[]> = {
     'store/store.ts',
     'store/conversation-store.ts',
     'store/run-store.ts',
+    'store/budget-store.ts',
     'store/event-batch.ts',
     'spend/',
     'providers/provider.ts',
@@ -73,6 +74,7 @@ const mayImport: Record<string, readonly string[]> = {
     'store/store.ts',
     'store/conversation-store.ts',
     'store/key-store.ts',
+    'store/budget-store.ts',
     'spend/',
     'keys/',
     'providers/provider.ts',

@@ -66,6 +66,7 @@ export const errorKinds = {
   master_key_required: { status: 403, type: 'permission_error', wireCode: 'master_key_required' },
   invalid_api_key: { status: 401, type: 'authentication_error', wireCode: 'invalid_api_key' },
   too_many_queued: { status: 429, type: 'rate_limit_error', wireCode: 'rate_limit_exceeded' },
+  budget_exceeded: { status: 429, type: 'rate_limit_error', wireCode: 'budget_exceeded' },
   upstream_rate_limited: { status: 429, type: 'rate_limit_error', wireCode: 'rate_limit_exceeded' },
   internal_error: server('internal_error', 500),
   upstream_auth: server('upstream_auth', 502),
@@ -90,7 +91,7 @@ interface ErrorDetails {
   retryable?: boolean;
   /** Seconds, as the upstream said. */
   retryAfterSeconds?: number;
-  /** True: an upstream has been paid for this request or its key, so that SDKs must not repeat it by themselves. */
+  /** True: an upstream has been paid for this request or its key, or nothing is left to pay with: SDKs must not repeat it by themselves. */
   spent?: boolean;
 }
 

@@ -107,6 +107,7 @@ function openSession(
         client: responsesCodec,
         store: tenant,
         keyId: now.keyId,
+        budgetIds: now.budgetIds,
         sessionId: sessionHeader(request),
         local: { ...local, remember: (turn) => ((turnEnded = true), local.remember(turn)) },
         sink,

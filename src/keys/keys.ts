@@ -10,6 +10,8 @@ export interface Principal {
   /** Whose objects the key reaches. */
   tenant: string;
   isMaster: boolean;
+  /** What its calls cost counts in these, the key's before the team's. Absent: in none. */
+  budgetIds?: readonly string[] | undefined;
 }
 
 export interface KeyringOptions {

@@ -21,7 +21,8 @@ function ringWith(options: Partial<KeyringOptions> = {}) {
     /** The store answers when this has resolved. */
     gate: Promise.resolve(),
     add: (key: string, id: string, fields: Partial<FoundKey> = {}) => {
-      rig.rows.set(hashKey(pepper, key).toString('hex'), { id, name: 'ci', tenant: id, untilMs: undefined, ...fields });
+      const row = { id, name: 'ci', tenant: id, untilMs: undefined, budgetIds: ['key:a'], ...fields };
+      rig.rows.set(hashKey(pepper, key).toString('hex'), row);
     },
   };
   const stored = createStoredKeys({
@@ -43,7 +44,7 @@ describe('the keys of the store', () => {
     const { ring, asked, add } = ringWith();
     const key = mintVirtualKey();
     add(key, 'key_1', { tenant: 'team_1' });
-    const principal = { keyId: 'key_1', keyName: 'ci', tenant: 'team_1', isMaster: false };
+    const principal = { keyId: 'key_1', keyName: 'ci', tenant: 'team_1', isMaster: false, budgetIds: ['key:a'] };
     const first = ring.authenticate(key);
     expect(first).toBeInstanceOf(Promise);
     expect(await first).toEqual(principal);

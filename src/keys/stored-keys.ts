@@ -40,8 +40,8 @@ export function createStoredKeys({ findKey, nowMs }: StoredKeysOptions): StoredK
       const key = await findKey(hash);
       entry.answer = undefined;
       if (key === undefined) return;
-      const { id: keyId, name: keyName, tenant, untilMs } = key;
-      entry.found = { principal: { keyId, keyName, tenant, isMaster: false }, untilMs };
+      const { id: keyId, name: keyName, tenant, untilMs, budgetIds } = key;
+      entry.found = { principal: { keyId, keyName, tenant, isMaster: false, budgetIds }, untilMs };
     } catch (error) {
       if (entries.get(digest) === entry) entries.delete(digest);
       throw error;

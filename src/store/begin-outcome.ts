@@ -3,12 +3,14 @@ import { conversationLocked, conversationNotFound } from './conversation-store.t
 import type { QueuedIntent } from './run-store.ts';
 import type { KeyHolder, TurnIntent } from './store.ts';
 
+/** `lease-lost`: the process has no lease of a budget that the turn reserves in. */
 export type BeginOutcome =
   | 'begun'
   | 'parent-not-found'
   | 'parent-too-short'
   | 'conversation-not-found'
-  | 'conversation-locked';
+  | 'conversation-locked'
+  | 'lease-lost';
 
 /** As `BeginOutcome`, or who holds the idempotency key. */
 export type ClaimOutcome = BeginOutcome | KeyHolder;

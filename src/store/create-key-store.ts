@@ -35,6 +35,8 @@ interface FoundRow {
   tenant: string;
   expires_at_ms: number | null;
   until_ms: number | null;
+  key_budget: string | null;
+  team_budget: string | null;
 }
 
 const teamOf = ({ id, name, created_at_ms: createdAtMs }: TeamRow): Team => ({ id, name, createdAtMs });
@@ -118,7 +120,8 @@ export function createKeyStore({ all, write }: KeyEngine): KeyStore {
       const [row] = await all<FoundRow>(keyReads.selectByHash, hash);
       if (row === undefined) return undefined;
       const { id, name, tenant } = row;
-      return { id, name, tenant, untilMs: earlier(row.expires_at_ms, row.until_ms) };
+      const budgetIds = [row.key_budget, row.team_budget].filter((budget) => budget !== null);
+      return { id, name, tenant, untilMs: earlier(row.expires_at_ms, row.until_ms), budgetIds };
     },
   };
 }

@@ -2,7 +2,7 @@ import { weekOfId } from './bucket.ts';
 import { columnText, exactJson } from './column-text.ts';
 import { endedHead, failedHead } from './failed-head.ts';
 import { attemptStartRow, type SqlValue } from './rows.ts';
-import { endSteps, failSteps, insertEvents, runSql, type Step } from './run-sql.ts';
+import { endSteps, failSteps, insertEvents, reserveSteps, runSql, type Step } from './run-sql.ts';
 import type { EventBatch } from './event-batch.ts';
 import type { QueuedIntent, RunStore, TenantRuns } from './run-store.ts';
 import { sql } from './sql.ts';
@@ -90,6 +90,7 @@ export function createRunStore({ all, write, queueTurn, expiresBeforeMs }: RunEn
           { sql: runSql.startTurn, parameters: [...live(id), queuedBy, epoch, owner, exactJson(head)] },
           { sql: runSql.startRun, parameters: [tenant, id, owner] },
           { sql: sql.insertAttempt, parameters: attemptStartRow(tenant, id, attempt) },
+          ...reserveSteps(attempt),
         ]);
       },
 

@@ -1,3 +1,5 @@
+import { keyBudgetId, teamBudgetId } from './budget-store.ts';
+
 const isLive = 'deleted_at_ms IS NULL';
 
 /** Writes of keys and teams: one statement each on every engine, and whether it changed a row is its outcome. */
@@ -41,6 +43,9 @@ export type KeyWrite = keyof typeof keyWrites;
 const teamColumns = 'id, name, created_at_ms';
 const keyColumns = `id, name, team_id, tenant, last4, created_at_ms, blocked_at_ms, previous_until_ms, expires_at_ms`;
 
+const budgetWithLimit = (id: string) =>
+  `(SELECT b.id FROM budgets b WHERE b.id = ${id} AND b.limit_nano_usd IS NOT NULL)`;
+
 export const keyReads = {
   /** id. */
   selectTeam: `SELECT ${teamColumns} FROM teams WHERE id = $1`,
@@ -56,6 +61,7 @@ export const keyReads = {
     WHERE ${isLive} AND (CAST($1 AS text) IS NULL OR id < $1) ORDER BY id DESC LIMIT $2`,
 
   /** hash. */
-  selectByHash: `SELECT id, name, tenant, expires_at_ms, CASE WHEN hash = $1 THEN NULL ELSE previous_until_ms END AS until_ms
+  selectByHash: `SELECT id, name, tenant, expires_at_ms, CASE WHEN hash = $1 THEN NULL ELSE previous_until_ms END AS until_ms,
+      ${budgetWithLimit(`'${keyBudgetId('')}' || keys.id`)} AS key_budget, ${budgetWithLimit(`'${teamBudgetId('')}' || keys.team_id`)} AS team_budget
     FROM keys WHERE (hash = $1 OR previous_hash = $1) AND ${isLive} AND blocked_at_ms IS NULL`,
 } as const;

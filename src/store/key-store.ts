@@ -52,6 +52,8 @@ export interface FoundKey {
   tenant: string;
   /** When the hash ends to be good: the key expires, or the key that took its place is the only one. Undefined: never. */
   untilMs: number | undefined;
+  /** The key's and its team's, where they have a limit. */
+  budgetIds: string[];
 }
 
 export interface KeyPage {

@@ -3,6 +3,7 @@ import { type Migration, Migrator } from 'kysely/migration';
 import { begin, type SchemaDialect } from './migrations/0001-begin.ts';
 import { keys } from './migrations/0002-keys.ts';
 import { idempotency } from './migrations/0003-idempotency.ts';
+import { budgets } from './migrations/0004-budgets.ts';
 import { secret } from './migrations/0005-secret.ts';
 import { conversations } from './migrations/0006-conversations.ts';
 import { background } from './migrations/0007-background.ts';
@@ -14,6 +15,7 @@ export async function migrate(dialect: Dialect, schemaDialect: SchemaDialect): P
     '0001-begin': begin(schemaDialect),
     '0002-keys': keys,
     '0003-idempotency': idempotency,
+    '0004-budgets': budgets,
     '0005-secret': secret,
     '0006-conversations': conversations,
     '0007-background': background(schemaDialect),

@@ -1,10 +1,11 @@
 import { weekOfId } from './bucket.ts';
-import { exactJson } from './column-text.ts';
+import { budgetSql } from './budget-sql.ts';
+import { columnText, exactJson } from './column-text.ts';
 import type { SqlValue } from './rows.ts';
 import type { EventBatch } from './event-batch.ts';
 import type { QueuedIntent } from './run-store.ts';
 import { live } from './sql.ts';
-import type { TurnCommit } from './store.ts';
+import type { AttemptStart, TurnCommit } from './store.ts';
 
 /** One statement of several that are run in one transaction. */
 export interface Step {
@@ -109,6 +110,16 @@ export function queueSteps(tenant: string, { id, owner, run }: QueuedIntent): St
   const last = run.events.at(-1)?.lastSequence ?? -1;
   const parameters = [tenant, id, owner, run.streamed ? 1 : 0, run.body, last];
   return [{ sql: runSql.insertRun, parameters }, ...run.events.map((batch) => insertEvents(tenant, id, batch))];
+}
+
+/** Whether the process still leases the budgets is not looked at: a sweep finds what is reserved without a lease. */
+export function reserveSteps({ id, reservation }: AttemptStart): Step[] {
+  if (reservation === undefined) return [];
+  const { budgetIds, owner, nanoUsd } = reservation;
+  return budgetIds.map((budgetId) => ({
+    sql: budgetSql.reserve,
+    parameters: [id, columnText(budgetId), owner, nanoUsd],
+  }));
 }
 
 /** For a turn that has just ended; `events` as in `TurnCommit`. */

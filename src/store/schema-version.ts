@@ -3,6 +3,7 @@ export const migrationNames = [
   '0001-begin',
   '0002-keys',
   '0003-idempotency',
+  '0004-budgets',
   '0005-secret',
   '0006-conversations',
   '0007-background',

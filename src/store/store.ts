@@ -2,6 +2,7 @@ import type { Usage } from '../core/usage.ts';
 import type { ConversationLink, ConversationStore } from './conversation-store.ts';
 import type { EventBatch } from './event-batch.ts';
 import type { StoredContextItem, StoredItem } from './stored-item.ts';
+import type { BudgetStore } from './budget-store.ts';
 import type { KeyStore } from './key-store.ts';
 
 export type { StoredContextItem, StoredItem } from './stored-item.ts';
@@ -96,6 +97,16 @@ export interface AttemptStart {
   estimatedInputTokens: number;
   /** Cost of the estimate in nano-USD. */
   estimatedCostNanoUsd: number;
+  /** Written with the attempt. Absent: the call is under no budget. */
+  reservation?: Reservation | undefined;
+}
+
+/** What an attempt may cost at most, held in each budget that the call is under. */
+export interface Reservation {
+  budgetIds: readonly string[];
+  /** Which process leases the budgets: the one that runs the turn. */
+  owner: string;
+  nanoUsd: number;
 }
 
 export interface AttemptEnd {
@@ -114,6 +125,8 @@ export interface AttemptEnd {
   error: { code: string; message: string } | undefined;
   /** The upstream's raw reply, of failed attempts only and where content may be kept, at most 64 KB. */
   rawReply: string | undefined;
+  /** True: what was reserved for the attempt is settled at what it has cost, in the same transaction. */
+  settles?: boolean | undefined;
 }
 
 export interface TurnCommit {
@@ -196,9 +209,12 @@ export interface Seal {
 export interface TenantStore {
   /** Envelopes for what a client of this tenant carries itself. */
   readonly seal: Seal;
-  /** Durable against SIGKILL when it resolves. @returns who holds its idempotency key already: nothing was written then. */
-  beginTurn(intent: TurnIntent): Promise<KeyHolder | undefined>;
-  /** Ends one attempt and begins the next of the same turn. */
+  /**
+   * Durable against SIGKILL when it resolves. @returns who holds its idempotency key already, or that the process has no lease
+   * of a budget that it reserves in: nothing was written then.
+   */
+  beginTurn(intent: TurnIntent): Promise<KeyHolder | 'lease-lost' | undefined>;
+  /** Ends one attempt and begins the next of the same turn. Rejects where it has no lease of a budget that it reserves in. */
   nextAttempt(turnId: string, ended: AttemptEnd, started: AttemptStart): Promise<void>;
   /** ONE transaction, durable against power loss when it resolves. Idempotent: the same commit twice is `committed` twice. */
   commitTurn(commit: TurnCommit): Promise<CommitOutcome>;
@@ -227,7 +243,11 @@ export interface Store {
   forTenant(tenant: string): TenantStore;
   /** Virtual keys and teams, for the admin API and for whoever authenticates. */
   readonly keys: KeyStore;
-  /** Turns the intents of dead processes into failed turns with an estimated spend row. Returns how many. */
+  readonly budgets: BudgetStore;
+  /**
+   * Turns the intents of dead processes into failed turns with an estimated spend row, and takes back what they leased of
+   * budgets. Returns how many turns.
+   */
   sweep(nowMs: number): Promise<number>;
   /** Resolves when the engine answers; rejects with `store_unavailable`. */
   check(): Promise<void>;

@@ -66,6 +66,7 @@ export async function answerAgain(
 /**
  * What is wrong with a request in a conversation may be that it comes again: its first coming has moved the conversation on,
  * or is writing to it. With a previous_response_id nothing moves, and `beginTurn` finds the holder.
+ * Nor is a call that was paid for refused for a budget when it comes again.
  * @returns who holds the call's idempotency key.
  * @throws the error, where nobody does.
  */
@@ -76,7 +77,8 @@ export async function holderBehind(
 ): Promise<KeyHolder> {
   const claim = claimOf(call, nowMs());
   const isRefused = error instanceof GatewayError && error.status < 500;
-  if (!isRefused || call.request.conversationId === undefined || claim === undefined) throw error;
+  const isBlocked = isRefused && (call.request.conversationId !== undefined || error.code === 'budget_exceeded');
+  if (!isBlocked || claim === undefined) throw error;
   const holder = await call.store.readKeyHolder(claim);
   if (holder === undefined) throw error;
   return holder;

@@ -1,4 +1,5 @@
 import { GatewayError } from '../core/errors.ts';
+import type { BudgetHold } from '../spend/budget-book.ts';
 import type { AttemptEnd, TurnCommit } from '../store/store.ts';
 import { concludeLost } from './conclude.ts';
 import { move, turnLifecycle } from './lifecycle.ts';
@@ -17,6 +18,7 @@ export async function commitTurn(
   turn: Turn,
   attempt: AttemptEnd,
   events: TurnCommit['events'],
+  hold?: BudgetHold,
 ): Promise<GatewayError | undefined> {
   const { status } = turn.reply.state;
   if (status === 'queued' || status === 'in_progress') throw new Error('a turn is committed when it has ended');
@@ -32,10 +34,13 @@ export async function commitTurn(
     conversation,
     events,
   };
+  hold?.end(attempt.costNanoUsd);
   const giveUpAtMs = nowMs() + limits.commitMs;
   for (;;) {
     try {
-      if ((await store.commitTurn(commit)) === 'fenced') {
+      const outcome = await store.commitTurn(commit);
+      hold?.settle();
+      if (outcome === 'fenced') {
         log[background === undefined ? 'error' : 'info'](
           { responseId: turn.id },
           'the turn was ended by others while it ran',
@@ -46,6 +51,7 @@ export async function commitTurn(
       return undefined;
     } catch (cause) {
       if (nowMs() >= giveUpAtMs) {
+        hold?.doubt(attempt.id);
         log.error({ responseId: turn.id, err: cause }, 'the turn could not be stored');
         return lose(turn, cause);
       }

@@ -77,7 +77,7 @@ const withheld = 'Withheld, because the turn is not stored.';
 
 /** The spend row's end. */
 export function concludeAttempt(
-  { deployment, start }: PreparedAttempt,
+  { deployment, start, hold }: PreparedAttempt,
   { outcome, error, assembler, usage, firstTokenAtMs, rawReply }: AttemptOutcome,
   keepsContent: boolean,
   nowMs: number,
@@ -93,6 +93,7 @@ export function concludeAttempt(
     costNanoUsd: costOf(usage, deployment),
     error: error === undefined ? undefined : { code: error.code, message: keepsContent ? error.message : withheld },
     rawReply: keepsContent && outcome === 'failed' ? rawReply : undefined,
+    settles: hold !== undefined,
   };
 }
 

@@ -2,10 +2,10 @@ import { callHalf } from '../core/call-pairs.ts';
 import { GatewayError } from '../core/errors.ts';
 import { addUsage, noUsage } from '../core/usage.ts';
 import type { Answer } from './answer.ts';
-import { concludeAttempt } from './conclude.ts';
 import { prepareAttempt } from './open-turn.ts';
 import { contextItemOf } from './resolve-history.ts';
 import { runAttempt } from './run-attempt.ts';
+import { storeNextAttempt } from './store-next-attempt.ts';
 import type { AttemptOutcome, PreparedAttempt, Turn, TurnCall, TurnDependencies } from './turn.ts';
 
 /** A model that searches without end is stopped somewhere; each pause comes after about ten uses of a tool. */
@@ -53,19 +53,19 @@ function isPaused({ outcome, assembler }: AttemptOutcome): boolean {
 /** Undefined: there can be no continuation. */
 async function beginNext(
   dependencies: TurnDependencies,
-  { request, store }: TurnCall,
+  call: TurnCall,
   turn: Turn,
   { attempt, outcome }: Continued,
 ): Promise<PreparedAttempt | undefined> {
-  const { nowMs, log } = dependencies;
+  const { log } = dependencies;
   // The model has seen the summary that a compaction item stands for.
   const said = outcome.assembler.storedOutput.map(contextItemOf).filter(({ item }) => item.type !== 'compaction');
   // A call that the client is to answer is not the upstream's to go on from.
   if (said.length === 0 || said.some(({ item }) => callHalf(item) !== undefined)) return undefined;
   const history = { ...turn.history, context: [...turn.history.context, ...said] };
   try {
-    const next = prepareAttempt(dependencies, request, history, attempt.deployment, attempt.start.number + 1);
-    await store.nextAttempt(turn.id, concludeAttempt(attempt, outcome, request.store, nowMs()), next.start);
+    const next = prepareAttempt(dependencies, call.request, history, attempt.deployment, attempt.start.number + 1);
+    await storeNextAttempt(dependencies, call, turn, { attempt, outcome }, next);
     return next;
   } catch (cause) {
     const level = cause instanceof GatewayError ? 'warn' : 'error';

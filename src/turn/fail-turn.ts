@@ -1,6 +1,7 @@
 import { GatewayError } from '../core/errors.ts';
 import type { EventBatch } from '../store/event-batch.ts';
 import type { Answer } from './answer.ts';
+import type { AttemptEnd } from '../store/store.ts';
 import { commitTurn } from './commit-turn.ts';
 import { concludeFault } from './conclude.ts';
 import { costOf } from './cost-of.ts';
@@ -20,31 +21,26 @@ export async function failTurn(
   cause: unknown,
 ): Promise<GatewayError> {
   const { nowMs, log } = dependencies;
-  const { deployment, start, usage } = attempt;
+  const { deployment, start, usage, hold } = attempt;
   log.error({ responseId: turn.id, err: cause }, 'a turn failed for an unforeseen reason');
   const spent = turn.spent || usage.inputTokens + usage.outputTokens > 0;
   const message = `The gateway failed on this response. Its log tells why, under ${turn.id}.`;
   const error = new GatewayError('internal_error', message, { cause, spent });
   concludeFault(turn, error, usage, nowMs());
-  const lost = await commitTurn(
-    dependencies,
-    call,
-    turn,
-    {
-      id: start.id,
-      status: 'failed',
-      endedAtMs: Math.max(nowMs(), start.startedAtMs),
-      firstTokenAtMs: undefined,
-      upstreamId: undefined,
-      upstreamModel: undefined,
-      usage,
-      costNanoUsd: costOf(usage, deployment),
-      error: { code: error.code, message },
-      rawReply: undefined,
-    },
-    await eventsOf(call, answer),
-  );
-  return lost ?? error;
+  const end: AttemptEnd = {
+    id: start.id,
+    status: 'failed',
+    endedAtMs: Math.max(nowMs(), start.startedAtMs),
+    firstTokenAtMs: undefined,
+    upstreamId: undefined,
+    upstreamModel: undefined,
+    usage,
+    costNanoUsd: costOf(usage, deployment),
+    error: { code: error.code, message },
+    rawReply: undefined,
+    settles: hold !== undefined,
+  };
+  return (await commitTurn(dependencies, call, turn, end, await eventsOf(call, answer), hold)) ?? error;
 }
 
 /** The store writes the last event where the one who had them cannot. */

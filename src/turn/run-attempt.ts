@@ -7,13 +7,14 @@ import type { Seal } from '../store/store.ts';
 import type { Answer } from './answer.ts';
 import { type Assembler, createAssembler } from './assembler.ts';
 import { sealCompaction } from './compaction-envelope.ts';
-import { concludeAttempt, usageOf } from './conclude.ts';
+import { usageOf } from './conclude.ts';
 import { leadWith } from './lead-with.ts';
 import { move, turnLifecycle } from './lifecycle.ts';
 import { prepareAttempt } from './open-turn.ts';
 import { sealReasoning, wantsReasoning } from './reasoning-envelope.ts';
 import type { History } from './resolve-history.ts';
 import { sendAttempt } from './send-attempt.ts';
+import { storeNextAttempt } from './store-next-attempt.ts';
 import { createCompactor } from './summary.ts';
 import type { AttemptOutcome, PreparedAttempt, Turn, TurnCall, TurnDependencies } from './turn.ts';
 
@@ -127,16 +128,16 @@ export function isPointless({ error }: AttemptOutcome, { deployment }: PreparedA
  */
 export async function beginNextAttempt(
   dependencies: TurnDependencies,
-  { request, store }: TurnCall,
+  call: TurnCall,
   turn: Turn,
   attempt: PreparedAttempt,
   outcome: AttemptOutcome,
   deployment: Deployment,
 ): Promise<PreparedAttempt | undefined> {
-  const { nowMs, log } = dependencies;
+  const { log } = dependencies;
   try {
-    const next = prepareAttempt(dependencies, request, turn.history, deployment, attempt.start.number + 1);
-    await store.nextAttempt(turn.id, concludeAttempt(attempt, outcome, request.store, nowMs()), next.start);
+    const next = prepareAttempt(dependencies, call.request, turn.history, deployment, attempt.start.number + 1);
+    await storeNextAttempt(dependencies, call, turn, { attempt, outcome }, next);
     turn.state = move(turnLifecycle, turn.state, 'retry');
     return next;
   } catch (cause) {

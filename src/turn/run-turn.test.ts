@@ -13,6 +13,7 @@ import { createSimulatorProvider, simulatorPrices } from '../providers/simulator
 import { createSimulatorTransport } from '../providers/simulator/transport.ts';
 import { createRouter, type Router } from '../routing/router.ts';
 import { createSqliteStore } from '../store/sqlite/create-sqlite-store.ts';
+import { createBudgetBook } from '../spend/budget-book.ts';
 import type { Store } from '../store/store.ts';
 import { createKeyedRuns } from './keyed-runs.ts';
 import { runTurn } from './run-turn.ts';
@@ -95,6 +96,7 @@ async function run(stream: boolean, parts: Parts) {
     ids: createIdMint(),
     nowMs,
     owner: 'process-1',
+    budgets: createBudgetBook({ budgets: store.budgets, owner: 'process-1', nowMs: Date.now, log }),
     log,
     limits,
   };

@@ -2,13 +2,14 @@ import { crashPoint } from '../crash-point.ts';
 import type { Deployment } from '../providers/provider.ts';
 import { answerAgain, holderBehind } from './answer-again.ts';
 import { type Answer, createAnswer } from './answer.ts';
+import { beginTurn } from './begin-turn.ts';
 import { checkFormat } from './check-format.ts';
 import { commitTurn } from './commit-turn.ts';
 import { compactFirst } from './compact-first.ts';
 import { concludeAttempt, concludeReply } from './conclude.ts';
 import { continueAttempt } from './continue-attempt.ts';
 import { failTurn } from './fail-turn.ts';
-import { intentOf, openTurn, prepareAttempt } from './open-turn.ts';
+import { openTurn, prepareAttempt } from './open-turn.ts';
 import { prepareTurn } from './prepare-turn.ts';
 import { resolveHistory } from './resolve-history.ts';
 import { beginNextAttempt, isPointless, isRetryable, isWorthRewording, runAttempt } from './run-attempt.ts';
@@ -20,7 +21,7 @@ import type { PreparedAttempt, Turn, TurnCall, TurnDependencies } from './turn.t
  * @throws GatewayError for whatever ends it before the client has its headers.
  */
 export async function runTurn(dependencies: TurnDependencies, given: TurnCall): Promise<void> {
-  const { router, ids, nowMs, owner } = dependencies;
+  const { router, ids, nowMs } = dependencies;
   const { store, sink } = given;
 
   // 4 resolve state: unknown parents, locked conversations and unpaired tool calls end here, with nothing spent
@@ -36,13 +37,14 @@ export async function runTurn(dependencies: TurnDependencies, given: TurnCall): 
 
   if (!request.generate) return prepareTurn(dependencies, call, history);
 
-  // 6 begin: encoded first, since what the target cannot carry is a 400; then the intent, before any upstream is called
+  // 6 begin: encoded first, since what the target cannot carry is a 400; then the intent with what it may cost at most
+  // reserved in the call's budgets, before any upstream is called
   const turn = openTurn(dependencies, call, history);
   const attempt = prepareAttempt(dependencies, request, history, first, 1);
   if (sink.closed) return;
   crashPoint('admitted');
   call.idempotency?.start(turn);
-  const holder = await store.beginTurn(intentOf(turn, call, owner, attempt.start)).catch(held);
+  const holder = await beginTurn(dependencies, call, turn, attempt).catch(held);
   crashPoint('intent-written');
   if (holder !== undefined) return answerAgain(dependencies, call, holder, runTurn);
   await carryOut(dependencies, call, turn, attempt, others);
@@ -89,7 +91,7 @@ export async function carryOut(
     // 9 commit: output, status and spend in one transaction, before the client is told that the turn has ended
     concludeReply(turn, outcome, nowMs());
     const attemptEnd = concludeAttempt(attempt, outcome, request.store, nowMs());
-    const lost = await commitTurn(dependencies, call, turn, attemptEnd, await answer.seal());
+    const lost = await commitTurn(dependencies, call, turn, attemptEnd, await answer.seal(), attempt.hold);
     if (turn.state === 'committed' && outcome.outcome === 'ended') call.local?.remember(turn);
 
     // 10 terminal event out

@@ -7,6 +7,7 @@ import type { ClientCodec, EncodedRequest, Reply } from '../protocols/codec.ts';
 import type { Deployment, UpstreamRequest } from '../providers/provider.ts';
 import type { Router } from '../routing/router.ts';
 import type { EventBatch } from '../store/event-batch.ts';
+import type { BudgetBook, BudgetHold } from '../spend/budget-book.ts';
 import type { AttemptStart, StoredItem, TenantStore } from '../store/store.ts';
 import type { Assembler } from './assembler.ts';
 import type { TurnState } from './lifecycle.ts';
@@ -19,6 +20,7 @@ export interface TurnDependencies {
   nowMs: () => number;
   /** This process, as turns name their owner. */
   owner: string;
+  budgets: BudgetBook;
   log: Log;
   limits: TurnLimits;
 }
@@ -40,6 +42,8 @@ export interface TurnCall {
   client: ClientCodec;
   store: TenantStore;
   keyId: string;
+  /** The budgets that its cost counts in, the key's before the team's. Absent: none. */
+  budgetIds?: readonly string[] | undefined;
   /** The client's session header; undefined: none. */
   sessionId: string | undefined;
   /** What the connection remembers; absent: nothing. */
@@ -126,6 +130,8 @@ export interface PreparedAttempt {
   start: AttemptStart;
   /** As far as is known: nothing, from the moment that it is sent our estimate, in the end what came of it. */
   usage: Usage;
+  /** What it holds of the call's budgets. Absent: nothing. */
+  hold?: BudgetHold | undefined;
 }
 
 /** How the upstream's side of an attempt ended. */

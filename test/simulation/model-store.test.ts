@@ -2,6 +2,7 @@
 import { afterAll, describe } from 'vitest';
 import type { ConversationStore } from '../../src/store/conversation-store.ts';
 import type { FullStore, RunStore } from '../../src/store/run-store.ts';
+import type { BudgetStore } from '../../src/store/budget-store.ts';
 import type { KeyStore } from '../../src/store/key-store.ts';
 import { createSealer } from '../../src/store/seal.ts';
 import type { TenantStore } from '../../src/store/store.ts';
@@ -59,6 +60,7 @@ function createEngine(): Promise<Engine> {
     // The model holds turns only.
     keys: {} as KeyStore,
     runs: {} as RunStore,
+    budgets: {} as BudgetStore,
     sweep: (nowMs) => Promise.resolve(database.sweep((owner) => owner !== 'process-1', nowMs)),
     check: () => Promise.resolve(),
     close: () => Promise.resolve(),

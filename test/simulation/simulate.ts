@@ -3,6 +3,7 @@ import { messagesCodec } from '../../src/protocols/messages/index.ts';
 import { responsesCodec } from '../../src/protocols/responses/index.ts';
 import { anthropicProfile, createAnthropicProvider } from '../../src/providers/anthropic.ts';
 import type { Deployment, Transport } from '../../src/providers/provider.ts';
+import { createBudgetBook } from '../../src/spend/budget-book.ts';
 import { createRouter } from '../../src/routing/router.ts';
 import { createKeyedRuns, type KeyedRuns } from '../../src/turn/keyed-runs.ts';
 import { runTurn } from '../../src/turn/run-turn.ts';
@@ -15,6 +16,10 @@ import { createNodeStore, type StoreWeather } from './model-store.ts';
 import { createModelUpstream } from './model-upstream.ts';
 import type { TurnRecord } from './turn-record.ts';
 import { createWorld, type Home, maxLatencyMs } from './world.ts';
+
+const log = { info() {}, warn() {}, error() {} };
+/** No call of these is under one. */
+const noBudgets = { renewLease: () => Promise.reject(new Error('there are no budgets')) };
 
 export interface SimulatedRun {
   /** What was found to be wrong. */
@@ -80,9 +85,10 @@ export async function simulate(seed: number, isTraced = false): Promise<Simulate
             nowMs,
           }),
           ids: createIdMint(random.fill),
+          budgets: createBudgetBook({ budgets: noBudgets, owner: node.name, nowMs, log }),
           nowMs,
           owner: node.name,
-          log: { info() {}, warn() {}, error() {} },
+          log,
           limits,
         },
       }),

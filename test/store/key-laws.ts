@@ -35,8 +35,8 @@ export function keyLaws(bed: TestBed): void {
     const member = await createdKey({ teamId: team.id });
     const loner = await createdKey({ expiresAtMs: startMs + 7 });
     const { id, name } = member;
-    expect(await keys().findKey(member.hash)).toEqual({ id, name, tenant: team.id, untilMs: undefined });
-    const found = { id: loner.id, name: 'ci', tenant: loner.id, untilMs: startMs + 7 };
+    expect(await keys().findKey(member.hash)).toEqual({ id, name, tenant: team.id, untilMs: undefined, budgetIds: [] });
+    const found = { id: loner.id, name: 'ci', tenant: loner.id, untilMs: startMs + 7, budgetIds: [] };
     expect(await keys().findKey(loner.hash)).toEqual(found);
     expect(await keys().readKey(loner.id)).toEqual({
       id: loner.id,
@@ -50,6 +50,19 @@ export function keyLaws(bed: TestBed): void {
       expiresAtMs: startMs + 7,
     });
     for (const hash of ['', 'nobody', loner.id, `${loner.hash}x`]) expect(await keys().findKey(hash)).toBeUndefined();
+  });
+
+  test('a key is found with the budgets that limit it, its own before its team’s', async () => {
+    const team = await createdTeam();
+    const { id, hash } = await createdKey({ teamId: team.id });
+    const setLimit = (budgetId: string, limit: number | null) => bed.store.budgets.setLimit(budgetId, limit);
+    const found = async () => (await keys().findKey(hash))?.budgetIds;
+    await setLimit(`team:${team.id}`, 5);
+    expect(await found()).toEqual([`team:${team.id}`]);
+    await setLimit(`key:${id}`, 7);
+    expect(await found()).toEqual([`key:${id}`, `team:${team.id}`]);
+    await setLimit(`team:${team.id}`, null);
+    expect(await found()).toEqual([`key:${id}`]);
   });
 
   test('what is changed is changed, and nothing else', async () => {

@@ -283,8 +283,27 @@ describe('round trips', () => {
       await own.commitTurn(commitOf(intent, { conversation: conversation.id }));
       expect(asked.mock.calls.length - first).toBe(3);
     }
+    // Reservations are written and settled by the same statements.
+    const beforeLease = asked.mock.calls.length;
+    const { budgets } = await open(url, 'b');
+    await budgets.setLimit('key:a', 1000);
+    const lease = { needNanoUsd: 9, waitingNanoUsd: 9, heldNanoUsd: 0, keepsSlice: true, listsOpen: false };
+    await budgets.renewLease({ ...lease, budgetId: 'key:a', owner: 'a' });
+    const beforeBudgeted = asked.mock.calls.length;
+    const reservation = { budgetIds: ['key:a'], owner: 'a', nanoUsd: 9 };
+    const budgeted = intentOf({ attempt: attemptStartOf({ reservation }) });
+    await own.beginTurn(budgeted);
+    const second = attemptStartOf({ number: 2, reservation });
+    await own.nextAttempt(budgeted.id, attemptEndOf(budgeted.attempt.id, { settles: true }), second);
+    await own.commitTurn(commitOf(budgeted, { attempt: attemptEndOf(second.id, { settles: true }) }));
+    expect(asked.mock.calls.length - beforeBudgeted).toBe(3);
+    expect(await rows(url, 'reservations')).toMatchObject([
+      { attempt_id: budgeted.attempt.id, settled_nano_usd: 247_750 },
+      { attempt_id: second.id, settled_nano_usd: 247_750 },
+    ]);
     // Nothing that a pooler would have to remember from one call to the next.
-    for (const [text] of asked.mock.calls) expect(text).toMatch(/^\s*(WITH|SELECT|INSERT|UPDATE|DELETE) /);
+    const ofTurns = asked.mock.calls.filter((_, index) => index < beforeLease || index >= beforeBudgeted);
+    for (const [text] of ofTurns) expect(text).toMatch(/^\s*(WITH|SELECT|INSERT|UPDATE|DELETE) /);
   });
 });
 

@@ -1,5 +1,6 @@
 import { afterAll, describe } from 'vitest';
 import { createTestBed, type Engine } from './test-bed.ts';
+import { budgetLaws } from './budget-laws.ts';
 import { commitLaws } from './commit-laws.ts';
 import { conversationLaws } from './conversation-laws.ts';
 import { costLaws } from './cost-laws.ts';
@@ -31,5 +32,6 @@ export function storeSuite(name: string, createEngine: () => Promise<Engine>): v
     viewLaws(bed);
     keyLaws(bed);
     secretLaws(bed);
+    budgetLaws(bed);
   });
 }

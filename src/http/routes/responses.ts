@@ -36,6 +36,7 @@ export function responsesRoutes(store: Store, turns: TurnDependencies, backgroun
       client,
       store: tenantOf(exchange),
       keyId: principal.keyId,
+      budgetIds: principal.budgetIds,
       sessionId,
       idempotency,
     };

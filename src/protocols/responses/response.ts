@@ -148,6 +148,7 @@ const responseErrorCodes: Record<ErrorCode, ResponseErrorCode> = {
   master_key_required: 'server_error',
   invalid_api_key: 'server_error',
   too_many_queued: 'rate_limit_exceeded',
+  budget_exceeded: 'rate_limit_exceeded',
   upstream_rate_limited: 'rate_limit_exceeded',
   internal_error: 'server_error',
   upstream_auth: 'server_error',

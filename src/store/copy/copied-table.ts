@@ -21,4 +21,8 @@ export const copiedTables: readonly CopiedTable[] = [
   { name: 'turns', key: ['tenant', 'id', 'bucket'] },
   { name: 'conversations', key: ['tenant', 'id'] },
   { name: 'idempotency', key: ['tenant', 'key_hash'] },
+  { name: 'budgets', key: ['id'] },
+  { name: 'budget_leases', key: ['budget_id', 'owner'] },
+  { name: 'reservations', key: ['attempt_id', 'budget_id'] },
+  { name: 'budget_charges', key: ['attempt_id', 'budget_id'] },
 ];

@@ -1,5 +1,7 @@
 import type { Log } from '../../core/log.ts';
 import { envelopeKeyOf } from '../envelope-hash.ts';
+import { budgetSql } from '../budget-sql.ts';
+import { createBudgetStore } from '../create-budget-store.ts';
 import { createKeyStore } from '../create-key-store.ts';
 import { createRunStore } from '../create-run-store.ts';
 import { forgetClaims } from '../idempotency.ts';
@@ -12,6 +14,7 @@ import type { FullStore } from '../run-store.ts';
 import { claimLifeMs } from '../store.ts';
 import { unavailable } from '../unavailable.ts';
 import { createUnfinished } from '../unfinished.ts';
+import { createBudgetEngine } from './budget-engine.ts';
 import { bucketsAhead, makeBuckets } from './buckets.ts';
 import { cannotOpen, reasonOf } from './cannot-open.ts';
 import { createDatabase, type Database } from './database.ts';
@@ -72,6 +75,8 @@ async function keepFingerprint({ query }: Database, fingerprint: string): Promis
 }
 
 const rememberedEnvelopes = 10_000;
+/** No attempt lasts so long. */
+const chargeLifeMs = 24 * 60 * 60 * 1000;
 
 /**
  * A store in a Postgres database that any number of processes share. What processes that are gone left running is failed
@@ -147,6 +152,7 @@ export async function createPostgresStore(options: PostgresStoreOptions): Promis
       await makeBuckets(database, bucketsAhead(clock()));
       await database.query(statements.forgetNodes, [owner]);
       await database.query(forgetClaims, [clock() - claimLifeMs]);
+      await database.query(budgetSql.forgetCharges, [clock() - chargeLifeMs]);
     },
     tell,
   );
@@ -174,6 +180,7 @@ export async function createPostgresStore(options: PostgresStoreOptions): Promis
       queueTurn: (tenant, intent) => createTenantStore(tenant, parts).queueTurn(intent),
       expiresBeforeMs: retention.expiresBeforeMs,
     }),
+    budgets: createBudgetStore(createBudgetEngine(database)),
     sweep: sweepOnce,
 
     async check() {

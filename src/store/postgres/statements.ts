@@ -2,6 +2,7 @@ import { claim } from '../idempotency.ts';
 import { selectWriter } from '../conversation-sql.ts';
 import { itemValueCount } from '../rows.ts';
 import { attemptEndColumns, attemptStartColumns, itemColumns, itemMarks, live, turnColumns } from '../sql.ts';
+import { hasLeases, lockedLeases, reserved, settled } from './budget-statements.ts';
 
 /** Columns that are not text, of those that are written out of a SELECT: a parameter has no type there but the one it is cast to. */
 const types: Record<string, string> = {
@@ -51,6 +52,7 @@ const beginItems = beginClaimSpan + 3;
 const beginWriter = beginItems + itemValueCount;
 const turnParameter = (column: string) => `$${turnColumns.indexOf(column) + 1}::${types[column] ?? 'text'}`;
 const conversationParameter = turnParameter('conversation');
+const reservationAt = (inConversation: boolean) => beginWriter + (inConversation ? 1 : 0);
 
 /** tenant, id, week, owner, epoch, status, head, output count, then those of `attemptEndRow` from the attempt's id on. */
 const commitAttempt = 9;
@@ -59,6 +61,7 @@ const commitItems = commitAttempt + 1 + endColumns.length;
 /** tenant, turn id, week, attempt id, then the rest of `attemptEndRow`, then that of `attemptStartRow`. */
 const nextEnd = 5;
 const nextStart = nextEnd + endColumns.length;
+const nextReservation = nextStart + attemptStartColumns.length - 3;
 
 const endAssignments = (first: number, keepsReply: string) =>
   endColumns
@@ -91,19 +94,29 @@ const appendTurn = `, named AS (
       WHERE i.tenant = $1 AND i.turn_id = $2 AND i.bucket = 0 AND turn.stored = 2 AND NOT ${isAppended}
     )`;
 
+const leaseVerdict = (reservation: number) => `WHEN NOT ${hasLeases(reservation)} THEN 'lease-lost'
+        `;
+
+/** A statement as it is, and for attempts under a budget. */
+function variants(textOf: (isBudgeted: boolean) => string): { plain: string; budgeted: string } {
+  return { plain: textOf(false), budgeted: textOf(true) };
+}
+
+const costOf = (first: number) => `$${first + attemptEndColumns.indexOf('cost_nano_usd')}`;
+
 /**
  * `turnRow`, `attemptStartRow` from the attempt's id on or as many nulls, the parent of which something is kept or null, its
  * bucket, expiry, the envelope's text or null where it was written before, hashes of envelopes that come along from the
- * parent's bucket, `claimValues`, `claimSpan`, the arrays of items (those that are kept, then the input), and in a conversation
- * who must have written to it last. The parent is locked until the turn is there, so that it cannot be deleted, and its items
+ * parent's bucket, `claimValues`, `claimSpan`, the arrays of items (those that are kept, then the input), in a conversation who
+ * must have written to it last, under a budget `reservationValues`. The parent is locked until the turn is there, so that it cannot be deleted, and its items
  * with it, in between. Gives a `BeginOutcome`, and who holds the idempotency key from now on, be it another turn.
  */
-const begin = (inConversation: boolean) => `WITH parent AS (
+const begin = (inConversation: boolean, isBudgeted: boolean) => `WITH parent AS (
       SELECT keep + kept_count + input_count + output_count AS length FROM turns t
       WHERE t.tenant = $1 AND t.id = $${beginParent}::text AND t.bucket = $${beginParentBucket}::integer
         AND ${live('t', `$${beginExpiry}::bigint`)} FOR SHARE
-    ), ${inConversation ? `conversation AS (${selectWriterOf(conversationParameter)} FOR UPDATE), ` : ''}verdict AS (
-      SELECT CASE ${inConversation ? conversationVerdict : ''}WHEN $${beginParent}::text IS NULL THEN 'begun' WHEN NOT EXISTS (SELECT 1 FROM parent) THEN 'parent-not-found'
+    ), ${inConversation ? `conversation AS (${selectWriterOf(conversationParameter)} FOR UPDATE), ` : ''}${isBudgeted ? `${lockedLeases(reservationAt(inConversation))}, ` : ''}verdict AS (
+      SELECT CASE ${isBudgeted ? leaseVerdict(reservationAt(inConversation)) : ''}${inConversation ? conversationVerdict : ''}WHEN $${beginParent}::text IS NULL THEN 'begun' WHEN NOT EXISTS (SELECT 1 FROM parent) THEN 'parent-not-found'
         WHEN (SELECT length FROM parent) < ${turnParameter('keep')} + ${turnParameter('kept_count')} THEN 'parent-too-short'
         ELSE 'begun' END AS outcome
     ), claim AS (${claim(
@@ -137,7 +150,7 @@ const begin = (inConversation: boolean) => `WITH parent AS (
       `$1, $2, ${turnParameter('bucket')}, i.ordinal - 1 - ${turnParameter('kept_count')},
         CASE WHEN i.ordinal <= ${turnParameter('kept_count')} THEN ${itemMarks.kept} ELSE ${itemMarks.input} END, ${itemFields}`,
       `begun, ${itemsFrom(beginItems)}`,
-    )})
+    )})${isBudgeted ? `, ${reserved(reservationAt(inConversation), 'begun')}` : ''}
     SELECT v.outcome, c.turn_id, c.body_hash FROM verdict v LEFT JOIN claim c ON true`;
 
 /**
@@ -145,7 +158,7 @@ const begin = (inConversation: boolean) => `WITH parent AS (
  * was written, and that the turn is to be looked at with its row locked.
  * A turn in a conversation becomes its head, where it has ended well.
  */
-const commit = (inConversation: boolean) => `WITH turn AS (
+const commit = (inConversation: boolean, isBudgeted: boolean) => `WITH turn AS (
       UPDATE turns SET status = $6, output_count = $8, head = CASE WHEN stored = 1 THEN $7 ELSE '' END
       WHERE tenant = $1 AND id = $2 AND bucket IN (0, $3) AND owner = $4 AND epoch = $5 AND status = 'in_progress'
         AND deleted_at_ms IS NULL AND conversation IS ${inConversation ? 'NOT NULL' : 'NULL'}
@@ -158,7 +171,7 @@ const commit = (inConversation: boolean) => `WITH turn AS (
       itemColumns,
       `$1, $2, turn.bucket, turn.input_count + i.ordinal - 1, ${itemMarks.output}, ${itemFields}`,
       `turn, ${itemsFrom(commitItems)} WHERE turn.stored = 1${inConversation ? ` OR ${isAppended}` : ''}`,
-    )})${inConversation ? appendTurn : ''}
+    )})${inConversation ? appendTurn : ''}${isBudgeted ? `, ${settled(`$${commitAttempt}`, costOf(commitAttempt + 1), 'turn')}` : ''}
     SELECT 1 AS committed FROM turn`;
 
 /**
@@ -166,27 +179,34 @@ const commit = (inConversation: boolean) => `WITH turn AS (
  * atomic by itself. Rows are locked in one order everywhere: a chain's anchor, a turn, its attempts, its items.
  */
 export const statements = {
-  begin: begin(false),
-  beginInConversation: begin(true),
+  begin: variants((isBudgeted) => begin(false, isBudgeted)),
+  beginInConversation: variants((isBudgeted) => begin(true, isBudgeted)),
 
-  /** A row: both were written. The old attempt is ended whether or not the turn still runs. */
-  nextAttempt: `WITH turn AS (
+  /**
+   * A row: both were written. The old attempt is ended whether or not the turn still runs. Under a budget: then
+   * `reservationValues` of the next.
+   */
+  nextAttempt: variants(
+    (isBudgeted) => `WITH turn AS (
       SELECT t.stored, t.deleted_at_ms, t.bucket FROM turns t
       WHERE t.tenant = $1 AND t.id = $2 AND t.bucket IN (0, $3) AND t.status = 'in_progress' FOR SHARE
+    ), ${isBudgeted ? `${lockedLeases(nextReservation)}, ` : ''}begun AS (
+      SELECT bucket FROM turn${isBudgeted ? ` WHERE ${hasLeases(nextReservation)}` : ''}
     ), ended AS (
       UPDATE attempts SET ${endAssignments(nextEnd, 'EXISTS (SELECT 1 FROM turn WHERE stored = 1 AND deleted_at_ms IS NULL)')}
       WHERE tenant = $1 AND turn_id = $2 AND bucket IN (0, $3) AND id = $4 AND (status = 'started' OR estimated = 1)
-    )
+    )${isBudgeted ? `, one AS (SELECT 1), ${settled('$4', costOf(nextEnd), 'one')}, ${reserved(nextReservation, 'begun')}` : ''}
     ${insertFrom(
       'attempts',
       attemptStartColumns,
-      `$1, $2, turn.bucket, ${parameters(attemptStartColumns.slice(3), nextStart)}`,
-      'turn',
+      `$1, $2, begun.bucket, ${parameters(attemptStartColumns.slice(3), nextStart)}`,
+      'begun',
     )}
     RETURNING 1 AS begun`,
+  ),
 
-  commit: commit(false),
-  commitInConversation: commit(true),
+  commit: variants((isBudgeted) => commit(false, isBudgeted)),
+  commitInConversation: variants((isBudgeted) => commit(true, isBudgeted)),
 
   /** tenant, turn id, then the arrays of items, of a conversation. */
   insertInput: insertFrom(

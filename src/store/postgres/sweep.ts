@@ -1,6 +1,7 @@
 import { weekOfId } from '../bucket.ts';
 import { crashError, failedHead } from '../failed-head.ts';
 import { sql } from '../sql.ts';
+import { releaseDeadLeases } from './budget-engine.ts';
 import type { Database } from './database.ts';
 import { failSteps } from '../run-sql.ts';
 import { purge } from './purge.ts';
@@ -25,16 +26,14 @@ export interface SweepOptions {
   expiryMs: number;
 }
 
-/** Fails the turns of processes that are gone. Any number of processes may do so at once. @returns how many this one failed. */
+/** Fails the turns of processes that are gone, and takes back what they leased of budgets. Any number of processes may do so at once. @returns how many this one failed. */
 export async function sweep(database: Database, options: SweepOptions, nowMs: number): Promise<number> {
   const { owner, leaseMs, trustsLeases, expiryMs } = options;
-  const abandoned = await database.query<AbandonedTurn>(statements.selectAbandoned, [
-    owner,
-    leaseMs,
-    String(trustsLeases),
-  ]);
+  const dead = [owner, leaseMs, String(trustsLeases)];
+  const abandoned = await database.query<AbandonedTurn>(statements.selectAbandoned, dead);
   let count = 0;
   for (const turn of abandoned) if (await failTurn(database, turn, expiryMs, nowMs)) count += 1;
+  await releaseDeadLeases(database, dead, nowMs);
   return count;
 }
 

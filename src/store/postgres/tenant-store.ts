@@ -37,7 +37,9 @@ import type {
 } from '../store.ts';
 import { createTenantReads } from '../tenant-reads.ts';
 import type { Unfinished } from '../unfinished.ts';
+import { settleAttempt } from '../budget-script.ts';
 import { makeBuckets } from './buckets.ts';
+import { reservationValues, runScript } from './budget-engine.ts';
 import { isMissingPartition, isUnknownOutcome } from './database-error.ts';
 import type { Database, Query, SqlParameter } from './database.ts';
 import { purge } from './purge.ts';
@@ -114,13 +116,22 @@ export function createTenantStore(tenant: string, parts: TenantStoreParts): Tena
     ];
     const attempt = attemptEndRow(tenant, commit.id, commit.attempt);
     const items = valueArrays(itemValues(commit.output));
+    const { settles = false } = commit.attempt;
     const steps = endSteps(tenant, commit.id, commit.events, commit.attempt.endedAtMs);
     if (steps.length === 0) {
       const statement = commit.conversation === undefined ? statements.commit : statements.commitInConversation;
-      const done = await database.query(statement, [...row, ...attempt.slice(3), ...items]);
+      const done = await database.query(statement[settles ? 'budgeted' : 'plain'], [
+        ...row,
+        ...attempt.slice(3),
+        ...items,
+      ]);
       if (done.length > 0) return 'committed';
     }
-    return database.transaction((query) => commitLocked(query, row, attempt, items, steps));
+    return database.transaction(async (query) => {
+      const outcome = await commitLocked(query, row, attempt, items, steps);
+      if (settles) await runScript(query, settleAttempt(commit.attempt.id, commit.attempt.costNanoUsd ?? null));
+      return outcome;
+    });
   }
 
   const commitInBucket = (commit: TurnCommit) => inBucket(weekOfId(commit.id), () => commitTurn(commit));
@@ -176,6 +187,7 @@ export function createTenantStore(tenant: string, parts: TenantStoreParts): Tena
     costNanoUsd: 0,
     error: neverBegun,
     rawReply: undefined,
+    settles: start.reservation !== undefined,
   });
 
   /** @param undo ends the turn, where nobody knows whether it has begun; true: it had. */
@@ -184,7 +196,8 @@ export function createTenantStore(tenant: string, parts: TenantStoreParts): Tena
     attempt: SqlValue[],
     run: (text: string, parameters: SqlParameter[]) => Promise<BegunRow[]>,
     undo: () => Promise<boolean>,
-  ): Promise<KeyHolder | undefined> {
+    started?: AttemptStart,
+  ): Promise<KeyHolder | 'lease-lost' | undefined> {
     const { id, parent, conversation } = intent;
     const hash = envelopeHash(envelopeKey, tenant, intent);
     const place = placeOf(intent);
@@ -205,10 +218,13 @@ export function createTenantStore(tenant: string, parts: TenantStoreParts): Tena
       ...claimSpan(intent),
       ...valueArrays([...keptValues(kept), ...itemValues(keptInput(intent))]),
       ...(conversation === undefined ? [] : [conversation.writer]),
+      ...(started?.reservation === undefined ? [] : reservationValues(started.id, started.reservation)),
     ];
     try {
       const statement = conversation === undefined ? statements.begin : statements.beginInConversation;
-      const [row] = await inBucket(bucket, () => run(statement, parameters));
+      const text = statement[started?.reservation === undefined ? 'plain' : 'budgeted'];
+      const [row] = await inBucket(bucket, () => run(text, parameters));
+      if (row?.outcome === 'lease-lost') return 'lease-lost';
       checkBegun(row?.outcome ?? 'parent-not-found', intent);
       const holder = otherHolder(claimOf(row), id);
       if (holder !== undefined) return holder;
@@ -252,10 +268,10 @@ export function createTenantStore(tenant: string, parts: TenantStoreParts): Tena
         const commit = { id, owner, epoch, status: 'failed' as const, head, output: [], attempt: unsent(attempt) };
         return (await commitInBucket(commit)) === 'committed';
       };
-      return begin(intent, attemptStartRow(tenant, id, attempt), database.query, failed);
+      return begin(intent, attemptStartRow(tenant, id, attempt), database.query, failed, attempt);
     },
 
-    queueTurn(intent) {
+    async queueTurn(intent) {
       const { id, createdAtMs } = intent;
       const none = attemptStartColumns.map(() => null);
       // Whoever was told 503 knows no id to ask for: it is not to run, be it that it has begun meanwhile.
@@ -266,20 +282,32 @@ export function createTenantStore(tenant: string, parts: TenantStoreParts): Tena
           if (isBegun(rows[0], id)) await runSteps(query, queueSteps(tenant, intent));
           return rows;
         });
-      return begin(intent, none, queued, hidden);
+      const outcome = await begin(intent, none, queued, hidden);
+      // A turn that waits reserves nothing.
+      return outcome === 'lease-lost' ? undefined : outcome;
     },
 
     async nextAttempt(turnId, ended, started) {
       const end = attemptEndRow(tenant, turnId, ended);
       const start = attemptStartRow(tenant, turnId, started);
+      const { reservation = { budgetIds: [], owner: '', nanoUsd: 0 } } = started;
+      const isBudgeted = ended.settles === true || started.reservation !== undefined;
       try {
-        const begun = await database.query(statements.nextAttempt, [...end, ...start.slice(3)]);
+        const begun = isBudgeted
+          ? await database.query(statements.nextAttempt.budgeted, [
+              ...end,
+              ...start.slice(3),
+              ...reservationValues(started.id, reservation),
+            ])
+          : await database.query(statements.nextAttempt.plain, [...end, ...start.slice(3)]);
         if (begun.length === 0) throw notRunning();
       } catch (error) {
         if (isUnknownOutcome(error)) {
           const row = attemptEndRow(tenant, turnId, unsent(started));
           unfinished.add(started.id, async () => {
             await database.query(sql.endAttempt, row);
+            if (started.reservation !== undefined)
+              await database.transaction((query) => runScript(query, settleAttempt(started.id, 0)));
             return false;
           });
         }

@@ -1,5 +1,7 @@
 import { GatewayError } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
+import { budgetSql } from '../budget-sql.ts';
+import { createBudgetStore } from '../create-budget-store.ts';
 import { createKeyStore } from '../create-key-store.ts';
 import { createRunStore } from '../create-run-store.ts';
 import { envelopeKeyOf } from '../envelope-hash.ts';
@@ -114,6 +116,11 @@ export async function createSqliteStore(options: SqliteStoreOptions): Promise<Fu
       all: reader.all,
       write: (statement, parameters) => writer.submit({ kind: 'keys', statement, parameters }),
     }),
+    budgets: createBudgetStore({
+      all: reader.all,
+      setLimit: (parameters) => writer.submit({ kind: 'set-limit', parameters }),
+      renewLease: (ask) => writer.submit({ kind: 'renew-lease', ask }),
+    }),
 
     runs: createRunStore({
       all: reader.all,
@@ -136,6 +143,8 @@ export async function createSqliteStore(options: SqliteStoreOptions): Promise<Fu
           }),
         ),
       );
+      const leases = reader.all<{ budgetId: string; owner: string }>(budgetSql.selectLeasesOfOthers, owner);
+      await Promise.all(leases.map((lease) => writer.submit({ kind: 'release-lease', ...lease, nowMs })));
       const count = failed.filter(Boolean).length;
       if (count > 0) log.warn({ turns: count }, 'turns of a dead process were failed');
       return count;

@@ -19,10 +19,11 @@ import {
   placeOf,
   turnRow,
 } from '../rows.ts';
-import type { KeyHolder, TenantStore, TurnCommit, TurnIntent } from '../store.ts';
+import type { AttemptEnd, AttemptStart, KeyHolder, TenantStore, TurnCommit, TurnIntent } from '../store.ts';
 import { createTenantReads } from '../tenant-reads.ts';
 import type { Unfinished } from '../unfinished.ts';
 import type { Reader } from './reader.ts';
+import type { ReservationOp, SettleOp } from './write-op.ts';
 import type { Writer } from './writer.ts';
 
 export interface TenantStoreParts {
@@ -58,9 +59,10 @@ export function createTenantStore(tenant: string, parts: TenantStoreParts): Tena
       expiryMs: retention.expiresBeforeMs(),
       attempt: attemptEndRow(tenant, commit.id, commit.attempt),
       steps: endSteps(tenant, commit.id, commit.events, commit.attempt.endedAtMs),
+      settles: settleOf(commit.attempt),
     });
 
-  async function begin(intent: TurnIntent | QueuedIntent): Promise<KeyHolder | undefined> {
+  async function begin(intent: TurnIntent | QueuedIntent): Promise<KeyHolder | 'lease-lost' | undefined> {
     const hash = envelopeHash(envelopeKey, tenant, intent);
     const place = placeOf(intent);
     const { bucket, kept } = place;
@@ -88,8 +90,9 @@ export function createTenantStore(tenant: string, parts: TenantStoreParts): Tena
       steps: 'run' in intent ? queueSteps(tenant, intent) : [],
       kept: keptValues(kept),
       items: itemValues(keptInput(intent)),
+      reservation: 'run' in intent ? undefined : reservationOf(intent.attempt),
     });
-    if (typeof outcome === 'object') return outcome;
+    if (typeof outcome === 'object' || outcome === 'lease-lost') return outcome;
     checkBegun(outcome, intent);
     if (isNew) knownEnvelopes.add(known);
     return undefined;
@@ -106,7 +109,11 @@ export function createTenantStore(tenant: string, parts: TenantStoreParts): Tena
     }),
 
     beginTurn: begin,
-    queueTurn: begin,
+    async queueTurn(intent) {
+      const outcome = await begin(intent);
+      // A turn that waits reserves nothing.
+      return outcome === 'lease-lost' ? undefined : outcome;
+    },
 
     async nextAttempt(turnId, ended, started) {
       const begun = await writer.submit({
@@ -115,6 +122,8 @@ export function createTenantStore(tenant: string, parts: TenantStoreParts): Tena
         id: turnId,
         ended: attemptEndRow(tenant, turnId, ended),
         started: attemptStartRow(tenant, turnId, started),
+        settles: settleOf(ended),
+        reservation: reservationOf(started),
       });
       if (!begun) throw notRunning();
     },
@@ -131,4 +140,14 @@ export function createTenantStore(tenant: string, parts: TenantStoreParts): Tena
       });
     },
   };
+}
+
+function reservationOf({ id, reservation }: AttemptStart): ReservationOp | undefined {
+  if (reservation === undefined) return undefined;
+  const { budgetIds, owner, nanoUsd } = reservation;
+  return { attemptId: id, budgetIds: budgetIds.map(columnText), owner, nanoUsd };
+}
+
+function settleOf({ id, settles, costNanoUsd }: AttemptEnd): SettleOp | undefined {
+  return settles === true ? { attemptId: id, costNanoUsd: costNanoUsd ?? null } : undefined;
 }

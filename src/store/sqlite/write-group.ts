@@ -1,6 +1,8 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { crashPoint } from '../../crash-point.ts';
 import { keptBucket, weekOfId } from '../bucket.ts';
+import { budgetSql } from '../budget-sql.ts';
+import { releaseLease, renewLease, settleAttempt, type Script } from '../budget-script.ts';
 import { conversationWrites, insertAppended, selectWriter, takeBoth, takeWriter } from '../conversation-sql.ts';
 import { keyWrites } from '../key-sql.ts';
 import { claim, type ClaimRow, forgetClaims, otherHolder } from '../idempotency.ts';
@@ -9,7 +11,7 @@ import { deleteSteps, failSteps, runSql, type Step } from '../run-sql.ts';
 import { itemMarks, sql } from '../sql.ts';
 import { createStatements } from './statements.ts';
 import { type EngineFailure, failureOf } from './store-error.ts';
-import type { WriteOp, WriteResult, WriteResults } from './write-op.ts';
+import type { ReservationOp, SettleOp, WriteOp, WriteResult, WriteResults } from './write-op.ts';
 
 const claimKey = claim('VALUES ($1, $2, $3, $4, $5)', 6);
 
@@ -35,6 +37,9 @@ const survivesPowerCut: Record<Exclude<WriteOp['kind'], 'begin' | 'steps'>, bool
   commit: true,
   delete: true,
   fail: false,
+  'renew-lease': false,
+  'release-lease': false,
+  'set-limit': true,
   keys: true,
   conversations: true,
   append: true,
@@ -78,6 +83,24 @@ export function createGroupWriter(db: DatabaseSync): (ops: WriteOp[]) => (WriteR
     return gone.some((turn) => turn.id === id);
   };
 
+  const runScript = <Result>(script: Script<Result>): Result => {
+    let step = script.next();
+    while (step.done !== true) {
+      const [text, ...parameters] = step.value;
+      step = script.next(prepare(text).all(...parameters));
+    }
+    return step.value;
+  };
+
+  const hasLeases = ({ budgetIds, owner }: ReservationOp) =>
+    budgetIds.every((id) => prepare(budgetSql.selectLease).get(id, owner) !== undefined);
+
+  const reserve = ({ attemptId, budgetIds, owner, nanoUsd }: ReservationOp) => {
+    for (const id of budgetIds) prepare(budgetSql.reserve).run(attemptId, id, owner, nanoUsd);
+  };
+
+  const settle = ({ attemptId, costNanoUsd }: SettleOp) => runScript(settleAttempt(attemptId, costNanoUsd));
+
   /** Who wrote last; undefined: there is no such conversation. */
   const writerOf = (tenant: string, conversation: string): string | null | undefined => {
     const row = prepare(selectWriter).get(tenant, conversation) as { writer: string | null } | undefined;
@@ -90,6 +113,7 @@ export function createGroupWriter(db: DatabaseSync): (ops: WriteOp[]) => (WriteR
       if (writer === undefined) return 'conversation-not-found';
       if (writer !== op.conversation.writer) return 'conversation-locked';
     }
+    if (op.reservation !== undefined && !hasLeases(op.reservation)) return 'lease-lost';
     if (op.parent !== undefined) {
       const { id, bucket } = op.parent;
       const parent = prepare(sql.selectParent).get(op.tenant, id, bucket, op.expiryMs) as
@@ -110,6 +134,7 @@ export function createGroupWriter(db: DatabaseSync): (ops: WriteOp[]) => (WriteR
       prepare(sql.copyEnvelope).run(op.tenant, hash, op.bucket, op.parent?.bucket ?? null, op.nowMs);
     }
     if (op.attempt !== undefined) prepare(sql.insertAttempt).run(...op.attempt);
+    if (op.reservation !== undefined) reserve(op.reservation);
     insertItems(op, op.kept, -op.kept.length / itemValueCount, itemMarks.kept);
     insertItems(op, op.items, 0, itemMarks.input);
     runSteps(op.steps);
@@ -118,8 +143,11 @@ export function createGroupWriter(db: DatabaseSync): (ops: WriteOp[]) => (WriteR
 
   const nextAttempt = (op: OpOf<'next-attempt'>) => {
     prepare(sql.endAttempt).run(...op.ended);
+    if (op.settles !== undefined) settle(op.settles);
     if (prepare(sql.selectRunning).get(op.tenant, op.id, weekOfId(op.id)) === undefined) return false;
+    if (op.reservation !== undefined && !hasLeases(op.reservation)) return false;
     prepare(sql.insertAttempt).run(...op.started);
+    if (op.reservation !== undefined) reserve(op.reservation);
     return true;
   };
 
@@ -132,6 +160,7 @@ export function createGroupWriter(db: DatabaseSync): (ops: WriteOp[]) => (WriteR
     const { tenant, id, owner, epoch, status, head, expiryMs, items } = op;
     const week = weekOfId(id);
     prepare(sql.endAttempt).run(...op.attempt);
+    if (op.settles !== undefined) settle(op.settles);
     const count = items.length / itemValueCount;
     const ended = prepare(sql.commitTurn).get(tenant, id, week, owner, epoch, status, head, count) as
       | EndedTurn
@@ -200,6 +229,14 @@ export function createGroupWriter(db: DatabaseSync): (ops: WriteOp[]) => (WriteR
         runSteps(others);
         return true;
       }
+      case 'renew-lease':
+        return runScript(renewLease(op.ask, ''));
+      case 'release-lease':
+        runScript(releaseLease(op.budgetId, op.owner, op.nowMs, ''));
+        return true;
+      case 'set-limit':
+        prepare(budgetSql.setLimit).run(...op.parameters);
+        return true;
       case 'keys':
         return prepare(keyWrites[op.statement]).run(...op.parameters).changes > 0;
       case 'conversations':

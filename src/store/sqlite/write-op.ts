@@ -1,4 +1,5 @@
 import type { ClaimOutcome } from '../begin-outcome.ts';
+import type { Lease, LeaseAsk } from '../budget-store.ts';
 import type { ConversationWrite } from '../conversation-sql.ts';
 import type { AppendWrite } from '../create-conversation-store.ts';
 import type { KeyWrite } from '../key-sql.ts';
@@ -39,8 +40,18 @@ export type WriteOp =
       items: SqlValue[];
       tenant: string;
       id: string;
+      /** Undefined: the turn is under no budget. */
+      reservation: ReservationOp | undefined;
     }
-  | { kind: 'next-attempt'; tenant: string; id: string; ended: SqlValue[]; started: SqlValue[] }
+  | {
+      kind: 'next-attempt';
+      tenant: string;
+      id: string;
+      ended: SqlValue[];
+      started: SqlValue[];
+      settles: SettleOp | undefined;
+      reservation: ReservationOp | undefined;
+    }
   | {
       kind: 'commit';
       tenant: string;
@@ -54,6 +65,7 @@ export type WriteOp =
       attempt: SqlValue[];
       /** What ends a background turn in addition. */
       steps: Step[];
+      settles: SettleOp | undefined;
     }
   /** Where the first step gives no row, nothing is done. */
   | { kind: 'steps'; steps: Step[]; survivesPowerCut: boolean }
@@ -69,10 +81,27 @@ export type WriteOp =
       nowMs: number;
       error: { code: string; message: string };
     }
+  | { kind: 'renew-lease'; ask: LeaseAsk }
+  | { kind: 'release-lease'; budgetId: string; owner: string; nowMs: number }
+  | { kind: 'set-limit'; parameters: SqlValue[] }
   | { kind: 'keys'; statement: KeyWrite; parameters: SqlValue[] }
   | { kind: 'conversations'; statement: ConversationWrite; parameters: SqlValue[] }
   | ({ kind: 'append' } & AppendWrite)
   | { kind: 'check' };
+
+/** What an attempt reserves. */
+export interface ReservationOp {
+  attemptId: string;
+  budgetIds: string[];
+  owner: string;
+  nanoUsd: number;
+}
+
+/** Which reservation is settled, and at what cost; null: it is not known. */
+export interface SettleOp {
+  attemptId: string;
+  costNanoUsd: number | null;
+}
 
 export interface WriteResults {
   begin: ClaimOutcome;
@@ -83,6 +112,9 @@ export interface WriteResults {
   fail: boolean;
   /** Whether they were done. */
   steps: boolean;
+  'renew-lease': Lease;
+  'release-lease': true;
+  'set-limit': true;
   /** Whether a row was changed. */
   keys: boolean;
   conversations: boolean;

@@ -102,7 +102,7 @@ export function createBackground({ store, client, dependencies, limits }: Backgr
 
   /** Begins a turn, and resolves when it has begun, or never will here. */
   async function begin({ tenant, id }: { tenant: string; id: string }): Promise<void> {
-    const options = { dependencies, client, store: store.forTenant(tenant), runs: runs.forTenant(tenant), id };
+    const options = { dependencies, client, store: store.forTenant(tenant), runs: runs.forTenant(tenant), tenant, id };
     let settle = () => {};
     const done = new Promise<void>((resolve) => (settle = resolve));
     const end = () => {

@@ -2,10 +2,12 @@ import { GatewayError } from '../../core/errors.ts';
 import { responseErrorCode } from '../../protocols/responses/response.ts';
 import type { ClientCodec } from '../../protocols/codec.ts';
 import type { Deployment } from '../../providers/provider.ts';
+import { keyBudgetId, teamBudgetId } from '../../store/budget-store.ts';
 import type { StoredRun, TenantRuns } from '../../store/run-store.ts';
 import type { TenantStore } from '../../store/store.ts';
 import { move, responseLifecycle } from '../lifecycle.ts';
 import { prepareAttempt, turnOf } from '../open-turn.ts';
+import { reserveBudget, unhold } from '../reserve-budget.ts';
 import { storedHistory } from '../resolve-history.ts';
 import type { PreparedAttempt, Turn, TurnCall, TurnDependencies } from '../turn.ts';
 import type { EventLog } from './event-log.ts';
@@ -15,6 +17,7 @@ export interface BeginOptions {
   client: ClientCodec;
   store: TenantStore;
   runs: TenantRuns;
+  tenant: string;
   id: string;
 }
 
@@ -34,7 +37,7 @@ export interface BegunTurn {
  * @throws GatewayError `store_unavailable`
  */
 export async function beginQueued(
-  { dependencies, client, store, runs, id }: BeginOptions,
+  { dependencies, client, store, runs, tenant, id }: BeginOptions,
   openLog: (run: StoredRun) => EventLog,
 ): Promise<BegunTurn | undefined> {
   const { router, nowMs, owner, log } = dependencies;
@@ -49,12 +52,20 @@ export async function beginQueued(
     const [first, ...others] = router.route(request.model);
     const sink = openLog(run);
     const { keyId, sessionId } = run;
-    const call: TurnCall = { request, client, store, keyId, sessionId, sink, background: sink };
+    // Which of them have a limit is known to the store: who asked may be long gone.
+    const budgetIds = [keyBudgetId(keyId), teamBudgetId(tenant)];
+    const call: TurnCall = { request, client, store, keyId, budgetIds, sessionId, sink, background: sink };
     const status = move(responseLifecycle, 'queued', 'start');
     const turn = turnOf(request, history, { id, createdAtMs: run.createdAtMs, sessionId, status });
     const attempt = prepareAttempt(dependencies, request, history, first, 1);
     const { epoch, owner: queuedBy } = run;
-    const started = await runs.start({ id, queuedBy, epoch, owner, head: turn.reply.head, attempt: attempt.start });
+    await reserveBudget(dependencies, call, attempt);
+    const start = { id, queuedBy, epoch, owner, head: turn.reply.head, attempt: attempt.start };
+    const started = await runs.start(start).catch((error: unknown) => {
+      unhold(attempt, error);
+      throw error;
+    });
+    if (!started) attempt.hold?.cancel();
     return started ? { call, turn, attempt, others } : undefined;
   } catch (thrown) {
     if (thrown instanceof GatewayError && thrown.code === 'store_unavailable') throw thrown;

@@ -1,0 +1,39 @@
+import { columnText } from '../column-text.ts';
+import type { BudgetEngine } from '../create-budget-store.ts';
+import { budgetSql } from '../budget-sql.ts';
+import { releaseLease, renewLease, type Script } from '../budget-script.ts';
+import type { Reservation } from '../store.ts';
+import { selectDeadLeases } from './budget-statements.ts';
+import type { Database, Query, SqlParameter } from './database.ts';
+
+const lock = ' FOR UPDATE';
+
+export function createBudgetEngine(database: Database): BudgetEngine {
+  return {
+    all: <Row>(text: string, ...parameters: (string | number | null)[]) => database.query<Row>(text, parameters),
+    setLimit: (parameters) => database.query(budgetSql.setLimit, parameters),
+    renewLease: (ask) => database.transaction((query) => runScript(query, renewLease(ask, lock))),
+  };
+}
+
+/** Takes what processes that are gone have leased. @param dead the parameters of `selectDeadLeases`. */
+export async function releaseDeadLeases(database: Database, dead: SqlParameter[], nowMs: number): Promise<void> {
+  const leases = await database.query<{ budget_id: string; owner: string }>(selectDeadLeases, dead);
+  for (const { budget_id: budgetId, owner } of leases)
+    await database.transaction((query) => runScript(query, releaseLease(budgetId, owner, nowMs, lock)));
+}
+
+/** Runs them in the transaction of `query`. */
+export async function runScript<Result>(query: Query, script: Script<Result>): Promise<Result> {
+  let step = script.next();
+  while (step.done !== true) {
+    const [text, ...parameters] = step.value;
+    step = script.next(await query(text, parameters));
+  }
+  return step.value;
+}
+
+/** Attempt, owner, amount and budgets, as the statements take them that begin an attempt under a budget. */
+export function reservationValues(attemptId: string, { budgetIds, owner, nanoUsd }: Reservation): SqlParameter[] {
+  return [attemptId, owner, nanoUsd, budgetIds.map(columnText)];
+}

@@ -1,0 +1,43 @@
+import { GatewayError } from '../core/errors.ts';
+import { noUsage } from '../core/usage.ts';
+import { costOf } from './cost-of.ts';
+import type { PreparedAttempt, TurnCall, TurnDependencies } from './turn.ts';
+
+/**
+ * Holds what the attempt may cost at most in every budget that the call is under. A model without a price is held to none.
+ * @throws GatewayError budget_exceeded, or store_unavailable.
+ */
+export async function reserveBudget(
+  { budgets }: TurnDependencies,
+  { budgetIds, request }: TurnCall,
+  attempt: PreparedAttempt,
+): Promise<void> {
+  if (budgetIds === undefined || budgetIds.length === 0) return;
+  attempt.hold = await budgets.reserve(budgetIds, highestCost(attempt, request.maxOutputTokens));
+  attempt.start.reservation = attempt.hold?.reservation;
+}
+
+/** The attempt was not begun, as far as the store could tell. */
+export function unhold({ hold, start }: PreparedAttempt, cause: unknown): void {
+  if (cause instanceof GatewayError && cause.code === 'store_unavailable') hold?.doubt(start.id);
+  else hold?.cancel();
+}
+
+/** As much as any model writes, where neither the client nor the configuration says how much is too much. */
+const unknownMaxOutput = 128_000;
+
+/** Of the input by our estimate, all of it written to the cache where that is dearer, and of all the output that there may be. */
+function highestCost({ deployment, start }: PreparedAttempt, wanted: number | undefined): number {
+  const most = deployment.profile.maxOutputTokens ?? Infinity;
+  const output = Math.min(wanted ?? Infinity, most);
+  const inputTokens = start.estimatedInputTokens;
+  const outputTokens = output === Infinity ? unknownMaxOutput : output;
+  let highest = 0;
+  for (const cacheWriteTokens of [0, inputTokens]) {
+    for (const reasoningTokens of [0, outputTokens]) {
+      const usage = { ...noUsage, inputTokens, cacheWriteTokens, outputTokens, reasoningTokens };
+      highest = Math.max(highest, costOf(usage, deployment) ?? 0);
+    }
+  }
+  return highest;
+}
