@@ -195,7 +195,7 @@ describe('the SQLite file', () => {
 
   test('a full disk is said, reads go on, and space that is freed is used', async () => {
     const path = newPath();
-    const store = await open(path, { max_page_count: 120 });
+    const store = await open(path, { max_page_count: 150 });
     const own = store.forTenant('t');
     const done: string[] = [];
     const failed: unknown[] = [];
@@ -235,7 +235,7 @@ describe('the SQLite file', () => {
     /** A turn whose commit found the disk full, and another that takes up the room. */
     const refusedTurn = async (limits: Partial<SqliteLimits>) => {
       const path = newPath();
-      const store = await open(path, { max_page_count: 120 }, limits);
+      const store = await open(path, { max_page_count: 150 }, limits);
       const own = store.forTenant('t');
       const filler = intentOf({ input: [itemOf('x'.repeat(270_000))] });
       await own.beginTurn(filler);
