@@ -317,6 +317,11 @@ describe('a cancel', () => {
     expect((await client.get(id)).body).toEqual(cancelled.body);
     expect((await cancel(client, id)).body).toEqual(cancelled.body);
     expect((await resume(client, id)).text).toBe(text);
+    const padded = await client.request('GET', `/v1/responses/${id}?stream=true&include_obfuscation=true`);
+    expect([padded.text, padded.headers.get('x-turnpike-warnings')]).toEqual([
+      text,
+      '[{"param":"include_obfuscation","message":"Events are not padded."}]',
+    ]);
     const next = await client.create({ model: 'm', input: 'x', previous_response_id: id });
     expect([next.status, next.body.error.code]).toEqual([400, 'previous_response_not_found']);
     const [attempt] = queryFile(folder, 'SELECT status, estimated FROM attempts');

@@ -83,7 +83,7 @@ export function responsesRoutes(store: Store, turns: TurnDependencies, backgroun
       async handle(exchange) {
         const id = exchange.params['id'] ?? '';
         const resume = decodeResume(exchange.query);
-        if (resume !== undefined) return followFrom(background, exchange, id, resume.after);
+        if (resume !== undefined) return followFrom(background, exchange, id, resume.after, resume);
         await sendStored(exchange, tenantOf(exchange), id);
       },
     },
@@ -106,7 +106,7 @@ export function responsesRoutes(store: Store, turns: TurnDependencies, backgroun
       async handle(exchange) {
         const id = exchange.params['id'] ?? '';
         if (!(await tenantOf(exchange).deleteResponse(id, turns.nowMs()))) throw responseNotFound(id);
-        background.deleted(id);
+        background.deleted(exchange.principal.tenant, id);
         sendJson(exchange.response, JSON.stringify({ id, object: 'response', deleted: true }));
       },
     },

@@ -50,7 +50,7 @@ export interface Background {
    */
   cancel(tenant: string, id: string): Promise<void>;
   /** To be told of a response that was deleted. */
-  deleted(id: string): void;
+  deleted(tenant: string, id: string): void;
   /** Begins no more turns, lets those that run end in the configured time, ends the others as failed. What is queued stays. */
   close(): Promise<void>;
 }
@@ -95,7 +95,7 @@ export function createBackground({ store, client, dependencies, limits }: Backgr
     return createEventLog({
       firstSequence: lastSequence + 1,
       append: (batch) => runs.forTenant(tenant).append(id, owner, batch),
-      onAppended: () => followers.signal(id),
+      onAppended: () => followers.signal(tenant, id),
       limits,
     });
   }
@@ -108,7 +108,7 @@ export function createBackground({ store, client, dependencies, limits }: Backgr
     const end = () => {
       running.delete(id);
       settle();
-      followers.signal(id);
+      followers.signal(tenant, id);
     };
     try {
       const ready = await beginQueued(options, ({ streamed, lastSequence }) => {
@@ -232,16 +232,16 @@ export function createBackground({ store, client, dependencies, limits }: Backgr
         throw new GatewayError('response_not_cancellable', 'Cannot cancel a synchronous response.');
       }
       if (outcome === 'ended') return;
-      followers.signal(id);
+      followers.signal(tenant, id);
       // Its output so far is written by whoever runs it.
       const entry = running.get(id);
       entry?.sink.cancel();
       await entry?.done;
     },
 
-    deleted(id) {
+    deleted(tenant, id) {
       running.get(id)?.sink.cancel();
-      followers.signal(id);
+      followers.signal(tenant, id);
     },
 
     close() {

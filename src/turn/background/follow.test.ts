@@ -19,9 +19,15 @@ function runOf(pageLength = 2) {
   let reads = 0;
   let away = false;
   let next = 0;
+  let slow: Promise<void> | undefined;
   const readEvents = async (_: string, after: number): Promise<EventPage | undefined> => {
     reads += 1;
     if (away) throw new GatewayError('store_unavailable', 'away');
+    const page = pageAfter(after);
+    await slow;
+    return page;
+  };
+  const pageAfter = (after: number): EventPage => {
     const left = batches.filter(({ lastSequence }) => lastSequence > after);
     const page = left.slice(0, pageLength);
     const shown = { sessionId: 's', streamed: true, endedAtMs: undefined, expired: false };
@@ -35,11 +41,15 @@ function runOf(pageLength = 2) {
     append(count: number): void {
       batches.push({ firstSequence: next, lastSequence: next + count - 1, data: streamOf(next, next + count - 1) });
       next += count;
-      followers.signal('r');
+      followers.signal('t', 'r');
     },
     end(): void {
       status = 'completed';
-      followers.signal('r');
+      followers.signal('t', 'r');
+    },
+    /** From now on what a read has found is told when this resolves. */
+    setSlow(until: Promise<void> | undefined): void {
+      slow = until;
     },
     setAway(isAway: boolean): void {
       away = isAway;
@@ -143,6 +153,25 @@ describe('a reader', () => {
     await Promise.all(ends);
     for (const { text } of sinks) expect(text).toBe(streamOf(0, 29) + done);
     expect(run.reads).toBeLessThan(40);
+  });
+
+  test('that comes after news is not answered with what was asked before them', async () => {
+    const run = runOf();
+    const gate = Promise.withResolvers<void>();
+    run.setSlow(gate.promise);
+    const early = sinkOf();
+    const ends = [run.follow(early)];
+    run.setSlow(undefined);
+    run.append(2);
+    const late = sinkOf();
+    ends.push(run.follow(late));
+    await settle();
+    expect([early.text, late.text]).toEqual(['', streamOf(0, 1)]);
+    gate.resolve();
+    await settle();
+    expect(early.text).toBe(streamOf(0, 1));
+    run.end();
+    await Promise.all(ends);
   });
 
   test('that does not read is not read for', async () => {

@@ -21,8 +21,8 @@ export interface Followers {
    * @throws GatewayError before the first event, where there is nothing to follow.
    */
   follow(options: FollowOptions): Promise<void>;
-  /** There may be more to read of this run. */
-  signal(id: string): void;
+  /** There is more to read of this run. */
+  signal(tenant: string, id: string): void;
   /** From now on nobody waits for a run that this process does not run: it may be long, and the reader can go elsewhere. */
   stop(): void;
 }
@@ -43,24 +43,41 @@ export interface FollowLimits {
   keptMs: number;
 }
 
+const keyOf = (tenant: string, id: string) => JSON.stringify([tenant, id]);
+
 export function createFollowers({ runs, nowMs, isRunning, limits }: FollowersOptions): Followers {
   /** By response: who waits for more. */
   const waiting = new Map<string, Set<() => void>>();
-  /** Reads under way: of many readers that have come equally far, one asks the store. */
-  const reads = new Map<string, Promise<EventPage | undefined>>();
+  /**
+   * Reads under way, by response, then by the event after which they begin: of many readers that have come equally far, one
+   * asks the store.
+   */
+  const reads = new Map<string, Map<number, Promise<EventPage | undefined>>>();
   let stopped = false;
 
   function read(tenant: string, id: string, after: number): Promise<EventPage | undefined> {
-    const key = JSON.stringify([tenant, id, after]);
-    let page = reads.get(key);
+    // An id is of one tenant only, but a stranger may ask with it.
+    const key = keyOf(tenant, id);
+    const others = reads.get(key) ?? new Map<number, Promise<EventPage | undefined>>();
+    reads.set(key, others);
+    let page = others.get(after);
     if (page === undefined) {
       page = runs
         .forTenant(tenant)
         .readEvents(id, after)
-        .finally(() => reads.delete(key));
-      reads.set(key, page);
+        .finally(() => {
+          others.delete(after);
+          if (others.size === 0 && reads.get(key) === others) reads.delete(key);
+        });
+      others.set(after, page);
     }
     return page;
+  }
+
+  /** What was asked before there was more to read does not answer who asks from now on. */
+  function news(tenant: string, id: string): void {
+    reads.delete(keyOf(tenant, id));
+    wake(id);
   }
 
   function wake(id: string): void {
@@ -137,7 +154,7 @@ export function createFollowers({ runs, nowMs, isRunning, limits }: FollowersOpt
         sink.onDrain = () => {};
       }
     },
-    signal: wake,
+    signal: news,
     stop() {
       stopped = true;
       for (const id of waiting.keys()) wake(id);
