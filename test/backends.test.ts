@@ -186,8 +186,11 @@ const rows: Row[] = [
   },
 ];
 
-/** Shown where reasoning comes back: `src/protocols/*` and `test/state-upstreams.test.ts` have its tests. */
-const testedElsewhere = ['reasoning carried on'];
+/** Shown where something comes back: `test/state-upstreams.test.ts` and `test/client-tools.test.ts` have the tests. */
+const testedElsewhere = [
+  'reasoning carried on',
+  "`shell`, `local_shell`, `apply_patch`, `tool_search` of the client's",
+];
 
 const everywhere: Record<string, object> = {
   images: user({ type: 'input_text', text: 'See.' }, pictured, {

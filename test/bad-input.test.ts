@@ -214,9 +214,7 @@ const wrongValues: Record<string, unknown[]> = {
     [tool, tool],
     [{ type: 'custom', name: 'a', format: { type: 'nope' } }],
     [{ type: 'custom', name: 'a', format: { type: 'grammar' } }],
-    ...['file_search', 'code_interpreter', 'mcp', 'image_generation', 'computer_use_preview', 'shell'].map((type) => [
-      { type },
-    ]),
+    ...['file_search', 'code_interpreter', 'mcp', 'image_generation', 'computer_use_preview'].map((type) => [{ type }]),
   ],
   tool_choice: [
     7,
