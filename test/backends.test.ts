@@ -102,6 +102,12 @@ const rows: Row[] = [
     openAiCompatible: ['tools[0].tools[0].defer_loading'],
   },
   {
+    label: "`shell`, `local_shell`, `apply_patch`, `tool_search` of the client's",
+    body: { tools: [{ type: 'local_shell' }, { type: 'apply_patch' }] },
+    anthropic: carried,
+    openAiCompatible: carried,
+  },
+  {
     label: '`async` tools',
     body: { tools: [{ ...plainTool, async: true }] },
     anthropic: carried,
@@ -210,7 +216,6 @@ const everywhere: Record<string, object> = {
 };
 
 const nowhere: Record<string, object> = {
-  background: { background: true },
   prompt: { prompt: { id: 'pmpt_1' } },
   'input[0].content[0].file_id': user({ type: 'input_file', file_id: 'file_1' }),
 };
