@@ -92,6 +92,32 @@ test.each([false, true])('a client that carries all itself is a chain to Claude,
   expect(carried).toEqual(chain);
 });
 
+test.each([false, true])(
+  'reasoning of a chat vendor is carried through an open tool loop, stream: %s',
+  async (stream) => {
+    const call = { id: 'call_1', type: 'function' as const, function: { name: 'add', arguments: '{"a":1.0}' } };
+    const sent: unknown[] = [];
+    for (const carries of [false, true]) {
+      rig.chat.answer = ({ body }) =>
+        body.messages.at(-1).role === 'tool'
+          ? { content: 'Two.' }
+          : { reasoning_content: 'Add them.', tool_calls: [call] };
+      const first = { model: 'qwen', stream, tools: [tool], store: !carries, input: [user('Add.')] };
+      const called = await rig.client.create(first);
+      expect(called.status, called.text).toBe(200);
+      const output = { type: 'function_call_output', call_id: 'call_1', output: '2' };
+      const state = carries
+        ? { store: false, input: [...first.input, ...called.body.output, output] }
+        : { previous_response_id: called.body.id, input: [output] };
+      const done = await rig.client.create({ model: 'qwen', stream, tools: [tool], ...state });
+      expect(done.body.input_transformations, done.text).toBeUndefined();
+      sent.push(rig.chat.requests.at(-1)?.text);
+    }
+    expect(sent[0]).toContain('Add them.');
+    expect(sent[1]).toBe(sent[0]);
+  },
+);
+
 const thought = [
   { type: 'thinking', thinking: 'Hm.', signature: 'c2ln' },
   { type: 'text', text: 'Hello.' },
