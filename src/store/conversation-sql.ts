@@ -30,7 +30,7 @@ export const conversationReads = {
     WHERE v.tenant = $1 AND v.id = $2 AND ${isLive('v')}`,
 
   /** tenant, id, turn id. `appended`: this very turn is there. */
-  selectTip: `SELECT ${tip}, EXISTS (SELECT 1 FROM turns m WHERE m.tenant = $1 AND m.id = $3) AS appended FROM ${tipSource} WHERE v.tenant = $1 AND v.id = $2 AND ${isLive('v')}`,
+  selectTip: `SELECT ${tip}, EXISTS (SELECT 1 FROM turns m WHERE m.tenant = $1 AND m.id = $3 AND m.bucket = 0) AS appended FROM ${tipSource} WHERE v.tenant = $1 AND v.id = $2 AND ${isLive('v')}`,
 
   /** tenant, id. Every item of the conversation, in no order, each with the tip; a turn without items has one row of nulls. */
   selectContext: `SELECT ${tip}, t.id AS turn_id, t.depth AS turn_depth, t.envelope_hash, i.position, i.id, i.type, i.body, i.origin
