@@ -429,6 +429,31 @@ describe('a connection that is lost', () => {
     expect(await allRows(url)).toEqual(before);
   });
 
+  test('in the middle of a statement: nothing of it is done, and it may be made again', async () => {
+    const { url, proxy, own } = await throughProxy();
+    const intent = intentOf({ owner: 'a' });
+    const ended = attemptEndOf(intent.attempt.id, { status: 'failed' });
+    const next = attemptStartOf({ number: 2 });
+    const commit = commitOf(intent, { attempt: attemptEndOf(next.id) });
+    const steps: [string, () => Promise<unknown>][] = [
+      ['INSERT INTO turns', () => own.beginTurn(intent)],
+      ['INSERT INTO attempts', () => own.nextAttempt(intent.id, ended, next)],
+      ['UPDATE turns SET status', () => own.commitTurn(commit)],
+    ];
+    for (const [text, run] of steps) {
+      const before = await allRows(url);
+      proxy.cutIn = text;
+      await expect(run(), text).rejects.toMatchObject(lost);
+      expect(proxy.cutIn).toBeUndefined();
+      expect(await allRows(url), text).toEqual(before);
+      await run();
+      expect(await allRows(url), text).not.toEqual(before);
+    }
+    expect(await own.readResponse(intent.id)).toMatchObject({ status: 'completed', output: commit.output });
+    const [, items, attempts] = await allRows(url);
+    expect([items?.length, attempts?.map(({ status }) => status).toSorted()]).toEqual([2, ['completed', 'failed']]);
+  });
+
   test('with the answer to an intent: the turn is failed and costs nothing', async () => {
     const { url, proxy, own } = await throughProxy({ sweepMs: 20, unfinishedMs: 0 });
     const intent = intentOf({ owner: 'a' });

@@ -158,6 +158,8 @@ export interface DatabaseProxy {
   url: string;
   /** The next statement that holds this text is passed on, and its reply lost with the connection. */
   loseReplyTo: string | undefined;
+  /** The next statement that holds this text is passed on up to its middle, and the connection reset on both sides. */
+  cutIn: string | undefined;
   /** A connection that names this startup parameter is refused, in PgBouncer's words. */
   refusedParameter: string | undefined;
   close(): void;
@@ -188,6 +190,14 @@ export async function databaseProxy(url: string): Promise<DatabaseProxy> {
         losing = true;
         proxy.loseReplyTo = undefined;
       }
+      if (proxy.cutIn !== undefined && bytes.includes(proxy.cutIn)) {
+        proxy.cutIn = undefined;
+        upstream.write(bytes.subarray(0, bytes.length >> 1), () => {
+          upstream.resetAndDestroy();
+          client.resetAndDestroy();
+        });
+        return;
+      }
       upstream.write(bytes);
     });
     upstream.on('data', (bytes) => {
@@ -201,6 +211,7 @@ export async function databaseProxy(url: string): Promise<DatabaseProxy> {
   const proxy: DatabaseProxy = {
     url: own.href,
     loseReplyTo: undefined,
+    cutIn: undefined,
     refusedParameter: undefined,
     close() {
       server.close();
