@@ -22,9 +22,9 @@ export interface Mutant {
 /** The answer of every third commit is lost, as it is where a connection to the store breaks: it is run again. */
 export const lostAnswers: Patch = {
   file: 'src/turn/commit-turn.ts',
-  search: "if ((await store.commitTurn(commit)) === 'fenced')",
+  search: 'const outcome = await store.commitTurn(commit);',
   replace: `if (Number.parseInt(turn.id.at(-1) ?? '', 16) % 3 === 0) await store.commitTurn(commit);
-      if ((await store.commitTurn(commit)) === 'fenced')`,
+      const outcome = await store.commitTurn(commit);`,
 };
 
 export const mutants: Mutant[] = [
@@ -33,11 +33,12 @@ export const mutants: Mutant[] = [
     patches: [
       {
         file: 'src/turn/run-turn.ts',
-        search: 'const lost = await commitTurn(dependencies, call, turn, attemptEnd, await answer.seal());',
+        search:
+          'const lost = await commitTurn(dependencies, call, turn, attemptEnd, await answer.seal(), attempt.hold);',
         replace: `const lost = undefined;
     const sealed = await answer.seal();
     answer.finish(outcome.error);
-    await commitTurn(dependencies, call, turn, attemptEnd, sealed);`,
+    await commitTurn(dependencies, call, turn, attemptEnd, sealed, attempt.hold);`,
       },
       { file: 'src/turn/run-turn.ts', search: 'answer.finish(lost ?? outcome.error);', replace: 'void lost;' },
     ],
@@ -240,9 +241,9 @@ export const mutants: Mutant[] = [
     patches: [
       {
         file: 'src/turn/run-turn.ts',
-        search: 'const holder = await store.beginTurn(intentOf(turn, call, owner, attempt.start)).catch(held);',
-        replace:
-          'const holder = undefined as KeyHolder | undefined;\n  void store.beginTurn(intentOf(turn, call, owner, attempt.start)).catch(held).catch(() => undefined);',
+        search: 'const holder = await beginTurn(dependencies, call, turn, attempt).catch(held);',
+        replace: `const holder = undefined;
+  void beginTurn(dependencies, call, turn, attempt).catch(() => undefined);`,
       },
     ],
     on: { sqlite: [], postgres: [] },
