@@ -18,7 +18,7 @@ type Answer = { text: string } | { calls: { name: string; input: object }[] };
  * about, answers with every tool result that it was ever shown, and says what it was asked where there is none.
  */
 function answerTo({ question, results, wantsJson }: Seen): Answer {
-  const cities = question?.match(/Paris|Rome|Oslo/g) ?? [];
+  const cities = question?.match(/Paris|Rome|Oslo|San Francisco/g) ?? [];
   if (wantsJson) return { text: JSON.stringify({ city: cities[0] ?? '', sunny: true }) };
   const name = question?.includes('time') === true ? 'get_time' : 'get_weather';
   if (cities.length > 0) return { calls: cities.map((city) => ({ name, input: { city } })) };
