@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { dirname, join, resolve } from 'node:path';
-import type { Config, ModelConfig, ProviderName, StoreConfig } from './config/config.ts';
+import type { AuthConfig, Config, ModelConfig, ProviderName, StoreConfig } from './config/config.ts';
 import { createIdMint } from './core/ids.ts';
 import type { Log } from './core/log.ts';
 import { createApp } from './http/app.ts';
@@ -13,7 +13,7 @@ import { responsesSocket } from './http/responses-socket.ts';
 import { responsesRoutes } from './http/routes/responses.ts';
 import { listen } from './http/serve.ts';
 import { hashKey } from './keys/hash-key.ts';
-import { createKeyring } from './keys/keys.ts';
+import { configuredKeyId, createKeyring, type KeyringOptions } from './keys/keys.ts';
 import { createStoredKeys } from './keys/stored-keys.ts';
 import { chatCodec } from './protocols/chat/index.ts';
 import { messagesCodec } from './protocols/messages/index.ts';
@@ -28,6 +28,7 @@ import { createSimulatorTransport } from './providers/simulator/transport.ts';
 import { createSocketTransport } from './providers/socket.ts';
 import { createRouter } from './routing/router.ts';
 import { createBudgetBook } from './spend/budget-book.ts';
+import { type BudgetStore, keyBudgetId, teamBudgetId } from './store/budget-store.ts';
 import { deriveKey, loadOrCreateSecret } from './store/secret.ts';
 import type { FullStore } from './store/run-store.ts';
 import { createBackground, defaultBackgroundLimits } from './turn/background/background.ts';
@@ -80,12 +81,13 @@ export async function startGateway(
   });
 
   const budgets = createBudgetBook({ budgets: store.budgets, owner, nowMs: Date.now, log });
+  await setLimits(auth, store.budgets);
   const tidying = setInterval(() => void budgets.tidy(), budgetTidyMs).unref();
 
   const { keys } = store;
   const pepper = deriveKey(secret, 'key pepper');
   const stored = createStoredKeys({ findKey: (hash) => keys.findKey(hash), nowMs: Date.now });
-  const admin = { keys, ids, nowMs: Date.now };
+  const admin = { keys, budgets: store.budgets, ids, nowMs: Date.now, onChange: stored.forget };
   // Keys that were made with a master key go on being asked for when it is taken out of the configuration.
   const closed = (await keys.listKeys({ limit: 1, after: undefined })).length > 0;
   if (closed && auth.masterKey === undefined && auth.keys.length === 0) {
@@ -115,9 +117,9 @@ export async function startGateway(
       ...modelsRoutes(router, Date.now()),
       ...healthRoutes(store),
       ...adminTeamRoutes(admin),
-      ...adminKeyRoutes({ ...admin, hashKey: (key) => hashKey(pepper, key).toString('hex'), onChange: stored.forget }),
+      ...adminKeyRoutes({ ...admin, hashKey: (key) => hashKey(pepper, key).toString('hex') }),
     ],
-    keyring: createKeyring({ masterKey: auth.masterKey, keys: auth.keys, pepper, stored, closed }),
+    keyring: createKeyring({ ...keysOf(auth), pepper, stored, closed }),
     encodeError: responsesCodec.encodeError,
     newRequestId: () => ids.mint('req', Date.now()),
     log,
@@ -136,6 +138,24 @@ export async function startGateway(
       await store.close();
     },
   };
+}
+
+/** The budgets of the configuration. What was spent of them before stays spent. */
+async function setLimits({ keys, teams }: AuthConfig, budgets: BudgetStore): Promise<void> {
+  for (const { name, budgetNanoUsd } of keys)
+    if (budgetNanoUsd !== undefined) await budgets.setLimit(keyBudgetId(configuredKeyId(name)), budgetNanoUsd);
+  for (const { name, budgetNanoUsd } of teams)
+    if (budgetNanoUsd !== undefined) await budgets.setLimit(teamBudgetId(name), budgetNanoUsd);
+}
+
+function keysOf({
+  masterKey,
+  keys,
+  teams,
+}: AuthConfig): Pick<KeyringOptions, 'masterKey' | 'keys' | 'teamsWithBudget'> {
+  const limited = teams.filter(({ budgetNanoUsd }) => budgetNanoUsd !== undefined).map(({ name }) => name);
+  const known = keys.map((key) => ({ ...key, hasBudget: key.budgetNanoUsd !== undefined }));
+  return { masterKey, keys: known, teamsWithBudget: new Set(limited) };
 }
 
 /** An engine is loaded only where it is used. */

@@ -69,6 +69,7 @@ test('a key is shown once, works at once, and is found in no file', async () => 
     expires_at: null,
     blocked: false,
     previous_key_expires_at: null,
+    budget: null,
   });
   expect((await ask(key)).status).toBe(200);
   const typo = key.slice(0, -1) + (key.endsWith('_') ? '-' : '_');

@@ -290,7 +290,7 @@ function minimalConfig(own: string): Config {
     file: undefined,
     server: { host: '127.0.0.1', port: 0, drainSeconds: 0, maxBodyBytes: undefined, workers: 1 },
     store: { url: `sqlite:${own}/turnpike.db`, secret: undefined, leaseSeconds: 15, timeoutMs: 800 },
-    auth: { masterKey: 'sk', keys: [] },
+    auth: { masterKey: 'sk', keys: [], teams: [] },
     models: [
       {
         name: 'm',

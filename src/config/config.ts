@@ -45,6 +45,8 @@ export interface StoreConfig {
 export interface AuthConfig {
   readonly masterKey: string | undefined;
   readonly keys: readonly KeyConfig[];
+  /** What is said of teams besides their names. */
+  readonly teams: readonly TeamConfig[];
 }
 
 export interface KeyConfig {
@@ -52,6 +54,14 @@ export interface KeyConfig {
   readonly key: string;
   /** Keys of one team share a tenant; undefined: the key is a tenant of its own. */
   readonly team: string | undefined;
+  /** Undefined: no limit. */
+  readonly budgetNanoUsd: number | undefined;
+}
+
+export interface TeamConfig {
+  readonly name: string;
+  /** Of all its keys together. Undefined: no limit. */
+  readonly budgetNanoUsd: number | undefined;
 }
 
 /** One deployment. */

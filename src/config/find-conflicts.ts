@@ -30,9 +30,14 @@ const draftSchema = z.object({
   auth: z
     .object({
       master_key: z.unknown().optional(),
-      keys: z.array(z.object({ name: text, key: text }).catch({ name: undefined, key: undefined })).catch([]),
+      keys: z
+        .array(
+          z.object({ name: text, key: text, team: text }).catch({ name: undefined, key: undefined, team: undefined }),
+        )
+        .catch([]),
+      teams: z.record(z.string(), z.unknown()).catch({}),
     })
-    .catch({ master_key: undefined, keys: [] }),
+    .catch({ master_key: undefined, keys: [], teams: {} }),
   models: z
     .array(
       z
@@ -94,6 +99,10 @@ function authConflicts({ auth }: Draft): Conflict[] {
     else if (keys.has(key)) conflicts.push({ path, message: 'another entry has the same key' });
     keys.add(key);
   });
+  for (const team of Object.keys(auth.teams)) {
+    if (auth.keys.some((key) => key.team === team)) continue;
+    conflicts.push({ path: ['auth', 'teams', team], message: 'no key is of this team' });
+  }
   return conflicts;
 }
 

@@ -68,9 +68,10 @@ background: { max_running: 7, max_queued: 8, events_kept_seconds: 0, max_event_b
       auth: {
         masterKey: 'mk',
         keys: [
-          { name: 'ci', key: 'k-1', team: 'alpha' },
-          { name: 'me', key: 'k2', team: undefined },
+          { name: 'ci', key: 'k-1', team: 'alpha', budgetNanoUsd: undefined },
+          { name: 'me', key: 'k2', team: undefined, budgetNanoUsd: undefined },
         ],
+        teams: [],
       },
       models: [
         {

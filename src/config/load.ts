@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
+import { nanoUsdOf } from '../core/nano-usd.ts';
 import { checkSchema } from './check-schema.ts';
 import { type Config, defaultTimeouts, type ModelConfig } from './config.ts';
 import { modelsFromEnvironment } from './environment.ts';
@@ -109,7 +110,16 @@ function toConfig(
     },
     auth: {
       masterKey: file.auth?.master_key,
-      keys: (file.auth?.keys ?? []).map(({ name: keyName, key, team }) => ({ name: keyName, key, team })),
+      keys: (file.auth?.keys ?? []).map(({ name: keyName, key, team, budget_usd: budget }) => ({
+        name: keyName,
+        key,
+        team,
+        budgetNanoUsd: budget === undefined ? undefined : nanoUsdOf(budget),
+      })),
+      teams: Object.entries(file.auth?.teams ?? {}).map(([team, { budget_usd: budget }]) => ({
+        name: team,
+        budgetNanoUsd: budget === undefined ? undefined : nanoUsdOf(budget),
+      })),
     },
     models: file.models === undefined || file.models.length === 0 ? defaultModels : file.models.map(toModel),
     aliases: Object.fromEntries(Object.entries(aliases).map(([alias, target]) => [alias, groupOf(target)])),

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { maxUsd } from '../core/nano-usd.ts';
 import { providerNames } from './config.ts';
 
 const text = z.string().min(1);
@@ -6,6 +7,8 @@ const text = z.string().min(1);
 const credential = text.regex(/^[\x21-\x7e]+$/, 'must be printable ASCII without spaces or line breaks');
 const count = z.int().min(0);
 const price = z.number().min(0);
+/** USD, over the whole life of a key or team. */
+const budget = z.number().min(0).max(maxUsd);
 /** A timer's longest wait is 2^31 - 1 ms. */
 const milliseconds = z.int().min(1).max(2_147_483_647);
 
@@ -120,7 +123,10 @@ export const fileSchema = z.strictObject({
   auth: z
     .strictObject({
       master_key: credential.optional(),
-      keys: z.array(z.strictObject({ name: text, key: credential, team: text.optional() })).optional(),
+      keys: z
+        .array(z.strictObject({ name: text, key: credential, team: text.optional(), budget_usd: budget.optional() }))
+        .optional(),
+      teams: z.record(text, z.strictObject({ budget_usd: budget.optional() })).optional(),
     })
     .optional(),
   models: z.array(modelSchema).optional(),

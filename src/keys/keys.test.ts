@@ -19,13 +19,26 @@ const keyring = (options: Partial<KeyringOptions> = {}) =>
 describe('createKeyring', () => {
   test.each([
     ['sk-master', { keyId: 'master', keyName: 'master', tenant: 'default', isMaster: true }],
-    ['sk-ci', { keyId: 'key_ci', keyName: 'ci', tenant: 'alpha', isMaster: false }],
-    ['sk-dev', { keyId: 'key_dev', keyName: 'dev', tenant: 'alpha', isMaster: false }],
-    ['sk-solo-ключ', { keyId: 'key_solo', keyName: 'solo', tenant: 'key_solo', isMaster: false }],
+    ['sk-ci', { keyId: 'key_ci', keyName: 'ci', tenant: 'alpha', isMaster: false, budgetIds: [] }],
+    ['sk-dev', { keyId: 'key_dev', keyName: 'dev', tenant: 'alpha', isMaster: false, budgetIds: [] }],
+    ['sk-solo-ключ', { keyId: 'key_solo', keyName: 'solo', tenant: 'key_solo', isMaster: false, budgetIds: [] }],
   ])('%s is its own principal, the first time and after', (key, principal) => {
     const ring = keyring();
     expect(ring.open).toBe(false);
     expect([ring.authenticate(key), ring.authenticate(key)]).toEqual([principal, principal]);
+  });
+
+  test('a key counts in its own budget and its team’s, where they have one; a stored team may have one', () => {
+    const keys = [
+      { name: 'a', key: 'sk-a', team: 'alpha', hasBudget: true },
+      { name: 'b', key: 'sk-b', team: 'beta' },
+      { name: 'c', key: 'sk-c', team: 'team_1' },
+    ];
+    const ring = keyring({ keys, teamsWithBudget: new Set(['alpha']) });
+    const budgetsOf = (key: string) => ring.authenticate(key);
+    expect(budgetsOf('sk-a')).toMatchObject({ budgetIds: ['key:key_a', 'team:alpha'] });
+    expect(budgetsOf('sk-b')).toMatchObject({ budgetIds: [] });
+    expect(budgetsOf('sk-c')).toMatchObject({ budgetIds: ['team:team_1'] });
   });
 
   test('nothing but the very key is a key', () => {

@@ -1,4 +1,5 @@
 import { hash, timingSafeEqual } from 'node:crypto';
+import { keyBudgetId, teamBudgetId } from '../store/budget-store.ts';
 import { hashDigest } from './hash-key.ts';
 import { isVirtualKey } from './virtual-key.ts';
 
@@ -17,13 +18,22 @@ export interface Principal {
 export interface KeyringOptions {
   /** Undefined: there is none. */
   masterKey: string | undefined;
-  keys: readonly { name: string; key: string; team: string | undefined }[];
+  keys: readonly ConfiguredKey[];
+  /** Teams whose keys have a budget together. */
+  teamsWithBudget?: ReadonlySet<string>;
   /** Secret of the installation: a stolen table of hashes tells nothing without it. */
   pepper: Buffer;
   /** Keys that are made while the gateway runs; undefined: there are none. */
   stored?: StoredKeys;
   /** True: the gateway is not open, even where no key is configured. */
   closed?: boolean;
+}
+
+interface ConfiguredKey {
+  name: string;
+  key: string;
+  team: string | undefined;
+  hasBudget?: boolean;
 }
 
 /** Virtual keys, each by two names: `digest`, sha256 of the key in hex, and `hash`, what is stored of it. */
@@ -54,15 +64,23 @@ interface Entry {
 const defaultTenant = 'default';
 const keyIdPrefix = 'key_';
 
+/** Of a key of the configuration. */
+export const configuredKeyId = (name: string): string => keyIdPrefix + name;
+
 const master: Principal = { keyId: 'master', keyName: 'master', tenant: defaultTenant, isMaster: true };
 const anybody: Principal = { keyId: 'none', keyName: 'none', tenant: defaultTenant, isMaster: false };
 
-function principalOf(name: string, team: string | undefined): Principal {
+/** Of a stored team: whether it has a budget is known to the store only. */
+const storedTeamPrefix = 'team_';
+
+function principalOf({ name, team, hasBudget = false }: ConfiguredKey, teams: ReadonlySet<string>): Principal {
   if (team === '' || team === defaultTenant || team?.startsWith(keyIdPrefix)) {
     throw new Error(`a team can't be named '${team}': the name stands for another tenant`);
   }
-  const keyId = keyIdPrefix + name;
-  return { keyId, keyName: name, tenant: team ?? keyId, isMaster: false };
+  const keyId = configuredKeyId(name);
+  const budgetIds = hasBudget ? [keyBudgetId(keyId)] : [];
+  if (team !== undefined && (teams.has(team) || team.startsWith(storedTeamPrefix))) budgetIds.push(teamBudgetId(team));
+  return { keyId, keyName: name, tenant: team ?? keyId, isMaster: false, budgetIds };
 }
 
 /**
@@ -71,7 +89,8 @@ function principalOf(name: string, team: string | undefined): Principal {
  * HMAC-SHA256(pepper, sha256(key)).
  * @throws Error for an empty key, a key or name given twice, and a team whose name is another tenant's.
  */
-export function createKeyring({ masterKey, keys, pepper, stored, closed = false }: KeyringOptions): Keyring {
+export function createKeyring(options: KeyringOptions): Keyring {
+  const { masterKey, keys, teamsWithBudget = new Set(), pepper, stored, closed = false } = options;
   const entries = new Map<string, Entry>();
   const names = new Set<string>();
   /** By sha256 of the token, so that a key in use costs one hash. Only keys are remembered: it can't outgrow `entries`. */
@@ -89,10 +108,11 @@ export function createKeyring({ masterKey, keys, pepper, stored, closed = false 
   }
 
   if (masterKey !== undefined) add(masterKey, master);
-  for (const { name, key, team } of keys) {
+  for (const configured of keys) {
+    const { name, key } = configured;
     if (names.has(name)) throw new Error(`there are two keys with the name '${name}'`);
     names.add(name);
-    add(key, principalOf(name, team));
+    add(key, principalOf(configured, teamsWithBudget));
   }
 
   function lookUp(hashed: Buffer): Principal | undefined {

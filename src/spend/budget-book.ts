@@ -1,6 +1,6 @@
 import { GatewayError } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
-import type { BudgetStore } from '../store/budget-store.ts';
+import { type BudgetStore, teamBudgetId } from '../store/budget-store.ts';
 import type { Reservation } from '../store/store.ts';
 import { type BudgetAccount, createBudgetAccount } from './budget-account.ts';
 
@@ -119,7 +119,7 @@ function createHold(accounts: ReadonlyMap<string, BudgetAccount>, owner: string,
 const retryAfter = { busy: 1, spent: 3600 };
 
 function exceeded(budgetId: string, reason: keyof typeof retryAfter): GatewayError {
-  const whose = budgetId.startsWith('team:') ? "The budget of this key's team" : 'The budget of this key';
+  const whose = budgetId.startsWith(teamBudgetId('')) ? "The budget of this key's team" : 'The budget of this key';
   const message =
     reason === 'spent' ? `${whose} is spent.` : `${whose} has no room for this call beside those that run. Try again.`;
   return new GatewayError('budget_exceeded', message, {

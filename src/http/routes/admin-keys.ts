@@ -1,7 +1,10 @@
+import type { ServerResponse } from 'node:http';
 import { z } from 'zod';
 import { GatewayError } from '../../core/errors.ts';
 import { lastFour, mintVirtualKey } from '../../keys/virtual-key.ts';
+import { keyBudgetId } from '../../store/budget-store.ts';
 import type { StoredKey } from '../../store/key-store.ts';
+import { adminBudgets, budgetField } from '../admin-budget.ts';
 import { adminBody } from '../admin-body.ts';
 import { adminPage, listText } from '../admin-list.ts';
 import type { Route } from '../route.ts';
@@ -11,21 +14,36 @@ import { type AdminDependencies, fail, nameField, teamNotFound } from './admin-t
 export interface AdminKeyDependencies extends AdminDependencies {
   /** What is stored of a key. */
   hashKey: (key: string) => string;
-  /** Called when keys have changed. */
-  onChange: () => void;
 }
 
 const maxGraceSeconds = 7 * 24 * 3600;
 /** In seconds since the epoch; the end of the year 9999. */
 const timeField = z.int().min(0).max(253_402_300_799).nullish();
 
-const createBody = z.object({ name: nameField, team_id: z.string().nullish(), expires_at: timeField });
-const changeBody = z.object({ name: nameField.optional(), blocked: z.boolean().optional(), expires_at: timeField });
+const createBody = z.object({
+  name: nameField,
+  team_id: z.string().nullish(),
+  expires_at: timeField,
+  budget_usd: budgetField,
+});
+const changeBody = z.object({
+  name: nameField.optional(),
+  blocked: z.boolean().optional(),
+  expires_at: timeField,
+  budget_usd: budgetField,
+});
 const rotateBody = z.object({ grace_seconds: z.int().min(0).max(maxGraceSeconds).optional() });
 
 /** Virtual keys, for whoever has the master key. A key is shown once, in the answer that makes it. */
-export function adminKeyRoutes({ keys, ids, nowMs, hashKey, onChange }: AdminKeyDependencies): Route[] {
+export function adminKeyRoutes({ keys, budgets, ids, nowMs, hashKey, onChange }: AdminKeyDependencies): Route[] {
+  const limits = adminBudgets(budgets, keyBudgetId);
   const readKey = async (id: string): Promise<StoredKey> => (await keys.readKey(id)) ?? fail(keyNotFound(id));
+
+  /** @param key to be shown, once. */
+  const sendKey = async (response: ServerResponse, id: string, key?: string) => {
+    const [shown] = await limits.show([await readKey(id)], keyObject);
+    sendJson(response, JSON.stringify(key === undefined ? shown : { ...shown, key }));
+  };
 
   return [
     {
@@ -34,10 +52,12 @@ export function adminKeyRoutes({ keys, ids, nowMs, hashKey, onChange }: AdminKey
       auth: 'master',
       content: 'json',
       async handle({ body, response }) {
-        const { name, team_id: team, expires_at: expiresAt } = adminBody(createBody, await body());
+        const { name, team_id: team, expires_at: expiresAt, budget_usd: budget } = adminBody(createBody, await body());
         const createdAtMs = nowMs();
         const id = ids.mint('key', createdAtMs);
         const key = mintVirtualKey();
+        // Before the key, which is else without a limit if this process ends in between.
+        await limits.set(id, budget ?? undefined);
         const created = await keys.createKey({
           id,
           name,
@@ -49,7 +69,7 @@ export function adminKeyRoutes({ keys, ids, nowMs, hashKey, onChange }: AdminKey
         });
         if (!created) throw teamNotFound(team ?? '', 'team_id');
         onChange();
-        sendJson(response, JSON.stringify({ ...keyObject(await readKey(id)), key }));
+        await sendKey(response, id, key);
       },
     },
     {
@@ -60,7 +80,7 @@ export function adminKeyRoutes({ keys, ids, nowMs, hashKey, onChange }: AdminKey
       async handle({ query, response }) {
         const page = adminPage(query);
         const found = await keys.listKeys({ ...page, limit: page.limit + 1 });
-        sendJson(response, listText(found.map(keyObject), page.limit));
+        sendJson(response, listText(await limits.show(found, keyObject), page.limit));
       },
     },
     {
@@ -69,7 +89,7 @@ export function adminKeyRoutes({ keys, ids, nowMs, hashKey, onChange }: AdminKey
       auth: 'master',
       content: 'none',
       async handle({ params, response }) {
-        sendJson(response, JSON.stringify(keyObject(await readKey(params['id'] ?? ''))));
+        await sendKey(response, params['id'] ?? '');
       },
     },
     {
@@ -79,12 +99,13 @@ export function adminKeyRoutes({ keys, ids, nowMs, hashKey, onChange }: AdminKey
       content: 'json',
       async handle({ body, params, response }) {
         const id = params['id'] ?? '';
-        const { name, blocked, expires_at: expiresAt } = adminBody(changeBody, await body());
+        const { name, blocked, expires_at: expiresAt, budget_usd: budget } = adminBody(changeBody, await body());
         const changes = { name, blocked, expiresAtMs: milliseconds(expiresAt) };
         const changed = await keys.updateKey(id, changes, nowMs());
+        if (changed) await limits.set(id, budget);
         onChange();
         if (!changed) throw keyNotFound(id);
-        sendJson(response, JSON.stringify(keyObject(await readKey(id))));
+        await sendKey(response, id);
       },
     },
     {
@@ -100,7 +121,7 @@ export function adminKeyRoutes({ keys, ids, nowMs, hashKey, onChange }: AdminKey
         const rotated = await keys.rotateKey(id, hashKey(key), lastFour(key), previousUntilMs);
         onChange();
         if (!rotated) throw keyNotFound(id);
-        sendJson(response, JSON.stringify({ ...keyObject(await readKey(id)), key }));
+        await sendKey(response, id, key);
       },
     },
     {
@@ -124,7 +145,7 @@ function keyNotFound(id: string): GatewayError {
 }
 
 /** Field by field: what is not named here is shown to nobody. */
-function keyObject(key: StoredKey) {
+function keyObject(key: StoredKey, budget: unknown) {
   return {
     id: key.id,
     object: 'key',
@@ -135,6 +156,7 @@ function keyObject(key: StoredKey) {
     expires_at: seconds(key.expiresAtMs),
     blocked: key.blockedAtMs !== undefined,
     previous_key_expires_at: seconds(key.previousUntilMs),
+    budget,
   };
 }
 

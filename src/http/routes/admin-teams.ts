@@ -1,7 +1,10 @@
+import type { ServerResponse } from 'node:http';
 import { z } from 'zod';
 import { GatewayError } from '../../core/errors.ts';
 import type { IdMint } from '../../core/ids.ts';
+import { type BudgetStore, teamBudgetId } from '../../store/budget-store.ts';
 import type { KeyStore, Team } from '../../store/key-store.ts';
+import { adminBudgets, budgetField } from '../admin-budget.ts';
 import { adminBody } from '../admin-body.ts';
 import { adminPage, listText } from '../admin-list.ts';
 import type { Route } from '../route.ts';
@@ -9,8 +12,11 @@ import { sendJson } from '../send-json.ts';
 
 export interface AdminDependencies {
   keys: KeyStore;
+  budgets: BudgetStore;
   ids: IdMint;
   nowMs: () => number;
+  /** Called when keys, or what holds for them, have changed. */
+  onChange: () => void;
 }
 
 /** Of teams and keys: text that can stand on one line. */
@@ -20,11 +26,17 @@ export const nameField = z
   .max(256)
   .regex(/^[^\p{Cc}\p{Cs}]+$/u);
 
-const teamBody = z.object({ name: nameField });
+const createBody = z.object({ name: nameField, budget_usd: budgetField });
+const changeBody = z.object({ name: nameField.optional(), budget_usd: budgetField });
 
 /** Teams, for whoever has the master key. */
-export function adminTeamRoutes({ keys, ids, nowMs }: AdminDependencies): Route[] {
+export function adminTeamRoutes({ keys, budgets, ids, nowMs, onChange }: AdminDependencies): Route[] {
+  const limits = adminBudgets(budgets, teamBudgetId);
   const readTeam = async (id: string): Promise<Team> => (await keys.readTeam(id)) ?? fail(teamNotFound(id));
+  const sendTeam = async (response: ServerResponse, id: string) => {
+    const [shown] = await limits.show([await readTeam(id)], teamObject);
+    sendJson(response, JSON.stringify(shown));
+  };
 
   return [
     {
@@ -33,11 +45,12 @@ export function adminTeamRoutes({ keys, ids, nowMs }: AdminDependencies): Route[
       auth: 'master',
       content: 'json',
       async handle({ body, response }) {
-        const { name } = adminBody(teamBody, await body());
+        const { name, budget_usd: budget } = adminBody(createBody, await body());
         const createdAtMs = nowMs();
         const team = { id: ids.mint('team', createdAtMs), name, createdAtMs };
         if (!(await keys.createTeam(team))) throw nameTaken(name);
-        sendJson(response, JSON.stringify(teamObject(team)));
+        await limits.set(team.id, budget);
+        await sendTeam(response, team.id);
       },
     },
     {
@@ -48,7 +61,7 @@ export function adminTeamRoutes({ keys, ids, nowMs }: AdminDependencies): Route[
       async handle({ query, response }) {
         const page = adminPage(query);
         const teams = await keys.listTeams({ ...page, limit: page.limit + 1 });
-        sendJson(response, listText(teams.map(teamObject), page.limit));
+        sendJson(response, listText(await limits.show(teams, teamObject), page.limit));
       },
     },
     {
@@ -57,7 +70,7 @@ export function adminTeamRoutes({ keys, ids, nowMs }: AdminDependencies): Route[
       auth: 'master',
       content: 'none',
       async handle({ params, response }) {
-        sendJson(response, JSON.stringify(teamObject(await readTeam(params['id'] ?? ''))));
+        await sendTeam(response, params['id'] ?? '');
       },
     },
     {
@@ -67,11 +80,16 @@ export function adminTeamRoutes({ keys, ids, nowMs }: AdminDependencies): Route[
       content: 'json',
       async handle({ body, params, response }) {
         const id = params['id'] ?? '';
-        const { name } = adminBody(teamBody, await body());
-        const outcome = await keys.renameTeam(id, name);
-        if (outcome === 'not-found') throw teamNotFound(id);
-        if (outcome === 'name-taken') throw nameTaken(name);
-        sendJson(response, JSON.stringify(teamObject(await readTeam(id))));
+        const { name, budget_usd: budget } = adminBody(changeBody, await body());
+        await readTeam(id);
+        if (name !== undefined) {
+          const outcome = await keys.renameTeam(id, name);
+          if (outcome === 'not-found') throw teamNotFound(id);
+          if (outcome === 'name-taken') throw nameTaken(name);
+        }
+        await limits.set(id, budget);
+        onChange();
+        await sendTeam(response, id);
       },
     },
     {
@@ -105,6 +123,6 @@ function nameTaken(name: string): GatewayError {
   return new GatewayError('team_name_taken', `Another team has the name '${name}'.`, { param: 'name' });
 }
 
-function teamObject({ id, name, createdAtMs }: Team) {
-  return { id, object: 'team', name, created_at: Math.floor(createdAtMs / 1000) };
+function teamObject({ id, name, createdAtMs }: Team, budget: unknown) {
+  return { id, object: 'team', name, created_at: Math.floor(createdAtMs / 1000), budget };
 }

@@ -1,0 +1,312 @@
+/** Budgets over real sockets: what a client is told, and that a cap holds over several processes of which one is killed. */
+import { randomBytes } from 'node:crypto';
+import { DatabaseSync } from 'node:sqlite';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type Answer, createClient } from './support/client.ts';
+import { fakeMessagesModel, type FakeModel, type MessagesAnswer } from './support/fake-models.ts';
+import { queryDatabase, testPostgres } from './support/postgres.ts';
+import { type SpawnedGateway, spawnGateway, temporaryFolder } from './support/spawn-gateway.ts';
+
+/** A token of output costs 0.001 USD, of input nothing, so that a call that may write 100 tokens reserves 0.1 USD. */
+const price = 'price: { input: 0, output: 1000 }';
+const maxTokens = 100;
+const usdPerToken = 0.001;
+
+const answerOf = (tokens: number): MessagesAnswer => ({
+  blocks: [{ type: 'text', text: 'ok' }],
+  endUsage: { output_tokens: tokens },
+});
+const withKey = (key: string) => ({ authorization: `Bearer ${key}` });
+const ask = (url: string, key: string, fields: object = {}, headers: object = {}): Promise<Answer> =>
+  createClient(url).create(
+    { model: 'claude', input: 'hi', max_output_tokens: maxTokens, ...fields },
+    {
+      ...withKey(key),
+      ...headers,
+    },
+  );
+const isSpent = ({ status, headers }: Answer) => status === 429 && headers.get('x-should-retry') === 'false';
+
+/** What never comes ends in the test's own time limit. */
+async function until(isTrue: () => Promise<boolean> | boolean): Promise<void> {
+  while (!(await isTrue())) await new Promise((resolve) => setImmediate(resolve));
+}
+
+describe('a budget', () => {
+  const cleanups: (() => void)[] = [];
+  const onCleanup = (cleanup: () => void) => void cleanups.push(cleanup);
+  const folder = temporaryFolder();
+  let gateway: SpawnedGateway;
+  let upstream: FakeModel<MessagesAnswer>;
+  beforeAll(async () => {
+    upstream = await fakeMessagesModel(onCleanup);
+    const config = `
+auth:
+  master_key: sk-master
+  keys:
+    - { name: cheap, key: sk-cheap, budget_usd: 0.05 }
+    - { name: one, key: sk-one, team: alpha }
+    - { name: two, key: sk-two, team: alpha, budget_usd: 100 }
+    - { name: free, key: sk-free }
+  teams: { alpha: { budget_usd: 0.05 } }
+models:
+  - { name: claude, provider: anthropic, model: claude-haiku-4-5, base_url: "${upstream.url}", api_key: k, ${price} }
+  - { name: unpriced, provider: anthropic, model: no-such-model, base_url: "${upstream.url}", api_key: k }
+routing: { retries: 1 }
+`;
+    gateway = await spawnGateway({ config, folder, onCleanup });
+  });
+  afterAll(() => {
+    for (const cleanup of cleanups) cleanup();
+  });
+
+  const rows = (sql: string) => {
+    const db = new DatabaseSync(join(folder, 'turnpike.db'), { readOnly: true });
+    const found = db.prepare(sql).all();
+    db.close();
+    return found;
+  };
+  const admin = (method: string, path: string, body?: object) =>
+    createClient(gateway.url).request(method, `/admin/v1${path}`, body, withKey('sk-master'));
+  const createKey = async (fields: object): Promise<{ id: string; key: string }> => {
+    const { status, body, text } = await admin('POST', '/keys', { name: 'k', ...fields });
+    expect(status, text).toBe(200);
+    return body;
+  };
+  const budgetOf = async (path: string) => (await admin('GET', path)).body.budget;
+
+  test('of a key ends its calls, with an error that SDKs do not repeat; others do not notice', async () => {
+    upstream.answer = () => answerOf(60);
+    expect((await ask(gateway.url, 'sk-cheap')).status).toBe(200);
+    const sent = upstream.requests.length;
+    const refused = await ask(gateway.url, 'sk-cheap');
+    expect(refused).toMatchObject({ status: 429 });
+    expect(refused.body.error).toEqual({
+      message: 'The budget of this key is spent.',
+      type: 'rate_limit_error',
+      param: null,
+      code: 'budget_exceeded',
+    });
+    expect(refused.headers.get('x-should-retry')).toBe('false');
+    expect(refused.headers.get('retry-after')).toBe('3600');
+    expect(upstream.requests).toHaveLength(sent);
+    expect(rows(`SELECT 1 FROM turns WHERE key_id = 'key_cheap'`)).toHaveLength(1);
+    expect((await ask(gateway.url, 'sk-free')).status).toBe(200);
+    expect((await ask(gateway.url, 'sk-master')).status).toBe(200);
+    expect(
+      rows(`SELECT DISTINCT budget_id FROM reservations UNION SELECT id FROM budgets ORDER BY 1`),
+    ).not.toContainEqual({
+      budget_id: 'key:key_free',
+    });
+  });
+
+  test('of a team is that of all its keys', async () => {
+    upstream.answer = () => answerOf(60);
+    expect((await ask(gateway.url, 'sk-one')).status).toBe(200);
+    const refused = await ask(gateway.url, 'sk-two');
+    expect([refused.status, refused.body.error.message]).toEqual([429, "The budget of this key's team is spent."]);
+    expect(isSpent(refused)).toBe(true);
+  });
+
+  test('is set, read, raised and taken away through the admin API, of keys and of teams', async () => {
+    upstream.answer = () => answerOf(50);
+    const team = (await admin('POST', '/teams', { name: 'research', budget_usd: 7.5 })).body;
+    expect(team.budget).toEqual({ limit_usd: 7.5, spent_usd: 0, reserved_usd: 0 });
+    const { id, key } = await createKey({ team_id: team.id, budget_usd: 0.05 });
+    expect((await ask(gateway.url, key)).status).toBe(200);
+    expect(isSpent(await ask(gateway.url, key))).toBe(true);
+    expect(await budgetOf(`/keys/${id}`)).toEqual({ limit_usd: 0.05, spent_usd: 0.05, reserved_usd: 0 });
+    expect(await budgetOf(`/teams/${team.id}`)).toEqual({ limit_usd: 7.5, spent_usd: 0.05, reserved_usd: 0 });
+    expect((await admin('GET', '/keys')).body.data[0].budget).toMatchObject({ limit_usd: 0.05 });
+    expect((await admin('GET', '/teams')).body.data[0].budget).toMatchObject({ limit_usd: 7.5 });
+
+    expect((await admin('PATCH', `/keys/${id}`, { budget_usd: 0.1 })).body.budget).toMatchObject({ limit_usd: 0.1 });
+    expect((await ask(gateway.url, key)).status).toBe(200);
+    expect(isSpent(await ask(gateway.url, key))).toBe(true);
+    expect((await admin('PATCH', `/keys/${id}`, { name: 'same' })).body.budget).toMatchObject({ limit_usd: 0.1 });
+    expect((await admin('PATCH', `/keys/${id}`, { budget_usd: null })).body.budget).toBeNull();
+    expect((await ask(gateway.url, key)).status).toBe(200);
+    const { budget } = (await admin('PATCH', `/teams/${team.id}`, { budget_usd: 0.1 })).body;
+    expect(budget).toEqual({ limit_usd: 0.1, spent_usd: 0.15, reserved_usd: 0 });
+    for (const budget_usd of [-1, 'ten', 1e12])
+      expect((await admin('PATCH', `/keys/${id}`, { budget_usd })).body.error).toMatchObject({ param: 'budget_usd' });
+  });
+
+  test('holds what runs; what waits for it is told to come again; what ended is free', async () => {
+    const { id, key } = await createKey({ budget_usd: 0.15 });
+    const held = Promise.withResolvers<MessagesAnswer>();
+    const sent = upstream.requests.length;
+    upstream.answer = () => held.promise;
+    const running = ask(gateway.url, key);
+    await until(() => upstream.requests.length > sent);
+    expect(await budgetOf(`/keys/${id}`)).toEqual({ limit_usd: 0.15, spent_usd: 0, reserved_usd: 0.1 });
+    const refused = await ask(gateway.url, key);
+    expect([refused.status, refused.body.error.code]).toEqual([429, 'budget_exceeded']);
+    expect([refused.headers.get('retry-after'), refused.headers.get('x-should-retry')]).toEqual(['1', null]);
+    held.resolve(answerOf(3));
+    expect((await running).status).toBe(200);
+    expect(await budgetOf(`/keys/${id}`)).toEqual({ limit_usd: 0.15, spent_usd: 0.003, reserved_usd: 0 });
+    // It would not fit, and is let past the limit because it is alone.
+    expect((await ask(gateway.url, key, { max_output_tokens: 10_000 })).status).toBe(200);
+  });
+
+  test('is not spent by what the upstream refuses, and has room for the next attempt', async () => {
+    const { id, key } = await createKey({ budget_usd: 0.1 });
+    let calls = 0;
+    upstream.answer = (_, response) => {
+      calls += 1;
+      if (calls > 1) return answerOf(5);
+      response.writeHead(529, { 'content-type': 'application/json' });
+      response.end('{"type":"error","error":{"type":"overloaded_error","message":"busy"}}');
+      return undefined;
+    };
+    expect((await ask(gateway.url, key)).status).toBe(200);
+    expect(calls).toBe(2);
+    upstream.answer = (_, response) => {
+      response.writeHead(400, { 'content-type': 'application/json' });
+      response.end('{"type":"error","error":{"type":"invalid_request_error","message":"no"}}');
+      return undefined;
+    };
+    expect((await ask(gateway.url, key)).status).toBe(400);
+    expect(await budgetOf(`/keys/${id}`)).toEqual({ limit_usd: 0.1, spent_usd: 0.005, reserved_usd: 0 });
+  });
+
+  test('is not asked for an answer that was paid for: the same Idempotency-Key gets it from a spent budget', async () => {
+    upstream.answer = () => answerOf(50);
+    const { id, key } = await createKey({ budget_usd: 0.05 });
+    const once = { 'idempotency-key': 'once' };
+    const first = await ask(gateway.url, key, {}, once);
+    expect(first.status).toBe(200);
+    const again = await ask(gateway.url, key, {}, once);
+    expect([again.status, again.body.id]).toEqual([200, first.body.id]);
+    expect(isSpent(await ask(gateway.url, key, {}, { 'idempotency-key': 'twice' }))).toBe(true);
+    expect(await budgetOf(`/keys/${id}`)).toEqual({ limit_usd: 0.05, spent_usd: 0.05, reserved_usd: 0 });
+  });
+
+  test('does not limit a model without a price', async () => {
+    upstream.answer = () => answerOf(50);
+    const { key } = await createKey({ budget_usd: 0 });
+    expect(isSpent(await ask(gateway.url, key))).toBe(true);
+    expect((await ask(gateway.url, key, { model: 'unpriced' })).status).toBe(200);
+  });
+});
+
+interface Rig {
+  /** Cap of the key `sk-limited`. */
+  capUsd: number;
+  urls: string[];
+  upstream: FakeModel<MessagesAnswer>;
+  query: (sql: string) => Promise<Record<string, unknown>[]>;
+  /** Kills one gateway, with its calls. @returns the URLs of those that serve from then on. */
+  killOne: () => Promise<string[]>;
+}
+
+/** 200 calls at once, a SIGKILL while as many of them run as may, then calls until the budget is spent. */
+async function expectCapToHold({ capUsd, urls, upstream, query, killOne }: Rig): Promise<void> {
+  const capTokens = Math.round(capUsd / usdPerToken);
+  let seed = 7;
+  const nextTokens = () => (seed = (seed * 48_271) % 2_147_483_647) % (maxTokens + 1);
+  // The upstream bills what it was asked for, whether or not anybody is left to hear the answer.
+  let billed = 0;
+  let inFlight = 0;
+  let worst = 0;
+  const barrier = Promise.withResolvers<void>();
+  upstream.answer = async () => {
+    const tokens = nextTokens();
+    inFlight += maxTokens;
+    worst = Math.max(worst, billed + inFlight);
+    await barrier.promise;
+    inFlight -= maxTokens;
+    billed += tokens;
+    return answerOf(tokens);
+  };
+
+  let refused = 0;
+  const calls = Array.from({ length: 200 }, async (_, index) => {
+    const answer = await ask(urls[index % urls.length] ?? '', 'sk-limited').catch(() => undefined);
+    if (answer?.status === 429) refused += 1;
+    return answer;
+  });
+  await until(() => upstream.requests.length + refused === calls.length);
+  // As many as fit, and no fewer than all but a slice of a tenth.
+  expect(worst).toBeLessThanOrEqual(capTokens + maxTokens);
+  expect(worst).toBeGreaterThan(capTokens * 0.9 - maxTokens);
+  const left = await killOne();
+  barrier.resolve();
+  const statuses = (await Promise.all(calls)).map((answer) => answer?.status);
+  expect(statuses).toContain(undefined);
+  expect(statuses.every((status) => status === undefined || status === 200 || status === 429)).toBe(true);
+
+  for (const url of left) {
+    await until(async () => {
+      const answers = await Promise.all(Array.from({ length: 5 }, () => ask(url, 'sk-limited')));
+      return answers.every(isSpent);
+    });
+  }
+  expect(worst).toBeLessThanOrEqual(capTokens + maxTokens);
+  expect(billed).toBeLessThanOrEqual(capTokens + maxTokens);
+  await until(async () => {
+    const rows = await query('SELECT budget_id FROM reservations UNION ALL SELECT budget_id FROM budget_leases');
+    return rows.length === 0;
+  });
+  const [budget] = await query(`SELECT spent_nano_usd AS spent FROM budgets WHERE id = 'key:key_limited'`);
+  expect(budget?.['spent']).toBeGreaterThanOrEqual(capUsd * 1e9);
+  expect(budget?.['spent']).toBeGreaterThanOrEqual(Math.round(billed * usdPerToken * 1e9));
+  expect(await query(`SELECT 1 AS one FROM turns WHERE status = 'in_progress'`)).toEqual([]);
+}
+
+const capUsd = 3;
+const limited = (upstream: FakeModel<MessagesAnswer>) => `
+auth: { keys: [{ name: limited, key: sk-limited, budget_usd: ${capUsd} }] }
+models: [{ name: claude, provider: anthropic, model: claude-haiku-4-5, base_url: "${upstream.url}", api_key: k, ${price} }]
+routing: { retries: 0 }
+`;
+
+describe('a cap holds under 200 calls at once', () => {
+  test('on three processes of which one is killed', { timeout: 300_000 }, async () => {
+    const server = await testPostgres();
+    try {
+      const url = await server.createDatabase();
+      const upstream = await fakeMessagesModel();
+      const config = `${limited(upstream)}store: { url: "${url}", secret: "${randomBytes(32).toString('hex')}", lease_seconds: 2 }\n`;
+      const gateways = await Promise.all([1, 2, 3].map(() => spawnGateway({ config, folder: temporaryFolder() })));
+      const urls = gateways.map((gateway) => gateway.url);
+      await expectCapToHold({
+        capUsd,
+        urls,
+        upstream,
+        query: (sql) => queryDatabase(url, sql),
+        killOne: async () => {
+          await gateways[0]?.kill('SIGKILL');
+          return urls.slice(1);
+        },
+      });
+      await Promise.all(gateways.map((gateway) => gateway.kill('SIGKILL')));
+    } finally {
+      await server.stop();
+    }
+  });
+
+  test('on one process that is killed and started again', { timeout: 300_000 }, async () => {
+    const upstream = await fakeMessagesModel();
+    const folder = temporaryFolder();
+    const start = () => spawnGateway({ config: limited(upstream), folder });
+    const gateway = await start();
+    await expectCapToHold({
+      capUsd,
+      urls: [gateway.url],
+      upstream,
+      query: async (sql) => {
+        const db = new DatabaseSync(join(folder, 'turnpike.db'), { readOnly: true });
+        const rows = db.prepare(sql).all();
+        db.close();
+        return rows;
+      },
+      killOne: async () => {
+        await gateway.kill('SIGKILL');
+        return [(await start()).url];
+      },
+    });
+  });
+});
