@@ -193,9 +193,20 @@ describe('the SQLite file', () => {
     expect(bytes.includes('FORGET')).toBe(false);
   });
 
+  /** What a quota must leave for the schema. */
+  const pagesOfEmpty = async (path: string) => {
+    await (await open(path)).close();
+    const db = new DatabaseSync(path, { readOnly: true });
+    try {
+      return Number(db.prepare('PRAGMA page_count').get()?.['page_count']);
+    } finally {
+      db.close();
+    }
+  };
+
   test('a full disk is said, reads go on, and space that is freed is used', async () => {
     const path = newPath();
-    const store = await open(path, { max_page_count: 150 });
+    const store = await open(path, { max_page_count: (await pagesOfEmpty(path)) + 90 });
     const own = store.forTenant('t');
     const done: string[] = [];
     const failed: unknown[] = [];
@@ -235,7 +246,7 @@ describe('the SQLite file', () => {
     /** A turn whose commit found the disk full, and another that takes up the room. */
     const refusedTurn = async (limits: Partial<SqliteLimits>) => {
       const path = newPath();
-      const store = await open(path, { max_page_count: 150 }, limits);
+      const store = await open(path, { max_page_count: (await pagesOfEmpty(path)) + 85 }, limits);
       const own = store.forTenant('t');
       const filler = intentOf({ input: [itemOf('x'.repeat(270_000))] });
       await own.beginTurn(filler);
