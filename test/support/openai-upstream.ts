@@ -75,6 +75,11 @@ function unseal(content: string, model: string): void {
  */
 export async function openAiUpstream(onCleanup?: (cleanup: () => void) => void): Promise<OpenAiUpstream> {
   const upstream = await fakeUpstream((request, response, count) => {
+    if (request.path.endsWith('/input_tokens')) {
+      const tokens = Math.ceil(JSON.stringify(request.body.input).length / 4);
+      sendJson(response, { object: 'response.input_tokens', input_tokens: tokens });
+      return;
+    }
     try {
       checkRequest(request);
     } catch (refusal) {

@@ -1,7 +1,8 @@
 import type { ServerResponse } from 'node:http';
-import { obey } from '../../src/providers/simulator/obey.ts';
+import { obey, type Talk } from '../../src/providers/simulator/obey.ts';
 import { createSimulatorTransport } from '../../src/providers/simulator/transport.ts';
 import type { UpstreamRequest } from '../support/fake-upstream.ts';
+import type { OpenAiAnswer } from '../support/openai-upstream.ts';
 
 interface ChatMessage {
   role: string;
@@ -22,43 +23,64 @@ interface ChatBody {
 const textOf = ({ content }: ChatMessage) =>
   typeof content === 'string' ? content : (content ?? []).map(({ text = '' }) => text).join('');
 
-/** A chat model that carries out plain orders, and calls the tool that it is told to use. */
+/** What a model sees of a conversation, whatever the protocol. */
+interface Seen {
+  /** What the user wrote at its end; '' where it ends in outputs of tools. */
+  asked: string;
+  /** Outputs that came since the model last spoke. */
+  newResults: string[];
+  talk: Talk;
+  hasTools: boolean;
+  choice: unknown;
+  wantsJson: boolean;
+  maxTokens: number;
+}
+
+/** Plain orders are carried out, and the tool is called that the model is told to use. */
+function answerTo({ asked, newResults, talk, hasTools, choice, wantsJson, maxTokens }: Seen) {
+  const isForced = choice === 'required' || typeof choice === 'object';
+  const wanted = /\buse \w+/i.test(asked) && choice !== 'none';
+  const names = asked.match(/"\w+"/g) ?? ['"alpha"'];
+  const calls = hasTools && (isForced || wanted) ? (/both at once/.test(asked) ? names : names.slice(0, 1)) : [];
+  const spoken = wantsJson
+    ? '{"city":"Paris","sunny":true}'
+    : newResults.length > 0
+      ? newResults.join(' ')
+      : (obey(asked, talk) ?? `You said: ${asked}. I am a model of few words, and these are some of them.`);
+  const text = spoken.slice(0, 4 * maxTokens);
+  return { calls: calls.map((name) => `{"name":${name}}`), text, isCut: text !== spoken };
+}
+
+/** OpenAI's Chat Completions. */
 export function answerAsChat({ body }: UpstreamRequest, response: ServerResponse, count: number): void {
   const { messages, tools = [], tool_choice: choice, stream, response_format: format, ...limits } = body as ChatBody;
   const said = (role: string) => messages.filter((message) => message.role === role).map(textOf);
   const last = messages.at(-1);
-  const asked = last?.role === 'user' ? textOf(last) : '';
-  const results = messages.slice(messages.findLastIndex(({ role }) => role === 'assistant') + 1);
-  const toolResults = results.filter(({ role }) => role === 'tool').map(textOf);
-  const isForced = choice === 'required' || typeof choice === 'object';
-  const wanted = /\buse \w+/i.test(asked) && choice !== 'none';
-  const names = asked.match(/"\w+"/g) ?? ['"alpha"'];
-  const calls =
-    tools.length > 0 && (isForced || wanted) ? (/both at once/.test(asked) ? names : names.slice(0, 1)) : [];
-  const talk = {
-    user: said('user').slice(0, -1),
-    assistant: said('assistant').filter((text) => text !== ''),
-    toolResults: said('tool'),
-  };
-  const spoken =
-    format?.type === 'json_schema'
-      ? '{"city":"Paris","sunny":true}'
-      : toolResults.length > 0
-        ? toolResults.join(' ')
-        : (obey(asked, talk) ?? `You said: ${asked}. I am a model of few words, and these are some of them.`);
-  const most = 4 * (limits.max_completion_tokens ?? limits.max_tokens ?? 100_000);
-  const text = spoken.slice(0, most);
-  const toolCalls = calls.map((name, index) => ({
+  const since = messages.slice(messages.findLastIndex(({ role }) => role === 'assistant') + 1);
+  const { calls, text, isCut } = answerTo({
+    asked: last?.role === 'user' ? textOf(last) : '',
+    newResults: since.filter(({ role }) => role === 'tool').map(textOf),
+    talk: {
+      user: said('user').slice(0, -1),
+      assistant: said('assistant').filter((each) => each !== ''),
+      toolResults: said('tool'),
+    },
+    hasTools: tools.length > 0,
+    choice,
+    wantsJson: format?.type === 'json_schema',
+    maxTokens: limits.max_completion_tokens ?? limits.max_tokens ?? 100_000,
+  });
+  const toolCalls = calls.map((input, index) => ({
     index,
     id: `call_${count}_${index}`,
     type: 'function',
-    function: { name: tools[0]?.function.name, arguments: `{"name":${name}}` },
+    function: { name: tools[0]?.function.name, arguments: input },
   }));
   const message =
     calls.length === 0
       ? { role: 'assistant', content: text }
       : { role: 'assistant', content: null, tool_calls: toolCalls };
-  const reason = calls.length > 0 ? 'tool_calls' : text === spoken ? 'stop' : 'length';
+  const reason = calls.length > 0 ? 'tool_calls' : isCut ? 'length' : 'stop';
   const prompt = Math.ceil(JSON.stringify(messages).length / 4);
   const usage = { prompt_tokens: prompt, completion_tokens: 7, total_tokens: prompt + 7 };
   const head = { id: `chatcmpl-${count}`, created: 1_700_000_000, model: 'small-model-1' };
@@ -98,4 +120,60 @@ export function createMessagesAnswer() {
       },
     );
   };
+}
+
+interface ResponsesItem {
+  type?: string;
+  role?: string;
+  content?: string | { text?: string }[];
+  output?: string | { text?: string }[];
+}
+
+interface ResponsesBody {
+  input: ResponsesItem[];
+  tools?: { name: string }[];
+  tool_choice?: string | object;
+  text?: { format?: { type: string } };
+  max_output_tokens?: number | null;
+}
+
+const plain = (content: ResponsesItem['content']) =>
+  typeof content === 'string' ? content : (content ?? []).map(({ text = '' }) => text).join('');
+
+let responseCount = 0;
+
+/** OpenAI's Responses API. */
+export function answerAsResponses({ body }: UpstreamRequest): OpenAiAnswer {
+  const { input, tools = [], tool_choice: choice, text: format, max_output_tokens: most } = body as ResponsesBody;
+  const said = (role: string) => input.filter((item) => item.role === role).map(({ content }) => plain(content));
+  const results = (items: ResponsesItem[]) =>
+    items.filter(({ type }) => type === 'function_call_output').map(({ output }) => plain(output));
+  const last = input.at(-1);
+  const spokeAt = input.findLastIndex(({ role, type }) => role === 'assistant' || type === 'function_call');
+  const { calls, text, isCut } = answerTo({
+    asked: last?.role === 'user' ? plain(last.content) : '',
+    newResults: results(input.slice(spokeAt + 1)),
+    talk: { user: said('user').slice(0, -1), assistant: said('assistant'), toolResults: results(input) },
+    hasTools: tools.length > 0,
+    choice,
+    wantsJson: format?.format?.type === 'json_schema',
+    maxTokens: most ?? 100_000,
+  });
+  const number = ++responseCount;
+  if (calls.length > 0) {
+    return {
+      output: calls.map((input, index) => ({
+        type: 'function_call',
+        id: `fc_${number}_${index}`,
+        status: 'completed',
+        call_id: `call_${number}_${index}`,
+        name: tools[0]?.name,
+        arguments: input,
+      })),
+    };
+  }
+  const content = [{ type: 'output_text', annotations: [], logprobs: [], text }];
+  const status: 'completed' | 'incomplete' = isCut ? 'incomplete' : 'completed';
+  const output = [{ type: 'message', id: `msg_${number}`, status, role: 'assistant', content }];
+  return { output, status };
 }
