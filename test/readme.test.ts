@@ -127,7 +127,7 @@ describe('README.md', () => {
   test('its own start command and checks are those of the package', () => {
     const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> };
     for (const name of ['start', 'test']) expect(scripts).toHaveProperty(name);
-    for (const [, name = ''] of documents.flatMap((file) => [...read(file).matchAll(/npm run ([\w:]+)/g)])) {
+    for (const [, name = ''] of documents.flatMap((file) => [...read(file).matchAll(/npm run ([\w:-]+)/g)])) {
       expect(scripts).toHaveProperty([name]);
     }
   });

@@ -674,13 +674,13 @@ describe('random chains over every model', () => {
 
 describe('the warnings header', () => {
   test('is a JSON list that names each parameter, in ASCII, and is absent where there is nothing to say', async () => {
-    const quiet = await go('claude', null, 'x');
+    const quiet = await go('claude', null, 'x', { truncation: 'auto' });
     expect(quiet.headers.get('x-turnpike-warnings')).toBeNull();
-    const fields = { truncation: 'auto', prompt_cache_key: 'k', späte_field: 1, text: { verbosity: 'low' } };
+    const fields = { prompt_cache_key: 'k', späte_field: 1, text: { verbosity: 'low' } };
     for (const stream of [false, true]) {
       const loud = await go('claude', null, 'x', { ...fields, stream });
       const params = warningsOf(loud).map(({ param }) => param);
-      expect(params.toSorted()).toEqual(['prompt_cache_key', 'späte_field', 'text.verbosity', 'truncation']);
+      expect(params.toSorted()).toEqual(['prompt_cache_key', 'späte_field', 'text.verbosity']);
       expect(loud.headers.get('x-turnpike-warnings')).toMatch(/^[\x20-\x7e]+$/);
     }
   });

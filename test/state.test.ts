@@ -723,7 +723,13 @@ describe('what this gateway does not do yet, or nobody can', () => {
       null,
       'conversation',
     ],
-    ['background', { model: 'claude', input: 'x', background: true }, 400, 'unsupported_parameter', 'background'],
+    [
+      'background, unkept',
+      { model: 'claude', input: 'x', background: true, store: false },
+      400,
+      'invalid_value',
+      'background',
+    ],
   ])('%s is an error that says so', async (_, body, status, code, param) => {
     const refused = await create(body);
     expect([refused.status, refused.body.error]).toEqual([
