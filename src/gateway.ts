@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { dirname, join, resolve } from 'node:path';
-import type { AuthConfig, Config, ModelConfig, ProviderName, StoreConfig } from './config/config.ts';
+import type { AuthConfig, Config, ModelConfig, ProviderName } from './config/config.ts';
 import { createIdMint } from './core/ids.ts';
 import type { Log } from './core/log.ts';
 import { createApp } from './http/app.ts';
@@ -60,7 +60,7 @@ export async function startGateway(
 ): Promise<Gateway> {
   const { server, auth, routing, aliases } = config;
   const { owner } = identity;
-  const { store, secret } = await openStore(config.store, identity, log);
+  const { store, secret } = await openStore(config, identity, log);
   await store.sweep(Date.now());
 
   const sockets = createSocketTransport({ log });
@@ -160,7 +160,7 @@ function keysOf({
 
 /** An engine is loaded only where it is used. */
 async function openStore(
-  { url, secret: configured, leaseSeconds, timeoutMs }: StoreConfig,
+  { store: { url, secret: configured, leaseSeconds, timeoutMs }, retention }: Config,
   { owner, replaces }: Identity,
   log: Log,
 ): Promise<{ store: FullStore; secret: Buffer }> {
@@ -168,12 +168,12 @@ async function openStore(
   if (path !== undefined) {
     const secret = configured ?? loadOrCreateSecret(join(dirname(path), 'turnpike.secret'));
     const { createSqliteStore } = await import('./store/sqlite/create-sqlite-store.ts');
-    return { store: await createSqliteStore({ path, secret, owner, log }), secret };
+    return { store: await createSqliteStore({ path, secret, owner, log, retention }), secret };
   }
   if (configured === undefined) throw new Error('a store that is shared has a configured secret');
   const { createPostgresStore, leaseLimits } = await import('./store/postgres/create-postgres-store.ts');
   const limits = { ...leaseLimits(leaseSeconds * 1000), timeoutMs };
-  const store = await createPostgresStore({ url, secret: configured, owner, replaces, log, limits });
+  const store = await createPostgresStore({ url, secret: configured, owner, replaces, log, limits, retention });
   return { store, secret: configured };
 }
 

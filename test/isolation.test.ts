@@ -307,6 +307,7 @@ function minimalConfig(own: string): Config {
     ],
     aliases: {},
     routing: { retries: 0, fallbacks: {} },
+    retention: { contentMs: undefined, metadataMs: undefined },
     background: { maxRunning: 1, maxQueued: 1, eventsKeptSeconds: 1, maxEventBytes: 1 },
   };
 }

@@ -16,6 +16,7 @@ export interface Config {
   /** Other names of groups (or of aliases). Free of cycles. */
   readonly aliases: Readonly<Record<string, string>>;
   readonly routing: RoutingConfig;
+  readonly retention: RetentionConfig;
   readonly background: BackgroundConfig;
 }
 
@@ -80,6 +81,14 @@ export interface ModelConfig {
   /** Overrides of what the provider knows of the model. */
   readonly profile: Readonly<Partial<ModelProfile>>;
   readonly price: PriceOverride | undefined;
+}
+
+/** In milliseconds; undefined: until it is deleted. */
+export interface RetentionConfig {
+  /** How old a response becomes, conversations left out. */
+  readonly contentMs: number | undefined;
+  /** How old its row of spend becomes. */
+  readonly metadataMs: number | undefined;
 }
 
 export interface RoutingConfig {

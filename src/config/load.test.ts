@@ -219,8 +219,8 @@ describe('problems', () => {
       '2:11: server.prot: unknown key; known here: host, port, drain_seconds, max_body_bytes, workers',
     ],
     [
-      'retention: { content: 30d }',
-      '2:1: retention: unknown key; known here: server, store, auth, models, aliases, background, routing',
+      'retentions: { content: 30d }',
+      '2:1: retentions: unknown key; known here: server, store, auth, models, aliases, background, retention, routing',
     ],
     ['server: { port: abc }', '2:17: server.port: must be a number'],
     ['server: { port: "4000" }', '2:17: server.port: must be a number'],

@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { nanoUsdOf } from '../core/nano-usd.ts';
 import { checkSchema } from './check-schema.ts';
 import { type Config, defaultTimeouts, type ModelConfig } from './config.ts';
+import { parseDuration } from './duration.ts';
 import { modelsFromEnvironment } from './environment.ts';
 import { findConflicts, readDraft, resolveAlias } from './find-conflicts.ts';
 import type { Environment } from './interpolate.ts';
@@ -129,6 +130,10 @@ function toConfig(
       eventsKeptSeconds: file.background?.events_kept_seconds ?? 600,
       maxEventBytes: file.background?.max_event_bytes ?? 128 * 1024 * 1024,
     },
+    retention: {
+      contentMs: ageOf(file.retention?.content ?? '30d'),
+      metadataMs: ageOf(file.retention?.metadata ?? '400d'),
+    },
     routing: {
       retries: file.routing?.retries ?? 2,
       fallbacks: Object.fromEntries(
@@ -136,6 +141,12 @@ function toConfig(
       ),
     },
   };
+}
+
+/** Undefined: never too old. */
+function ageOf(text: string): number | undefined {
+  const ms = parseDuration(text);
+  return ms === Infinity ? undefined : ms;
 }
 
 function toModel(model: FileModel): ModelConfig {

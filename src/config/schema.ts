@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { maxUsd } from '../core/nano-usd.ts';
+import { parseDuration } from './duration.ts';
 import { providerNames } from './config.ts';
 
 const text = z.string().min(1);
@@ -50,6 +51,12 @@ const headerName = z
     'is set by the gateway itself and cannot be configured',
   );
 const headerValue = z.string().regex(/^[\t\x20-\x7e]*$/, 'must be printable ASCII on one line');
+
+const hourMs = 3_600_000;
+const ageMs = (text: string) => parseDuration(text) ?? Infinity;
+const age = z.string().refine((value) => (parseDuration(value) ?? 0) >= hourMs, {
+  message: 'must be never, or a time such as 12h or 30d, an hour at least',
+});
 
 const modelName = text.regex(/^[^*]+\*?$|^\*$/, 'can have one * only, at its end');
 
@@ -137,6 +144,13 @@ export const fileSchema = z.strictObject({
       max_queued: z.int().min(1).optional(),
       events_kept_seconds: count.max(86_400).optional(),
       max_event_bytes: z.int().min(1).optional(),
+    })
+    .optional(),
+  retention: z
+    .strictObject({ content: age.optional(), metadata: age.optional() })
+    .refine(({ content = '30d', metadata = '400d' }) => ageMs(content) <= ageMs(metadata), {
+      path: ['metadata'],
+      message: 'must not be shorter than content',
     })
     .optional(),
   routing: z

@@ -10,6 +10,11 @@ export function weekOf(ms: number): number {
   return Math.floor(ms / weekMs);
 }
 
+/** When the last moment of a week is over. */
+export function weekEndMs(week: number): number {
+  return (week + 1) * weekMs;
+}
+
 /** No bucket: where nothing is found. */
 const nowhere = -1;
 

@@ -249,6 +249,8 @@ export interface Store {
    * budgets. Returns how many turns.
    */
   sweep(nowMs: number): Promise<number>;
+  /** Takes away what has become too old. Done from time to time by itself, too. */
+  expire(): Promise<void>;
   /** Resolves when the engine answers; rejects with `store_unavailable`. */
   check(): Promise<void>;
   close(): Promise<void>;

@@ -62,6 +62,7 @@ function createEngine(): Promise<Engine> {
     runs: {} as RunStore,
     budgets: {} as BudgetStore,
     sweep: (nowMs) => Promise.resolve(database.sweep((owner) => owner !== 'process-1', nowMs)),
+    expire: () => Promise.resolve(),
     check: () => Promise.resolve(),
     close: () => Promise.resolve(),
   };

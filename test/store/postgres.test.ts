@@ -2,7 +2,8 @@ import { Client } from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { createPostgresStore, type PostgresLimits } from '../../src/store/postgres/create-postgres-store.ts';
 import { migrationNames } from '../../src/store/schema-version.ts';
-import type { Store, TurnIntent } from '../../src/store/store.ts';
+import { keepAll } from '../../src/store/retention.ts';
+import type { Store, TenantStore, TurnIntent } from '../../src/store/store.ts';
 import {
   databaseProxy,
   embeddedPostgres,
@@ -17,7 +18,7 @@ const secret = Buffer.alloc(32, 7);
 const log = { info: () => {}, warn: () => {}, error: () => {} };
 const never = 2 ** 31 - 1;
 /** Nothing happens by itself, and a slow machine is no dead database. */
-const calm: Partial<PostgresLimits> = { timeoutMs: 30_000, heartbeatMs: never, sweepMs: never };
+const calm: Partial<PostgresLimits> = { timeoutMs: 30_000, heartbeatMs: never, sweepMs: never, expireMs: never };
 
 const server = await testPostgres();
 afterAll(() => server.stop());
@@ -28,8 +29,8 @@ const openStore = (url: string, owner: string, limits: Partial<PostgresLimits> =
 storeSuite('postgres', async () => {
   const url = await server.createDatabase();
   return {
-    open: (owner, other = secret) =>
-      createPostgresStore({ url, secret: other, owner, log, limits: calm, nowMs: () => startMs }),
+    open: (owner, other = secret, age = { retention: keepAll, nowMs: () => startMs }) =>
+      createPostgresStore({ url, secret: other, owner, log, limits: calm, ...age }),
     query: (sql) => queryDatabase(url, sql),
     destroy: async () => {},
   };
@@ -304,6 +305,127 @@ describe('round trips', () => {
     // Nothing that a pooler would have to remember from one call to the next.
     const ofTurns = asked.mock.calls.filter((_, index) => index < beforeLease || index >= beforeBudgeted);
     for (const [text] of ofTurns) expect(text).toMatch(/^\s*(WITH|SELECT|INSERT|UPDATE|DELETE) /);
+  });
+});
+
+describe('partitions', () => {
+  const weekMs = 604_800_000;
+  /** A database with turns of six weeks, in the last of which the clock stands. */
+  const sixWeeks = async () => {
+    const url = await server.createDatabase();
+    const nowMs = startMs + 5 * weekMs;
+    const store = await createPostgresStore({ url, secret, owner: 'a', log, limits: calm, nowMs: () => nowMs });
+    stores.push(store);
+    const own = store.forTenant('t');
+    const turns: TurnIntent[] = [];
+    for (let week = 0; week <= 5; week++) {
+      const intent = intentOf({ createdAtMs: startMs + week * weekMs });
+      await own.beginTurn(intent);
+      await own.commitTurn(commitOf(intent));
+      turns.push(intent);
+    }
+    return { url, store, own, nowMs, turns };
+  };
+  const linkFrom = async (own: TenantStore, id: string) => {
+    const found = await own.readContext(id);
+    if (found === undefined) throw new Error(`there is no response ${id}`);
+    return { ...found, id, keep: found.length, depth: found.depth + 1 };
+  };
+
+  test('of other weeks are not looked at by any statement of a turn', async () => {
+    const { url, own, nowMs, turns } = await sixWeeks();
+    const week = Math.floor(nowMs / weekMs);
+    const [older] = turns.slice(3);
+    const asked = vi.spyOn(Client.prototype, 'query');
+    onTestFinished(() => asked.mockRestore());
+    const claim = { keyHash: 'key', bodyHash: 'body', expiresBeforeMs: nowMs - 86_400_000 };
+    const anchored = intentOf({ createdAtMs: nowMs, parent: await linkFrom(own, older?.id ?? ''), idempotency: claim });
+    await own.beginTurn(anchored);
+    const second = attemptStartOf({ number: 2 });
+    await own.nextAttempt(anchored.id, attemptEndOf(anchored.attempt.id, { status: 'failed' }), second);
+    await own.commitTurn(commitOf(anchored, { attempt: attemptEndOf(second.id) }));
+    const child = intentOf({ createdAtMs: nowMs, parent: await linkFrom(own, anchored.id) });
+    await own.beginTurn(child);
+    await own.commitTurn(commitOf(child));
+    await own.readResponse(child.id);
+    await own.readCost(child.id);
+    await own.readInput(child.id);
+    await own.deleteResponse(child.id, nowMs);
+    const statements = asked.mock.calls as unknown as [string, unknown[]?][];
+    const client = await connect(url);
+    // The parent's week is there too, or that to which a clock before ours may have come.
+    const allowed = new Set([0, week, week + 1, week - 2]);
+    let looked = 0;
+    for (const [text, parameters] of statements.slice()) {
+      if (!/^\s*(WITH|SELECT|INSERT|UPDATE|DELETE) /.test(text)) continue;
+      const { rows: plan } = await client.query<Record<string, string>>(`EXPLAIN ${text}`, parameters);
+      const lines = plan.map((row) => row['QUERY PLAN']).join('\n');
+      const buckets = [...lines.matchAll(/ on (?:turns|items|attempts|envelopes)_(\d+)\b/g)].map(([, bucket]) =>
+        Number(bucket),
+      );
+      expect(
+        buckets.filter((bucket) => !allowed.has(bucket)),
+        lines,
+      ).toEqual([]);
+      looked += buckets.length;
+    }
+    expect(looked).toBeGreaterThan(30);
+  });
+
+  test('are made when a turn needs one that nobody has made ahead: a node that slept, a clock that jumped', async () => {
+    const { url, own, nowMs } = await sixWeeks();
+    for (const createdAtMs of [nowMs + 3 * weekMs, nowMs + 400 * weekMs, 1]) {
+      const intents = [intentOf({ createdAtMs }), intentOf({ createdAtMs })];
+      await Promise.all(intents.map((intent) => own.beginTurn(intent)));
+      const table = `items_${Math.floor(createdAtMs / weekMs)}`;
+      await queryDatabase(url, `DROP TABLE ${table}`);
+      // Its content went while it ran: its end is written all the same.
+      for (const intent of intents) expect(await own.commitTurn(commitOf(intent))).toBe('committed');
+      expect(await rows(url, table)).toHaveLength(2);
+    }
+  });
+
+  test('that somebody reads are dropped another time, and turns do not wait for it', async () => {
+    const { url, own, nowMs } = await sixWeeks();
+    const other = await createPostgresStore({
+      url,
+      secret,
+      owner: 'b',
+      log,
+      limits: calm,
+      nowMs: () => nowMs,
+      retention: { contentMs: weekMs, metadataMs: undefined },
+    });
+    stores.push(other);
+    const names = async () =>
+      (await queryDatabase(url, `SELECT relname FROM pg_class WHERE relname ~ '^(turns|items)_29..$'`)).length;
+    const before = await names();
+    const reading = await connect(url);
+    await reading.query('BEGIN');
+    await reading.query('SELECT count(*) FROM items');
+    await other.expire();
+    expect(await names()).toBe(before);
+    const intent = intentOf({ createdAtMs: nowMs });
+    await own.beginTurn(intent);
+    expect(await own.commitTurn(commitOf(intent))).toBe('committed');
+    await reading.query('ROLLBACK');
+    await Promise.all([other.expire(), other.expire()]);
+    // Of the oldest four weeks the items.
+    expect(await names()).toBe(before - 4);
+    expect(await rows(url, 'turns')).toHaveLength(7);
+  });
+
+  test('are found by their time by a report on the newest rows', async () => {
+    const { url } = await sixWeeks();
+    const report = `EXPLAIN SELECT request_id, session_id, (messages::text='{}') AS msg_empty, call_type FROM "LiteLLM_SpendLogs" WHERE "startTime" > now() - interval '5 minutes'`;
+    // So few rows are read in order, unless that is forbidden.
+    const plan = await queryDatabase(`${url}?options=-c%20enable_seqscan%3Doff`, report);
+    const lines = plan.map((row) => String(row['QUERY PLAN']));
+    expect(lines.filter((line) => line.includes('Seq Scan on turns'))).toEqual([]);
+    expect(
+      lines.filter((line) => /Index Cond: .*to_timestamp.* > \(now\(\)/.test(line)).length,
+      lines.join('\n'),
+    ).toBeGreaterThan(5);
   });
 });
 

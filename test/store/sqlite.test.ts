@@ -21,6 +21,7 @@ import { migrationNames } from '../../src/store/schema-version.ts';
 import { runSql } from '../../src/store/run-sql.ts';
 import { sql } from '../../src/store/sql.ts';
 import { createSqliteStore, type SqliteLimits } from '../../src/store/sqlite/create-sqlite-store.ts';
+import { keepAll } from '../../src/store/retention.ts';
 import type { TenantStore, TurnIntent } from '../../src/store/store.ts';
 import { attemptEndOf, commitOf, intentOf, itemOf, startMs, strayLink } from './make.ts';
 import { storeSuite } from './suite.ts';
@@ -42,7 +43,8 @@ storeSuite('sqlite', async () => {
   const directory = newDirectory();
   const path = join(directory, 'turnpike.db');
   return {
-    open: (owner, other = secret) => createSqliteStore({ path, secret: other, owner, log }),
+    open: (owner, other = secret, age = { retention: keepAll, nowMs: () => startMs }) =>
+      createSqliteStore({ path, secret: other, owner, log, ...age }),
     query: async (sql) => queryFile(path, sql),
     destroy: async () => rmSync(directory, { recursive: true }),
   };

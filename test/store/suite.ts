@@ -1,4 +1,5 @@
 import { afterAll, describe } from 'vitest';
+import { ageLaws } from './age-laws.ts';
 import { createTestBed, type Engine } from './test-bed.ts';
 import { budgetLaws } from './budget-laws.ts';
 import { commitLaws } from './commit-laws.ts';
@@ -29,6 +30,7 @@ export function storeSuite(name: string, createEngine: () => Promise<Engine>): v
     idempotencyLaws(bed);
     eventLaws(bed);
     treeLaw(bed);
+    ageLaws(bed);
     viewLaws(bed);
     keyLaws(bed);
     secretLaws(bed);

@@ -1,12 +1,18 @@
 import { expect } from 'vitest';
+import type { RetentionLimits } from '../../src/store/retention.ts';
 import type { FullStore } from '../../src/store/run-store.ts';
 import type { StoredItem, TenantStore, TurnCommit, TurnIntent } from '../../src/store/store.ts';
 import { commitOf, nextId } from './make.ts';
 
+export interface Age {
+  retention: RetentionLimits;
+  nowMs: () => number;
+}
+
 /** One database of the engine under test. */
 export interface Engine {
   /** Opens the database as this process. The store opened before must have been closed where the engine has one owner. */
-  open(owner: string, secret?: Uint8Array): Promise<FullStore>;
+  open(owner: string, secret?: Uint8Array, age?: Age): Promise<FullStore>;
   /** Reads what is committed, past the interface. */
   query(sql: string): Promise<Record<string, unknown>[]>;
   destroy(): Promise<void>;

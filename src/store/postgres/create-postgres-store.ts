@@ -18,6 +18,7 @@ import { createBudgetEngine } from './budget-engine.ts';
 import { bucketsAhead, makeBuckets } from './buckets.ts';
 import { cannotOpen, reasonOf } from './cannot-open.ts';
 import { createDatabase, type Database } from './database.ts';
+import { expire } from './expire.ts';
 import { createKeyEngine } from './key-engine.ts';
 import { prepareDatabase } from './prepare-database.ts';
 import { createPresence } from './presence.ts';
@@ -51,6 +52,8 @@ export interface PostgresLimits {
   leaseMs: number;
   /** How often the turns of processes that are gone are looked for. */
   sweepMs: number;
+  /** How often what is too old is looked for. */
+  expireMs: number;
   /** How long a write whose outcome is unknown is left to whoever asked for it. */
   unfinishedMs: number;
   maxConnections: number;
@@ -64,6 +67,7 @@ export function leaseLimits(leaseMs: number): Pick<PostgresLimits, 'heartbeatMs'
 const defaultLimits: PostgresLimits = {
   ...leaseLimits(15_000),
   timeoutMs: 1_000,
+  expireMs: 60_000,
   unfinishedMs: 10_000,
   maxConnections: 10,
 };
@@ -157,9 +161,13 @@ export async function createPostgresStore(options: PostgresStoreOptions): Promis
     tell,
   );
   let closing: Promise<void> | undefined;
+  const limitsOfAge = options.retention ?? keepAll;
+  const expireOnce = () =>
+    expire(database, { ...limitsOfAge, nowMs: clock(), isStopped: () => closing !== undefined, log });
+  const expiring = repeat(limits.expireMs, expireOnce, tell);
 
   const close = async () => {
-    await Promise.all([heartbeat.stop(), sweeping.stop()]);
+    await Promise.all([heartbeat.stop(), sweeping.stop(), expiring.stop()]);
     await database.close();
     // The turns that it leaves behind need not wait for the lease to end.
     await presence.leave().catch(tell);
@@ -182,6 +190,7 @@ export async function createPostgresStore(options: PostgresStoreOptions): Promis
     }),
     budgets: createBudgetStore(createBudgetEngine(database)),
     sweep: sweepOnce,
+    expire: expireOnce,
 
     async check() {
       if (closing !== undefined) throw unavailable('it is closed');

@@ -2,6 +2,7 @@ import { GatewayError } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
 import { budgetSql } from '../budget-sql.ts';
 import { createBudgetStore } from '../create-budget-store.ts';
+import { weekEndMs, weekOf } from '../bucket.ts';
 import { createKeyStore } from '../create-key-store.ts';
 import { createRunStore } from '../create-run-store.ts';
 import { envelopeKeyOf } from '../envelope-hash.ts';
@@ -41,9 +42,11 @@ export interface SqliteLimits {
   unfinishedMs: number;
   /** How often such commits are looked for. */
   finishMs: number;
+  /** How often what is too old is looked for. */
+  expireMs: number;
 }
 
-const defaultLimits: SqliteLimits = { unfinishedMs: 10_000, finishMs: 5_000 };
+const defaultLimits: SqliteLimits = { unfinishedMs: 10_000, finishMs: 5_000, expireMs: 60_000 };
 
 interface AbandonedTurn {
   tenant: string;
@@ -84,7 +87,7 @@ export async function createSqliteStore(options: SqliteStoreOptions): Promise<Fu
     throw new GatewayError('store_unavailable', `The store ${path} cannot be opened: ${message}.`, { cause: error });
   }
 
-  const { unfinishedMs, finishMs } = { ...defaultLimits, ...options.limits };
+  const { unfinishedMs, finishMs, expireMs } = { ...defaultLimits, ...options.limits };
   const unfinished = createUnfinished(unfinishedMs);
   const finishing = repeat(
     finishMs,
@@ -102,8 +105,18 @@ export async function createSqliteStore(options: SqliteStoreOptions): Promise<Fu
   };
   let closing: Promise<void> | undefined;
 
+  const { contentMs = Infinity, metadataMs = Infinity } = options.retention ?? {};
+  const expireOnce = async () => {
+    const now = clock();
+    // Rows go by whole weeks, so that none goes before those that were built on it.
+    const rowsBeforeMs = metadataMs === Infinity ? 0 : Math.max(0, weekEndMs(weekOf(now - metadataMs) - 1));
+    const op = { kind: 'expire' as const, contentBeforeMs: Math.max(0, now - contentMs), rowsBeforeMs, nowMs: now };
+    while (closing === undefined && (await writer.submit(op)));
+  };
+  const expiring = repeat(expireMs, expireOnce, (err) => log.warn({ err }, 'what is too old cannot be removed yet'));
+
   const close = async () => {
-    await finishing.stop();
+    await Promise.all([finishing.stop(), expiring.stop()]);
     // The writer's connection is to be the last: the last one folds the log into the file and removes it.
     reader.close();
     await writer.close();
@@ -149,6 +162,8 @@ export async function createSqliteStore(options: SqliteStoreOptions): Promise<Fu
       if (count > 0) log.warn({ turns: count }, 'turns of a dead process were failed');
       return count;
     },
+
+    expire: expireOnce,
 
     async check() {
       if (closing !== undefined) throw unavailable('it is closed');

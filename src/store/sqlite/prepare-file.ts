@@ -8,7 +8,11 @@ import { createStatements } from './statements.ts';
 const schemaDialect: SchemaDialect = {
   timestamp: (ms) => `strftime('%Y-%m-%d %H:%M:%f', (${ms}) / 1000.0, 'unixepoch')`,
   json: (text) => text,
-  ownTables: [],
+  // What is too old is found by its time.
+  ownTables: [
+    `CREATE INDEX turns_with_head ON turns (created_at_ms) WHERE head <> ''`,
+    `CREATE INDEX turns_without_head ON turns (created_at_ms) WHERE head = ''`,
+  ],
   byBucket: '',
 };
 

@@ -9,6 +9,7 @@ import { claim, type ClaimRow, forgetClaims, otherHolder } from '../idempotency.
 import { itemValueCount, type SqlValue } from '../rows.ts';
 import { deleteSteps, failSteps, runSql, type Step } from '../run-sql.ts';
 import { itemMarks, sql } from '../sql.ts';
+import { envelopeGraceMs, retentionSql } from '../retention-sql.ts';
 import { createStatements } from './statements.ts';
 import { type EngineFailure, failureOf } from './store-error.ts';
 import type { ReservationOp, SettleOp, WriteOp, WriteResult, WriteResults } from './write-op.ts';
@@ -24,6 +25,27 @@ interface EndedTurn {
 }
 
 type OpOf<Kind extends WriteOp['kind']> = Extract<WriteOp, { kind: Kind }>;
+
+/** So few that nobody waits for long behind them. */
+const turnsAtOnce = 50;
+
+interface TurnKey {
+  tenant: string;
+  id: string;
+}
+
+/** Where there are no partitions to drop. What is kept does not age, and what runs ends first. */
+const sqliteExpiry = {
+  selectAged: `SELECT tenant, id FROM turns INDEXED BY turns_with_head WHERE head <> '' AND created_at_ms < $1
+    AND bucket <> 0 AND status NOT IN ('queued', 'in_progress') ORDER BY created_at_ms LIMIT $2`,
+  selectSpent: `SELECT tenant, id FROM turns INDEXED BY turns_without_head WHERE head = '' AND created_at_ms < $1
+    AND bucket <> 0 AND status NOT IN ('queued', 'in_progress') ORDER BY created_at_ms LIMIT $2`,
+  deleteTurn: [
+    'DELETE FROM attempts WHERE tenant = $1 AND turn_id = $2 AND bucket = $3',
+    'DELETE FROM items WHERE tenant = $1 AND turn_id = $2 AND bucket = $3',
+    'DELETE FROM turns WHERE tenant = $1 AND id = $2 AND bucket = $3',
+  ],
+} as const;
 
 interface PlacedTurn {
   tenant: string;
@@ -43,6 +65,7 @@ const survivesPowerCut: Record<Exclude<WriteOp['kind'], 'begin' | 'steps'>, bool
   keys: true,
   conversations: true,
   append: true,
+  expire: true,
   check: false,
 };
 
@@ -211,6 +234,26 @@ export function createGroupWriter(db: DatabaseSync): (ops: WriteOp[]) => (WriteR
     return true;
   };
 
+  const expire = ({ contentBeforeMs, rowsBeforeMs, nowMs }: OpOf<'expire'>): boolean => {
+    const aged = prepare(sqliteExpiry.selectAged).all(contentBeforeMs, turnsAtOnce) as unknown as TurnKey[];
+    for (const { tenant, id } of aged) {
+      const week = weekOfId(id);
+      prepare(retentionSql.blankTurn).run(tenant, id, week);
+      prepare(sql.dropRawReplies).run(tenant, id, week);
+      purge(tenant, id, contentBeforeMs);
+    }
+    const spent = prepare(sqliteExpiry.selectSpent).all(rowsBeforeMs, turnsAtOnce) as unknown as TurnKey[];
+    for (const { tenant, id } of spent) {
+      for (const statement of sqliteExpiry.deleteTurn) prepare(statement).run(tenant, id, weekOfId(id));
+    }
+    const suspects = prepare(retentionSql.selectSuspects).all(nowMs - envelopeGraceMs, turnsAtOnce);
+    for (const { tenant = null, hash = null, bucket = null } of suspects) {
+      prepare(retentionSql.deleteUnused).run(tenant, hash, bucket);
+      prepare(retentionSql.trustEnvelope).run(tenant, hash, bucket);
+    }
+    return aged.length > 0 || spent.length > 0 || suspects.length > 0;
+  };
+
   const run = (op: WriteOp): WriteResult => {
     switch (op.kind) {
       case 'begin':
@@ -243,6 +286,8 @@ export function createGroupWriter(db: DatabaseSync): (ops: WriteOp[]) => (WriteR
         return prepare(conversationWrites[op.statement]).run(...op.parameters).changes > 0;
       case 'append':
         return append(op);
+      case 'expire':
+        return expire(op);
       case 'check':
         return true;
     }

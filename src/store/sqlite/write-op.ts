@@ -87,6 +87,8 @@ export type WriteOp =
   | { kind: 'keys'; statement: KeyWrite; parameters: SqlValue[] }
   | { kind: 'conversations'; statement: ConversationWrite; parameters: SqlValue[] }
   | ({ kind: 'append' } & AppendWrite)
+  /** Takes away some of what is too old. */
+  | { kind: 'expire'; contentBeforeMs: number; rowsBeforeMs: number; nowMs: number }
   | { kind: 'check' };
 
 /** What an attempt reserves. */
@@ -120,6 +122,8 @@ export interface WriteResults {
   conversations: boolean;
   /** False: somebody else has written to the conversation meanwhile. */
   append: boolean;
+  /** Whether there may be more. */
+  expire: boolean;
   check: true;
 }
 

@@ -1,0 +1,204 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import type { ParentLink, StoredItem, TenantStore, TurnIntent } from '../../src/store/store.ts';
+import { commitOf, intentOf, itemOf, nextId, startMs } from './make.ts';
+import type { TestBed } from './test-bed.ts';
+
+const hourMs = 3_600_000;
+const dayMs = 24 * hourMs;
+const weekMs = 7 * dayMs;
+const retention = { contentMs: 30 * dayMs, metadataMs: 60 * dayMs };
+
+/** A turn as it was written, and what its context is by definition. */
+interface Written {
+  intent: TurnIntent;
+  own: StoredItem[];
+  context: StoredItem[];
+  deleted: boolean;
+}
+
+/** What is too old is as if it had never been, and what is young enough reads as ever, whatever lies between. */
+export function ageLaws({ createEngine }: TestBed): void {
+  const begin = async () => {
+    const engine = await createEngine();
+    const clock = { nowMs: startMs };
+    const store = await engine.open('process-1', undefined, { retention, nowMs: () => clock.nowMs });
+    const end = async () => {
+      await store.close();
+      await engine.destroy();
+    };
+    const isLive = ({ intent, deleted }: Written) =>
+      !deleted && (intent.kept || intent.createdAtMs >= clock.nowMs - retention.contentMs);
+
+    /** Writes a turn that keeps this share of its parent's context. */
+    const write = async (
+      own: TenantStore,
+      parent: Written | undefined,
+      { share = 1, ...overrides }: Partial<TurnIntent> & { share?: number } = {},
+    ): Promise<Written> => {
+      const base = parent?.context.slice(0, Math.round(parent.context.length * share)) ?? [];
+      const intent = intentOf({ createdAtMs: clock.nowMs, ...overrides });
+      if (parent !== undefined) intent.parent = await linkTo(own, parent.intent.id, base.length, intent.id);
+      const commit = commitOf(intent, { output: [{ ...itemOf('call'), type: 'function_call' }] });
+      await own.beginTurn(intent);
+      expect(await own.commitTurn(commit)).toBe('committed');
+      const items = [...intent.input, ...commit.output];
+      return { intent, own: items, context: [...base, ...items], deleted: false };
+    };
+
+    const check = async (own: TenantStore, written: readonly Written[]) => {
+      for (const turn of written) {
+        const { id, input } = turn.intent;
+        const live = isLive(turn);
+        const context = await own.readContext(id);
+        const plain = context?.items.map(({ id: itemId, type, body, origin }) => ({ id: itemId, type, body, origin }));
+        expect(plain).toEqual(live ? turn.context : undefined);
+        expect((await own.readResponse(id))?.output).toEqual(live ? turn.own.slice(input.length) : undefined);
+        expect((await own.readInput(id))?.length).toBe(live ? turn.context.length - 1 : undefined);
+        expect((await own.readItem(turn.own[0]?.id ?? ''))?.id).toBe(live ? turn.own[0]?.id : undefined);
+        if (!live) expect(await own.deleteResponse(id, clock.nowMs)).toBe(false);
+      }
+    };
+    return { engine, store, clock, write, check, isLive, end };
+  };
+
+  test('a chain, a fork and something that is kept go on for weeks, while the weeks behind them are dropped', async () => {
+    const { engine, store, clock, write, check, isLive, end } = await begin();
+    const tenant = nextId('tenant');
+    const own = store.forTenant(tenant);
+    const tools = '{"instructions":"look it up","tools":[{"type":"function","name":"look"}]}';
+    const chain = [await write(own, undefined, { envelope: tools })];
+    const kept = [await write(own, undefined, { kept: true, envelope: tools })];
+    const forks: Written[] = [];
+    for (let week = 1; week <= 10; week++) {
+      clock.nowMs += weekMs;
+      const envelope = '{"instructions":"go on","tools":[]}';
+      chain.push(await write(own, chain.at(-1), { envelope }));
+      chain.push(await write(own, chain.at(-1), { envelope }));
+      kept.push(await write(own, kept.at(-1), { kept: true, envelope }));
+      if (week === 3) forks.push(await write(own, chain[0], { envelope }), await write(own, kept[0], { envelope }));
+      if (week === 4) forks.push(await write(own, forks[0], { envelope }));
+      await store.expire();
+      await check(own, [...chain, ...kept, ...forks]);
+      // Tools that the first turn brought are found by the last, by way of the call that asked for them.
+      for (const leaf of [chain.at(-1), kept.at(-1)]) {
+        const context = await own.readContext(leaf?.intent.id ?? '');
+        const [, call] = context?.items ?? [];
+        expect(call?.type).toBe('function_call');
+        expect(await own.readEnvelope(call?.turnId ?? '', call?.envelope ?? '')).toBe(tools);
+      }
+    }
+    const all = [...chain, ...kept, ...forks];
+    const rows = async (sql: string) => engine.query(sql.replace('$1', `'${tenant}'`));
+    const rowIds = (await rows('SELECT id FROM turns WHERE tenant = $1')).map(({ id }) => String(id)).toSorted();
+    // Rows of spend stay for longer, and go by whole weeks.
+    const spent = all.filter(({ intent }) => intent.kept || intent.createdAtMs >= clock.nowMs - retention.metadataMs);
+    for (const { intent } of spent) expect(rowIds).toContain(intent.id);
+    expect(rowIds).not.toContain(chain[0]?.intent.id);
+    const aged = spent.filter((turn) => !isLive(turn) && turn.intent.createdAtMs < clock.nowMs - 38 * dayMs);
+    expect(aged.length).toBeGreaterThan(2);
+    for (const { intent } of aged) {
+      const [log] = await rows(
+        `SELECT CAST(messages AS text) AS messages, CAST(response AS text) AS response, spend, total_tokens
+          FROM "LiteLLM_SpendLogs" WHERE team_id = $1 AND request_id = '${intent.id}'`,
+      );
+      const withheld = '{"content":"withheld","reason":"expired"}';
+      expect(log).toMatchObject({ messages: withheld, response: withheld, spend: 0.00024775, total_tokens: 182 });
+    }
+    const holders = (await rows('SELECT DISTINCT turn_id FROM items WHERE tenant = $1')).map((row) => row['turn_id']);
+    for (const { intent } of aged) expect(holders).not.toContain(intent.id);
+    // What an anchor took along is neither its input nor counted as such.
+    const listed = await own.listSession('sess_1');
+    expect(listed.every(({ inputItems, outputItems }) => inputItems === 1 && outputItems === 1)).toBe(true);
+    const [last] = await rows(
+      `SELECT CAST(messages AS text) AS messages FROM "LiteLLM_SpendLogs"
+        WHERE team_id = $1 AND request_id = '${chain.at(-2)?.intent.id}'`,
+    );
+    expect(JSON.parse(String(last?.['messages']))).toHaveLength(1);
+    await end();
+  });
+
+  test('a response is there to the last millisecond, and gone with the next', async () => {
+    const { store, clock, write, end } = await begin();
+    const own = store.forTenant(nextId('tenant'));
+    const turn = await write(own, undefined);
+    const { id } = turn.intent;
+    clock.nowMs += retention.contentMs;
+    expect((await own.readContext(id))?.items).toHaveLength(2);
+    const link = await linkTo(own, id, 2, 'unused');
+    clock.nowMs += 1;
+    expect(await own.readContext(id)).toBeUndefined();
+    expect(await own.readCost(id)).toBeUndefined();
+    const late = intentOf({ createdAtMs: clock.nowMs, parent: link });
+    await expect(own.beginTurn(late)).rejects.toMatchObject({ code: 'previous_response_not_found' });
+    await end();
+  });
+
+  test('an envelope goes after the last turn that has it', async () => {
+    const { engine, store, clock, write, end } = await begin();
+    const tenant = nextId('tenant');
+    const own = store.forTenant(tenant);
+    const count = async () => (await engine.query(`SELECT hash FROM envelopes WHERE tenant = '${tenant}'`)).length;
+    const [first, second] = [await write(own, undefined), await write(own, undefined)];
+    const other = await write(own, undefined, { envelope: '{"instructions":"another","tools":[]}' });
+    expect(await count()).toBe(2);
+    await own.deleteResponse(first.intent.id, clock.nowMs);
+    await own.deleteResponse(other.intent.id, clock.nowMs);
+    // It was sent a moment ago: another process may count on it.
+    await store.expire();
+    expect(await count()).toBe(2);
+    clock.nowMs += dayMs + 1;
+    await store.expire();
+    expect(await count()).toBe(1);
+    expect((await own.readResponse(second.intent.id))?.envelope).toBe(second.intent.envelope);
+    await own.deleteResponse(second.intent.id, clock.nowMs);
+    await store.expire();
+    expect(await count()).toBe(0);
+    await end();
+  });
+
+  test('any tree that grows and ages reads like the plain definition of a context', async () => {
+    const { store, clock, write, check, isLive, end } = await begin();
+    const step = fc.record({
+      parent: fc.option(fc.nat(), { freq: 6, nil: undefined }),
+      share: fc.oneof({ weight: 5, arbitrary: fc.constant(1) }, fc.constantFrom(0, 0.5)),
+      kept: fc.nat({ max: 3 }).map((roll) => roll === 0),
+      remove: fc.option(fc.nat(), { freq: 2, nil: undefined }),
+      ageMs: fc.oneof(
+        fc.constant(1),
+        fc.nat({ max: 20 }).map((days) => days * dayMs + 12_345),
+      ),
+      expires: fc.boolean(),
+    });
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 12, size: 'max' }), async (steps) => {
+        const own = store.forTenant(nextId('tenant'));
+        const written: Written[] = [];
+        for (const { parent, share, kept, remove, ageMs, expires } of steps) {
+          const live = written.filter(isLive);
+          const picked = parent === undefined ? undefined : live[parent % Math.max(1, live.length)];
+          written.push(await write(own, picked, { share, kept }));
+          const doomed = remove === undefined ? undefined : written[remove % written.length];
+          if (doomed !== undefined) {
+            expect(await own.deleteResponse(doomed.intent.id, clock.nowMs)).toBe(isLive(doomed));
+            doomed.deleted = true;
+          }
+          clock.nowMs += ageMs;
+          if (expires) await store.expire();
+          await check(own, written);
+        }
+      }),
+      { numRuns: 12 },
+    );
+    await end();
+  }, 120_000);
+}
+
+async function linkTo(own: TenantStore, id: string, keep: number, childId: string): Promise<ParentLink> {
+  const found = await own.readContext(id);
+  if (found === undefined) throw new Error(`there is no response ${id}`);
+  const { bucket, items, anchor, depth } = found;
+  return keep === 0
+    ? { id, bucket, keep, items: [], anchor: childId, depth: 0 }
+    : { id, bucket, keep, items: items.slice(0, keep), anchor, depth: depth + 1 };
+}
