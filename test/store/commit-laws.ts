@@ -185,6 +185,32 @@ export function commitLaws(bed: TestBed): void {
     expect(await own.readResponse(dead.id)).toEqual(swept);
   });
 
+  test('a sweep ends the attempts that dead processes began without knowing it, and nobody pays for them', async () => {
+    const { own, tenant } = newTenant();
+    const attempts = async () =>
+      (await rowsOf('attempts', tenant)).map(({ status, cost_nano_usd: cost }) => ({ status, cost }));
+    const dead = intentOf({ owner: 'process-0' });
+    const alive = intentOf();
+    for (const intent of [dead, alive]) {
+      await own.beginTurn(intent);
+      const failed = attemptEndOf(intent.attempt.id, { status: 'failed' });
+      await own.nextAttempt(intent.id, failed, attemptStartOf({ number: 2 }));
+      // As far as its process knows, that was not done.
+      await own.commitTurn(commitOf(intent, { status: 'failed', attempt: failed }));
+    }
+    const [ended, begun] = [
+      { status: 'failed', cost: 247_750 },
+      { status: 'started', cost: null },
+    ];
+    expect((await attempts()).filter(({ status }) => status === 'started')).toEqual([begun, begun]);
+    expect(await bed.store.sweep(startMs)).toBe(0);
+    const after = await attempts();
+    expect(after.filter(({ status }) => status === 'started')).toEqual([begun]);
+    expect(after.filter(({ cost }) => cost === 0)).toEqual([{ ...ended, cost: 0 }]);
+    expect(await own.readCost(dead.id)).toBe(247_750);
+    expect(await own.readCost(alive.id)).toBeUndefined();
+  });
+
   test('after a restart the turns of before are failed, and everything else is there', async () => {
     const { tenant, own } = newTenant();
     const done = intentOf();

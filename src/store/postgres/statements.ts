@@ -245,4 +245,10 @@ export const statements = {
   selectAbandoned: `SELECT t.tenant, t.id, t.owner, t.epoch, t.head FROM turns t LEFT JOIN nodes n ON n.owner = t.owner
     WHERE t.status = 'in_progress' AND t.owner <> $1 AND (n.owner IS NULL
       OR ($3::boolean AND n.heartbeat_at < clock_timestamp() - $2 * interval '1 millisecond'))`,
+
+  /** As `selectAbandoned`: attempts that were begun too late for anybody to run them, of turns that have ended. */
+  selectForgotten: `SELECT a.tenant, a.turn_id, a.id FROM attempts a
+    JOIN turns t ON t.tenant = a.tenant AND t.id = a.turn_id AND t.bucket = a.bucket LEFT JOIN nodes n ON n.owner = t.owner
+    WHERE a.status = 'started' AND t.status NOT IN ('queued', 'in_progress') AND t.owner <> $1 AND (n.owner IS NULL
+      OR ($3::boolean AND n.heartbeat_at < clock_timestamp() - $2 * interval '1 millisecond'))`,
 } as const;

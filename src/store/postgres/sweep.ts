@@ -1,7 +1,10 @@
 import { weekOfId } from '../bucket.ts';
 import { crashError, failedHead } from '../failed-head.ts';
+import { attemptEndRow } from '../rows.ts';
 import { sql } from '../sql.ts';
-import { releaseDeadLeases } from './budget-engine.ts';
+import { settleAttempt } from '../budget-script.ts';
+import { releaseDeadLeases, runScript } from './budget-engine.ts';
+import { unsentAttempt } from '../unsent-attempt.ts';
 import type { Database } from './database.ts';
 import { failSteps } from '../run-sql.ts';
 import { purge } from './purge.ts';
@@ -14,6 +17,12 @@ interface AbandonedTurn {
   owner: string;
   epoch: number;
   head: string;
+}
+
+interface ForgottenAttempt {
+  tenant: string;
+  turn_id: string;
+  id: string;
 }
 
 export interface SweepOptions {
@@ -33,6 +42,14 @@ export async function sweep(database: Database, options: SweepOptions, nowMs: nu
   const abandoned = await database.query<AbandonedTurn>(statements.selectAbandoned, dead);
   let count = 0;
   for (const turn of abandoned) if (await failTurn(database, turn, expiryMs, nowMs)) count += 1;
+  // Nobody was told that they had begun, so nothing was sent.
+  const forgotten = await database.query<ForgottenAttempt>(statements.selectForgotten, dead);
+  for (const { tenant, turn_id: turnId, id } of forgotten) {
+    await database.transaction(async (query) => {
+      await query(sql.endAttempt, attemptEndRow(tenant, turnId, unsentAttempt({ id, startedAtMs: nowMs })));
+      await runScript(query, settleAttempt(id, 0));
+    });
+  }
   await releaseDeadLeases(database, dead, nowMs);
   return count;
 }

@@ -1,4 +1,3 @@
-import { noUsage } from '../../core/usage.ts';
 import { weekOfId } from '../bucket.ts';
 import { type BeginOutcome, checkBegun, notRunning } from '../begin-outcome.ts';
 import { columnText, exactJson } from '../column-text.ts';
@@ -26,15 +25,7 @@ import {
   turnRow,
 } from '../rows.ts';
 import { attemptStartColumns, sql } from '../sql.ts';
-import type {
-  AttemptEnd,
-  AttemptStart,
-  CommitOutcome,
-  KeyHolder,
-  TenantStore,
-  TurnCommit,
-  TurnIntent,
-} from '../store.ts';
+import type { CommitOutcome, KeyHolder, TenantStore, TurnCommit, TurnIntent } from '../store.ts';
 import { createTenantReads } from '../tenant-reads.ts';
 import type { Unfinished } from '../unfinished.ts';
 import { settleAttempt } from '../budget-script.ts';
@@ -45,6 +36,7 @@ import type { Database, Query, SqlParameter } from './database.ts';
 import { purge } from './purge.ts';
 import { runSteps } from './run-steps.ts';
 import { statements } from './statements.ts';
+import { neverBegun, unsentAttempt } from '../unsent-attempt.ts';
 
 export interface TenantStoreParts {
   database: Database;
@@ -79,9 +71,6 @@ function claimOf(row: BegunRow | undefined): ClaimRow | undefined {
   if (row === undefined || row.turn_id === null || row.body_hash === null) return undefined;
   return { turn_id: row.turn_id, body_hash: row.body_hash };
 }
-
-/** What a client read that was told 503: nothing was sent to an upstream, nothing is owed. */
-const neverBegun = { code: 'store_unavailable', message: 'The state store did not answer when this attempt began.' };
 
 /** @see TenantRuns.queue */
 interface TurnQueue {
@@ -175,21 +164,6 @@ export function createTenantStore(tenant: string, parts: TenantStoreParts): Tena
     return 'committed';
   }
 
-  /** How an attempt ended that no upstream ever heard of. */
-  const unsent = (start: AttemptStart): AttemptEnd => ({
-    id: start.id,
-    status: 'failed',
-    endedAtMs: start.startedAtMs,
-    firstTokenAtMs: undefined,
-    upstreamId: undefined,
-    upstreamModel: undefined,
-    usage: noUsage,
-    costNanoUsd: 0,
-    error: neverBegun,
-    rawReply: undefined,
-    settles: start.reservation !== undefined,
-  });
-
   /** @param undo ends the turn, where nobody knows whether it has begun; true: it had. */
   async function begin(
     intent: TurnIntent | QueuedIntent,
@@ -265,7 +239,15 @@ export function createTenantStore(tenant: string, parts: TenantStoreParts): Tena
       const { id, attempt, owner, epoch, createdAtMs } = intent;
       const failed = async () => {
         const head = intent.store ? failedHead(intent.head, createdAtMs, neverBegun) : '';
-        const commit = { id, owner, epoch, status: 'failed' as const, head, output: [], attempt: unsent(attempt) };
+        const commit = {
+          id,
+          owner,
+          epoch,
+          status: 'failed' as const,
+          head,
+          output: [],
+          attempt: unsentAttempt(attempt),
+        };
         return (await commitInBucket(commit)) === 'committed';
       };
       return begin(intent, attemptStartRow(tenant, id, attempt), database.query, failed, attempt);
@@ -303,7 +285,7 @@ export function createTenantStore(tenant: string, parts: TenantStoreParts): Tena
         if (begun.length === 0) throw notRunning();
       } catch (error) {
         if (isUnknownOutcome(error)) {
-          const row = attemptEndRow(tenant, turnId, unsent(started));
+          const row = attemptEndRow(tenant, turnId, unsentAttempt(started));
           unfinished.add(started.id, async () => {
             await database.query(sql.endAttempt, row);
             if (started.reservation !== undefined)

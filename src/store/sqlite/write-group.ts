@@ -65,6 +65,7 @@ const survivesPowerCut: Record<Exclude<WriteOp['kind'], 'begin' | 'steps'>, bool
   keys: true,
   conversations: true,
   append: true,
+  'end-attempt': false,
   expire: true,
   check: false,
 };
@@ -286,6 +287,10 @@ export function createGroupWriter(db: DatabaseSync): (ops: WriteOp[]) => (WriteR
         return prepare(conversationWrites[op.statement]).run(...op.parameters).changes > 0;
       case 'append':
         return append(op);
+      case 'end-attempt':
+        prepare(sql.endAttempt).run(...op.ended);
+        settle(op.settles);
+        return true;
       case 'expire':
         return expire(op);
       case 'check':

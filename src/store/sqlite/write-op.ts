@@ -87,6 +87,7 @@ export type WriteOp =
   | { kind: 'keys'; statement: KeyWrite; parameters: SqlValue[] }
   | { kind: 'conversations'; statement: ConversationWrite; parameters: SqlValue[] }
   | ({ kind: 'append' } & AppendWrite)
+  | { kind: 'end-attempt'; ended: SqlValue[]; settles: SettleOp }
   /** Takes away some of what is too old. */
   | { kind: 'expire'; contentBeforeMs: number; rowsBeforeMs: number; nowMs: number }
   | { kind: 'check' };
@@ -122,6 +123,7 @@ export interface WriteResults {
   conversations: boolean;
   /** False: somebody else has written to the conversation meanwhile. */
   append: boolean;
+  'end-attempt': true;
   /** Whether there may be more. */
   expire: boolean;
   check: true;
