@@ -57,6 +57,7 @@ models:
   - { name: gpt-*, provider: simulator, model: "*" }
 aliases: { a: b, b: fast }
 routing: { retries: 0, fallbacks: { a: [gpt-9] } }
+retention: { content: 12h, metadata: never }
 background: { max_running: 7, max_queued: 8, events_kept_seconds: 0, max_event_bytes: 9 }
 `,
       { env: { PORT: '8080', MASTER: 'mk', KEY: 'sk', YES: 'true' } },
@@ -119,6 +120,7 @@ background: { max_running: 7, max_queued: 8, events_kept_seconds: 0, max_event_b
       ],
       aliases: { a: 'fast', b: 'fast' },
       routing: { retries: 0, fallbacks: { fast: ['gpt-9'] } },
+      retention: { contentMs: 43_200_000, metadataMs: undefined },
       background: { maxRunning: 7, maxQueued: 8, eventsKeptSeconds: 0, maxEventBytes: 9 },
     });
   });
@@ -264,6 +266,11 @@ describe('problems', () => {
     ['store: { secret: "00" }', '2:18: store.secret: must be 32 bytes: 64 hexadecimal digits, or base64'],
     ['store: { lease_seconds: 0 }', '2:25: store.lease_seconds: must be at least 1'],
     ['store: { timeout_ms: 99 }', '2:22: store.timeout_ms: must be at least 100'],
+    [
+      'retention: { content: 30m }',
+      '2:23: retention.content: must be never, or a time such as 12h or 30d, an hour at least',
+    ],
+    ['retention: { content: 401d }', '2:12: retention.metadata: must not be shorter than content'],
     ['routing: { retries: 1, retries: 2 }', '2:24: routing.retries: the key is there twice'],
     ['routing: { fallbacks: { ghost: [m] } }', '2:32: routing.fallbacks.ghost: there is no model named ghost'],
     ['routing: { fallbacks: { m: [ghost] } }', '2:29: routing.fallbacks.m[0]: there is no model named ghost'],

@@ -25,7 +25,7 @@ import {
   turnRow,
 } from '../rows.ts';
 import { attemptStartColumns, sql } from '../sql.ts';
-import type { CommitOutcome, KeyHolder, TenantStore, TurnCommit, TurnIntent } from '../store.ts';
+import type { AttemptStart, CommitOutcome, KeyHolder, TenantStore, TurnCommit, TurnIntent } from '../store.ts';
 import { createTenantReads } from '../tenant-reads.ts';
 import type { Unfinished } from '../unfinished.ts';
 import { settleAttempt } from '../budget-script.ts';
