@@ -16,7 +16,7 @@ export interface ExpireOptions extends RetentionLimits {
 }
 
 /** What has nothing but content goes when that is too old; the others keep rows of spend. */
-const contentTables: readonly BucketTable[] = ['items', 'envelopes'];
+const contentTables: ReadonlySet<BucketTable> = new Set(['items', 'envelopes']);
 
 const rowsAtOnce = 1000;
 const suspectsAtOnce = 20;
@@ -62,7 +62,7 @@ export async function expire(database: Database, options: ExpireOptions): Promis
   await forgetEnvelopes(database, nowMs);
 }
 
-const contentOf = (tables: readonly BucketTable[]) => tables.filter((table) => contentTables.includes(table));
+const contentOf = (tables: readonly BucketTable[]) => tables.filter((table) => contentTables.has(table));
 
 async function partitionsOf(database: Database): Promise<Map<number, BucketTable[]>> {
   const found = new Map<number, BucketTable[]>();

@@ -118,7 +118,9 @@ export async function createSqliteStore(options: SqliteStoreOptions): Promise<Fu
     // Rows go by whole weeks, so that none goes before those that were built on it.
     const rowsBeforeMs = metadataMs === Infinity ? 0 : Math.max(0, weekEndMs(weekOf(now - metadataMs) - 1));
     const op = { kind: 'expire' as const, contentBeforeMs: Math.max(0, now - contentMs), rowsBeforeMs, nowMs: now };
-    while (closing === undefined && (await writer.submit(op)));
+    const isStopped = () => closing !== undefined;
+    let more = true;
+    while (more) more = !isStopped() && (await writer.submit(op));
   };
   const expiring = repeat(expireMs, expireOnce, (err) => log.warn({ err }, 'what is too old cannot be removed yet'));
 
