@@ -13,7 +13,7 @@ import { responsesSocket } from './http/responses-socket.ts';
 import { responsesRoutes } from './http/routes/responses.ts';
 import { listen } from './http/serve.ts';
 import { hashKey } from './keys/hash-key.ts';
-import { configuredKeyId, createKeyring, type KeyringOptions } from './keys/keys.ts';
+import { configuredKeyId, createKeyring, isStoredTeam, type KeyringOptions } from './keys/keys.ts';
 import { createStoredKeys } from './keys/stored-keys.ts';
 import { chatCodec } from './protocols/chat/index.ts';
 import { messagesCodec } from './protocols/messages/index.ts';
@@ -140,12 +140,17 @@ export async function startGateway(
   };
 }
 
-/** The budgets of the configuration. What was spent of them before stays spent. */
+/** The budgets of the configuration: one that was taken out of it limits nobody. What was spent of them before stays spent. */
 async function setLimits({ keys, teams }: AuthConfig, budgets: BudgetStore): Promise<void> {
-  for (const { name, budgetNanoUsd } of keys)
-    if (budgetNanoUsd !== undefined) await budgets.setLimit(keyBudgetId(configuredKeyId(name)), budgetNanoUsd);
+  const limits = new Map<string, number | null>();
+  for (const { name, team, budgetNanoUsd = null } of keys) {
+    limits.set(keyBudgetId(configuredKeyId(name)), budgetNanoUsd);
+    // What is said through the admin API of a stored team stands.
+    if (team !== undefined && !isStoredTeam(team)) limits.set(teamBudgetId(team), null);
+  }
   for (const { name, budgetNanoUsd } of teams)
-    if (budgetNanoUsd !== undefined) await budgets.setLimit(teamBudgetId(name), budgetNanoUsd);
+    if (budgetNanoUsd !== undefined) limits.set(teamBudgetId(name), budgetNanoUsd);
+  for (const [id, limit] of limits) await budgets.setLimit(id, limit);
 }
 
 function keysOf({

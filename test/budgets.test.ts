@@ -184,6 +184,104 @@ routing: { retries: 1 }
     expect(await budgetOf(`/keys/${id}`)).toEqual({ limit_usd: 0.05, spent_usd: 0.05, reserved_usd: 0 });
   });
 
+  describe('of a background response', () => {
+    const background = { background: true };
+    const isOver = async (id: string, key: string) => !['queued', 'in_progress'].includes((await get(id, key)).status);
+    const get = async (id: string, key: string) =>
+      (await createClient(gateway.url).request('GET', `/v1/responses/${id}`, undefined, withKey(key))).body;
+
+    test('lets it wait for calls that run, behind which nobody else waits', async () => {
+      const { key } = await createKey({ budget_usd: 0.15 });
+      const held = Promise.withResolvers<MessagesAnswer>();
+      const sent = upstream.requests.length;
+      upstream.answer = () => (upstream.requests.length <= sent + 2 ? held.promise : answerOf(3));
+      const running = ask(gateway.url, key);
+      await until(() => upstream.requests.length === sent + 1);
+      // Who has a turn that runs comes after who has none.
+      const other = (await ask(gateway.url, 'sk-free', background)).body;
+      await until(() => upstream.requests.length === sent + 2);
+      const waiting = (await ask(gateway.url, key, background)).body;
+      expect(waiting.status).toBe('queued');
+      const free = (await ask(gateway.url, 'sk-free', background)).body;
+      await until(() => isOver(free.id, 'sk-free'));
+      expect((await get(free.id, 'sk-free')).status).toBe('completed');
+      // It was there before the other one, and has been looked at.
+      expect((await get(waiting.id, key)).status).toBe('queued');
+      held.resolve(answerOf(3));
+      expect((await running).status).toBe(200);
+      await until(() => isOver(waiting.id, key));
+      expect((await get(waiting.id, key)).status).toBe('completed');
+      await until(() => isOver(other.id, 'sk-free'));
+    });
+
+    test('that is spent fails it, with nothing sent', async () => {
+      upstream.answer = () => answerOf(50);
+      const { id, key } = await createKey({ budget_usd: 0.05 });
+      expect((await ask(gateway.url, key)).status).toBe(200);
+      const sent = upstream.requests.length;
+      const queued = (await ask(gateway.url, key, background)).body;
+      await until(() => isOver(queued.id, key));
+      const { status, error } = await get(queued.id, key);
+      expect([status, error]).toEqual([
+        'failed',
+        { code: 'rate_limit_exceeded', message: 'The budget of this key is spent.' },
+      ]);
+      expect(upstream.requests).toHaveLength(sent);
+      expect(await budgetOf(`/keys/${id}`)).toEqual({ limit_usd: 0.05, spent_usd: 0.05, reserved_usd: 0 });
+    });
+
+    test('limits nobody any more when it was taken out of the configuration', async () => {
+      upstream.answer = () => answerOf(50);
+      const home = temporaryFolder();
+      const start = (budget: string) =>
+        spawnGateway({
+          config: `
+auth: { keys: [{ name: k, key: sk-k, team: t${budget} }]${budget === '' ? '' : ', teams: { t: { budget_usd: 0.05 } }'} }
+models: [{ name: claude, provider: anthropic, model: claude-haiku-4-5, base_url: "${upstream.url}", api_key: k, ${price} }]
+`,
+          folder: home,
+          onCleanup,
+        });
+      const limited = await start(', budget_usd: 0.05');
+      expect((await ask(limited.url, 'sk-k')).status).toBe(200);
+      expect(isSpent(await ask(limited.url, 'sk-k'))).toBe(true);
+      expect(await limited.kill('SIGTERM')).toBe(0);
+      const { url } = await start('');
+      expect((await ask(url, 'sk-k')).status).toBe(200);
+      const { id } = (await ask(url, 'sk-k', background)).body;
+      const found = async () =>
+        (await createClient(url).request('GET', `/v1/responses/${id}`, undefined, withKey('sk-k'))).body;
+      await until(async () => !['queued', 'in_progress'].includes((await found()).status));
+      expect((await found()).status).toBe('completed');
+    });
+  });
+
+  test('is neither spent nor seen by others, whatever they are called', async () => {
+    upstream.answer = () => answerOf(60);
+    const team = (await admin('POST', '/teams', { name: 'alpha', budget_usd: 0.05 })).body;
+    const { key: member } = await createKey({ name: 'two', team_id: team.id });
+    const { id, key: namesake } = await createKey({ name: 'cheap', budget_usd: 1 });
+    // Those of the configuration are spent, and theirs is another.
+    expect(isSpent(await ask(gateway.url, 'sk-cheap'))).toBe(true);
+    expect(isSpent(await ask(gateway.url, 'sk-one'))).toBe(true);
+    expect((await ask(gateway.url, namesake)).status).toBe(200);
+    expect((await ask(gateway.url, member)).status).toBe(200);
+    expect(isSpent(await ask(gateway.url, member))).toBe(true);
+    expect(await budgetOf(`/keys/${id}`)).toEqual({ limit_usd: 1, spent_usd: 0.06, reserved_usd: 0 });
+    expect(await budgetOf(`/teams/${team.id}`)).toEqual({ limit_usd: 0.05, spent_usd: 0.06, reserved_usd: 0 });
+    // Not even by the keys that are under them: budgets are the master key's to read and to set.
+    for (const key of ['sk-cheap', namesake, member, 'sk-free']) {
+      for (const [method, body] of [['GET'], ['PATCH', { budget_usd: 9 }]] as const) {
+        const [own, unknown] = await Promise.all(
+          [id, 'key_unknown'].map((of) =>
+            createClient(gateway.url).request(method, `/admin/v1/keys/${of}`, body, withKey(key)),
+          ),
+        );
+        expect([own?.status, own?.text]).toEqual([403, unknown?.text]);
+      }
+    }
+  });
+
   test('does not limit a model without a price', async () => {
     upstream.answer = () => answerOf(50);
     const { key } = await createKey({ budget_usd: 0 });

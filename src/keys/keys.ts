@@ -70,8 +70,8 @@ export const configuredKeyId = (name: string): string => keyIdPrefix + name;
 const master: Principal = { keyId: 'master', keyName: 'master', tenant: defaultTenant, isMaster: true };
 const anybody: Principal = { keyId: 'none', keyName: 'none', tenant: defaultTenant, isMaster: false };
 
-/** Of a stored team: whether it has a budget is known to the store only. */
-const storedTeamPrefix = 'team_';
+/** By its id. Whether it has a budget is known to the store only. */
+export const isStoredTeam = (team: string): boolean => team.startsWith('team_');
 
 function principalOf({ name, team, hasBudget = false }: ConfiguredKey, teams: ReadonlySet<string>): Principal {
   if (team === '' || team === defaultTenant || team?.startsWith(keyIdPrefix)) {
@@ -79,7 +79,7 @@ function principalOf({ name, team, hasBudget = false }: ConfiguredKey, teams: Re
   }
   const keyId = configuredKeyId(name);
   const budgetIds = hasBudget ? [keyBudgetId(keyId)] : [];
-  if (team !== undefined && (teams.has(team) || team.startsWith(storedTeamPrefix))) budgetIds.push(teamBudgetId(team));
+  if (team !== undefined && (teams.has(team) || isStoredTeam(team))) budgetIds.push(teamBudgetId(team));
   return { keyId, keyName: name, tenant: team ?? keyId, isMaster: false, budgetIds };
 }
 

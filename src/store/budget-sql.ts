@@ -1,10 +1,30 @@
+import { keyBudgetId, teamBudgetId } from './budget-store.ts';
+
 /** Who holds what: a reservation may be left where there is no lease any more. */
 export const heldOfBudgets = `SELECT budget_id, owner FROM budget_leases UNION SELECT budget_id, owner FROM reservations`;
 
+const budgetWithLimit = (id: string) =>
+  `(SELECT b.id FROM budgets b WHERE b.id = ${id} AND b.limit_nano_usd IS NOT NULL)`;
+
+/** Columns: the budgets of a key and of its team, each null where it has no limit. */
+export const limitedBudgets = (keyId: string, teamId: string) =>
+  `${budgetWithLimit(`'${keyBudgetId('')}' || ${keyId}`)} AS key_budget,
+      ${budgetWithLimit(`'${teamBudgetId('')}' || ${teamId}`)} AS team_budget`;
+
+export interface LimitedBudgetsRow {
+  key_budget: string | null;
+  team_budget: string | null;
+}
+
+/** The key's before the team's. */
+export const limitedBudgetIds = ({ key_budget: ofKey, team_budget: ofTeam }: LimitedBudgetsRow): string[] =>
+  [ofKey, ofTeam].filter((id) => id !== null);
+
 /** Of budgets, for both engines. Rows are locked in one order: a budget, its leases, its reservations. */
 export const budgetSql = {
-  /** id, limit or null. */
-  setLimit: `INSERT INTO budgets (id, limit_nano_usd) VALUES ($1, $2)
+  /** id, limit or null. What never had a limit gets no row for having none. */
+  setLimit: `INSERT INTO budgets (id, limit_nano_usd)
+    SELECT CAST($1 AS text), CAST($2 AS bigint) WHERE $2 IS NOT NULL OR EXISTS (SELECT 1 FROM budgets b WHERE b.id = $1)
     ON CONFLICT (id) DO UPDATE SET limit_nano_usd = excluded.limit_nano_usd`,
 
   /** id. What has ended and is not booked yet is spent all the same. */

@@ -1,3 +1,4 @@
+import { limitedBudgetIds, type LimitedBudgetsRow } from './budget-sql.ts';
 import { columnText } from './column-text.ts';
 import { keyReads, type KeyWrite } from './key-sql.ts';
 import type { KeyStore, StoredKey, Team } from './key-store.ts';
@@ -29,14 +30,12 @@ interface KeyRow extends TeamRow {
   expires_at_ms: number | null;
 }
 
-interface FoundRow {
+interface FoundRow extends LimitedBudgetsRow {
   id: string;
   name: string;
   tenant: string;
   expires_at_ms: number | null;
   until_ms: number | null;
-  key_budget: string | null;
-  team_budget: string | null;
 }
 
 const teamOf = ({ id, name, created_at_ms: createdAtMs }: TeamRow): Team => ({ id, name, createdAtMs });
@@ -120,8 +119,7 @@ export function createKeyStore({ all, write }: KeyEngine): KeyStore {
       const [row] = await all<FoundRow>(keyReads.selectByHash, hash);
       if (row === undefined) return undefined;
       const { id, name, tenant } = row;
-      const budgetIds = [row.key_budget, row.team_budget].filter((budget) => budget !== null);
-      return { id, name, tenant, untilMs: earlier(row.expires_at_ms, row.until_ms), budgetIds };
+      return { id, name, tenant, untilMs: earlier(row.expires_at_ms, row.until_ms), budgetIds: limitedBudgetIds(row) };
     },
   };
 }

@@ -1,4 +1,5 @@
 import { weekOfId } from './bucket.ts';
+import { limitedBudgetIds, type LimitedBudgetsRow } from './budget-sql.ts';
 import { columnText, exactJson } from './column-text.ts';
 import { endedHead, failedHead } from './failed-head.ts';
 import { attemptStartRow, type SqlValue } from './rows.ts';
@@ -22,7 +23,7 @@ export interface RunEngine {
   expiresBeforeMs: () => number;
 }
 
-interface RunRow {
+interface RunRow extends LimitedBudgetsRow {
   status: TurnStatus;
   owner: string;
   epoch: number;
@@ -79,6 +80,7 @@ export function createRunStore({ all, write, queueTurn, expiresBeforeMs }: RunEn
           createdAtMs: row.created_at_ms,
           sessionId: row.session_id,
           keyId: row.key_id,
+          budgetIds: limitedBudgetIds(row),
           streamed: row.streamed === 1,
           body: row.body,
           lastSequence: row.last_sequence,

@@ -1,4 +1,4 @@
-import { keyBudgetId, teamBudgetId } from './budget-store.ts';
+import { limitedBudgets } from './budget-sql.ts';
 
 const isLive = 'deleted_at_ms IS NULL';
 
@@ -43,9 +43,6 @@ export type KeyWrite = keyof typeof keyWrites;
 const teamColumns = 'id, name, created_at_ms';
 const keyColumns = `id, name, team_id, tenant, last4, created_at_ms, blocked_at_ms, previous_until_ms, expires_at_ms`;
 
-const budgetWithLimit = (id: string) =>
-  `(SELECT b.id FROM budgets b WHERE b.id = ${id} AND b.limit_nano_usd IS NOT NULL)`;
-
 export const keyReads = {
   /** id. */
   selectTeam: `SELECT ${teamColumns} FROM teams WHERE id = $1`,
@@ -62,6 +59,6 @@ export const keyReads = {
 
   /** hash. */
   selectByHash: `SELECT id, name, tenant, expires_at_ms, CASE WHEN hash = $1 THEN NULL ELSE previous_until_ms END AS until_ms,
-      ${budgetWithLimit(`'${keyBudgetId('')}' || keys.id`)} AS key_budget, ${budgetWithLimit(`'${teamBudgetId('')}' || keys.team_id`)} AS team_budget
+      ${limitedBudgets('keys.id', 'keys.team_id')}
     FROM keys WHERE (hash = $1 OR previous_hash = $1) AND ${isLive} AND blocked_at_ms IS NULL`,
 } as const;

@@ -1,5 +1,5 @@
 import { weekOfId } from './bucket.ts';
-import { budgetSql } from './budget-sql.ts';
+import { budgetSql, limitedBudgets } from './budget-sql.ts';
 import { columnText, exactJson } from './column-text.ts';
 import type { SqlValue } from './rows.ts';
 import type { EventBatch } from './event-batch.ts';
@@ -34,7 +34,7 @@ export const runSql = {
 
   /** tenant, id, week, expiry. */
   selectRun: `SELECT t.status, t.owner, t.epoch, t.created_at_ms, t.session_id, t.key_id, t.head, r.streamed, r.body,
-      r.last_sequence
+      r.last_sequence, ${limitedBudgets('t.key_id', 't.tenant')}
     FROM turns t LEFT JOIN background_runs r ON r.tenant = t.tenant AND r.turn_id = t.id
     WHERE t.tenant = $1 AND t.id = $2 AND t.bucket IN (0, $3) AND ${live('t', '$4')}`,
 

@@ -20,6 +20,8 @@ export interface StoredRun {
   createdAtMs: number;
   sessionId: string;
   keyId: string;
+  /** Those of its key's and its team's budgets that have a limit now, whatever they had when it was queued. */
+  budgetIds: string[];
   streamed: boolean;
   body: string;
   lastSequence: number;

@@ -64,6 +64,8 @@ export function budgetLaws(bed: TestBed): void {
     expect(await ask(id, 300)).toMatchObject({ verdict: 'unlimited' });
     expect(await ask('key:unknown', 300)).toMatchObject({ verdict: 'unlimited' });
     expect(await leasesOf('key:unknown')).toEqual([]);
+    await budgets().setLimit('key:unknown', null);
+    expect(await engine.query(`SELECT id FROM budgets WHERE id = 'key:unknown'`)).toEqual([]);
   });
 
   test('a slice is a tenth of what remains, all processes together; near the limit there is none', async () => {

@@ -45,6 +45,7 @@ export function eventLaws(bed: TestBed): void {
       createdAtMs: intent.createdAtMs,
       sessionId: 'sess_1',
       keyId: 'key_1',
+      budgetIds: [],
       streamed: true,
       body: '{"model":"fast"}',
       lastSequence: 1,
@@ -56,6 +57,20 @@ export function eventLaws(bed: TestBed): void {
     expect(await bed.store.sweep(startMs)).toBe(0);
     expect(await own.commitTurn(commitOf(intent))).toBe('fenced');
     expect(await statusOf(tenant, intent.id)).toBe('queued');
+  });
+
+  test('a queued turn is under the budgets that have a limit when it is read', async () => {
+    const { tenant } = newTenant();
+    const keyId = nextId('key');
+    const intent = queuedOf({ keyId });
+    await runsOf(tenant).queue(intent);
+    const limited = async () => (await runsOf(tenant).readQueued(intent.id))?.budgetIds;
+    await bed.store.budgets.setLimit(`team:${tenant}`, 5);
+    expect(await limited()).toEqual([`team:${tenant}`]);
+    await bed.store.budgets.setLimit(`key:${keyId}`, 7);
+    expect(await limited()).toEqual([`key:${keyId}`, `team:${tenant}`]);
+    await bed.store.budgets.setLimit(`team:${tenant}`, null);
+    expect(await limited()).toEqual([`key:${keyId}`]);
   });
 
   test('a turn is not queued where it could not have begun', async () => {

@@ -100,9 +100,9 @@ export function createBackground({ store, client, dependencies, limits }: Backgr
     });
   }
 
-  /** Begins a turn, and resolves when it has begun, or never will here. */
-  async function begin({ tenant, id }: { tenant: string; id: string }): Promise<void> {
-    const options = { dependencies, client, store: store.forTenant(tenant), runs: runs.forTenant(tenant), tenant, id };
+  /** Begins a turn, and resolves when it has begun, or never will here. False: its budget has no room for it yet. */
+  async function begin({ tenant, id }: { tenant: string; id: string }): Promise<boolean> {
+    const options = { dependencies, client, store: store.forTenant(tenant), runs: runs.forTenant(tenant), id };
     let settle = () => {};
     const done = new Promise<void>((resolve) => (settle = resolve));
     const end = () => {
@@ -118,7 +118,10 @@ export function createBackground({ store, client, dependencies, limits }: Backgr
         return sink;
       });
       const entry = running.get(id);
-      if (ready === undefined || entry === undefined) return end();
+      if (ready === undefined || ready === 'no-room' || entry === undefined) {
+        end();
+        return ready !== 'no-room';
+      }
       entry.sinceMs = performance.now();
       const { call, turn, attempt, others } = ready;
       void carryOut(dependencies, call, turn, attempt, others)
@@ -127,6 +130,7 @@ export function createBackground({ store, client, dependencies, limits }: Backgr
           end();
           void pump();
         });
+      return true;
     } catch (error) {
       end();
       throw error;
@@ -136,29 +140,34 @@ export function createBackground({ store, client, dependencies, limits }: Backgr
   /**
    * Tenants take turns: first comes the one with the fewest turns here, of equals the one whose last was begun longest ago,
    * then the one that has waited longest.
+   * @param passedOver tenants whose turn it is not.
    */
-  async function findNext(): Promise<{ tenant: string; id: string } | undefined> {
+  async function findNext(passedOver: ReadonlySet<string>): Promise<{ tenant: string; id: string } | undefined> {
     const counts = new Map<string, number>();
     for (const { tenant } of running.values()) counts.set(tenant, (counts.get(tenant) ?? 0) + 1);
     const queued = await runs.listQueued();
     const waiting = new Set(queued.map(({ tenant }) => tenant));
     for (const tenant of lastBegun.keys()) if (!waiting.has(tenant)) lastBegun.delete(tenant);
     const rank = (places: Map<string, number>, a: string, b: string) => (places.get(a) ?? 0) - (places.get(b) ?? 0);
-    const [next] = queued.toSorted(
-      (a, b) => rank(counts, a.tenant, b.tenant) || rank(lastBegun, a.tenant, b.tenant) || (a.id < b.id ? -1 : 1),
-    );
+    const [next] = queued
+      .filter(({ tenant }) => !passedOver.has(tenant))
+      .toSorted(
+        (a, b) => rank(counts, a.tenant, b.tenant) || rank(lastBegun, a.tenant, b.tenant) || (a.id < b.id ? -1 : 1),
+      );
     if (next !== undefined) lastBegun.set(next.tenant, (begun += 1));
     return next;
   }
 
   async function fill(): Promise<void> {
     let last: string | undefined;
+    // Whose budget has no room waits for the next time, and keeps nobody else from running.
+    const withoutRoom = new Set<string>();
     while (!isClosing() && running.size < limits.maxRunning) {
-      const next = await findNext();
+      const next = await findNext(withoutRoom);
       // One that could not be begun and is still there waits for the next time.
       if (next === undefined || next.id === last || running.has(next.id)) return;
       last = next.id;
-      await begin(next);
+      if (!(await begin(next))) withoutRoom.add(next.tenant);
     }
   }
 

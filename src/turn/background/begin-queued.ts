@@ -2,7 +2,6 @@ import { GatewayError } from '../../core/errors.ts';
 import { responseErrorCode } from '../../protocols/responses/response.ts';
 import type { ClientCodec } from '../../protocols/codec.ts';
 import type { Deployment } from '../../providers/provider.ts';
-import { keyBudgetId, teamBudgetId } from '../../store/budget-store.ts';
 import type { StoredRun, TenantRuns } from '../../store/run-store.ts';
 import type { TenantStore } from '../../store/store.ts';
 import { move, responseLifecycle } from '../lifecycle.ts';
@@ -17,7 +16,6 @@ export interface BeginOptions {
   client: ClientCodec;
   store: TenantStore;
   runs: TenantRuns;
-  tenant: string;
   id: string;
 }
 
@@ -33,13 +31,14 @@ export interface BegunTurn {
  * Steps 4 to 6 of the path once more, for a turn that has waited, here or in a process that is gone: all that it needs is read
  * back from the store.
  * @param openLog is told that the turn is about to begin.
- * @returns undefined where there is nothing to run: somebody else was quicker, or it has ended.
+ * @returns undefined where there is nothing to run: somebody else was quicker, or it has ended. `no-room`: calls that run hold
+ * what is left of its budget, and it waits.
  * @throws GatewayError `store_unavailable`
  */
 export async function beginQueued(
-  { dependencies, client, store, runs, tenant, id }: BeginOptions,
+  { dependencies, client, store, runs, id }: BeginOptions,
   openLog: (run: StoredRun) => EventLog,
-): Promise<BegunTurn | undefined> {
+): Promise<BegunTurn | 'no-room' | undefined> {
   const { router, nowMs, owner, log } = dependencies;
   const run = await runs.readQueued(id);
   const input = await store.readInput(id);
@@ -51,9 +50,7 @@ export async function beginQueued(
     const { request } = history;
     const [first, ...others] = router.route(request.model);
     const sink = openLog(run);
-    const { keyId, sessionId } = run;
-    // Which of them have a limit is known to the store: who asked may be long gone.
-    const budgetIds = [keyBudgetId(keyId), teamBudgetId(tenant)];
+    const { keyId, budgetIds, sessionId } = run;
     const call: TurnCall = { request, client, store, keyId, budgetIds, sessionId, sink, background: sink };
     const status = move(responseLifecycle, 'queued', 'start');
     const turn = turnOf(request, history, { id, createdAtMs: run.createdAtMs, sessionId, status });
@@ -69,8 +66,10 @@ export async function beginQueued(
     return started ? { call, turn, attempt, others } : undefined;
   } catch (thrown) {
     if (thrown instanceof GatewayError && thrown.code === 'store_unavailable') throw thrown;
-    // What could be run when it was queued, and cannot now: a model is gone, say. It must not wait for ever.
-    log.error({ responseId: id, err: thrown }, 'a queued turn cannot be run');
+    const isBudget = thrown instanceof GatewayError && thrown.code === 'budget_exceeded';
+    if (isBudget && !thrown.spent) return 'no-room';
+    // What could be run when it was queued, and cannot now: a model is gone, or the budget. It must not wait for ever.
+    log[isBudget ? 'info' : 'error']({ responseId: id, err: thrown }, 'a queued turn cannot be run');
     const message = `The gateway failed on this response. Its log tells why, under ${id}.`;
     const error = thrown instanceof GatewayError ? thrown : new GatewayError('internal_error', message);
     await runs.failQueued(id, run, { code: responseErrorCode(error.code), message: error.message }, nowMs());
