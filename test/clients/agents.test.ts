@@ -5,9 +5,8 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { fakeUpstream } from '../support/fake-upstream.ts';
 import { spawnGateway, temporaryFolder } from '../support/spawn-gateway.ts';
-import { backends, weatherIn } from './weather-model.ts';
+import { backends, timeIn, weatherIn } from './weather-model.ts';
 
-const timeIn: Record<string, string> = { Oslo: '14:07, clock plover-23' };
 const question = 'What is the weather in Paris and Rome?';
 
 interface Finished {

@@ -1,6 +1,12 @@
 import type { ServerResponse } from 'node:http';
 import { messageEvents, sendEvents, sendJson, type UpstreamRequest } from '../support/fake-upstream.ts';
-import { call as openAiCall, responseEvents, responseOf, text as openAiText } from '../support/openai-upstream.ts';
+import {
+  call as openAiCall,
+  responseEvents,
+  responseOf,
+  text as openAiText,
+  thought,
+} from '../support/openai-upstream.ts';
 
 /** What a model sees of a conversation, whatever the protocol. */
 interface Seen {
@@ -25,15 +31,23 @@ function answerTo({ question, results, wantsJson }: Seen): Answer {
   return { text: results.length > 0 ? results.join(' / ') : `You said: ${question ?? ''}` };
 }
 
+/** Where thinking is asked for: a block whose signature nobody can make up. */
+export const thinkingBlock = (count: number) => ({
+  type: 'thinking',
+  thinking: `Thought ${count}: "which", \\ and — so.`,
+  signature: `c2lnbmF0dXJl${count}/+==`,
+});
+
 interface MessagesBody {
   stream?: boolean;
+  thinking?: { type: string };
   messages: { role: string; content: { type: string; text?: string; content?: string }[] }[];
   output_config?: { format?: unknown };
 }
 
 /** The model behind Anthropic's wire format. */
 function answerAsAnthropic({ body }: UpstreamRequest, response: ServerResponse, count: number): void {
-  const { messages, stream, output_config: output } = body as MessagesBody;
+  const { messages, stream, thinking, output_config: output } = body as MessagesBody;
   const answer = answerTo({
     question: messages.at(-1)?.content.findLast((block) => block.type === 'text')?.text,
     results: messages.flatMap(({ content }) =>
@@ -41,10 +55,12 @@ function answerAsAnthropic({ body }: UpstreamRequest, response: ServerResponse, 
     ),
     wantsJson: output?.format !== undefined,
   });
-  const blocks =
+  const isThinking = thinking !== undefined && thinking.type !== 'disabled';
+  const said =
     'text' in answer
       ? [{ type: 'text', text: answer.text }]
       : answer.calls.map((call, index) => ({ type: 'tool_use', id: `toolu_${count}_${index}`, ...call }));
+  const blocks = isThinking ? [thinkingBlock(count), ...said] : said;
   const model = 'claude-haiku-4-5-20251001';
   const stopReason = 'text' in answer ? 'end_turn' : 'tool_use';
   if (stream === true) {
@@ -116,20 +132,22 @@ interface ResponsesBody {
   stream?: boolean;
   input: { type: string; content?: { text?: string }[]; output?: string }[];
   text?: { format?: unknown };
+  reasoning?: { effort?: string };
 }
 
 /** The model behind OpenAI's Responses API. */
 function answerAsOpenAi({ body }: UpstreamRequest, response: ServerResponse, count: number): void {
-  const { input, stream, text } = body as ResponsesBody;
+  const { model, input, stream, text, reasoning } = body as ResponsesBody;
   const answer = answerTo({
     question: input.at(-1)?.content?.findLast((part) => part.text !== undefined)?.text,
     results: input.flatMap(({ output }) => output ?? []),
     wantsJson: text?.format !== undefined,
   });
-  const output =
+  const said =
     'text' in answer
       ? [openAiText(answer.text)]
       : answer.calls.map(({ name, input: args }) => openAiCall(name, JSON.stringify(args)));
+  const output = reasoning?.effort === undefined ? said : [thought(model, `Thought ${count}.`), ...said];
   const whole = responseOf(body, { output }, count);
   if (stream === true) sendEvents(response, responseEvents(whole));
   else sendJson(response, whole);
@@ -182,3 +200,35 @@ export const weatherIn: Record<string, string> = {
   Paris: '18 °C, station kestrel-4711',
   Rome: '27 °C, station heron-0815',
 };
+
+export const timeIn: Record<string, string> = { Oslo: '14:07, clock plover-23' };
+
+/** The reasoning that the last request brought back, and what all the answers of its conversation had held. */
+export function reasoningSent(
+  { name }: Backend,
+  requests: UpstreamRequest[],
+  from = 0,
+): { sent: unknown[]; issued: unknown[] } {
+  const before = requests.slice(from, -1);
+  const last: unknown = requests.at(-1)?.body;
+  if (name === 'anthropic') {
+    const sent = (last as MessagesBody).messages.flatMap(({ content }) => content);
+    return {
+      sent: sent.filter(({ type }) => type === 'thinking'),
+      issued: before.map((_, index) => thinkingBlock(from + index + 1)),
+    };
+  }
+  if (name === 'openai') {
+    const fields = (item: object & { encrypted_content?: string; summary?: unknown }) => [
+      item.encrypted_content,
+      item.summary,
+    ];
+    return {
+      sent: (last as ResponsesBody).input.filter(({ type }) => type === 'reasoning').map(fields),
+      issued: before.map(({ body }, index) =>
+        fields(thought((body as ResponsesBody).model, `Thought ${from + index + 1}.`)),
+      ),
+    };
+  }
+  return { sent: [], issued: [] };
+}
