@@ -1,5 +1,4 @@
-/** The README's table of what works over which backend, row by row, through a spawned gateway. */
-import { readFileSync } from 'node:fs';
+/** What works over which backend, through a spawned gateway; `docs/compatibility.md` has all of it, as the codecs say. */
 import { describe, expect, test } from 'vitest';
 import { anthropic, type Backend, openAi, openAiCompatible, simulator } from './clients/weather-model.ts';
 import { fakeUpstream } from './support/fake-upstream.ts';
@@ -9,7 +8,6 @@ import { spawnGateway, temporaryFolder } from './support/spawn-gateway.ts';
 type Outcome = string[] | { refused: string };
 
 interface Row {
-  /** The README's first column. */
   label: string;
   body: object;
   /** The simulator's too: it speaks the same protocol. */
@@ -192,12 +190,6 @@ const rows: Row[] = [
   },
 ];
 
-/** Shown where something comes back: `test/state-upstreams.test.ts` and `test/client-tools.test.ts` have the tests. */
-const testedElsewhere = [
-  'reasoning carried on',
-  "`shell`, `local_shell`, `apply_patch`, `tool_search` of the client's",
-];
-
 const everywhere: Record<string, object> = {
   images: user({ type: 'input_text', text: 'See.' }, pictured, {
     type: 'input_image',
@@ -258,11 +250,4 @@ describe.each([
     for (const [what, body] of Object.entries(everywhere)) expect(await send(body), what).toEqual(carried);
     for (const [param, body] of Object.entries(nowhere)) expect(await send(body)).toEqual({ refused: param });
   });
-});
-
-test('the table of the README has these rows', () => {
-  const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8');
-  const [, section = ''] = readme.split('## What works over which backend');
-  const labels = [...section.matchAll(/^\| (.+?) \| .+ \| .+ \| .+ \| .+ \|$/gm)].map(([, label]) => label);
-  expect(new Set(labels)).toEqual(new Set([...rows.map(({ label }) => label), ...testedElsewhere]));
 });

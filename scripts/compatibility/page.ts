@@ -1,0 +1,231 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
+import { GatewayError } from '../../src/core/errors.ts';
+import type { Warning } from '../../src/core/warning.ts';
+import { chatCodec } from '../../src/protocols/chat/index.ts';
+import type { ModelProfile, UpstreamCodec } from '../../src/protocols/codec.ts';
+import { messagesCodec } from '../../src/protocols/messages/index.ts';
+import { decodeRequest } from '../../src/protocols/responses/request.ts';
+import { responsesUpstreamCodec } from '../../src/protocols/responses/upstream.ts';
+import { anthropicProfile } from '../../src/providers/anthropic.ts';
+import { openAiProfile } from '../../src/providers/openai.ts';
+import { openAiCompatibleProfile } from '../../src/providers/openai-compatible.ts';
+import { createSimulatorProvider } from '../../src/providers/simulator/simulator.ts';
+import { createSimulatorTransport } from '../../src/providers/simulator/transport.ts';
+import { createSqliteStore } from '../../src/store/sqlite/create-sqlite-store.ts';
+import type { TenantStore } from '../../src/store/store.ts';
+import { resolveHistory } from '../../src/turn/resolve-history.ts';
+import { type Feature, groups } from './features.ts';
+
+interface Model {
+  name: string;
+  profile: ModelProfile;
+}
+
+interface Backend {
+  name: string;
+  codec: UpstreamCodec;
+  /** The first is what a cell tells of; others where they differ. */
+  models: Model[];
+}
+
+type Body = Record<string, unknown>;
+type Result = { refused: Warning } | { body: Body; warnings: Warning[] };
+
+const modelsOf = (profileOf: (model: string) => ModelProfile, names: string[]): Model[] =>
+  names.map((name) => ({ name, profile: profileOf(name) }));
+
+const simulator = createSimulatorProvider(messagesCodec, createSimulatorTransport());
+const plainChat = openAiCompatibleProfile('qwen3-32b');
+
+const backends: Backend[] = [
+  {
+    name: 'Anthropic',
+    codec: messagesCodec,
+    models: modelsOf(anthropicProfile, [
+      'claude-opus-4-8',
+      'claude-sonnet-4-6',
+      'claude-sonnet-4-5',
+      'claude-opus-4-1',
+      'claude-3-5-haiku',
+    ]),
+  },
+  {
+    name: 'OpenAI',
+    codec: responsesUpstreamCodec,
+    models: modelsOf(openAiProfile, ['gpt-5.1', 'gpt-5', 'gpt-4.1']),
+  },
+  {
+    name: 'OpenAI-compatible',
+    codec: chatCodec,
+    models: [
+      ...modelsOf(openAiCompatibleProfile, ['qwen3-32b', 'gpt-oss-120b', 'gpt-5']),
+      { name: 'json_schema_output: false', profile: { ...plainChat, jsonSchemaOutput: false } },
+      { name: 'custom_tools: true', profile: { ...plainChat, customTools: true } },
+    ],
+  },
+  {
+    name: 'simulator',
+    codec: messagesCodec,
+    models: [{ name: 'simulator', profile: simulator.profileOf('simulator') }],
+  },
+];
+
+/** The same at every run, so that the page is. */
+const ids = { mint: (prefix: string) => `${prefix}_new` } as Parameters<typeof resolveHistory>[2];
+
+async function encode(store: TenantStore, given: Body, { codec }: Backend, model: Model): Promise<Result> {
+  let minted = 0;
+  const counted = { ...ids, mint: (prefix: string) => `${prefix}_new${(minted += 1)}` } as typeof ids;
+  try {
+    const request = decodeRequest({ model: model.name, input: 'Hello.', ...given });
+    const history = await resolveHistory(store, request, counted, 0);
+    const { context, inheritedTools, report } = history;
+    const encoded = codec.encodeRequest({
+      request: history.request,
+      context,
+      inheritedTools,
+      model: model.name,
+      profile: model.profile,
+    });
+    const removed = [...report.inputTransformations, ...encoded.inputTransformations].map(({ type, reason }) => ({
+      param: 'input_transformations',
+      message: `The ${type} is removed: \`${reason}\`.`,
+    }));
+    return {
+      body: JSON.parse(encoded.body) as Body,
+      warnings: [...report.warnings, ...encoded.warnings, ...removed],
+    };
+  } catch (error) {
+    if (!(error instanceof GatewayError) || error.status !== 400) throw error;
+    return { refused: { param: error.param ?? '', message: error.message } };
+  }
+}
+
+/** What stands in the body because of the feature. */
+function changesOf(body: Body, before: Body): Body {
+  const changes: Body = {};
+  for (const [key, value] of Object.entries(body)) {
+    const old = before[key];
+    if (isDeepStrictEqual(value, old)) continue;
+    const added: unknown[] =
+      Array.isArray(value) && Array.isArray(old)
+        ? value.filter((each) => !old.some((known) => isDeepStrictEqual(known, each)))
+        : [];
+    changes[key] = added.length > 0 ? added : value;
+  }
+  return changes;
+}
+
+/** Whether all that the client said is there, in its own words. */
+function holds(sent: unknown, said: unknown): boolean {
+  // A message's text is a message of one part.
+  if (typeof said === 'string' && Array.isArray(sent)) {
+    return sent.length === 1 && (sent[0] as Body)['text'] === said;
+  }
+  if (Array.isArray(said)) return Array.isArray(sent) && said.every((each) => sent.some((part) => holds(part, each)));
+  if (typeof said !== 'object' || said === null) return isDeepStrictEqual(sent, said);
+  if (typeof sent !== 'object' || sent === null) return false;
+  return Object.entries(said).every(([key, value]) => holds((sent as Body)[key], value));
+}
+
+const longest = 64;
+
+function shown([key, value]: [string, unknown]): string {
+  if ((key === 'messages' || key === 'input') && Array.isArray(value)) {
+    return `\`${key}: ${value.map((each) => nameOf(each as Body)).join(', ')}\``;
+  }
+  const text = JSON.stringify(value);
+  if (text.length <= longest) return `\`${key}: ${text.replaceAll('|', String.raw`\|`)}\``;
+  return `\`${key}\``;
+}
+
+/** Of a message who says it and in which kinds of blocks; of anything else what it is. */
+function nameOf({ type, role, content, tool_calls: calls }: Body): string {
+  if (typeof role !== 'string') return String(type);
+  const parts = Array.isArray(content) ? content.map((part) => String((part as Body)['type'])) : [];
+  if (typeof content === 'string') parts.push('text');
+  if (calls !== undefined) parts.push('tool_calls');
+  return `${role} (${parts.join(', ')})`;
+}
+
+function cellOf(result: Result, before: Result, { body: said }: Feature, noteOf: (warning: Warning) => string): string {
+  if ('refused' in result) return `**400** ${noteOf(result.refused)}`;
+  const notes = result.warnings.map(noteOf).join(' ');
+  const changes = changesOf(result.body, 'refused' in before ? {} : before.body);
+  const names = Object.entries(changes);
+  let carried = names.length === 0 ? '' : `as ${names.map(shown).join(', ')}`;
+  // Only a body that speaks the client's own words can hold them.
+  if (notes === '' && holds(result.body, said)) carried = 'yes';
+  if (notes === '') return carried === '' ? 'nothing to send' : carried;
+  return carried === '' ? `warning ${notes}` : `${carried}; warning ${notes}`;
+}
+
+async function rowOf(store: TenantStore, feature: Feature, noteOf: (warning: Warning) => string): Promise<string> {
+  const around = feature.around ?? {};
+  const cells = [];
+  for (const backend of backends) {
+    const byModel: { names: string[]; cell: string }[] = [];
+    for (const model of backend.models) {
+      const before = await encode(store, around, backend, model);
+      const cell = cellOf(await encode(store, { ...around, ...feature.body }, backend, model), before, feature, noteOf);
+      const same = byModel.find((other) => other.cell === cell);
+      if (same === undefined) byModel.push({ names: [model.name], cell });
+      else same.names.push(model.name);
+    }
+    const [first, ...others] = byModel;
+    const differing = others.map(({ names, cell }) => `<br>${names.map((name) => `\`${name}\``).join(', ')}: ${cell}`);
+    cells.push(`${first?.cell ?? ''}${differing.join('')}`);
+  }
+  return `| ${[feature.label, ...cells].join(' | ')} |`;
+}
+
+const introduction = `# What each backend carries
+<!-- Made by \`npm run compatibility\` from the codecs. A test compares. -->
+Each row is a request with that feature alone, as the gateway sends it on. With a *warning* the request goes on, and the warning is in
+the header \`x-turnpike-warnings\`; with **400** it is refused before anything is
+spent. The numbers lead to the text of either, with its \`param\`.
+- *yes*: it goes as the client said it.
+- *as*: what stands in the upstream's request because of it. Of messages the kinds of their blocks are shown, and of what is long its name.
+- *nothing to send*: the gateway does it itself, or it is what the upstream does anyway.
+
+A cell begins with what holds for the first of these, and names those for which something else holds:
+`;
+
+/** `docs/compatibility.md`, as the codecs are now. */
+export async function compatibilityPage(): Promise<string> {
+  const folder = mkdtempSync(join(tmpdir(), 'turnpike-compatibility-'));
+  const log = { info: () => {}, warn: () => {}, error: () => {} };
+  const store = await createSqliteStore({
+    path: join(folder, 'turnpike.db'),
+    secret: Buffer.alloc(32, 1),
+    owner: 'compatibility',
+    log,
+  });
+  const tenant = store.forTenant('compatibility');
+  try {
+    let page = introduction;
+    for (const { name, models } of backends) {
+      page += `- ${name}: ${models.map((model) => `\`${model.name}\``).join(', ')}\n`;
+    }
+    for (const { title, features } of groups) {
+      const notes: string[] = [];
+      const noteOf = ({ param, message }: Warning): string => {
+        const text = `\`${param}\`: ${message}`;
+        if (!notes.includes(text)) notes.push(text);
+        return `(${notes.indexOf(text) + 1})`;
+      };
+      const rows = [];
+      for (const feature of features) rows.push(await rowOf(tenant, feature, noteOf));
+      const head = ['', ...backends.map(({ name }) => name)];
+      page += `\n## ${title}\n| ${head.join(' | ')} |\n${'|---'.repeat(head.length)}|\n${rows.join('\n')}\n`;
+      if (notes.length > 0) page += `\n${notes.map((note, at) => `${at + 1}. ${note}`).join('\n')}\n`;
+    }
+    return page;
+  } finally {
+    await store.close();
+    rmSync(folder, { recursive: true });
+  }
+}
