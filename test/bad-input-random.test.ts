@@ -1,0 +1,291 @@
+/** Valid requests of every route, changed at random: none ends in a 5xx or never, and the log tells of no fault of ours. */
+import { once } from 'node:events';
+import fc from 'fast-check';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { WebSocket } from 'ws';
+import { headOf, rawUpstream, sendBody } from './support/raw-upstream.ts';
+import { type SpawnedGateway, spawnGateway, temporaryFolder } from './support/spawn-gateway.ts';
+import { type Dialect, dialects, framesOf, plainOf, providerOf } from './support/upstream-replies.ts';
+
+const cleanups: (() => void)[] = [];
+let gateway: SpawnedGateway;
+const ids: Record<string, string> = {};
+const headers = { authorization: 'Bearer sk-master', 'content-type': 'application/json' };
+
+const dialectOf = (path: string): Dialect => dialects.find((name) => path.endsWith(`/${name}`)) ?? 'chat';
+
+beforeAll(async () => {
+  const upstream = await rawUpstream((call) => {
+    if (call.path.endsWith('_tokens')) return sendBody(call, '{"input_tokens":5}');
+    const dialect = dialectOf(call.path);
+    if (call.body.stream !== true) return sendBody(call, plainOf(dialect));
+    const head = headOf('200 OK', { 'content-type': 'text/event-stream', connection: 'close' });
+    call.socket.end(head + framesOf(dialect).join(''));
+  });
+  cleanups.push(upstream.close);
+  gateway = await spawnGateway({
+    folder: temporaryFolder(),
+    config: [
+      'auth: { master_key: sk-master }',
+      'background: { max_queued: 4 }',
+      'models:',
+      '  - { name: simulator, provider: simulator, model: simulator }',
+      ...dialects.map(
+        (name) =>
+          `  - { name: ${name}, provider: ${providerOf[name]}, model: m, base_url: "${upstream.url}/v1", api_key: k }`,
+      ),
+    ].join('\n'),
+    onCleanup: (end) => cleanups.push(end),
+  });
+  const made = async (path: string, body: object) =>
+    JSON.parse((await send('POST', path, body)).text) as { id: string };
+  ids['response'] = (await made('/v1/responses', { model: 'simulator', input: 'Hello.' })).id;
+  ids['conversation'] = (await made('/v1/conversations', { items: [user] })).id;
+  ids['team'] = (await made('/admin/v1/teams', { name: 'a' })).id;
+});
+afterAll(() => {
+  for (const cleanup of cleanups) cleanup();
+});
+
+async function send(method: string, path: string, body?: unknown, more: Record<string, string> = {}) {
+  const reply = await fetch(`${gateway.url}${path}`, {
+    method,
+    headers: { ...headers, ...more },
+    ...(method === 'GET' || method === 'DELETE' ? {} : { body: JSON.stringify(body) ?? '' }),
+  });
+  return { status: reply.status, text: await reply.text() };
+}
+
+const user = { type: 'message', role: 'user', content: [{ type: 'input_text', text: 'Hello.' }] };
+const weather = {
+  type: 'function',
+  name: 'get_weather',
+  description: 'The weather',
+  parameters: { type: 'object', properties: { city: { type: 'string' } }, required: ['city'] },
+  strict: false,
+};
+const history = [
+  user,
+  { type: 'reasoning', id: 'rs_1', summary: [{ type: 'summary_text', text: 'Hm.' }], encrypted_content: 'x' },
+  { type: 'function_call', call_id: 'call_1', name: 'get_weather', arguments: '{"city":"Oslo"}' },
+  { type: 'function_call_output', call_id: 'call_1', output: [{ type: 'input_text', text: '18 °C' }] },
+  { role: 'assistant', content: [{ type: 'output_text', text: '18 °C', annotations: [] }], phase: 'final_answer' },
+  { type: 'local_shell_call', call_id: 'call_2', action: { type: 'exec', command: ['ls'], env: {} } },
+  { type: 'local_shell_call_output', call_id: 'call_2', output: 'a' },
+  { type: 'custom_tool_call', call_id: 'call_3', name: 'note', input: 'x' },
+  { type: 'custom_tool_call_output', call_id: 'call_3', output: 'done' },
+  {
+    role: 'user',
+    content: [
+      { type: 'input_image', image_url: 'data:image/png;base64,iVBORw0KGgo=', detail: 'low' },
+      { type: 'input_file', filename: 'a.txt', file_data: 'data:text/plain;base64,aGk=' },
+    ],
+  },
+];
+const model = fc.constantFrom('simulator', ...dialects);
+
+/** What is valid, by its route. `{…}` is the id of what was made before. */
+const requests: { method: string; path: string; body?: object }[] = [
+  {
+    method: 'POST',
+    path: '/v1/responses',
+    body: {
+      input: history,
+      instructions: 'Be brief.',
+      tools: [
+        weather,
+        { type: 'custom', name: 'note', format: { type: 'grammar', syntax: 'regex', definition: 'a+' } },
+        { type: 'namespace', name: 'crm', description: 'x', tools: [weather] },
+        { type: 'web_search', filters: {}, search_context_size: 'low' },
+        { type: 'local_shell' },
+      ],
+      tool_choice: { type: 'allowed_tools', mode: 'auto', tools: [{ type: 'function', name: 'get_weather' }] },
+    },
+  },
+  {
+    method: 'POST',
+    path: '/v1/responses',
+    body: {
+      input: 'Hello.',
+      stream: true,
+      stream_options: { include_obfuscation: false },
+      text: { format: { type: 'json_schema', name: 'a', schema: weather.parameters, strict: true }, verbosity: 'low' },
+      reasoning: { effort: 'low', summary: 'auto' },
+      include: ['reasoning.encrypted_content'],
+      max_output_tokens: 100,
+      max_tool_calls: 3,
+      temperature: 1,
+      top_p: 1,
+      top_logprobs: 0,
+      parallel_tool_calls: false,
+      metadata: { a: 'b' },
+      truncation: 'auto',
+      context_management: [{ type: 'compaction', compact_threshold: 1000 }],
+      user: 'u',
+      safety_identifier: 's',
+      prompt_cache_key: 'k',
+      service_tier: 'auto',
+      store: true,
+    },
+  },
+  { method: 'POST', path: '/v1/responses', body: { input: [user], background: true, store: true } },
+  { method: 'POST', path: '/v1/responses', body: { input: [user], previous_response_id: '{response}' } },
+  { method: 'POST', path: '/v1/responses', body: { input: [user], conversation: { id: '{conversation}' } } },
+  { method: 'POST', path: '/v1/responses/compact', body: { input: history, instructions: 'Be brief.' } },
+  { method: 'POST', path: '/v1/responses/input_tokens', body: { input: history, tools: [weather] } },
+  { method: 'POST', path: '/v1/responses/{response}/cancel' },
+  { method: 'GET', path: '/v1/responses/{response}?stream=true&starting_after=0&include_obfuscation=false' },
+  { method: 'GET', path: '/v1/responses/{response}/input_items?limit=2&order=asc&after=msg_1&include[]=x' },
+  { method: 'POST', path: '/v1/conversations', body: { items: history, metadata: { a: 'b' } } },
+  { method: 'POST', path: '/v1/conversations/{conversation}', body: { metadata: { a: 'b' } } },
+  { method: 'POST', path: '/v1/conversations/{conversation}/items', body: { items: [user] } },
+  { method: 'GET', path: '/v1/conversations/{conversation}/items?limit=2&order=asc&after=msg_1' },
+  { method: 'GET', path: '/v1/conversations/{conversation}/items/msg_1' },
+  { method: 'DELETE', path: '/v1/conversations/{conversation}/items/msg_1' },
+  { method: 'POST', path: '/admin/v1/teams', body: { name: 'b', budget_usd: 1 } },
+  { method: 'PATCH', path: '/admin/v1/teams/{team}', body: { name: 'a', budget_usd: 1 } },
+  { method: 'POST', path: '/admin/v1/keys', body: { name: 'b', team_id: '{team}', expires_at: 4_000_000_000 } },
+  { method: 'GET', path: '/admin/v1/keys?limit=2&after=key_1' },
+];
+
+const strange = fc.oneof(
+  fc.constantFrom<unknown>(
+    null,
+    '',
+    0,
+    -1,
+    1.5,
+    1e300,
+    true,
+    [],
+    {},
+    [[]],
+    [null],
+    '\ud83d',
+    '\u0000',
+    '__proto__',
+    'constructor',
+    'x'.repeat(5000),
+    '{response}',
+    '{conversation}',
+    'auto',
+    'none',
+    'required',
+    user,
+    history,
+    weather,
+  ),
+  fc.jsonValue({ maxDepth: 3 }),
+);
+
+const change = fc.record({
+  /** Which of all places in the body, as a part of their number. */
+  at: fc.double({ min: 0, max: 0.999_999, noNaN: true }),
+  how: fc.constantFrom('replace', 'replace', 'delete', 'double', 'swap', 'add'),
+  value: strange,
+  key: fc.oneof(fc.string({ maxLength: 10 }), fc.constantFrom('type', 'id', 'status', '__proto__', 'constructor')),
+});
+type Change = typeof change extends fc.Arbitrary<infer T> ? T : never;
+
+interface Place {
+  holder: Record<string, unknown>;
+  key: string;
+}
+
+function placesOf(value: unknown): Place[] {
+  if (typeof value !== 'object' || value === null) return [];
+  const holder = value as Record<string, unknown>;
+  return Object.keys(holder).flatMap((key) => [{ holder, key }, ...placesOf(holder[key])]);
+}
+
+/** A list counts its keys, so that what is said of objects is true of it too. */
+function apply(body: object, { at, how, value, key }: Change): void {
+  const places = placesOf(body);
+  const place = places[Math.floor(at * places.length)];
+  const other = places[Math.floor(((at * 7919) % 1) * places.length)];
+  if (place === undefined || other === undefined) return;
+  const { holder } = place;
+  if (how === 'replace') holder[place.key] = structuredClone(value);
+  else if (how === 'double' && Array.isArray(holder)) holder.push(structuredClone(holder[Number(place.key)]));
+  else if (how === 'swap') holder[place.key] = structuredClone(other.holder[other.key]);
+  else if (how === 'add')
+    Object.defineProperty(holder, key, { value, enumerable: true, configurable: true, writable: true });
+  else if (Array.isArray(holder)) holder.splice(Number(place.key), 1);
+  else delete holder[place.key];
+}
+
+const changed = fc
+  .record({ at: fc.nat(requests.length - 1), model, changes: fc.array(change, { minLength: 1, maxLength: 3 }) })
+  .map(({ at, model: name, changes }) => {
+    const { method, path, body } = structuredClone(requests[at] as (typeof requests)[number]);
+    const whole: { path: string; body?: object } = { path, ...(body && { body }) };
+    if (path.startsWith('/v1/responses') && body !== undefined) Object.assign(body, { model: name });
+    if (body !== undefined) for (const each of changes) apply(body, each);
+    // What has no body is changed in its address.
+    else whole.path = path.replace(/[^/?=&]+$/, () => encodeURIComponent(String(changes[0]?.value).toWellFormed()));
+    return { method, ...whole };
+  });
+
+const withIds = (text: string) =>
+  text.replaceAll(/\{(response|conversation|team)\}/g, (_, name: string) => ids[name] ?? '');
+
+/** That these models write no JSON, or none that fits a schema made at random, is their fault. */
+const isModels = (text: string) => text.includes("The model's answer is not of the format that was asked for");
+
+function expectNoFault(status: number, text: string): void {
+  if (isModels(text)) return;
+  expect(status, text.slice(0, 500)).toBeLessThan(500);
+  if (status >= 400) {
+    const { error } = JSON.parse(text);
+    expect(Object.keys(error)).toEqual(['message', 'type', 'param', 'code']);
+    expect(error.type).toMatch(/^(invalid_request|rate_limit|permission)_error$/);
+  }
+}
+
+test('over HTTP', async () => {
+  const one = fc.tuple(changed, fc.constantFrom({}, {}, { 'idempotency-key': 'k' }));
+  // Several at once, so that the store commits them in groups.
+  const property = fc.asyncProperty(fc.array(one, { minLength: 12, maxLength: 12 }), async (all) => {
+    await Promise.all(
+      all.map(async ([{ method, path, body }, more]) => {
+        const sent = body === undefined ? undefined : (JSON.parse(withIds(JSON.stringify(body))) as unknown);
+        const { status, text } = await send(method, withIds(path), sent, more);
+        expectNoFault(status, text);
+      }),
+    );
+  });
+  await fc.assert(property, { numRuns: 150 });
+});
+
+test('over one WebSocket, which goes on', async () => {
+  const socket = new WebSocket(`${gateway.url.replace('http', 'ws')}/v1/responses`, { headers });
+  cleanups.push(() => socket.terminate());
+  await once(socket, 'open');
+  const ends = new Set(['response.completed', 'response.incomplete', 'response.failed', 'error']);
+  const answer = () =>
+    new Promise<{ type: string; status?: number }>((resolve, reject) => {
+      socket.once('close', (code) => reject(new Error(`closed with ${code}`)));
+      const listen = (data: Buffer) => {
+        const event = JSON.parse(data.toString()) as { type: string };
+        if (!ends.has(event.type)) return;
+        socket.off('message', listen).removeAllListeners('close');
+        resolve(event);
+      };
+      socket.on('message', listen);
+    });
+  const creates = changed.filter(({ path, body }) => path === '/v1/responses' && body !== undefined);
+  const property = fc.asyncProperty(creates, async ({ body }) => {
+    const ended = answer();
+    socket.send(withIds(JSON.stringify({ ...body, type: 'response.create' })));
+    const event = await ended;
+    if (!isModels(JSON.stringify(event))) expect(event.status ?? 400, JSON.stringify(event)).toBeLessThan(500);
+  });
+  await fc.assert(property, { numRuns: 300 });
+});
+
+test('afterwards the gateway is ready, and its log knows of no error that nobody foresaw', async () => {
+  expect((await send('GET', '/health/ready')).status).toBe(200);
+  expect(await gateway.kill('SIGTERM')).toBe(0);
+  const lines = gateway.output().split('\n');
+  expect(lines.filter((line) => /uncaught|unhandled|unforeseen|"level":[56]0/i.test(line))).toEqual([]);
+});
