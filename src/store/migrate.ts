@@ -7,6 +7,7 @@ import { budgets } from './migrations/0004-budgets.ts';
 import { secret } from './migrations/0005-secret.ts';
 import { conversations } from './migrations/0006-conversations.ts';
 import { background } from './migrations/0007-background.ts';
+import { files } from './migrations/0008-files.ts';
 import type { MigrationName } from './schema-version.ts';
 
 /** Brings a database to the newest schema. Import it lazily: it loads Kysely. */
@@ -19,6 +20,7 @@ export async function migrate(dialect: Dialect, schemaDialect: SchemaDialect): P
     '0005-secret': secret,
     '0006-conversations': conversations,
     '0007-background': background(schemaDialect),
+    '0008-files': files(schemaDialect),
   };
   const db = new Kysely<unknown>({ dialect });
   const { error } = await new Migrator({

@@ -3,7 +3,7 @@ import { columnText, columnTextOrNull, exactJson } from './column-text.ts';
 import type { QueuedIntent } from './run-store.ts';
 import type { AttemptEnd, AttemptStart, StoredContextItem, StoredItem, TurnIntent } from './store.ts';
 
-export type SqlValue = string | number | null;
+export type SqlValue = string | number | null | Uint8Array;
 
 /** Where a turn lies, and what it takes along to get there. */
 export interface TurnPlace {

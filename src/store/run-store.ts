@@ -1,4 +1,5 @@
 import type { EventBatch } from './event-batch.ts';
+import type { FileStore } from './file-store.ts';
 import type { AttemptStart, KeyHolder, Store, TurnIntent, TurnStatus } from './store.ts';
 
 /** A background turn that is to wait until a process has room for it. */
@@ -88,7 +89,8 @@ export interface RunStore {
   expireEvents(endedBeforeMs: number): Promise<number>;
 }
 
-/** A store that holds background turns too. */
+/** A store that holds background turns and files too. */
 export interface FullStore extends Store {
   readonly runs: RunStore;
+  readonly files: FileStore;
 }

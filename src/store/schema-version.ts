@@ -7,6 +7,7 @@ export const migrationNames = [
   '0005-secret',
   '0006-conversations',
   '0007-background',
+  '0008-files',
 ] as const;
 export type MigrationName = (typeof migrationNames)[number];
 

@@ -3,6 +3,7 @@ import type { ConversationLink, ConversationStore } from './conversation-store.t
 import type { EventBatch } from './event-batch.ts';
 import type { StoredContextItem, StoredItem } from './stored-item.ts';
 import type { BudgetStore } from './budget-store.ts';
+import type { TenantFiles } from './file-store.ts';
 import type { KeyStore } from './key-store.ts';
 
 export type { StoredContextItem, StoredItem } from './stored-item.ts';
@@ -236,6 +237,7 @@ export interface TenantStore {
   /** A session's turns, oldest first, without deleted ones. */
   listSession(sessionId: string): Promise<StoredTurn[]>;
   readonly conversations: ConversationStore;
+  readonly files: TenantFiles;
 }
 
 export interface Store {

@@ -1,6 +1,7 @@
 /** The model of a store is held to the laws of the real ones, where those look at nothing but the interface. */
 import { afterAll, describe } from 'vitest';
 import type { ConversationStore } from '../../src/store/conversation-store.ts';
+import type { FileStore, TenantFiles } from '../../src/store/file-store.ts';
 import type { FullStore, RunStore } from '../../src/store/run-store.ts';
 import type { BudgetStore } from '../../src/store/budget-store.ts';
 import type { KeyStore } from '../../src/store/key-store.ts';
@@ -33,6 +34,7 @@ function tenantStore(database: ModelDatabase, tenant: string): TenantStore {
     readKeyHolder: (claim) => answer(() => database.readKeyHolder(tenant, claim)),
     // The model holds turns only.
     conversations: {} as ConversationStore,
+    files: {} as TenantFiles,
   };
 }
 
@@ -61,6 +63,7 @@ function createEngine(): Promise<Engine> {
     keys: {} as KeyStore,
     runs: {} as RunStore,
     budgets: {} as BudgetStore,
+    files: {} as FileStore,
     sweep: (nowMs) => Promise.resolve(database.sweep((owner) => owner !== 'process-1', nowMs)),
     expire: () => Promise.resolve(),
     check: () => Promise.resolve(),

@@ -3,6 +3,7 @@ import { noUsage } from '../../src/core/usage.ts';
 import { failedHead } from '../../src/store/failed-head.ts';
 import { createSealer } from '../../src/store/seal.ts';
 import type { ConversationStore } from '../../src/store/conversation-store.ts';
+import type { TenantFiles } from '../../src/store/file-store.ts';
 import type { AttemptEnd, AttemptStart, TenantStore } from '../../src/store/store.ts';
 import type { ModelDatabase } from './model-database.ts';
 import type { Home, World } from './world.ts';
@@ -153,5 +154,6 @@ export function createNodeStore({ world, database, node, tenant, weather, onFaul
     readKeyHolder: (claim) => read('read key holder', () => database.readKeyHolder(tenant, claim)),
     // The model holds turns only.
     conversations: {} as ConversationStore,
+    files: {} as TenantFiles,
   };
 }

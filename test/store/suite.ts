@@ -6,6 +6,7 @@ import { commitLaws } from './commit-laws.ts';
 import { conversationLaws } from './conversation-laws.ts';
 import { costLaws } from './cost-laws.ts';
 import { eventLaws } from './event-laws.ts';
+import { fileLaws } from './file-laws.ts';
 import { keyLaws } from './key-laws.ts';
 import { idempotencyLaws } from './idempotency-laws.ts';
 import { readingLaws } from './reading-laws.ts';
@@ -35,5 +36,6 @@ export function storeSuite(name: string, createEngine: () => Promise<Engine>): v
     keyLaws(bed);
     secretLaws(bed);
     budgetLaws(bed);
+    fileLaws(bed);
   });
 }

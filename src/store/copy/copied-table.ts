@@ -25,4 +25,7 @@ export const copiedTables: readonly CopiedTable[] = [
   { name: 'budget_leases', key: ['budget_id', 'owner'] },
   { name: 'reservations', key: ['attempt_id', 'budget_id'] },
   { name: 'budget_charges', key: ['attempt_id', 'budget_id'] },
+  { name: 'file_usage', key: ['tenant'] },
+  { name: 'file_chunks', key: ['tenant', 'file_id', 'position'] },
+  { name: 'files', key: ['tenant', 'id'] },
 ];

@@ -1,6 +1,7 @@
 import { createHash, type Hash } from 'node:crypto';
 import { crashPoint } from '../../crash-point.ts';
 import { reasonOf } from '../postgres/cannot-open.ts';
+import type { SqlValue } from '../rows.ts';
 import { type CopiedTable, copiedTables } from './copied-table.ts';
 import type { Row, StoreEnd } from './store-end.ts';
 
@@ -84,12 +85,15 @@ async function sharedColumns(table: CopiedTable, source: StoreEnd, target: Store
   );
 }
 
+/** Engines give bytes as objects of several classes. */
+const printable = (value: SqlValue) => (value instanceof Uint8Array ? Buffer.from(value).toString('base64') : value);
+
 function createDigest(): { add(rows: readonly Row[]): void; end(): TableDigest } {
   const hash: Hash = createHash('sha256');
   let count = 0;
   return {
     add(rows) {
-      for (const row of rows) hash.update(`${JSON.stringify(row)}\n`);
+      for (const row of rows) hash.update(`${JSON.stringify(row.map(printable))}\n`);
       count += rows.length;
     },
     end: () => ({ rows: count, sha256: hash.digest('hex') }),

@@ -22,5 +22,8 @@ export interface StoreEnd {
 export const maxBatch = { rows: 500, characters: 4_000_000 };
 
 export function sizeOf(row: Row): number {
-  return row.reduce<number>((sum, value) => sum + (typeof value === 'string' ? value.length : 8), 0);
+  return row.reduce<number>(
+    (sum, value) => sum + (typeof value === 'string' || value instanceof Uint8Array ? value.length : 8),
+    0,
+  );
 }

@@ -7,6 +7,8 @@ export interface SchemaDialect extends ViewDialect {
   ownTables: readonly string[];
   /** What follows the columns of a table whose rows lie in buckets. */
   byBucket: string;
+  /** The type of a column of bytes. */
+  bytesType: string;
 }
 
 /**

@@ -2,6 +2,7 @@ import { columnText } from '../column-text.ts';
 import type { BudgetEngine } from '../create-budget-store.ts';
 import { budgetSql } from '../budget-sql.ts';
 import { releaseLease, renewLease, type Script } from '../budget-script.ts';
+import type { SqlValue } from '../rows.ts';
 import type { Reservation } from '../store.ts';
 import { selectDeadLeases } from './budget-statements.ts';
 import type { Database, Query, SqlParameter } from './database.ts';
@@ -10,7 +11,7 @@ const lock = ' FOR UPDATE';
 
 export function createBudgetEngine(database: Database): BudgetEngine {
   return {
-    all: <Row>(text: string, ...parameters: (string | number | null)[]) => database.query<Row>(text, parameters),
+    all: <Row>(text: string, ...parameters: SqlValue[]) => database.query<Row>(text, parameters),
     setLimit: (parameters) => database.query(budgetSql.setLimit, parameters),
     renewLease: (ask) => database.transaction((query) => runScript(query, renewLease(ask, lock))),
   };

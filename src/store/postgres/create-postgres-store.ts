@@ -2,8 +2,9 @@ import type { Log } from '../../core/log.ts';
 import { envelopeKeyOf } from '../envelope-hash.ts';
 import { budgetSql } from '../budget-sql.ts';
 import { createBudgetStore } from '../create-budget-store.ts';
+import { createFileStore } from '../create-file-store.ts';
 import { createKeyStore } from '../create-key-store.ts';
-import { createRunStore } from '../create-run-store.ts';
+import { createRunStore, type RunEngine } from '../create-run-store.ts';
 import { forgetClaims } from '../idempotency.ts';
 import { createRecentSet } from '../recent-set.ts';
 import { repeat } from '../../repeat.ts';
@@ -131,10 +132,19 @@ export async function createPostgresStore(options: PostgresStoreOptions): Promis
   });
 
   const unfinished = createUnfinished(limits.unfinishedMs);
+  const all: RunEngine['all'] = (text, ...parameters) => database.query(text, parameters);
+  const writeSteps: RunEngine['write'] = ([first, ...others]) =>
+    database.transaction(async (query) => {
+      if (first === undefined || (await query(first.sql, first.parameters)).length === 0) return false;
+      await runSteps(query, others);
+      return true;
+    });
+  const files = createFileStore({ all, write: writeSteps, nowMs: clock });
   const parts = {
     database,
     unfinished,
     retention,
+    files,
     envelopeKey: envelopeKeyOf(secret),
     sealer: createSealer(secret),
     knownEnvelopes: createRecentSet(rememberedEnvelopes),
@@ -177,14 +187,10 @@ export async function createPostgresStore(options: PostgresStoreOptions): Promis
   return {
     forTenant: (tenant) => createTenantStore(tenant, parts),
     keys: createKeyStore(createKeyEngine(database)),
+    files,
     runs: createRunStore({
-      all: (text, ...parameters) => database.query(text, parameters),
-      write: ([first, ...others]) =>
-        database.transaction(async (query) => {
-          if (first === undefined || (await query(first.sql, first.parameters)).length === 0) return false;
-          await runSteps(query, others);
-          return true;
-        }),
+      all,
+      write: writeSteps,
       queueTurn: (tenant, intent) => createTenantStore(tenant, parts).queueTurn(intent),
       expiresBeforeMs: retention.expiresBeforeMs,
     }),

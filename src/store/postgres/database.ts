@@ -29,7 +29,8 @@ export interface DatabaseOptions {
 }
 
 /** Whole numbers of ours stay below 2^53; JSON is text to us; text is what the rest is. */
-const parsers = new Map<number, (text: string) => number | boolean>([
+const parsers = new Map<number, (text: string) => number | boolean | Uint8Array>([
+  [17, (text) => Buffer.from(text.slice('\\x'.length), 'hex')],
   [16, (text) => text === 't'],
   [20, Number],
   [21, Number],

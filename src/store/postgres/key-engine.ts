@@ -1,11 +1,12 @@
 import { DatabaseError } from 'pg';
 import type { KeyEngine } from '../create-key-store.ts';
 import { keyReads, keyWrites } from '../key-sql.ts';
+import type { SqlValue } from '../rows.ts';
 import type { Database } from './database.ts';
 
 export function createKeyEngine(database: Database): KeyEngine {
   return {
-    all: <Row>(text: string, ...parameters: (string | number | null)[]) => database.query<Row>(text, parameters),
+    all: <Row>(text: string, ...parameters: SqlValue[]) => database.query<Row>(text, parameters),
 
     async write(statement, parameters, teamId) {
       const text = `${keyWrites[statement]} RETURNING id`;

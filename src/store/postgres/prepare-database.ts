@@ -10,6 +10,7 @@ const schemaDialect: SchemaDialect = {
   timestamp,
   json: (text) => `CAST(${text} AS json)`,
   byBucket: 'PARTITION BY LIST (bucket)',
+  bytesType: 'bytea',
   ownTables: [
     ...bucketTables.map((table) => `CREATE TABLE ${partitionOf(table, 0)} PARTITION OF ${table} FOR VALUES IN (0)`),
     // For reports that look at the newest rows of the view: its own words for the time.

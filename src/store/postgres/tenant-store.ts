@@ -7,6 +7,7 @@ import { type AppendWrite, createConversationStore } from '../create-conversatio
 import { envelopeHash, knownEnvelope } from '../envelope-hash.ts';
 import { failedHead } from '../failed-head.ts';
 import { type ClaimRow, claimSpan, claimValues, otherHolder } from '../idempotency.ts';
+import type { FileStore } from '../file-store.ts';
 import type { RecentSet } from '../recent-set.ts';
 import type { Sealer } from '../seal.ts';
 import { deleteSteps, endSteps, queueSteps, runSql, type Step } from '../run-sql.ts';
@@ -42,6 +43,7 @@ export interface TenantStoreParts {
   database: Database;
   unfinished: Unfinished;
   retention: Retention;
+  files: FileStore;
   envelopeKey: string;
   sealer: Sealer;
   /** `knownEnvelope`s that are in the database for sure. */
@@ -228,6 +230,7 @@ export function createTenantStore(tenant: string, parts: TenantStoreParts): Tena
     seal: sealer.forTenant(tenant),
     ...createTenantReads(tenant, (text, ...parameters) => database.query(text, parameters), retention.expiresBeforeMs),
 
+    files: parts.files.forTenant(tenant),
     conversations: createConversationStore(tenant, {
       all: (text, ...parameters) => database.query(text, parameters),
       write: async (statement, parameters) =>

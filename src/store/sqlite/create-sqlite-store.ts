@@ -3,8 +3,9 @@ import type { Log } from '../../core/log.ts';
 import { budgetSql } from '../budget-sql.ts';
 import { createBudgetStore } from '../create-budget-store.ts';
 import { weekEndMs, weekOf } from '../bucket.ts';
+import { createFileStore } from '../create-file-store.ts';
 import { createKeyStore } from '../create-key-store.ts';
-import { createRunStore } from '../create-run-store.ts';
+import { createRunStore, type RunEngine } from '../create-run-store.ts';
 import { envelopeKeyOf } from '../envelope-hash.ts';
 import { crashError, failedHead } from '../failed-head.ts';
 import { createRecentSet } from '../recent-set.ts';
@@ -101,11 +102,15 @@ export async function createSqliteStore(options: SqliteStoreOptions): Promise<Fu
     () => unfinished.finish(),
     (err) => log.warn({ err }, 'a turn cannot be ended yet'),
   );
+  const writeSteps: RunEngine['write'] = (steps, survivesPowerCut = false) =>
+    writer.submit({ kind: 'steps', steps, survivesPowerCut });
+  const files = createFileStore({ all: reader.all, write: writeSteps, nowMs: clock });
   const parts = {
     reader,
     writer,
     unfinished,
     retention,
+    files,
     envelopeKey: envelopeKeyOf(secret),
     sealer: createSealer(secret),
     knownEnvelopes: createRecentSet(rememberedEnvelopes),
@@ -144,9 +149,10 @@ export async function createSqliteStore(options: SqliteStoreOptions): Promise<Fu
       renewLease: (ask) => writer.submit({ kind: 'renew-lease', ask }),
     }),
 
+    files,
     runs: createRunStore({
       all: reader.all,
-      write: (steps, survivesPowerCut = false) => writer.submit({ kind: 'steps', steps, survivesPowerCut }),
+      write: writeSteps,
       queueTurn: (tenant, intent) => createTenantStore(tenant, parts).queueTurn(intent),
       expiresBeforeMs: retention.expiresBeforeMs,
     }),

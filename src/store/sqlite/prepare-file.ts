@@ -14,6 +14,7 @@ const schemaDialect: SchemaDialect = {
     `CREATE INDEX turns_without_head ON turns (created_at_ms) WHERE head = ''`,
   ],
   byBucket: '',
+  bytesType: 'blob',
 };
 
 /**

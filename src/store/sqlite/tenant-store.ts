@@ -4,6 +4,7 @@ import { commitOrFail } from '../commit-or-fail.ts';
 import { createConversationStore } from '../create-conversation-store.ts';
 import { envelopeHash, knownEnvelope } from '../envelope-hash.ts';
 import { claimSpan, claimValues } from '../idempotency.ts';
+import type { FileStore } from '../file-store.ts';
 import type { RecentSet } from '../recent-set.ts';
 import type { Sealer } from '../seal.ts';
 import type { Retention } from '../retention.ts';
@@ -31,6 +32,7 @@ export interface TenantStoreParts {
   writer: Writer;
   unfinished: Unfinished;
   retention: Retention;
+  files: FileStore;
   envelopeKey: string;
   sealer: Sealer;
   /** `knownEnvelope`s that are in the database for sure, and need not be sent to the writer again. */
@@ -102,6 +104,7 @@ export function createTenantStore(tenant: string, parts: TenantStoreParts): Tena
     seal: sealer.forTenant(tenant),
     ...createTenantReads(tenant, reader.all, retention.expiresBeforeMs),
 
+    files: parts.files.forTenant(tenant),
     conversations: createConversationStore(tenant, {
       all: reader.all,
       write: (statement, parameters) => writer.submit({ kind: 'conversations', statement, parameters }),
