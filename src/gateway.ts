@@ -7,6 +7,7 @@ import { createApp } from './http/app.ts';
 import { adminKeyRoutes } from './http/routes/admin-keys.ts';
 import { adminTeamRoutes } from './http/routes/admin-teams.ts';
 import { conversationsRoutes } from './http/routes/conversations.ts';
+import { filesRoutes } from './http/routes/files.ts';
 import { healthRoutes } from './http/routes/health.ts';
 import { modelsRoutes } from './http/routes/models.ts';
 import { responsesSocket } from './http/responses-socket.ts';
@@ -29,6 +30,7 @@ import { createSocketTransport } from './providers/socket.ts';
 import { createRouter } from './routing/router.ts';
 import { createBudgetBook } from './spend/budget-book.ts';
 import { type BudgetStore, keyBudgetId, teamBudgetId } from './store/budget-store.ts';
+import { repeat } from './repeat.ts';
 import { deriveKey, loadOrCreateSecret } from './store/secret.ts';
 import type { FullStore } from './store/run-store.ts';
 import { createBackground, defaultBackgroundLimits } from './turn/background/background.ts';
@@ -52,6 +54,7 @@ export interface Identity {
 const turnLimits: TurnLimits = { keepAliveMs: 10_000, stallMs: 300_000, totalMs: 3_600_000, commitMs: 5_000 };
 
 const budgetTidyMs = 1_000;
+const fileSweepMs = 60_000;
 
 /** Puts the parts together: the only file that knows them all. */
 export async function startGateway(
@@ -84,6 +87,12 @@ export async function startGateway(
   await setLimits(auth, store.budgets);
   const tidying = setInterval(() => void budgets.tidy(), budgetTidyMs).unref();
 
+  const sweeping = repeat(
+    fileSweepMs,
+    async () => void (await store.files.sweep(Date.now())),
+    (err) => log.warn({ err }, 'files that are due cannot be removed yet'),
+  );
+
   const { keys } = store;
   const pepper = deriveKey(secret, 'key pepper');
   const stored = createStoredKeys({ findKey: (hash) => keys.findKey(hash), nowMs: Date.now });
@@ -114,6 +123,7 @@ export async function startGateway(
     routes: [
       ...responsesRoutes(store, turns, background),
       ...conversationsRoutes(store, { ids, nowMs: Date.now, commitMs: turnLimits.commitMs }),
+      ...filesRoutes(store, { ids, nowMs: Date.now, ...config.files }),
       ...modelsRoutes(router, Date.now()),
       ...healthRoutes(store),
       ...adminTeamRoutes(admin),
@@ -135,6 +145,7 @@ export async function startGateway(
       await sockets.close();
       clearInterval(tidying);
       await budgets.close();
+      await sweeping.stop();
       await store.close();
     },
   };

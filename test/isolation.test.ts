@@ -127,7 +127,7 @@ interface Way {
   method: string;
   path: (id: string) => string;
   /** What the id is one of; absent: a response, or one of its items. */
-  of?: 'conversation' | 'item';
+  of?: 'conversation' | 'item' | 'file';
   /** Behind the path, however that is spelled. */
   query?: string;
   body?: (id: string) => object;
@@ -136,6 +136,7 @@ interface Way {
 }
 
 const response = (id: string) => `/v1/responses/${id}`;
+const file = (id: string) => `/v1/files/${id}`;
 const conversation = (id: string) => `/v1/conversations/${id}`;
 /** `id` is the conversation's and the item's. */
 const itemOf = (id: string) => `/v1/conversations/${id.replace(' ', '/items/')}`;
@@ -146,6 +147,9 @@ const routesWithId: Record<string, Way> = {
   'DELETE /v1/responses/{id}': { method: 'DELETE', path: response, unknown: 404 },
   'POST /v1/responses/{id}/cancel': { method: 'POST', path: (id) => `${response(id)}/cancel`, unknown: 404 },
   'GET /v1/responses/{id}/input_items': { method: 'GET', path: (id) => `${response(id)}/input_items`, unknown: 404 },
+  'GET /v1/files/{id}': { method: 'GET', path: file, of: 'file', unknown: 404 },
+  'GET /v1/files/{id}/content': { method: 'GET', path: (id) => `${file(id)}/content`, of: 'file', unknown: 404 },
+  'DELETE /v1/files/{id}': { method: 'DELETE', path: file, of: 'file', unknown: 404 },
   'GET /v1/conversations/{id}': { method: 'GET', path: conversation, of: 'conversation', unknown: 404 },
   'POST /v1/conversations/{id}': {
     method: 'POST',
@@ -203,6 +207,18 @@ const bodiesWithId: Record<string, Way> = {
   'an item reference in a count': bodyWith((id) => ({ input: [{ id }] }), 404, counting),
   'previous_response_id of a compaction': bodyWith((id) => ({ previous_response_id: id }), 400, compacting),
   'an item reference in a compaction': bodyWith((id) => ({ input: [{ id }] }), 404, compacting),
+  'a file': {
+    ...bodyWith((id) => ({ input: [{ role: 'user', content: [{ type: 'input_file', file_id: id }] }] }), 400),
+    of: 'file',
+  },
+  'a file in a count': {
+    ...bodyWith(
+      (id) => ({ input: [{ role: 'user', content: [{ type: 'input_image', file_id: id }] }] }),
+      400,
+      counting,
+    ),
+    of: 'file',
+  },
   conversation: { ...bodyWith((id) => ({ conversation: id }), 404), of: 'conversation' },
   'conversation of a count': { ...bodyWith((id) => ({ conversation: id }), 404, counting), of: 'conversation' },
   'conversation as an object, of a stream': {
@@ -232,12 +248,15 @@ const routesWithoutId = [
   'POST /v1/responses/input_tokens',
   'POST /v1/responses/compact',
   'POST /v1/conversations',
+  'POST /v1/files',
+  'GET /v1/files',
   'GET /v1/models',
 ];
 
 const ways = Object.entries({ ...routesWithId, ...queriesWithId, ...bodiesWithId });
 const waysOfResponses = ways.filter(([, way]) => way.of === undefined);
-const waysOfConversations = ways.filter(([, way]) => way.of !== undefined);
+const waysOfFiles = ways.filter(([, way]) => way.of === 'file');
+const waysOfConversations = ways.filter(([, way]) => way.of === 'conversation' || way.of === 'item');
 
 function ask({ method, path, query, body }: Way, key: Key | undefined, id: string, spell = (plain: string) => plain) {
   const spelled = spell(path(id));
@@ -309,6 +328,7 @@ function minimalConfig(own: string): Config {
     routing: { retries: 0, fallbacks: {} },
     retention: { contentMs: undefined, metadataMs: undefined },
     background: { maxRunning: 1, maxQueued: 1, eventsKeptSeconds: 1, maxEventBytes: 1 },
+    files: { maxFileBytes: 1, maxTotalBytes: 1 },
   };
 }
 
@@ -555,5 +575,29 @@ describe.each(['before', 'after'])('%s a restart', (when) => {
     const { data } = JSON.parse((await send('GET', `${conversation(conversations.id)}/items`, 'a')).text);
     expect(data).toHaveLength(4);
     expect(JSON.parse((await send('GET', conversation(conversations.id), 'a')).text).metadata).toEqual({});
+  });
+});
+
+describe('a file of another tenant', () => {
+  const upload = async (): Promise<string> => {
+    const body = new FormData();
+    body.set('purpose', 'user_data');
+    body.set('file', new File(['the secret of alpha'], 'a.txt'));
+    const headers = { authorization: `Bearer ${keys.a}` };
+    const reply = await fetch(`${gateway.url}/v1/files`, { method: 'POST', headers, body });
+    return ((await reply.json()) as { id: string }).id;
+  };
+
+  test.each(waysOfFiles)('%s: answered as one that never was, and it stays', async (_name, way) => {
+    const id = await upload();
+    const before = calls.length;
+    for (const key of foreigners) {
+      const answer = await ask(way, key, id);
+      expect(answer.status, answer.text).toBe(way.unknown);
+      expect(masked(answer, id)).toEqual(masked(await ask(way, key, neverGiven(id)), neverGiven(id)));
+      expect((await send('GET', '/v1/files', key)).text).not.toContain(id);
+    }
+    expect(calls).toHaveLength(before);
+    expect((await send('GET', `/v1/files/${id}`, 'a2')).status).toBe(200);
   });
 });

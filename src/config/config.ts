@@ -18,6 +18,7 @@ export interface Config {
   readonly routing: RoutingConfig;
   readonly retention: RetentionConfig;
   readonly background: BackgroundConfig;
+  readonly files: FilesConfig;
 }
 
 export interface ServerConfig {
@@ -107,6 +108,13 @@ export interface BackgroundConfig {
   readonly eventsKeptSeconds: number;
   /** Of one turn; more ends it as failed. */
   readonly maxEventBytes: number;
+}
+
+export interface FilesConfig {
+  /** Of one file. */
+  readonly maxFileBytes: number;
+  /** Of all files of a tenant together. */
+  readonly maxTotalBytes: number;
 }
 
 /**

@@ -59,6 +59,7 @@ aliases: { a: b, b: fast }
 routing: { retries: 0, fallbacks: { a: [gpt-9] } }
 retention: { content: 12h, metadata: never }
 background: { max_running: 7, max_queued: 8, events_kept_seconds: 0, max_event_bytes: 9 }
+files: { max_file_bytes: 5, max_total_bytes: 6 }
 `,
       { env: { PORT: '8080', MASTER: 'mk', KEY: 'sk', YES: 'true' } },
     );
@@ -122,6 +123,7 @@ background: { max_running: 7, max_queued: 8, events_kept_seconds: 0, max_event_b
       routing: { retries: 0, fallbacks: { fast: ['gpt-9'] } },
       retention: { contentMs: 43_200_000, metadataMs: undefined },
       background: { maxRunning: 7, maxQueued: 8, eventsKeptSeconds: 0, maxEventBytes: 9 },
+      files: { maxFileBytes: 5, maxTotalBytes: 6 },
     });
   });
 
@@ -222,7 +224,7 @@ describe('problems', () => {
     ],
     [
       'retentions: { content: 30d }',
-      '2:1: retentions: unknown key; known here: server, store, auth, models, aliases, background, retention, routing',
+      '2:1: retentions: unknown key; known here: server, store, auth, models, aliases, background, retention, files, routing',
     ],
     ['server: { port: abc }', '2:17: server.port: must be a number'],
     ['server: { port: "4000" }', '2:17: server.port: must be a number'],

@@ -134,6 +134,10 @@ function toConfig(
       contentMs: ageOf(file.retention?.content ?? '30d'),
       metadataMs: ageOf(file.retention?.metadata ?? '400d'),
     },
+    files: {
+      maxFileBytes: file.files?.max_file_bytes ?? 512 * 1024 * 1024,
+      maxTotalBytes: file.files?.max_total_bytes ?? 10 * 1024 * 1024 * 1024,
+    },
     routing: {
       retries: file.routing?.retries ?? 2,
       fallbacks: Object.fromEntries(

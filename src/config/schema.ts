@@ -153,6 +153,9 @@ export const fileSchema = z.strictObject({
       message: 'must not be shorter than content',
     })
     .optional(),
+  files: z
+    .strictObject({ max_file_bytes: z.int().min(1).optional(), max_total_bytes: z.int().min(1).optional() })
+    .optional(),
   routing: z
     .strictObject({ retries: count.max(100).optional(), fallbacks: z.record(text, z.array(text)).optional() })
     .optional(),

@@ -13,6 +13,7 @@ export type IdPrefix =
   | 'call'
   | 'ext'
   | 'att'
+  | 'file'
   | 'sess'
   | 'req'
   | 'team'
@@ -72,7 +73,7 @@ export const nativeIdPrefixes: Record<NativeItemType, IdPrefix> = {
 export type FillRandom = (bytes: Uint8Array) => void;
 
 export interface IdMint {
-  /** `<prefix>_` + 48-bit millisecond time + 128 random bits, in hex. The time is the only thing an id says. */
+  /** `<prefix>_` (`file-`) + 48-bit millisecond time + 128 random bits, in hex. The time is the only thing an id says. */
   mint(prefix: IdPrefix, nowMs: number): string;
 }
 
@@ -90,7 +91,8 @@ export function createIdMint(fillRandom: FillRandom = randomFillSync): IdMint {
       }
       const random = pool.toString('hex', offset, offset + randomBytesPerId);
       offset += randomBytesPerId;
-      return `${prefix}_${nowMs.toString(16).padStart(12, '0')}${random}`;
+      // OpenAI's ids of files alone have a hyphen, and clients know them by it.
+      return `${prefix}${prefix === 'file' ? '-' : '_'}${nowMs.toString(16).padStart(12, '0')}${random}`;
     },
   };
 }

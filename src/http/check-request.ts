@@ -4,6 +4,7 @@ import { headerValues } from './header-values.ts';
 
 const localHost = /^(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?$/i;
 const json = /^application\/json *(; *charset *= *"?utf-?8"? *)?$/i;
+const form = /^multipart\/form-data *;/i;
 
 /**
  * Refuses what Node's parser lets through and two readers could read in two ways.
@@ -52,13 +53,22 @@ export function hasBody(request: IncomingMessage): boolean {
  * A body is plain JSON and says so; what expects JSON is told so even by an empty body. That keeps forms of web pages out.
  * @throws GatewayError unsupported_media_type.
  */
-export function checkContent(request: IncomingMessage, expected: 'json' | 'none'): void {
+export function checkContent(request: IncomingMessage, expected: 'json' | 'form' | 'none'): void {
   if (expected === 'none' && !hasBody(request)) return;
   const encoding = request.headers['content-encoding'];
   if (encoding !== undefined && encoding.toLowerCase() !== 'identity') {
     throw new GatewayError('unsupported_media_type', 'The request body must not be compressed.');
   }
-  if (!json.test(request.headers['content-type'] ?? '')) {
+  const type = request.headers['content-type'] ?? '';
+  if (expected === 'form') {
+    // A web page of another origin can send one: `checkLocal` refuses it where no key is asked for.
+    if (form.test(type)) return;
+    throw new GatewayError(
+      'unsupported_media_type',
+      "The request body must be sent with 'Content-Type: multipart/form-data'.",
+    );
+  }
+  if (!json.test(type)) {
     throw new GatewayError(
       'unsupported_media_type',
       "The request body must be sent with 'Content-Type: application/json'.",

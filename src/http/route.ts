@@ -29,8 +29,8 @@ interface RouteShape {
   method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   /** `/v1/responses/{id}/input_items`. A path under `/v1` is served without it too. */
   path: string;
-  /** `json`: the content type must say so. `none`: a body may be there, as JSON, and is not read. */
-  content: 'json' | 'none';
+  /** `json`, `form`: the content type must say so. `none`: a body may be there, as JSON, and is not read. */
+  content: 'json' | 'form' | 'none';
   /** The error shape of the route's protocol; undefined: the app's own. */
   encodeError?: (error: GatewayError) => string;
 }

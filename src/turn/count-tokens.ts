@@ -7,6 +7,7 @@ import type { Deployment, Transport, UpstreamRequest } from '../providers/provid
 import type { Router } from '../routing/router.ts';
 import { estimateInputTokens } from '../spend/estimate-input.ts';
 import type { TenantStore } from '../store/store.ts';
+import { withFiles } from './attach-files.ts';
 import { type History, resolveHistory } from './resolve-history.ts';
 import { summaryRequest } from './summary.ts';
 
@@ -52,7 +53,8 @@ export async function countInputTokens(
 async function countAt(deployment: Deployment, history: History, signal: AbortSignal): Promise<TokenCount> {
   const { provider, model, profile } = deployment;
   const request = history.request.compaction === undefined ? history.request : summaryRequest(history.request);
-  const { context, inheritedTools, report } = history;
+  const { inheritedTools, report } = history;
+  const context = withFiles(history.context, history.files);
   // Encoded in any case: what a turn would be refused for is refused here too.
   const encoded = provider.codec.encodeRequest({ request, context, inheritedTools, model, profile });
   const warnings = [...report.warnings, ...encoded.warnings];
@@ -70,7 +72,7 @@ async function countAt(deployment: Deployment, history: History, signal: AbortSi
     }
   }
   const tools = request.tools.length === 0 ? inheritedTools : request.tools;
-  const inputTokens = await estimateInputTokens({ ...request, tools }, context);
+  const inputTokens = await estimateInputTokens({ ...request, tools }, history.context);
   const message = "The upstream has no counter: this is an estimate by OpenAI's tokenizer.";
   return { inputTokens, warnings: [{ param: 'input_tokens', message }, ...warnings] };
 }

@@ -8,6 +8,7 @@ import { envelopeText, headText } from '../protocols/responses/response.ts';
 import type { Deployment } from '../providers/provider.ts';
 import { estimateTokens } from '../spend/estimate-tokens.ts';
 import { type AttemptStart, claimLifeMs, type KeyClaim, type TurnIntent } from '../store/store.ts';
+import { withFiles } from './attach-files.ts';
 import { costOf } from './cost-of.ts';
 import type { History } from './resolve-history.ts';
 import { summaryRequest } from './summary.ts';
@@ -78,7 +79,7 @@ export function prepareAttempt(
   const { provider, model } = deployment;
   const encoded = provider.codec.encodeRequest({
     request: request.compaction === undefined ? request : summaryRequest(request),
-    context: history.context,
+    context: withFiles(history.context, history.files),
     inheritedTools: history.inheritedTools,
     model,
     profile: provider.profileNow?.(deployment) ?? deployment.profile,

@@ -14,6 +14,7 @@ import type { Tool, TurnRequest } from '../core/request.ts';
 import { toolsOfEnvelope } from '../protocols/responses/response.ts';
 import { type ConversationLink, conversationLocked, conversationNotFound } from '../store/conversation-store.ts';
 import type { ParentLink, StoredContext, StoredContextItem, StoredItem, TenantStore } from '../store/store.ts';
+import { type AttachedFiles, attachFiles } from './attach-files.ts';
 import { applyConfiguration } from './apply-configuration.ts';
 import { fromLastCompaction, type Split, splitOpenCalls } from './compact-context.ts';
 import type { Compaction } from './compaction-envelope.ts';
@@ -37,6 +38,8 @@ export interface History {
   sessionId: string | undefined;
   inheritedTools: Tool[];
   usedCallIds: Set<string>;
+  /** The files that the context names. */
+  files: AttachedFiles;
   /** The context from its last compaction on, before calls were paired; settings are still in it. */
   shown: ContextItem[];
   /** Where the context was too long for the upstream: what it was before, and how often it was made shorter. */
@@ -134,6 +137,7 @@ async function historyOf(
     ...past,
     inheritedTools: needsTools ? (tools ?? (await readInheritedTools(store, past.ancestors))) : [],
     usedCallIds,
+    files: await attachFiles(store.files, shown, request.input),
     shown,
     report,
     compaction:

@@ -132,8 +132,8 @@ export function fileLaws(bed: TestBed): void {
     await own.files.append(fresh, 0, bytesOf(10, 0), maxTotalBytes);
 
     await bed.store.files.sweep(nowMs);
-    const left = (await rowsOf('files', tenant)).map((row) => row['id']);
-    expect(left.toSorted()).toEqual([later.id, fresh].toSorted());
+    const left = (await rowsOf('files', tenant)).map((row) => String(row['id']));
+    expect(new Set(left)).toEqual(new Set([later.id, fresh]));
     expect(await usedBy(tenant)).toEqual([40]);
     expect(await own.files.finish(fileOf(old))).toBe(false);
   });

@@ -2,7 +2,7 @@ import { GatewayError } from '../../core/errors.ts';
 import { invalidChoice, invalidType, outOfRange } from './check.ts';
 
 export interface PageQuery {
-  /** 1 to 100. */
+  /** From 1. */
   limit: number;
   order: 'asc' | 'desc';
   /** Id of the last item of the page before. */
@@ -13,8 +13,8 @@ export interface PageQuery {
  * The query of `GET /v1/responses/{id}/input_items`.
  * @see https://platform.openai.com/docs/api-reference/responses/input-items
  */
-export function decodePage(query: URLSearchParams): PageQuery {
-  const limit = decodeLimit(query.get('limit'));
+export function decodePage(query: URLSearchParams, usual = 20, most = 100): PageQuery {
+  const limit = decodeLimit(query.get('limit'), usual, most);
   const order = query.get('order') ?? 'desc';
   if (order !== 'asc' && order !== 'desc') throw invalidChoice('order', order, ['asc', 'desc']);
   return { limit, order, after: query.get('after') ?? undefined };
@@ -44,11 +44,11 @@ export function unknownAfter(): GatewayError {
   return new GatewayError('invalid_value', message, { param: 'after' });
 }
 
-function decodeLimit(given: string | null): number {
-  if (given === null) return 20;
+function decodeLimit(given: string | null, usual: number, most: number): number {
+  if (given === null) return usual;
   if (!/^-?\d+$/.test(given)) throw invalidType('limit', 'an integer', given);
   const limit = Number(given);
   if (limit < 1) throw outOfRange('limit', limit, 'below minimum', 1);
-  if (limit > 100) throw outOfRange('limit', limit, 'above maximum', 100);
+  if (limit > most) throw outOfRange('limit', limit, 'above maximum', most);
   return limit;
 }

@@ -101,7 +101,6 @@ describe('what is refused', () => {
   const partTypes = "Supported values are: 'input_text', 'input_image', and 'input_file'.";
   const badUrl = (param: string) =>
     `invalid_value ${param} Invalid '${param}'. Expected a valid URL, but got a value with an invalid format.`;
-  const noFiles = 'File ids are not supported yet: send the content itself, or its URL.';
 
   test.each([
     ['x', "invalid_type input[0] Invalid type for 'input[0]': expected an object, but got a string instead."],
@@ -175,12 +174,12 @@ describe('what is refused', () => {
       "invalid_value input[0].content[0].detail Invalid value: 'max'. Supported values are: 'low', 'high', 'auto', and 'original'.",
     ],
     [
-      user({ type: 'input_image', file_id: 'file_1' }),
-      `unsupported_value input[0].content[0].file_id Unsupported value: 'file_1'. ${noFiles}`,
+      user({ type: 'input_image', image_url: 'https://a/b', file_id: 'file-1' }),
+      "invalid_value input[0].content[0].file_id Mutually exclusive parameters: 'input[0].content[0].image_url' and 'input[0].content[0].file_id'. Ensure you are only providing one of them.",
     ],
     [
-      user({ type: 'input_file', file_id: 'file_1' }),
-      `unsupported_value input[0].content[0].file_id Unsupported value: 'file_1'. ${noFiles}`,
+      user({ type: 'input_file', file_url: 'https://a/b', file_id: 'file-1' }),
+      "invalid_value input[0].content[0].file_id Mutually exclusive parameters: 'input[0].content[0].file_url' and 'input[0].content[0].file_id'. Ensure you are only providing one of them.",
     ],
     [user({ type: 'input_file', filename: 'a' }), missing('input[0].content[0].file_data')],
     [user({ type: 'input_file', file_url: 'ftp://a/b' }), badUrl('input[0].content[0].file_url')],

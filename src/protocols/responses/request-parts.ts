@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { GatewayError } from '../../core/errors.ts';
 import type { InputFile, InputImage, InputPart, OutputPart } from '../../core/items.ts';
 import { isJsonObject, type JsonObject } from '../../core/json-object.ts';
-import { check, invalidChoice, invalidType, missing, unsupportedValue } from './check.ts';
+import { check, invalidChoice, invalidType, missing } from './check.ts';
 
 const optionalText = z.string().nullable().exactOptional();
 const inputText = z.object({ type: z.literal('input_text'), text: z.string() });
@@ -75,35 +75,30 @@ function partOf(raw: unknown, at: string): JsonObject {
 
 function decodeImage(raw: JsonObject, at: string): InputImage {
   const part = check(inputImage, raw, at);
-  refuseFileId(part.file_id, at);
-  const url = part.image_url ?? undefined;
-  if (url === undefined) throw missing(`${at}.image_url`);
+  if (onlySource(part, ['image_url', 'file_id'], at) === 'file_id') return part;
+  const url = part.image_url ?? '';
   if (!/^data:image\/(png|jpeg|gif|webp);base64,/i.test(url) && !isWebUrl(url)) throw invalidUrl(`${at}.image_url`);
   return part;
 }
 
 function decodeFile(raw: JsonObject, at: string): InputFile {
   const part = check(inputFile, raw, at);
-  refuseFileId(part.file_id, at);
-  const data = part.file_data ?? undefined;
-  const url = part.file_url ?? undefined;
-  if (data === undefined && url === undefined) throw missing(`${at}.file_data`);
-  if (data !== undefined && url !== undefined) {
-    const message = `Mutually exclusive parameters: '${at}.file_data' and '${at}.file_url'. Ensure you are only providing one of them.`;
-    throw new GatewayError('invalid_value', message, { param: `${at}.file_url` });
-  }
-  if (url !== undefined && !isWebUrl(url)) throw invalidUrl(`${at}.file_url`);
+  const source = onlySource(part, ['file_data', 'file_url', 'file_id'], at);
+  if (source === 'file_url' && !isWebUrl(part.file_url ?? '')) throw invalidUrl(`${at}.file_url`);
   return part;
 }
 
-/** A file id names an object in the provider's account, which many tenants share. */
-function refuseFileId(fileId: string | null | undefined, at: string): void {
-  if (fileId === undefined || fileId === null) return;
-  throw unsupportedValue(
-    `${at}.file_id`,
-    fileId,
-    'File ids are not supported yet: send the content itself, or its URL.',
-  );
+/** Where the content comes from: one place. A file id is looked up among the tenant's own files, in `turn/`. */
+function onlySource<Field extends string>(
+  part: Partial<Record<Field, string | null>>,
+  fields: readonly [Field, ...Field[]],
+  at: string,
+): Field {
+  const [first, second] = fields.filter((field) => part[field] !== undefined && part[field] !== null);
+  if (first === undefined) throw missing(`${at}.${fields[0]}`);
+  if (second === undefined) return first;
+  const message = `Mutually exclusive parameters: '${at}.${first}' and '${at}.${second}'. Ensure you are only providing one of them.`;
+  throw new GatewayError('invalid_value', message, { param: `${at}.${second}` });
 }
 
 function isWebUrl(url: string): boolean {
