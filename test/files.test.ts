@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import OpenAI, { APIError, toFile } from 'openai';
 import { describe, expect, test, vi } from 'vitest';
-import { fakeUpstream } from './support/fake-upstream.ts';
+import { fakeUpstream, type UpstreamRequest } from './support/fake-upstream.ts';
 import { type SpawnedGateway, spawnGateway, temporaryFolder } from './support/spawn-gateway.ts';
 
 const limits = { one: 24 * 1024 * 1024, all: 30 * 1024 * 1024 };
@@ -109,25 +109,25 @@ test('what is no upload is refused, and leaves nothing', async () => {
     return `${reply.status} ${error?.param} ${error?.code}`;
   };
   const file = new File(['text'], 'a.txt');
-  const with_ = (fields: Record<string, string | File>) =>
+  const fill = (fields: Record<string, string | File>) =>
     send((form) => Object.entries(fields).forEach(([name, value]) => form.append(name, value)));
   const purpose = 'user_data';
-  expect(await with_({ purpose })).toBe('400 file missing_required_parameter');
-  expect(await with_({ file })).toBe('400 purpose missing_required_parameter');
-  expect(await with_({ file, purpose: 'other' })).toBe('400 purpose invalid_value');
-  expect(await with_({ purpose, data: file })).toBe('400 file unknown_parameter');
-  expect(await with_({ purpose, file, other: 'x' })).toBe('400 other unknown_parameter');
-  expect(await with_({ purpose, file: new File([], 'a.txt') })).toBe('400 file invalid_value');
-  expect(await with_({ purpose, file: new File(['x'], 'a\u0001.txt') })).toBe('400 file invalid_value');
-  expect(await with_({ purpose: 'x'.repeat(2000), file })).toBe('400 purpose invalid_value');
-  expect(await with_({ file, purpose, 'expires_after[seconds]': '3600' })).toBe(
+  expect(await fill({ purpose })).toBe('400 file missing_required_parameter');
+  expect(await fill({ file })).toBe('400 purpose missing_required_parameter');
+  expect(await fill({ file, purpose: 'other' })).toBe('400 purpose invalid_value');
+  expect(await fill({ purpose, data: file })).toBe('400 file unknown_parameter');
+  expect(await fill({ purpose, file, other: 'x' })).toBe('400 other unknown_parameter');
+  expect(await fill({ purpose, file: new File([], 'a.txt') })).toBe('400 file invalid_value');
+  expect(await fill({ purpose, file: new File(['x'], 'a\u0001.txt') })).toBe('400 file invalid_value');
+  expect(await fill({ purpose: 'x'.repeat(2000), file })).toBe('400 purpose invalid_value');
+  expect(await fill({ file, purpose, 'expires_after[seconds]': '3600' })).toBe(
     '400 expires_after.anchor missing_required_parameter',
   );
   const expiry = { file, purpose, 'expires_after[anchor]': 'created_at' };
-  expect(await with_({ ...expiry, 'expires_after[seconds]': '3599' })).toBe(
+  expect(await fill({ ...expiry, 'expires_after[seconds]': '3599' })).toBe(
     '400 expires_after.seconds integer_out_of_range',
   );
-  expect(await with_({ ...expiry, 'expires_after[seconds]': 'x' })).toBe('400 expires_after.seconds invalid_type');
+  expect(await fill({ ...expiry, 'expires_after[seconds]': 'x' })).toBe('400 expires_after.seconds invalid_type');
   const twice = (form: FormData) => ['file', 'file'].forEach((name) => form.append(name, file));
   expect(await send(twice)).toBe('400 null invalid_value');
   const manyFields = (form: FormData) => Array.from({ length: 9 }, (_, at) => form.append(`f${at}`, 'x'));
@@ -192,7 +192,7 @@ test('an upload in which the gateway is killed is seen by nobody', async () => {
   expect((await client.files.list()).data).toEqual([]);
 });
 
-const answers: Record<string, { provider: string; reply: object; sent: (body: any) => unknown }> = {
+const answers: Record<string, { provider: string; reply: object; sent: (body: UpstreamRequest['body']) => unknown }> = {
   messages: {
     provider: 'anthropic',
     reply: {

@@ -36,7 +36,8 @@ const sources = readdirSync(root, { recursive: true, encoding: 'utf8' })
 
 /**
  * What each part may import besides itself, as beginnings of paths: a folder ends in `/`, a file in `.ts`. The contracts
- * (`codec.ts`, `provider.ts`, `store.ts`, `run-store.ts`, `key-store.ts`, `budget-store.ts`, `conversation-store.ts`, `file-store.ts`) are open where a whole part is not. `gateway.ts` is not here: it composes all.
+ * (`codec.ts`, `provider.ts`, `store.ts`, `run-store.ts`, `key-store.ts`, `budget-store.ts`, `conversation-store.ts`,
+ * `file-store.ts`) are open where a whole part is not. `gateway.ts` is not here: it composes all.
  */
 const mayImport: Record<string, readonly string[]> = {
   core: [],
