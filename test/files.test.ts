@@ -151,9 +151,9 @@ test('one file and all files of a tenant have their limits, and a large one come
   const second = { file: await toFile(large, 'b.txt'), purpose: 'user_data' } as const;
   expect(await failure(client.files.create(second))).toMatchObject({ status: 400, code: 'file_quota_exceeded' });
   expect(await stranger.files.create(second)).toMatchObject({ bytes: large.length });
+  await client.files.delete(file.id);
   const over = await toFile(Buffer.alloc(limits.one + 1), 'c.txt');
   expect(await failure(client.files.create({ file: over, purpose: 'user_data' }))).toMatchObject({ status: 413 });
-  await client.files.delete(file.id);
   expect(await client.files.create(second)).toMatchObject({ bytes: large.length });
   expect(stateOf(folder)).toEqual(['ready', 'ready', 'ready']);
 });

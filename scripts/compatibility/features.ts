@@ -252,7 +252,7 @@ const userParts: [label: string, part: Record<string, unknown>][] = [
   ['`input_image`, data URL', { type: 'input_image', image_url: png }],
   ['`input_image`, web URL', { type: 'input_image', image_url: 'https://files.example/a.png' }],
   ['`input_image`, `detail`', { type: 'input_image', image_url: png, detail: 'high' }],
-  ['`input_image`, `file_id`', { type: 'input_image', file_id: 'file-1' }],
+  ['`input_image`, `file_id`', { type: 'input_image', file_id: 'file-png' }],
   ['`input_file`, PDF data', { type: 'input_file', filename: 'a.pdf', file_data: pdf }],
   ['`input_file`, text data', { type: 'input_file', filename: 'a.txt', file_data: 'data:text/plain;base64,aGk=' }],
   [
@@ -260,7 +260,7 @@ const userParts: [label: string, part: Record<string, unknown>][] = [
     { type: 'input_file', filename: 'a.zip', file_data: 'data:application/zip;base64,UEs=' },
   ],
   ['`input_file`, web URL', { type: 'input_file', file_url: 'https://files.example/a.pdf' }],
-  ['`input_file`, `file_id`', { type: 'input_file', file_id: 'file-1' }],
+  ['`input_file`, `file_id`', { type: 'input_file', file_id: 'file-pdf' }],
   ['`input_audio`', { type: 'input_audio', input_audio: { data: 'AA==', format: 'wav' } }],
   ['half a character', { type: 'input_text', text: '\ud83d' }],
 ];

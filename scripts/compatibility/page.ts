@@ -16,6 +16,7 @@ import { createSimulatorProvider } from '../../src/providers/simulator/simulator
 import { createSimulatorTransport } from '../../src/providers/simulator/transport.ts';
 import { createSqliteStore } from '../../src/store/sqlite/create-sqlite-store.ts';
 import type { TenantStore } from '../../src/store/store.ts';
+import { withFiles } from '../../src/turn/attach-files.ts';
 import { resolveHistory } from '../../src/turn/resolve-history.ts';
 import { type Feature, groups } from './features.ts';
 
@@ -76,13 +77,32 @@ const backends: Backend[] = [
 /** The same at every run, so that the page is. */
 const ids = { mint: (prefix: string) => `${prefix}_new` } as Parameters<typeof resolveHistory>[2];
 
+const pngStart = Buffer.from('iVBORw0KGgo=', 'base64');
+const pdfStart = Buffer.from('%PDF-1.4');
+
+async function keepFile({ files }: TenantStore, id: string, data: Uint8Array): Promise<void> {
+  const size = data.length;
+  await files.begin(id, 0);
+  await files.append(id, 0, data, 1024);
+  await files.finish({
+    id,
+    createdAtMs: 0,
+    filename: 'a',
+    purpose: 'user_data',
+    mediaType: '',
+    size,
+    expiresAtMs: undefined,
+  });
+}
+
 async function encode(store: TenantStore, given: Body, { codec }: Backend, model: Model): Promise<Result> {
   let minted = 0;
   const counted = { ...ids, mint: (prefix: string) => `${prefix}_new${(minted += 1)}` } as typeof ids;
   try {
     const request = decodeRequest({ model: model.name, input: 'Hello.', ...given });
     const history = await resolveHistory(store, request, counted, 0);
-    const { context, inheritedTools, report } = history;
+    const { inheritedTools, report } = history;
+    const context = withFiles(history.context, history.files);
     const encoded = codec.encodeRequest({
       request: history.request,
       context,
@@ -206,6 +226,8 @@ export async function compatibilityPage(): Promise<string> {
   });
   const tenant = store.forTenant('compatibility');
   try {
+    for (const [id, start] of Object.entries({ 'file-png': pngStart, 'file-pdf': pdfStart }))
+      await keepFile(tenant, id, start);
     let page = introduction;
     for (const { name, models } of backends) {
       page += `- ${name}: ${models.map((model) => `\`${model.name}\``).join(', ')}\n`;
