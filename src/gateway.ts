@@ -161,7 +161,10 @@ async function setLimits({ keys, teams }: AuthConfig, budgets: BudgetStore): Pro
   }
   for (const { name, budgetNanoUsd } of teams)
     if (budgetNanoUsd !== undefined) limits.set(teamBudgetId(name), budgetNanoUsd);
-  for (const [id, limit] of limits) await budgets.setLimit(id, limit);
+  // A start waits for nobody who uses a budget that stays as it is.
+  const found = await budgets.read([...limits.keys()]);
+  const before = new Map(found.map(({ id, limitNanoUsd }) => [id, limitNanoUsd]));
+  for (const [id, limit] of limits) if (limit !== (before.get(id) ?? null)) await budgets.setLimit(id, limit);
 }
 
 function keysOf({

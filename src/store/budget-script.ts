@@ -30,7 +30,7 @@ interface ReservationRow {
 /**
  * What `BudgetStore.renewLease` does. Not one statement: on Postgres that would see all tables but the locked row as they
  * were before it waited for the lock.
- * @param lock what makes a SELECT lock its row.
+ * @param lock what makes a SELECT lock its row, for a while.
  */
 export function* renewLease(ask: LeaseAsk, lock: string): Script<Lease> {
   const { budgetId, owner, heldNanoUsd } = ask;

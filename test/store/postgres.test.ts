@@ -308,6 +308,32 @@ describe('round trips', () => {
   });
 });
 
+test('a process that is stopped while it renews its lease of a budget keeps nobody else from it', async () => {
+  const url = await server.createDatabase();
+  const { budgets } = await open(url, 'a');
+  await budgets.setLimit('key:a', 1000);
+  const ask = {
+    budgetId: 'key:a',
+    needNanoUsd: 9,
+    waitingNanoUsd: 9,
+    heldNanoUsd: 0,
+    keepsSlice: true,
+    listsOpen: false,
+  };
+  const asked = vi.spyOn(Client.prototype, 'query');
+  onTestFinished(() => asked.mockRestore());
+  await budgets.renewLease({ ...ask, owner: 'a' });
+  const locking = asked.mock.calls.flatMap((call: unknown[]) =>
+    call.filter((text) => String(text).endsWith('FOR UPDATE')),
+  );
+  expect(locking).toHaveLength(1);
+  // As far as it came, and no further.
+  const stopped = await connect(url);
+  await stopped.query('BEGIN');
+  expect((await stopped.query(String(locking[0]), ['key:a'])).rows).toHaveLength(1);
+  expect(await budgets.renewLease({ ...ask, owner: 'b' })).toMatchObject({ verdict: 'granted' });
+});
+
 describe('partitions', () => {
   const weekMs = 604_800_000;
   /** A database with turns of six weeks, in the last of which the clock stands. */

@@ -7,7 +7,9 @@ import type { Reservation } from '../store.ts';
 import { selectDeadLeases } from './budget-statements.ts';
 import type { Database, Query, SqlParameter } from './database.ts';
 
-const lock = ' FOR UPDATE';
+/** A process that is stopped in the middle of a renewal keeps the others from their budget for so long. */
+const stoppedMs = 2000;
+const lock = ` AND set_config('idle_in_transaction_session_timeout', '${stoppedMs}', true) <> '' FOR UPDATE`;
 
 export function createBudgetEngine(database: Database): BudgetEngine {
   return {
