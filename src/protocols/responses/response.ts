@@ -13,9 +13,16 @@ import type { ResponseErrorCode } from './wire.ts';
 export function envelopeText({ instructions, tools, textFormat, verbosity }: TurnRequest): string {
   return JSON.stringify({
     instructions,
-    tools: tools.map(withoutSecrets),
+    tools: tools.map(echoOf),
     text: { format: formatEcho(textFormat), verbosity: verbosity ?? 'medium' },
   });
+}
+
+/** A custom tool's description is a string where it is there at all; a function's may be null. */
+function echoOf(tool: Tool): object {
+  if (tool.type !== 'custom' || tool.description !== null) return withoutSecrets(tool);
+  const { description: _, ...rest } = tool;
+  return rest;
 }
 
 /** What a client lends the upstream to reach a server with is neither stored nor shown; OpenAI does not echo it either. */
@@ -27,10 +34,10 @@ function withoutSecrets(tool: Tool): Tool {
   return { ...rest, type: tool.type, headers: hidden };
 }
 
-/** The tools of a stored turn, in the neutral spelling, which is the envelope's own. */
+/** The tools of a stored turn, in the neutral spelling: the envelope's own, but for what {@link echoOf} leaves out. */
 export function toolsOfEnvelope(envelope: string): Tool[] {
   const { tools }: { tools: Tool[] } = JSON.parse(envelope);
-  return tools;
+  return tools.map((tool) => (tool.type === 'custom' ? { ...tool, description: tool.description ?? null } : tool));
 }
 
 /**
