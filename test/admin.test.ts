@@ -265,7 +265,7 @@ describe('two gateways on one database', async () => {
 
   test('agree on keys, and a key that one revokes is refused by the other', { timeout: 30_000 }, async () => {
     const url = await server.createDatabase();
-    const shared = `store: { url: "${url}", secret: "${randomBytes(32).toString('hex')}" }\n${config}`;
+    const shared = `store: { url: "${url}", secret: "${randomBytes(32).toString('hex')}", timeout_ms: 10000 }\n${config}`;
     const spawn = () => spawnGateway({ config: shared, folder: temporaryFolder() });
     const [first, second] = (await Promise.all([spawn(), spawn()])).map((node) => adminOf(node.url));
     if (first === undefined || second === undefined) throw new Error('two were started');
@@ -292,7 +292,7 @@ describe('two gateways on one database', async () => {
 
   test('refuse nobody while a key is rotated with grace under load', { timeout: 30_000 }, async () => {
     const url = await server.createDatabase();
-    const shared = `store: { url: "${url}", secret: "${randomBytes(32).toString('hex')}" }\n${config}`;
+    const shared = `store: { url: "${url}", secret: "${randomBytes(32).toString('hex')}", timeout_ms: 10000 }\n${config}`;
     const spawn = () => spawnGateway({ config: shared, folder: temporaryFolder() });
     const nodes = (await Promise.all([spawn(), spawn()])).map((node) => adminOf(node.url));
     const created = await nodes[0]?.createKey();
@@ -320,7 +320,7 @@ describe('two gateways on one database', async () => {
 
   test('neither let in nor refuse a key while the database is gone; the master key needs none', async () => {
     const url = await server.createDatabase();
-    const shared = `store: { url: "${url}", secret: "${randomBytes(32).toString('hex')}" }\n${config}`;
+    const shared = `store: { url: "${url}", secret: "${randomBytes(32).toString('hex')}", timeout_ms: 10000 }\n${config}`;
     const node = await spawnGateway({ config: shared, folder: temporaryFolder() });
     const { createKey, models } = adminOf(node.url);
     const { key } = await createKey();

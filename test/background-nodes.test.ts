@@ -15,7 +15,7 @@ async function setUp(more = '') {
   const upstream = await slowModel();
   const database = await server.createDatabase();
   const config = `
-store: { url: "${database}", secret: "${randomBytes(32).toString('hex')}" }
+store: { url: "${database}", secret: "${randomBytes(32).toString('hex')}", timeout_ms: 10000 }
 models: [{ name: m, provider: anthropic, model: claude-haiku-4-5, base_url: "${upstream.url}", api_key: k }]
 ${more}`;
   const spawn = async () => {

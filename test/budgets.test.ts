@@ -369,7 +369,7 @@ describe('a cap holds under 200 calls at once', () => {
     try {
       const url = await server.createDatabase();
       const upstream = await fakeMessagesModel();
-      const config = `${limited(upstream)}store: { url: "${url}", secret: "${randomBytes(32).toString('hex')}", lease_seconds: 2 }\n`;
+      const config = `${limited(upstream)}store: { url: "${url}", secret: "${randomBytes(32).toString('hex')}", lease_seconds: 2, timeout_ms: 10000 }\n`;
       gateways.push(...(await Promise.all([1, 2, 3].map(() => spawnGateway({ config, folder: temporaryFolder() })))));
       const urls = gateways.map((gateway) => gateway.url);
       await expectCapToHold({

@@ -17,7 +17,7 @@ test('two nodes write to one conversation by turns; one that is killed frees it'
   upstream.answer = messagesEcho;
   const url = await server.createDatabase();
   const config = `
-store: { url: "${url}", secret: "${randomBytes(32).toString('hex')}" }
+store: { url: "${url}", secret: "${randomBytes(32).toString('hex')}", timeout_ms: 10000 }
 models: [{ name: claude, provider: anthropic, model: claude-haiku-4-5, base_url: "${upstream.url}", api_key: k }]
 `;
   const spawn = () => spawnGateway({ config, folder: temporaryFolder() });

@@ -327,7 +327,7 @@ describe.each([false, true])('two gateways on one database (stream: %s)', async 
     const model = await fakeMessagesModel();
     const url = await server.createDatabase();
     const config = `
-store: { url: "${url}", secret: "${randomBytes(32).toString('hex')}" }
+store: { url: "${url}", secret: "${randomBytes(32).toString('hex')}", timeout_ms: 10000 }
 models: [{ name: claude, provider: anthropic, model: claude-haiku-4-5, base_url: "${model.url}", api_key: k }]
 `;
     const gateways = await Promise.all([0, 1].map(() => spawnGateway({ config, folder: temporaryFolder() })));

@@ -32,7 +32,7 @@ async function setUp(): Promise<Setup> {
   const url = await server.createDatabase();
   const upstream = await fakeMessagesModel();
   const config = `
-store: { url: "${url}", secret: "${randomBytes(32).toString('hex')}" }
+store: { url: "${url}", secret: "${randomBytes(32).toString('hex')}", timeout_ms: 10000 }
 models: [{ name: claude, provider: anthropic, model: claude-haiku-4-5, base_url: "${upstream.url}", api_key: k }]
 routing: { retries: 0 }
 `;

@@ -61,7 +61,7 @@ const engines: Record<string, (folder: string) => Promise<Engine>> = {
   Postgres: async () => {
     const url = await postgres.createDatabase();
     return {
-      config: `store: { url: "${url}", secret: "${'0f'.repeat(32)}" }`,
+      config: `store: { url: "${url}", secret: "${'0f'.repeat(32)}", timeout_ms: 10000 }`,
       // Its times are in UTC without saying so, as LiteLLM's are.
       query: (sql) => queryDatabase(`${url}?options=-c%20TimeZone%3DUTC`, sql),
     };
