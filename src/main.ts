@@ -63,10 +63,17 @@ const migrate = defineCommand({
     const { loadConfig } = await import('./config/load.ts');
     const { migrateStore } = await import('./migrate-store.ts');
     const config = await loadConfig({ file: args.config, env: process.env, cwd: process.cwd() });
-    const names = await migrateStore(config.store, { dryRun });
+    const { pending, version, isNewer, keepsOlder } = await migrateStore(config.store, { dryRun });
     const verb = dryRun ? 'would apply' : 'applied';
-    process.stdout.write(names.length === 0 ? 'nothing to do\n' : names.map((name) => `${verb} ${name}\n`).join(''));
-    if (dryRun && names.length > 0) process.exitCode = 2;
+    const lines = pending.map((name) => `${verb} ${name}`);
+    if (lines.length === 0)
+      lines.push(isNewer ? `nothing to do: schema ${version} is newer, and this version runs on it` : 'nothing to do');
+    else if (version !== undefined)
+      lines.push(
+        `processes at schema ${version} ${keepsOlder ? 'run on beside it' : 'cannot run on it: stop them first'}`,
+      );
+    process.stdout.write(`${lines.join('\n')}\n`);
+    if (dryRun && pending.length > 0) process.exitCode = 2;
   },
 });
 

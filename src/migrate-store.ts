@@ -1,12 +1,13 @@
 import { resolve } from 'node:path';
 import type { StoreConfig } from './config/config.ts';
+import type { SchemaState } from './store/schema-version.ts';
 
 /**
  * Brings the store to the newest schema, as a gateway does when it starts.
  * @param dryRun true: nothing is changed, nor made.
- * @returns the names of the migrations that were made, or would be, in order.
+ * @returns how the store stood before; `pending` are the migrations that were made, or would be.
  */
-export async function migrateStore({ url }: StoreConfig, { dryRun }: { dryRun: boolean }): Promise<string[]> {
+export async function migrateStore({ url }: StoreConfig, { dryRun }: { dryRun: boolean }): Promise<SchemaState> {
   if (url.startsWith('sqlite:')) {
     const { migrateSqlite } = await import('./store/sqlite/migrate-sqlite.ts');
     return migrateSqlite(resolve(url.slice('sqlite:'.length)), { dryRun });

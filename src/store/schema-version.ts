@@ -1,24 +1,84 @@
-/** Every migration, in the order of their names. Compared at start, so that the migrator is loaded only when there is something to do. */
-export const migrationNames = [
-  '0001-begin',
-  '0002-keys',
-  '0003-idempotency',
-  '0004-budgets',
-  '0005-secret',
-  '0006-conversations',
-  '0007-background',
-  '0008-files',
-] as const;
-export type MigrationName = (typeof migrationNames)[number];
+import type { Migration } from 'kysely/migration';
+
+/** What is known of a migration without loading it. */
+export interface MigrationMark {
+  readonly name: string;
+  /** The oldest version of the schema (its newest migration) whose code runs on a database that has this migration. */
+  readonly oldest: string;
+}
 
 /**
- * What a database lacks, by the newest of its migrations; undefined: it has none.
- * @throws Error where a newer Turnpike wrote it.
+ * Every migration, in the order of their names. Compared at start, so that the migrator is loaded only when there is something
+ * to do. Code older than the marks refuses whatever is newer, so the first ones allow nobody older.
  */
-export function pendingMigrations(version: string | undefined): MigrationName[] {
-  const newest = migrationNames[migrationNames.length - 1];
-  if (version !== undefined && newest !== undefined && version > newest) {
-    throw new Error(`it was written by a newer Turnpike (schema ${version}, this one knows ${newest})`);
+const migrationMarks = [
+  { name: '0001-begin', oldest: '0001-begin' },
+  { name: '0002-keys', oldest: '0002-keys' },
+  { name: '0003-idempotency', oldest: '0003-idempotency' },
+  { name: '0004-budgets', oldest: '0004-budgets' },
+  { name: '0005-secret', oldest: '0005-secret' },
+  { name: '0006-conversations', oldest: '0006-conversations' },
+  { name: '0007-background', oldest: '0007-background' },
+  { name: '0008-files', oldest: '0008-files' },
+] as const satisfies readonly MigrationMark[];
+export type MigrationName = (typeof migrationMarks)[number]['name'];
+
+export const migrationNames: readonly MigrationName[] = migrationMarks.map(({ name }) => name);
+
+/** The schema that some version of the code works with. */
+export interface Schema {
+  readonly migrations: readonly MigrationMark[];
+  /** Those that `migrate.ts` does not have. */
+  readonly others?: Readonly<Record<string, Migration>>;
+}
+
+export const currentSchema: Schema = { migrations: migrationMarks };
+
+/** A migration that a database has had, with the mark that it left; null: none. */
+export interface AppliedMigration {
+  name: string;
+  oldest: string | null;
+}
+
+/** How a database stands to the code's schema. */
+export interface SchemaState {
+  /** The newest migration that it has had; undefined: none. */
+  version: string | undefined;
+  /** It has migrations that this code does not know, and runs on nonetheless. */
+  isNewer: boolean;
+  /** Names of the migrations that it lacks, in order. */
+  pending: string[];
+  /** Code of `version` runs on it too once it has those. */
+  keepsOlder: boolean;
+}
+
+/** @throws Error where a newer Turnpike wrote the database and its migrations do not allow this code. */
+export function compareSchema(applied: readonly AppliedMigration[], { migrations }: Schema): SchemaState {
+  const own = migrations.at(-1)?.name ?? '';
+  const version = applied.reduce<string | undefined>(
+    (last, { name }) => ((last ?? '') > name ? last : name),
+    undefined,
+  );
+  const newer = applied.filter(({ name }) => name > own);
+  if (newer.some(({ oldest }) => oldest === null || oldest > own)) {
+    throw new Error(`it was written by a newer Turnpike (schema ${version}, this one knows ${own})`);
   }
-  return migrationNames.filter((name) => version === undefined || name > version);
+  const pending = migrations.filter(({ name }) => version === undefined || name > version);
+  return {
+    version,
+    isNewer: newer.length > 0,
+    pending: pending.map(({ name }) => name),
+    keepsOlder: pending.every(({ oldest }) => version === undefined || oldest <= version),
+  };
+}
+
+/** The tables that say what a database has had. The marks are in one of our own: the other is the migrator's. */
+export const schemaTables = { applied: 'kysely_migration', marks: 'schema_marks' } as const;
+
+/** The statement that reads `AppliedMigration`s; undefined: there is nothing to read. */
+export function appliedSql(tables: ReadonlySet<string>): string | undefined {
+  const { applied, marks } = schemaTables;
+  if (!tables.has(applied)) return undefined;
+  if (!tables.has(marks)) return `SELECT name, NULL AS oldest FROM ${applied}`;
+  return `SELECT a.name, m.oldest FROM ${applied} a LEFT JOIN ${marks} m ON m.name = a.name`;
 }

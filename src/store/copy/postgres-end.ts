@@ -3,7 +3,7 @@ import { cannotOpen } from '../postgres/cannot-open.ts';
 import { type BucketDatabase, makeBuckets } from '../postgres/buckets.ts';
 import { poolConfigOf, type SqlParameter } from '../postgres/database.ts';
 import { migratePostgres } from '../postgres/migrate-postgres.ts';
-import { maxBatch, type Row, sizeOf, type StoreEnd } from './store-end.ts';
+import { maxBatch, refuseOtherSchema, type Row, sizeOf, type StoreEnd } from './store-end.ts';
 
 export interface PostgresEndOptions {
   role: 'source' | 'target';
@@ -31,10 +31,8 @@ export async function openPostgresEnd(url: string, { role, force }: PostgresEndO
     await client.connect();
     // Before the schema is changed under them.
     if (!force) await refuseRunning(client);
-    const pending = await migratePostgres(url, { dryRun: isSource });
-    if (isSource && pending.length > 0) {
-      throw new Error(`run \`turnpike migrate\` on it first, it lacks ${pending.join(', ')}`);
-    }
+    const found = await migratePostgres(url, { dryRun: isSource });
+    refuseOtherSchema(isSource ? found : { ...found, pending: [] });
   } catch (error) {
     await client.end();
     throw cannotOpen(url, error);

@@ -1,10 +1,10 @@
 import { existsSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import type { SqlValue } from '../rows.ts';
-import { pendingMigrations } from '../schema-version.ts';
+import { compareSchema, currentSchema } from '../schema-version.ts';
 import { acquireLock } from '../sqlite/lock.ts';
-import { prepareFile, versionOf } from '../sqlite/prepare-file.ts';
-import { maxBatch, type Row, sizeOf, type StoreEnd } from './store-end.ts';
+import { prepareFile, readApplied } from '../sqlite/prepare-file.ts';
+import { maxBatch, refuseOtherSchema, type Row, sizeOf, type StoreEnd } from './store-end.ts';
 
 /**
  * Owns the file until it is closed, as a gateway would.
@@ -19,8 +19,7 @@ export async function openSqliteEnd(path: string, role: 'source' | 'target'): Pr
   try {
     if (!isSource) await prepareFile(path);
     db = new DatabaseSync(path, { readOnly: isSource });
-    const pending = pendingMigrations(versionOf(db));
-    if (pending.length > 0) throw new Error(`run \`turnpike migrate\` on it first, it lacks ${pending.join(', ')}`);
+    refuseOtherSchema(compareSchema(readApplied(db), currentSchema));
     if (!isSource) db.exec('PRAGMA synchronous = FULL');
   } catch (error) {
     db?.close();

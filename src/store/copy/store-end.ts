@@ -1,4 +1,5 @@
 import type { SqlValue } from '../rows.ts';
+import type { SchemaState } from '../schema-version.ts';
 import type { CopiedTable } from './copied-table.ts';
 
 /** The values of one row, in the order of the columns that were asked for. */
@@ -26,4 +27,10 @@ export function sizeOf(row: Row): number {
     (sum, value) => sum + (typeof value === 'string' || value instanceof Uint8Array ? value.length : 8),
     0,
   );
+}
+
+/** @throws Error: of a schema that is newer, this code does not know all that there is to copy. */
+export function refuseOtherSchema({ version, isNewer, pending }: SchemaState): void {
+  if (pending.length > 0) throw new Error(`run \`turnpike migrate\` on it first, it lacks ${pending.join(', ')}`);
+  if (isNewer) throw new Error(`a newer Turnpike wrote it (schema ${version}): copy it with that one`);
 }

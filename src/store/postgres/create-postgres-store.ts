@@ -22,6 +22,7 @@ import { createDatabase, type Database } from './database.ts';
 import { expire } from './expire.ts';
 import { createKeyEngine } from './key-engine.ts';
 import { prepareDatabase } from './prepare-database.ts';
+import { currentSchema, type Schema } from '../schema-version.ts';
 import { createPresence } from './presence.ts';
 import { statements } from './statements.ts';
 import { runSteps } from './run-steps.ts';
@@ -42,6 +43,7 @@ export interface PostgresStoreOptions {
   /** Without it nothing grows too old. */
   retention?: RetentionLimits;
   nowMs?: () => number;
+  schema?: Schema;
 }
 
 export interface PostgresLimits {
@@ -89,7 +91,7 @@ const chargeLifeMs = 24 * 60 * 60 * 1000;
  * @throws GatewayError `store_unavailable`, for the operator: it names the database, without its password.
  */
 export async function createPostgresStore(options: PostgresStoreOptions): Promise<FullStore> {
-  const { url, secret, owner, replaces = [], log, nowMs: clock = Date.now } = options;
+  const { url, secret, owner, replaces = [], log, nowMs: clock = Date.now, schema = currentSchema } = options;
   const retention = createRetention(options.retention ?? keepAll, clock);
   const limits = { ...defaultLimits, ...options.limits };
   const { timeoutMs, heartbeatMs, leaseMs, sweepMs } = limits;
@@ -107,7 +109,8 @@ export async function createPostgresStore(options: PostgresStoreOptions): Promis
     // Heartbeats have a connection of their own: a process whose connections are all busy lives.
     const databases = { database: connect(limits.maxConnections, limitsOnServer), own: connect(1, limitsOnServer) };
     try {
-      await prepareDatabase(databases.database, url, timeoutMs);
+      const { isNewer, version } = await prepareDatabase(databases.database, url, timeoutMs, { schema });
+      if (isNewer) log.info({ schema: version }, 'a newer Turnpike wrote the database, and this one can run on it');
       await keepFingerprint(databases.database, fingerprintOf(secret));
       return databases;
     } catch (error) {

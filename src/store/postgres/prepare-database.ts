@@ -1,6 +1,13 @@
 import { Pool } from 'pg';
 import type { SchemaDialect } from '../migrations/0001-begin.ts';
-import { pendingMigrations } from '../schema-version.ts';
+import {
+  type AppliedMigration,
+  appliedSql,
+  compareSchema,
+  currentSchema,
+  type SchemaState,
+  schemaTables,
+} from '../schema-version.ts';
 import { bucketTables, partitionOf } from './buckets.ts';
 import { type Database, poolConfigOf } from './database.ts';
 
@@ -34,35 +41,36 @@ interface Settings {
 
 /**
  * Brings the database to the newest schema. Of several processes that start together, one does it and the others wait.
+ * One that a newer process has brought further is left as it is, if its migrations allow this code.
  * @param dryRun true: nothing is changed.
- * @returns the names of the migrations that it lacked.
- * @throws Error where the server would not keep what it says that it has kept, or a newer Turnpike wrote the database.
+ * @returns how it stood before.
+ * @throws Error where the server would not keep what it says that it has kept, or the database is too new.
  */
 export async function prepareDatabase(
   database: Database,
   url: string,
   timeoutMs: number,
-  dryRun = false,
-): Promise<string[]> {
+  { dryRun = false, schema = currentSchema } = {},
+): Promise<SchemaState> {
   const [settings] = await database.query<Settings>(`SELECT current_setting('server_version_num')::integer AS version,
     current_setting('synchronous_commit') AS synchronous_commit, current_setting('fsync') AS fsync,
     current_setting('full_page_writes') AS full_page_writes, current_setting('server_encoding') AS encoding,
     pg_is_in_recovery() AS is_standby`);
   const problem = settings && findProblem(settings);
   if (problem !== undefined) throw new Error(problem);
-  const pending = pendingMigrations(await versionOf(database));
-  if (dryRun || pending.length === 0) return pending;
+  const state = compareSchema(await readApplied(database), schema);
+  if (dryRun || state.pending.length === 0) return state;
 
   const [{ PostgresDialect }, { migrate }] = await Promise.all([import('kysely'), import('../migrate.ts')]);
   // Without our limits: another process's migration is waited for.
   const pool = new Pool(poolConfigOf(url, 2, timeoutMs));
   pool.on('error', () => {});
   try {
-    await migrate(new PostgresDialect({ pool }), schemaDialect);
+    await migrate(new PostgresDialect({ pool }), schemaDialect, schema, () => readApplied(database));
   } finally {
     await pool.end();
   }
-  return pending;
+  return state;
 }
 
 /** Why a server is refused; undefined: it is not. */
@@ -78,9 +86,11 @@ export function findProblem({ version, encoding, is_standby: isStandby, ...setti
   return undefined;
 }
 
-async function versionOf(database: Database): Promise<string | undefined> {
-  const [table] = await database.query<{ name: string | null }>(`SELECT to_regclass('kysely_migration')::text AS name`);
-  if (table === undefined || table.name === null) return undefined;
-  const [newest] = await database.query<{ name: string | null }>('SELECT max(name) AS name FROM kysely_migration');
-  return newest?.name ?? undefined;
+async function readApplied(database: Database): Promise<AppliedMigration[]> {
+  const tables = await database.query<{ name: string }>(
+    `SELECT wanted AS name FROM unnest(CAST($1 AS text[])) wanted WHERE to_regclass(wanted) IS NOT NULL`,
+    [Object.values(schemaTables)],
+  );
+  const text = appliedSql(new Set(tables.map(({ name }) => name)));
+  return text === undefined ? [] : database.query<AppliedMigration>(text);
 }

@@ -20,6 +20,7 @@ import { unsentAttempt } from '../unsent-attempt.ts';
 import { createUnfinished } from '../unfinished.ts';
 import { acquireLock } from './lock.ts';
 import { prepareFile } from './prepare-file.ts';
+import type { Schema } from '../schema-version.ts';
 import { createReader, type Reader } from './reader.ts';
 import { createTenantStore } from './tenant-store.ts';
 import { createWriter, type Writer } from './writer.ts';
@@ -38,6 +39,7 @@ export interface SqliteStoreOptions {
   /** Without it nothing grows too old. */
   retention?: RetentionLimits;
   nowMs?: () => number;
+  schema?: Schema;
 }
 
 export interface SqliteLimits {
@@ -84,7 +86,8 @@ export async function createSqliteStore(options: SqliteStoreOptions): Promise<Fu
   let writer: Writer | undefined;
   let reader: Reader;
   try {
-    await prepareFile(path, secret);
+    const { isNewer, version } = await prepareFile(path, secret, options.schema);
+    if (isNewer) log.info({ schema: version }, 'a newer Turnpike wrote the database, and this one can run on it');
     writer = await createWriter({ path, pragmas: { ...writerPragmas, ...pragmas } });
     reader = createReader(path);
   } catch (error) {

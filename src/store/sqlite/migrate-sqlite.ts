@@ -1,21 +1,20 @@
 import { existsSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { GatewayError } from '../../core/errors.ts';
-import { pendingMigrations } from '../schema-version.ts';
+import { compareSchema, currentSchema, type SchemaState } from '../schema-version.ts';
 import { acquireLock } from './lock.ts';
-import { prepareFile, versionOf } from './prepare-file.ts';
+import { prepareFile, readApplied } from './prepare-file.ts';
 
 /**
  * Only a dry run may be made while a gateway owns the file.
- * @returns the names of the migrations that were made, or would be.
+ * @returns how the file stood before.
  * @throws GatewayError `store_unavailable`, for the operator: it names the file.
  */
-export async function migrateSqlite(path: string, { dryRun }: { dryRun: boolean }): Promise<string[]> {
+export async function migrateSqlite(path: string, { dryRun }: { dryRun: boolean }): Promise<SchemaState> {
   const lock = dryRun ? undefined : acquireLock(path);
   try {
-    const pending = findPending(path);
-    if (!dryRun) await prepareFile(path);
-    return pending;
+    if (!dryRun) return await prepareFile(path);
+    return readState(path);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw new GatewayError('store_unavailable', `The store ${path} cannot be opened: ${reason}.`, { cause: error });
@@ -24,11 +23,11 @@ export async function migrateSqlite(path: string, { dryRun }: { dryRun: boolean 
   }
 }
 
-function findPending(path: string): string[] {
-  if (!existsSync(path)) return pendingMigrations(undefined);
+function readState(path: string): SchemaState {
+  if (!existsSync(path)) return compareSchema([], currentSchema);
   const db = new DatabaseSync(path, { readOnly: true });
   try {
-    return pendingMigrations(versionOf(db));
+    return compareSchema(readApplied(db), currentSchema);
   } finally {
     db.close();
   }

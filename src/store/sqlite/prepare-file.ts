@@ -1,7 +1,14 @@
 import { closeSync, openSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import type { SchemaDialect } from '../migrations/0001-begin.ts';
-import { pendingMigrations } from '../schema-version.ts';
+import {
+  type AppliedMigration,
+  appliedSql,
+  compareSchema,
+  currentSchema,
+  type Schema,
+  type SchemaState,
+} from '../schema-version.ts';
 import { checkFingerprint, fingerprintOf, fingerprintSql } from '../secret-fingerprint.ts';
 import { createStatements } from './statements.ts';
 
@@ -21,15 +28,18 @@ const schemaDialect: SchemaDialect = {
  * Makes the database file where there is none (its owner's only, as it holds what users said) and brings it to the newest
  * schema. The caller holds the lock.
  * @param secret of the store; undefined: who it belongs to is not asked.
- * @throws Error of SQLite, or one that says that a newer Turnpike wrote the file, or that it has another secret.
+ * @returns how it stood before.
+ * @throws Error of SQLite, or one that says that the file is too new, or that it has another secret.
  */
-export async function prepareFile(path: string, secret?: Uint8Array): Promise<void> {
+export async function prepareFile(path: string, secret?: Uint8Array, schema = currentSchema): Promise<SchemaState> {
   closeSync(openSync(path, 'a', 0o600));
   const db = new DatabaseSync(path);
   try {
     db.exec('PRAGMA journal_mode = WAL');
-    if (pendingMigrations(versionOf(db)).length > 0) await migrateFile(db);
+    const state = compareSchema(readApplied(db), schema);
+    if (state.pending.length > 0) await migrateFile(db, schema);
     if (secret !== undefined) keepFingerprint(db, fingerprintOf(secret));
+    return state;
   } finally {
     db.close();
   }
@@ -42,18 +52,15 @@ function keepFingerprint(db: DatabaseSync, fingerprint: string): void {
   checkFingerprint(fingerprint, row?.fingerprint);
 }
 
-/** The newest migration that the file has had. */
-export function versionOf(db: DatabaseSync): string | undefined {
-  const migrated = db.prepare(`SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'kysely_migration'`).get();
-  if (migrated === undefined) return undefined;
-  const newest = db.prepare('SELECT max(name) AS name FROM kysely_migration').get() as
-    | { name: string | null }
-    | undefined;
-  return newest?.name ?? undefined;
+/** The migrations that the file has had. */
+export function readApplied(db: DatabaseSync): AppliedMigration[] {
+  const tables = db.prepare(`SELECT name FROM sqlite_master WHERE type = 'table'`).all();
+  const text = appliedSql(new Set(tables.map(({ name }) => String(name))));
+  return text === undefined ? [] : (db.prepare(text).all() as unknown as AppliedMigration[]);
 }
 
 /** All migrations or none: SQLite can roll back its schema, though Kysely does not count on it. */
-async function migrateFile(db: DatabaseSync): Promise<void> {
+async function migrateFile(db: DatabaseSync, schema: Schema): Promise<void> {
   const [{ SqliteDialect }, { migrate }] = await Promise.all([import('kysely'), import('../migrate.ts')]);
   const dialect = new SqliteDialect({
     database: {
@@ -71,7 +78,7 @@ async function migrateFile(db: DatabaseSync): Promise<void> {
   });
   db.exec('BEGIN IMMEDIATE');
   try {
-    await migrate(dialect, schemaDialect);
+    await migrate(dialect, schemaDialect, schema, async () => readApplied(db));
     db.exec('COMMIT');
   } catch (error) {
     if (db.isTransaction) db.exec('ROLLBACK');
