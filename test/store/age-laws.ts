@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import type { ParentLink, StoredItem, TenantStore, TurnIntent } from '../../src/store/store.ts';
-import { commitOf, intentOf, itemOf, nextId, startMs } from './make.ts';
+import type { StoredItem, TenantStore, TurnIntent } from '../../src/store/store.ts';
+import { commitOf, intentOf, itemOf, nextId, readLink, startMs } from './make.ts';
 import type { TestBed } from './test-bed.ts';
 
 const hourMs = 3_600_000;
@@ -38,7 +38,7 @@ export function ageLaws({ createEngine }: TestBed): void {
     ): Promise<Written> => {
       const base = parent?.context.slice(0, Math.round(parent.context.length * share)) ?? [];
       const intent = intentOf({ createdAtMs: clock.nowMs, ...overrides });
-      if (parent !== undefined) intent.parent = await linkTo(own, parent.intent.id, base.length, intent.id);
+      if (parent !== undefined) intent.parent = await readLink(own, parent.intent.id, base.length, intent.id);
       const commit = commitOf(intent, { output: [{ ...itemOf('call'), type: 'function_call' }] });
       await own.beginTurn(intent);
       expect(await own.commitTurn(commit)).toBe('committed');
@@ -125,7 +125,7 @@ export function ageLaws({ createEngine }: TestBed): void {
     const { id } = turn.intent;
     clock.nowMs += retention.contentMs;
     expect((await own.readContext(id))?.items).toHaveLength(2);
-    const link = await linkTo(own, id, 2, 'unused');
+    const link = await readLink(own, id, 2, 'unused');
     clock.nowMs += 1;
     expect(await own.readContext(id)).toBeUndefined();
     expect(await own.readCost(id)).toBeUndefined();
@@ -192,13 +192,4 @@ export function ageLaws({ createEngine }: TestBed): void {
     );
     await end();
   }, 120_000);
-}
-
-async function linkTo(own: TenantStore, id: string, keep: number, childId: string): Promise<ParentLink> {
-  const found = await own.readContext(id);
-  if (found === undefined) throw new Error(`there is no response ${id}`);
-  const { bucket, items, anchor, depth } = found;
-  return keep === 0
-    ? { id, bucket, keep, items: [], anchor: childId, depth: 0 }
-    : { id, bucket, keep, items: items.slice(0, keep), anchor, depth: depth + 1 };
 }

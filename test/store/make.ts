@@ -3,6 +3,7 @@ import type {
   AttemptStart,
   ParentLink,
   StoredItem,
+  TenantStore,
   TurnCommit,
   TurnIntent,
 } from '../../src/store/store.ts';
@@ -138,6 +139,16 @@ export function linkTo(parent: TurnIntent, keep: number, childId: string): Paren
   return keep === 0
     ? { id, bucket, keep, items: [], anchor: childId, depth: 0 }
     : { id, bucket, keep, items: [], anchor, depth: depth + 1 };
+}
+
+/** The same for a turn that is in the store, whoever wrote it. */
+export async function readLink(own: TenantStore, id: string, keep: number, childId: string): Promise<ParentLink> {
+  const found = await own.readContext(id);
+  if (found === undefined) throw new Error(`there is no response ${id}`);
+  const { bucket, items, anchor, depth } = found;
+  return keep === 0
+    ? { id, bucket, keep, items: [], anchor: childId, depth: 0 }
+    : { id, bucket, keep, items: items.slice(0, keep), anchor, depth: depth + 1 };
 }
 
 export { nextId };
