@@ -36,9 +36,9 @@ interface Engine {
   query: (sql: string) => Promise<Record<string, unknown>[]>;
 }
 
-const logOf = (info: (message: string) => void) => ({
-  info: (_: object, message: string) => info(message),
-  warn: () => {},
+const logOf = (warn: (message: string) => void) => ({
+  info: () => {},
+  warn: (_: object, message: string) => warn(message),
   error: () => {},
 });
 
@@ -49,8 +49,8 @@ const engines: Record<string, () => Promise<Engine>> = {
       place: path,
       // The file has one owner: the versions take turns.
       rounds: [['current'], ['additive'], ['current'], ['additive']],
-      open: (schema, info = () => {}) =>
-        createSqliteStore({ path, secret, owner: 'parent', log: logOf(info), nowMs, schema }),
+      open: (schema, warn = () => {}) =>
+        createSqliteStore({ path, secret, owner: 'parent', log: logOf(warn), nowMs, schema }),
       openSource: () => openSqliteEnd(path, 'source'),
       query: async (sql) => {
         const db = new DatabaseSync(path);
@@ -68,8 +68,8 @@ const engines: Record<string, () => Promise<Engine>> = {
         ['current', 'additive'],
         ['current', 'additive'],
       ],
-      open: (schema, info = () => {}) =>
-        createPostgresStore({ url, secret, owner: String(Math.random()), log: logOf(info), nowMs, schema }),
+      open: (schema, warn = () => {}) =>
+        createPostgresStore({ url, secret, owner: String(Math.random()), log: logOf(warn), nowMs, schema }),
       openSource: () => openPostgresEnd(url, { role: 'source', force: true }),
       query: (sql) => queryDatabase(url, sql),
     };
@@ -217,20 +217,17 @@ describe('several processes that start on one Postgres', () => {
       }
     };
     const lanes = [lane(), lane(), lane()];
-    const migrated = createPostgresStore({
-      url,
-      secret,
-      owner: 'next',
-      log: logOf(() => {}),
-      schema: schemas.additive,
-    }).then(async (store) => {
+    const migrateUnderIt = async () => {
+      const log = logOf(() => {});
+      const store = await createPostgresStore({ url, secret, owner: 'next', log, schema: schemas.additive });
       await store.close();
       isMigrated = true;
-    });
-    await Promise.all([...lanes, migrated]);
+    };
+    await Promise.all([...lanes, migrateUnderIt()]);
     expect(await gateway.kill('SIGKILL')).toBeNull();
 
     const again = await spawnGateway({ config, folder });
+    expect(again.output()).toContain(pretendName);
     expect(await queryDatabase(url, 'SELECT pretended FROM turns GROUP BY pretended')).toEqual([{ pretended: 'so' }]);
     for (const id of ids) expect((await fetch(`${again.url}/v1/responses/${id}`)).status).toBe(200);
   });

@@ -110,7 +110,7 @@ export async function createPostgresStore(options: PostgresStoreOptions): Promis
     const databases = { database: connect(limits.maxConnections, limitsOnServer), own: connect(1, limitsOnServer) };
     try {
       const { isNewer, version } = await prepareDatabase(databases.database, url, timeoutMs, { schema });
-      if (isNewer) log.info({ schema: version }, 'a newer Turnpike wrote the database, and this one can run on it');
+      if (isNewer) log.warn({ schema: version }, 'a newer Turnpike wrote the database, and this one can run on it');
       await keepFingerprint(databases.database, fingerprintOf(secret));
       return databases;
     } catch (error) {

@@ -87,7 +87,7 @@ export async function createSqliteStore(options: SqliteStoreOptions): Promise<Fu
   let reader: Reader;
   try {
     const { isNewer, version } = await prepareFile(path, secret, options.schema);
-    if (isNewer) log.info({ schema: version }, 'a newer Turnpike wrote the database, and this one can run on it');
+    if (isNewer) log.warn({ schema: version }, 'a newer Turnpike wrote the database, and this one can run on it');
     writer = await createWriter({ path, pragmas: { ...writerPragmas, ...pragmas } });
     reader = createReader(path);
   } catch (error) {
