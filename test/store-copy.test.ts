@@ -7,6 +7,7 @@ import { DatabaseSync, type SQLOutputValue } from 'node:sqlite';
 import { text } from 'node:stream/consumers';
 import { afterAll, expect, onTestFinished, test } from 'vitest';
 import { copiedTables } from '../src/store/copy/copied-table.ts';
+import { schemaTables } from '../src/store/schema-version.ts';
 import { createClient } from './support/client.ts';
 import { fakeUpstream, sendJson } from './support/fake-upstream.ts';
 import { queryDatabase, testPostgres } from './support/postgres.ts';
@@ -295,14 +296,15 @@ test('a store that a gateway runs on is neither source nor target; a Postgres on
   expect([free.code, free.err, verdicts(free)]).toEqual([0, '', allSame]);
 });
 
-test('every table of the store is copied, by its primary key, except what says which processes run', async () => {
+test('every table of the store is copied, by its primary key, except what says which processes run, and what made it', async () => {
   const folder = temporaryFolder();
   writeFileSync(join(folder, 'turnpike.yaml'), 'server: {}\n');
   expect((await turnpike(folder, ['migrate'])).code).toBe(0);
   const file = join(folder, 'turnpike.db');
   const names = querySqlite(
     file,
-    `SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'kysely%' AND name NOT LIKE 'sqlite%'`,
+    `SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'kysely%' AND name NOT LIKE 'sqlite%'
+      AND name <> '${schemaTables.marks}'`,
   );
   expect(copiedTables.map(({ name }) => name).toSorted()).toEqual(names.map(({ name }) => String(name)).toSorted());
   for (const { name, key } of copiedTables) {
@@ -315,7 +317,8 @@ test('every table of the store is copied, by its primary key, except what says w
   const tables = await queryDatabase(
     url,
     `SELECT relname AS name FROM pg_class
-      WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition AND relname NOT LIKE 'kysely%'`,
+      WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition AND relname NOT LIKE 'kysely%'
+      AND relname <> '${schemaTables.marks}'`,
   );
   expect(tables.map(({ name }) => String(name)).toSorted()).toEqual(
     [...names.map(({ name }) => String(name)), 'nodes'].toSorted(),
