@@ -91,10 +91,15 @@ export function createIdMint(fillRandom: FillRandom = randomFillSync): IdMint {
       }
       const random = pool.toString('hex', offset, offset + randomBytesPerId);
       offset += randomBytesPerId;
-      // OpenAI's ids of files alone have a hyphen, and clients know them by it.
-      return `${prefix}${prefix === 'file' ? '-' : '_'}${nowMs.toString(16).padStart(12, '0')}${random}`;
+      return leastId(prefix, nowMs) + random;
     },
   };
+}
+
+/** What every id that is minted at this time begins with. */
+export function leastId(prefix: IdPrefix, ms: number): string {
+  // OpenAI's ids of files alone have a hyphen, and clients know them by it.
+  return `${prefix}${prefix === 'file' ? '-' : '_'}${ms.toString(16).padStart(12, '0')}`;
 }
 
 const mintedId = /^[a-z]+_([0-9a-f]{12})[0-9a-f]{32}$/;

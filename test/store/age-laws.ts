@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { StoredItem, TenantStore, TurnIntent } from '../../src/store/store.ts';
-import { commitOf, intentOf, itemOf, nextId, readLink, startMs } from './make.ts';
+import { commitOf, intentOf, itemOf, nextId, queuedOf, readLink, startMs } from './make.ts';
 import type { TestBed } from './test-bed.ts';
 
 const hourMs = 3_600_000;
@@ -131,6 +131,32 @@ export function ageLaws({ createEngine }: TestBed): void {
     expect(await own.readCost(id)).toBeUndefined();
     const late = intentOf({ createdAtMs: clock.nowMs, parent: link });
     await expect(own.beginTurn(late)).rejects.toMatchObject({ code: 'previous_response_not_found' });
+    await end();
+  });
+
+  test('what is needed to run a background turn goes with its row of spend', async () => {
+    const { engine, store, clock, end } = await begin();
+    const tenant = nextId('tenant');
+    const runs = store.runs.forTenant(tenant);
+    const queue = async (overrides: Partial<TurnIntent> = {}) => {
+      const intent = queuedOf({ createdAtMs: clock.nowMs, ...overrides });
+      await runs.queue(intent);
+      expect(await runs.cancel(intent.id, clock.nowMs)).toBe('cancelled');
+      return intent.id;
+    };
+    const left = async () =>
+      (await engine.query(`SELECT turn_id FROM background_runs WHERE tenant = '${tenant}'`)).map(
+        (row) => row['turn_id'],
+      );
+    const old = await queue();
+    const kept = await queue({ kept: true });
+    clock.nowMs += retention.metadataMs;
+    const young = await queue();
+    await store.expire();
+    expect(await left()).toContain(old);
+    clock.nowMs += weekMs;
+    await store.expire();
+    expect((await left()).toSorted()).toEqual([kept, young].toSorted());
     await end();
   });
 

@@ -1,3 +1,4 @@
+import { leastId } from '../../core/ids.ts';
 import type { Log } from '../../core/log.ts';
 import { keptBucket, weekEndMs } from '../bucket.ts';
 import type { RetentionLimits } from '../retention.ts';
@@ -5,6 +6,7 @@ import { envelopeGraceMs, retentionSql } from '../retention-sql.ts';
 import { bucketTables, partitionOf, withBucketsLocked } from './buckets.ts';
 import { reasonOf } from './cannot-open.ts';
 import type { Database } from './database.ts';
+import { isUnknownOutcome } from './database-error.ts';
 
 type BucketTable = (typeof bucketTables)[number];
 
@@ -35,6 +37,10 @@ const statements = {
       WHERE a.bucket = $1 AND a.tenant = p.tenant AND a.turn_id = p.id
         AND (a.raw_reply IS NOT NULL OR a.error_message IS NOT NULL)
     ) SELECT tenant, id FROM page ORDER BY tenant DESC, id DESC LIMIT 1`,
+
+  /** The first id of a week, and the first of the next. What is kept for ever lies in bucket 0, whenever it was made. */
+  forgetRuns: `DELETE FROM background_runs r WHERE r.turn_id COLLATE "C" >= $1 AND r.turn_id COLLATE "C" < $2
+    AND NOT EXISTS (SELECT 1 FROM turns t WHERE t.tenant = r.tenant AND t.id = r.turn_id AND t.bucket = ${keptBucket})`,
 
   /**
    * Whoever drops a partition keeps everybody from the whole table until it has it, so it gives up soon: better to come
@@ -98,13 +104,19 @@ async function drop(database: Database, bucket: number, tables: readonly BucketT
   try {
     await withBucketsLocked(database, async (query) => {
       await query(statements.impatience);
+      if (tables.includes('turns')) await query(statements.forgetRuns, [firstIdOf(bucket), firstIdOf(bucket + 1)]);
       await query(`DROP TABLE IF EXISTS ${names}`);
     });
     log.info({ tables: names }, 'what was too old was dropped');
   } catch (error) {
-    log.warn({ tables: names, reason: reasonOf(error) }, 'what is too old could not be dropped yet');
+    // To unlink the files of a large week takes longer than an answer is waited for: the next look tells.
+    const outcome = isUnknownOutcome(error) ? 'may not have been dropped' : 'could not be dropped';
+    log.warn({ tables: names, reason: reasonOf(error) }, `what is too old ${outcome} yet`);
   }
 }
+
+/** Of the ids of responses, which begin with their time, in the order of their letters. */
+const firstIdOf = (week: number) => leastId('resp', weekEndMs(week - 1));
 
 /** Envelopes whose turns were deleted, unless others have them too. The row is held meanwhile, so that no suspicion is lost. */
 async function forgetEnvelopes(database: Database, nowMs: number): Promise<void> {

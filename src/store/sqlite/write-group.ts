@@ -44,6 +44,7 @@ const sqliteExpiry = {
     'DELETE FROM attempts WHERE tenant = $1 AND turn_id = $2 AND bucket = $3',
     'DELETE FROM items WHERE tenant = $1 AND turn_id = $2 AND bucket = $3',
     'DELETE FROM turns WHERE tenant = $1 AND id = $2 AND bucket = $3',
+    'DELETE FROM background_runs WHERE tenant = $1 AND turn_id = $2 AND $3 <> 0',
   ],
 } as const;
 
