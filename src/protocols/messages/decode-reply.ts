@@ -65,12 +65,18 @@ const genericRefusal = 'The model refused to answer this request.';
 // Anthropic's word for the tier that OpenAI's API calls default; its others are spelled alike.
 const serviceTierOf = (tier: string): string => (tier === 'standard' ? 'default' : tier);
 
-/** Anthropic's citations say which block was said because of a source; a Responses annotation says which characters. */
+/**
+ * Anthropic's citations say which block was said because of a source; a Responses annotation says which characters. Where in
+ * a document that is has no word there: those fields stay beside it.
+ */
 function annotationOf(citation: unknown, textLength: number): unknown {
-  if (!isJsonObject(citation) || citation.type !== 'web_search_result_location') return citation;
-  const url = stringOf(citation.url);
-  if (url === undefined) return citation;
-  return { type: 'url_citation', start_index: 0, end_index: textLength, title: stringOf(citation.title) ?? '', url };
+  const { type: location, ...place } = isJsonObject(citation) ? citation : { type: 'unknown' };
+  const title = stringOf(place.document_title) ?? stringOf(place.title) ?? '';
+  const url = stringOf(place.url);
+  if (location === 'web_search_result_location' && url !== undefined)
+    return { type: 'url_citation', start_index: 0, end_index: textLength, title, url };
+  const fileId = stringOf(place.file_id) ?? '';
+  return { ...place, location, type: 'file_citation', file_id: fileId, filename: title, index: textLength };
 }
 
 /** Whether the block is what came of the call that the item shows. */

@@ -173,7 +173,10 @@ describe('what a reply becomes', () => {
     expect(context[2]?.item).toMatchObject({
       content: [
         { text: 'It ' },
-        { text: 'opened today', annotations: [citation, { type: 'char_location' }] },
+        {
+          text: 'opened today',
+          annotations: [citation, { type: 'file_citation', location: 'char_location', index: 12 }],
+        },
         { text: '.' },
       ],
     });
@@ -278,7 +281,17 @@ describe('ends', () => {
     const { context } = streamed([start, started(0, block), cited, stopped(0), ended('end_turn'), stop]);
     const citations = [...block.citations, { type: 'x', n: 2 }];
     expect(JSON.parse(context[0]?.origin?.source ?? '')).toEqual({ ...block, citations });
-    expect(context[0]?.item).toMatchObject({ content: [{ annotations: citations }] });
+    const said = { type: 'file_citation', location: 'x', file_id: '', filename: '', index: 1 };
+    expect(context[0]?.item).toMatchObject({
+      content: [
+        {
+          annotations: [
+            { ...said, n: 1 },
+            { ...said, n: 2 },
+          ],
+        },
+      ],
+    });
   });
 
   test('what comes after the end is ignored', () => {
