@@ -214,6 +214,9 @@ function apply(body: object, { at, how, value, key }: Change): void {
   else delete holder[place.key];
 }
 
+/** Not every object can be made text of by itself. */
+const wordOf = (value: unknown) => (typeof value === 'string' ? value : (JSON.stringify(value) ?? '')).toWellFormed();
+
 const changed = fc
   .record({ at: fc.nat(requests.length - 1), model, changes: fc.array(change, { minLength: 1, maxLength: 3 }) })
   .map(({ at, model: name, changes }) => {
@@ -222,7 +225,7 @@ const changed = fc
     if (path.startsWith('/v1/responses') && body !== undefined) Object.assign(body, { model: name });
     if (body !== undefined) for (const each of changes) apply(body, each);
     // What has no body is changed in its address.
-    else whole.path = path.replace(/[^/?=&]+$/, () => encodeURIComponent(String(changes[0]?.value).toWellFormed()));
+    else whole.path = path.replace(/[^/?=&]+$/, () => encodeURIComponent(wordOf(changes[0]?.value)));
     return { method, ...whole };
   });
 
