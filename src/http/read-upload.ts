@@ -86,11 +86,10 @@ export async function readUpload(
     });
     request.pipe(form);
   });
-  try {
-    await parsed;
-  } finally {
-    await taken.catch(() => {});
-  }
+  // `take` is begun while the form is read: whatever became of the form, it is waited for.
+  await Promise.allSettled([parsed]);
+  await Promise.allSettled([taken]);
+  await parsed;
   await taken;
   if (named === undefined)
     throw new GatewayError('missing_required_parameter', "Missing required parameter: 'file'.", { param: 'file' });

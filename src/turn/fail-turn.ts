@@ -40,14 +40,23 @@ export async function failTurn(
     rawReply: undefined,
     settles: hold !== undefined,
   };
-  return (await commitTurn(dependencies, call, turn, end, await eventsOf(call, answer), hold)) ?? error;
+  return (
+    (await commitTurn(dependencies, call, turn, end, await eventsOf(dependencies, call, turn, answer), hold)) ?? error
+  );
 }
 
 /** The store writes the last event where the one who had them cannot. */
 async function eventsOf(
+  { log }: TurnDependencies,
   { background }: TurnCall,
+  { id }: Turn,
   answer: Answer | undefined,
 ): Promise<EventBatch[] | 'lost' | undefined> {
   if (background === undefined) return undefined;
-  return (await answer?.seal().catch(() => undefined)) ?? 'lost';
+  try {
+    return (await answer?.seal()) ?? 'lost';
+  } catch (err) {
+    log.error({ responseId: id, err }, 'the end of a stream could not be written by its own process');
+    return 'lost';
+  }
 }
