@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { check, type Law } from './check.ts';
-import type { CreateSent, Dump, Found, History, JournalEvent, Served, Sent, Step } from './history.ts';
+import { spender, spenderNanoUsdPerToken, spenderTokens } from './history.ts';
+import type { BudgetRow, CreateSent, Dump, Found, History, JournalEvent, Served, Sent, Step } from './history.ts';
 import { engineNames } from './engine.ts';
 import { createSchedule, crashPoints } from './schedule.ts';
 import { timelineOf } from './report.ts';
@@ -25,7 +26,7 @@ function goodHistory(): History {
     journal: [],
     ledger: [],
     found: new Map(),
-    dump: { turns: [], attempts: [], spendLogs: [] },
+    dump: { turns: [], attempts: [], spendLogs: [], budgets: [], held: [] },
     leaked: [],
     faults: [],
   };
@@ -155,6 +156,16 @@ const unavailable: JournalEvent[] = [
 const notFound: Found = { status: 404, text: '{}' };
 const failed: Found = { status: 200, text: JSON.stringify(responseOf('resp_1', 'failed')) };
 
+/** So many of the spender's calls, as dear as may be, under a limit of one. */
+function spend({ budgets }: Dump, ledger: Served[], calls: number): BudgetRow {
+  const limit = spenderTokens * spenderNanoUsdPerToken;
+  for (let call = 0; call < calls; call++)
+    ledger.push({ ...first(ledger), name: '', seen: [], said: [], outputTokens: spenderTokens });
+  const budget = { id: `key:key_${spender}`, limit, spent: calls * limit };
+  budgets.push(budget);
+  return budget;
+}
+
 /** What is done to a good history, and the laws that are broken by it. */
 const breaches: [string, (history: History) => void, Law[]][] = [
   ['an acknowledged response is gone', ({ found }) => found.set('resp_1', notFound), ['C1', 'C3']],
@@ -172,6 +183,14 @@ const breaches: [string, (history: History) => void, Law[]][] = [
     (history) => answerSecond(history, unavailable),
     ['L'],
   ],
+  ['an upstream bills more than a budget, and one request', ({ dump, ledger }) => spend(dump, ledger, 3), ['C5']],
+  ['a budget says less than the upstream', ({ dump, ledger }) => (spend(dump, ledger, 1).spent -= 1), ['C5']],
+  [
+    'a budget says less than its attempts',
+    ({ dump }) => dump.budgets.push({ id: 'key:key_alpha', limit: 9, spent: 1 }),
+    ['C5'],
+  ],
+  ['a reservation is left', ({ dump }) => dump.held.push({ what: 'reservation', budget_id: 'b', owner: 'o' }), ['C5']],
   ['a turn never ends', ({ dump }) => (first(dump.turns).status = 'in_progress'), ['C3']],
   ['a cut reply reads as complete', ({ ledger }) => (first(ledger).end = 'cut'), ['C1', 'C3', 'C4', 'L']],
   ['a call is not on record', ({ dump }) => dump.attempts.splice(0, 1), ['C4', 'C6']],
@@ -220,6 +239,12 @@ describe('the checker', () => {
     const history = goodHistory();
     breach(history);
     expect([...new Set(check(history).map(({ law }) => law))]).toEqual(laws);
+  });
+
+  test('lets a budget be passed by one request', () => {
+    const history = goodHistory();
+    spend(history.dump, history.ledger, 2);
+    expect(check(history)).toEqual([]);
   });
 
   test('takes a turn that was cut for what it is: failed, with an estimate', () => {

@@ -8,20 +8,24 @@ import {
   namesIn,
   type Served,
   type SpendLogRow,
+  spender,
+  spenderNanoUsdPerToken,
+  spenderTokens,
   type Step,
   tenantOf,
   type TurnRow,
 } from './history.ts';
 import { streamProblem } from './stream-problem.ts';
 
-/** What a run must not have done. C5, budgets, comes with the budgets. */
-export type Law = 'C1' | 'C2' | 'C3' | 'C4' | 'C6' | 'C7' | 'C8' | 'C9' | 'L';
+/** What a run must not have done. */
+export type Law = 'C1' | 'C2' | 'C3' | 'C4' | 'C5' | 'C6' | 'C7' | 'C8' | 'C9' | 'L';
 
 export const laws: Record<Law, string> = {
   C1: 'an end that a client has read is kept, as it was read, and can be gone on from with the whole history',
   C2: 'an id that a client has read the end of resolves at once, on every node',
   C3: 'nothing reads as completed that the upstream did not complete, and everything that began has ended',
   C4: 'each call of the upstream is on record once, with its tokens or an estimate that says so',
+  C5: 'a budget is a cap on what the upstream bills, to within one request, and nothing of it stays held',
   C6: 'the response, its attempts and its spend row are found from its id, in one session with its parent',
   C7: 'what was deleted stays gone; what was not to be stored is nowhere',
   C8: 'a stream is well-formed, and what is fetched is what was streamed',
@@ -235,7 +239,8 @@ function checkTrue({ history, creates, calls, turnsOf, deletes }: Evidence, repo
 
 function checkSpend({ creates, exchanges, calls, turnsOf, attemptsOf, history }: Evidence, report: Report): void {
   for (const { end_user: user, id } of history.dump.turns) {
-    if (!exchanges.has(user?.replace('user-', '') ?? '')) report('', `turn ${id} of ${user} is nobody’s`);
+    if (user !== spender && !exchanges.has(user?.replace('user-', '') ?? ''))
+      report('', `turn ${id} of ${user} is nobody’s`);
   }
   for (const exchange of creates) {
     const { name, tenant } = exchange.sent;
@@ -284,6 +289,25 @@ function spendProblem(attempt: AttemptRow, call: Served): string | undefined {
       return estimated === 1 || isExact ? undefined : `has ${tokens}, and no estimate`;
     default:
       return `is ${status} for ever`;
+  }
+}
+
+function checkBudgets({ history, turns }: Evidence, report: Report): void {
+  const { budgets, attempts, held } = history.dump;
+  for (const { what, budget_id: id, owner } of held) report('', `a ${what} of ${id} is left behind by ${owner}`);
+  const booked = new Map<string, number>();
+  for (const { turn_id: id, cost_nano_usd: cost } of attempts) {
+    const budget = `key:${turns.get(id)?.key_id}`;
+    booked.set(budget, (booked.get(budget) ?? 0) + (cost ?? 0));
+  }
+  let billed = 0;
+  for (const { name, outputTokens } of history.ledger) if (name === '') billed += outputTokens * spenderNanoUsdPerToken;
+  for (const { id, limit, spent } of budgets) {
+    if (spent < (booked.get(id) ?? 0)) report('', `${id} says ${spent} of what has cost ${booked.get(id)}`);
+    if (id !== `key:key_${spender}`) continue;
+    const request = spenderTokens * spenderNanoUsdPerToken;
+    if (billed > limit + request) report('', `${id} is ${limit}, and the upstream bills ${billed}`);
+    if (spent < billed) report('', `${id} says ${spent}, and the upstream bills ${billed}`);
   }
 }
 
@@ -418,6 +442,7 @@ const checks: Record<Law, readonly ((evidence: Evidence, report: Report) => void
   C2: [checkAtOnce],
   C3: [checkTrue],
   C4: [checkSpend],
+  C5: [checkBudgets],
   C6: [checkJoined],
   C7: [checkGone],
   C8: [checkStreams],

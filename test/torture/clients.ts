@@ -12,6 +12,8 @@ import {
   readerNumber,
   requestName,
   type Sent,
+  spender,
+  spenderTokens,
   type Step,
   type Tenant,
   tenants,
@@ -56,6 +58,8 @@ export interface Clients {
   acknowledged(): Acknowledged[];
   /** Fetches, from other nodes, the turns that this one has begun, whether or not their clients know their ids yet. */
   readBegun: (node: string, turns: BegunTurn[]) => Promise<void>;
+  /** So many calls at once with a key whose budget is small. */
+  spend: (calls: number) => Promise<void>;
   /** Fetches these ids, each with its tenant's key. */
   fetchAll(ids: { id: string; tenant: Tenant }[]): Promise<Map<string, Found>>;
   /** Goes on from each of these turns once. */
@@ -277,6 +281,24 @@ export function createClients({ seed, cluster, clock, journal }: ClientParts): C
           undefined,
         );
       }
+    },
+    async spend(calls) {
+      const random = seeded(`${seed} spender`);
+      const call = async () => {
+        const node = await cluster.anyNode(random);
+        if (node === undefined) return;
+        const body = { model: spender, user: spender, input: 'spend', max_output_tokens: spenderTokens };
+        await fetch(`${node.gateway.url}/v1/responses`, {
+          method: 'POST',
+          headers: { authorization: `Bearer ${keyOf[spender]}`, 'content-type': 'application/json' },
+          body: JSON.stringify(body),
+        })
+          .then((response) => response.text())
+          .catch((error: unknown) => {
+            if (!(error instanceof TypeError)) throw error;
+          });
+      };
+      await Promise.all(Array.from({ length: calls }, call));
     },
     async fetchAll(ids) {
       const random = seeded(`${seed} fetch`);

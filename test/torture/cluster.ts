@@ -1,7 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { spawnGateway, type SpawnedGateway } from '../support/spawn-gateway.ts';
-import type { Deed } from './history.ts';
+import { type Deed, spender, spenderBudget, spenderNanoUsdPerToken, spenderTokens } from './history.ts';
 import { now } from './journal.ts';
 import type { Random } from './random.ts';
 import type { Round } from './schedule.ts';
@@ -145,8 +145,9 @@ export function createCluster(
   };
 }
 
-/** Both tenants have a key of their own; `pair` has a second deployment to go on with where the first is overloaded. */
+/** Both tenants have a key of their own, alpha's with a budget that is never spent; `pair` has a second deployment to go on with where the first is overloaded. */
 export function gatewayConfig(storeUrl: string, upstreamUrl: string): string {
+  const spenderCap = spenderBudget * spenderTokens * spenderNanoUsdPerToken;
   const price = 'price: { input: 1, output: 5 }';
   const claude = `provider: anthropic, model: claude-haiku-4-5, api_key: k, ${price}`;
   const qwen = `provider: openai-compatible, model: qwen3-32b, api_key: k, ${price}`;
@@ -154,15 +155,21 @@ export function gatewayConfig(storeUrl: string, upstreamUrl: string): string {
 store: { url: "${storeUrl}", secret: "${'5a'.repeat(32)}", lease_seconds: 3, timeout_ms: 10000 }
 auth:
   keys:
-    - { name: alpha, key: sk-torture-alpha-0123456789abcdef, team: alpha }
+    - { name: alpha, key: sk-torture-alpha-0123456789abcdef, team: alpha, budget_usd: 1000000 }
     - { name: beta, key: sk-torture-beta-0123456789abcdef, team: beta }
+    - { name: ${spender}, key: ${keyOf[spender]}, budget_usd: ${spenderCap / 1e9} }
 models:
   - { name: claude, base_url: "${upstreamUrl}", ${claude} }
   - { name: qwen, base_url: "${upstreamUrl}/v1", ${qwen} }
   - { name: pair, base_url: "${upstreamUrl}/first", ${claude} }
   - { name: pair, base_url: "${upstreamUrl}/second", ${claude} }
+  - { name: ${spender}, base_url: "${upstreamUrl}", provider: anthropic, model: claude-haiku-4-5, api_key: k, price: { input: 0, output: ${spenderNanoUsdPerToken / 1000} } }
 routing: { retries: 1 }
 `;
 }
 
-export const keyOf = { alpha: 'sk-torture-alpha-0123456789abcdef', beta: 'sk-torture-beta-0123456789abcdef' } as const;
+export const keyOf = {
+  alpha: 'sk-torture-alpha-0123456789abcdef',
+  beta: 'sk-torture-beta-0123456789abcdef',
+  [spender]: 'sk-torture-spender-0123456789abcdef',
+} as const;

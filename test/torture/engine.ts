@@ -5,6 +5,7 @@ import { startPgBouncer } from '../support/pgbouncer.ts';
 import { embeddedPostgres, queryDatabase } from '../support/postgres.ts';
 import {
   type AttemptRow,
+  type BudgetRow,
   canaryOf,
   type Dump,
   namesIn,
@@ -72,6 +73,9 @@ const dumpQueries = {
   attempts:
     'SELECT tenant, id, turn_id, number, status, input_tokens, output_tokens, estimated, cost_nano_usd, error_code FROM attempts',
   spendLogs: 'SELECT request_id, session_id, team_id, prompt_tokens, completion_tokens FROM "LiteLLM_SpendLogs"',
+  budgets: 'SELECT id, limit_nano_usd AS "limit", spent_nano_usd AS spent FROM budgets',
+  held: `SELECT 'lease' AS what, budget_id, owner FROM budget_leases
+    UNION ALL SELECT 'reservation', budget_id, owner FROM reservations`,
 };
 
 function createSqliteEngine(folder: string): Engine {
@@ -96,6 +100,8 @@ function createSqliteEngine(folder: string): Engine {
       turns: all<TurnRow>(dumpQueries.turns),
       attempts: all<AttemptRow>(dumpQueries.attempts),
       spendLogs: all<SpendLogRow>(dumpQueries.spendLogs),
+      budgets: all<BudgetRow>(dumpQueries.budgets),
+      held: all<Dump['held'][number]>(dumpQueries.held),
     }),
     filesHold: async (texts) =>
       textsIn(
@@ -181,6 +187,8 @@ async function createPostgresEngine(name: 'postgres' | 'pgbouncer'): Promise<Eng
       turns: await all<TurnRow>(dumpQueries.turns),
       attempts: await all<AttemptRow>(dumpQueries.attempts),
       spendLogs: await all<SpendLogRow>(dumpQueries.spendLogs),
+      budgets: await all<BudgetRow>(dumpQueries.budgets),
+      held: await all<Dump['held'][number]>(dumpQueries.held),
     }),
     async filesHold(texts) {
       await all('CHECKPOINT');

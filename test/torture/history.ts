@@ -119,11 +119,21 @@ export interface SpendLogRow {
   completion_tokens: number;
 }
 
+/** A budget, in nano-USD. */
+export interface BudgetRow {
+  id: string;
+  limit: number;
+  spent: number;
+}
+
 /** The store's tables, read when every node has ended. */
 export interface Dump {
   turns: TurnRow[];
   attempts: AttemptRow[];
   spendLogs: SpendLogRow[];
+  budgets: BudgetRow[];
+  /** What is still leased or reserved of a budget. */
+  held: { what: string; budget_id: string; owner: string }[];
 }
 
 /** How an id that a client has seen is answered in the end. */
@@ -168,6 +178,17 @@ export function userOf(name: string): string {
 
 /** The client whose turns the upstream always answers whole. */
 export const proberNumber = 99;
+
+/**
+ * The key whose budget is spent, as fast as it may be, by calls that are in no journal: what they cost stands in the upstream's
+ * ledger, under no name. Also the end user of their turns, and the model group.
+ */
+export const spender = 'spender';
+/** Of one of its calls, at most. Its input costs nothing. */
+export const spenderTokens = 505;
+export const spenderNanoUsdPerToken = 5000;
+/** In calls that write as much as they may. */
+export const spenderBudget = 60;
 
 /** The client that fetches what a stopped node has begun. */
 export const readerNumber = 98;

@@ -296,6 +296,17 @@ export const mutants: Mutant[] = [
       ],
     },
   },
+  {
+    name: 'a budget is looked at and then added to: what runs holds nothing',
+    patches: [
+      {
+        file: 'src/spend/budget-account.ts',
+        search: 'const free = () => granted - held - ended;',
+        replace: 'const free = () => granted - ended;',
+      },
+    ],
+    on: { sqlite: [], postgres: [] },
+  },
   // A turn that was taken over is ended again by whoever lost it.
   {
     name: 'no fencing',

@@ -1,6 +1,14 @@
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
-import { canaryOf, type Deed, type Disturbance, type History, isProbe, type JournalEntry } from './history.ts';
+import {
+  canaryOf,
+  type Deed,
+  type Disturbance,
+  type History,
+  isProbe,
+  type JournalEntry,
+  spenderBudget,
+} from './history.ts';
 import { createClients } from './clients.ts';
 import { createClock } from './clock.ts';
 import { createCluster, gatewayConfig } from './cluster.ts';
@@ -38,6 +46,9 @@ export interface TortureResult {
   slowestStartMs: number;
 }
 
+/** Calls of the key with the small budget, in each round: twice as many as it is good for. */
+const spentAtOnce = 2 * spenderBudget;
+
 /** Far more than the slowest start takes. */
 const stalledMs = 60_000;
 
@@ -73,6 +84,7 @@ export async function torture(options: TortureOptions): Promise<TortureResult> {
       let count = 0;
       for (const round of schedule) {
         if (performance.now() > until) break;
+        const spending = clients.spend(spentAtOnce);
         const death = await carryOut(round, schedule, {
           cluster,
           clock,
@@ -81,6 +93,7 @@ export async function torture(options: TortureOptions): Promise<TortureResult> {
           disturbances,
           readBegun: clients.readBegun,
         });
+        await spending;
         deaths[death] = (deaths[death] ?? 0) + 1;
         count += 1;
         faults.push(...engine.damage().map((text) => `after kill ${count}: ${text}`));

@@ -2,7 +2,7 @@ import type { ServerResponse } from 'node:http';
 import { type Block, fakeUpstream, frame, messageEvents, type UpstreamRequest } from '../support/fake-upstream.ts';
 import { chatCall, chatDone, chatFrame } from '../support/upstream-replies.ts';
 import { type Clock, hop } from './clock.ts';
-import { canaryOf, namesIn, proberNumber, type Served, type Step } from './history.ts';
+import { canaryOf, namesIn, proberNumber, type Served, spenderTokens, type Step } from './history.ts';
 import { createJournal, now } from './journal.ts';
 import { type Random, seeded } from './random.ts';
 
@@ -46,7 +46,8 @@ export async function startUpstream(seed: string, clock: Clock, ledgerPath: stri
       seen,
       said: stepsOf(reply),
       inputTokens: 10 + random.below(5000),
-      outputTokens: 5 + random.below(500),
+      // The spender's calls cost nearly what they may, so that a few too many show.
+      outputTokens: name === '' ? spenderTokens - random.below(50) : 5 + random.below(500),
       end: undefined,
       endedAt: 0,
     };
@@ -62,7 +63,7 @@ export async function startUpstream(seed: string, clock: Clock, ledgerPath: stri
     clock.tick();
     response.on('close', () => end('left'));
 
-    const draw = name.includes(`-${proberNumber}-`) ? 100 : random.below(100);
+    const draw = name === '' || name.includes(`-${proberNumber}-`) ? 100 : random.below(100);
     if (draw < 4) {
       end('refused');
       response.writeHead(529, { 'content-type': 'application/json' });
