@@ -156,7 +156,7 @@ export function ageLaws({ createEngine }: TestBed): void {
     expect(await left()).toContain(old);
     clock.nowMs += weekMs;
     await store.expire();
-    expect((await left()).toSorted()).toEqual([kept, young].toSorted());
+    expect(new Set(await left())).toEqual(new Set([kept, young]));
     await end();
   });
 
