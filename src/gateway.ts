@@ -34,6 +34,7 @@ import { repeat } from './repeat.ts';
 import { deriveKey, loadOrCreateSecret } from './store/secret.ts';
 import type { FullStore } from './store/run-store.ts';
 import { createBackground, defaultBackgroundLimits } from './turn/background/background.ts';
+import { createKeyedRuns } from './turn/keyed-runs.ts';
 import type { TurnDependencies, TurnLimits } from './turn/turn.ts';
 
 export interface Gateway {
@@ -121,7 +122,7 @@ export async function startGateway(
   const app = createApp({
     sockets: [responsesSocket(store, turns)],
     routes: [
-      ...responsesRoutes(store, turns, background),
+      ...responsesRoutes({ store, turns, keyedRuns: createKeyedRuns(), background }),
       ...conversationsRoutes(store, { ids, nowMs: Date.now, commitMs: turnLimits.commitMs }),
       ...filesRoutes(store, { ids, nowMs: Date.now, ...config.files }),
       ...modelsRoutes(router, Date.now()),

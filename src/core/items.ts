@@ -183,6 +183,9 @@ export interface Origin {
 
 export type Protocol = 'responses' | 'chat' | 'messages' | 'gemini';
 
+/** The protocols that clients speak. */
+export type ClientProtocol = Exclude<Protocol, 'gemini'>;
+
 /** An item in its place in a conversation. */
 export interface ContextItem {
   item: Item;

@@ -1,4 +1,4 @@
-import type { Item, ItemReference } from './items.ts';
+import type { ClientProtocol, Item, ItemReference } from './items.ts';
 
 /** What is said of a function or a custom tool beside what it is; spelled, like items, as the Responses API does. */
 export interface CallOptions {
@@ -118,6 +118,8 @@ export interface Reasoning {
  * upstream's default. Decoders have checked every value's type and range before they build one.
  */
 export interface TurnRequest {
+  /** What the client speaks: whose words `extra` is in. */
+  protocol: ClientProtocol;
   model: string;
   /** This turn's new input only, in the client's order. */
   input: (Item | ItemReference)[];
@@ -141,6 +143,13 @@ export interface TurnRequest {
   temperature: number | undefined;
   topP: number | undefined;
   topLogprobs: number | undefined;
+  /** Texts at which the model is to stop, never empty ones. Absent: none. */
+  stop?: readonly string[] | undefined;
+  topK?: number | undefined;
+  seed?: number | undefined;
+  /** -2 to 2. */
+  presencePenalty?: number | undefined;
+  frequencyPenalty?: number | undefined;
   textFormat: TextFormat;
   verbosity: 'low' | 'medium' | 'high' | undefined;
   reasoning: Reasoning | undefined;

@@ -1,6 +1,6 @@
 import type { GatewayError } from '../core/errors.ts';
 import type { Emit } from '../core/events.ts';
-import type { ContextItem, Protocol } from '../core/items.ts';
+import type { ClientProtocol, ContextItem, Protocol } from '../core/items.ts';
 import type { JsonObject } from '../core/json-object.ts';
 import type { CalledTool } from '../core/offer-tools.ts';
 import type { FinishedItem, OpenItem, ResponseState } from '../core/response.ts';
@@ -124,7 +124,7 @@ export interface StreamEncoder {
 
 /** The half-codec towards clients: pure. */
 export interface ClientCodec {
-  readonly protocol: Exclude<Protocol, 'gemini'>;
+  readonly protocol: ClientProtocol;
   /** @throws GatewayError (400, with param). */
   decodeRequest(body: unknown): TurnRequest;
   /** @param written how many events of the stream have been written before, by another encoder's `queued`. */
@@ -133,4 +133,38 @@ export interface ClientCodec {
   encodeReply(reply: Reply): string;
   /** An error answer's body, in the protocol's own shape. */
   encodeError(error: GatewayError): string;
+  /**
+   * What the client calls a parameter that encoders and the turn name as the Responses API does (`max_output_tokens`,
+   * `input[2].content[0]`). Absent: the same.
+   */
+  paramName?(param: string): string;
+  /** For upstreams of the same protocol. Absent: they are reached through the neutral model too. */
+  readonly verbatim?: VerbatimLane;
+}
+
+/**
+ * The same protocol in and out: the client's words go up and the upstream's come down as they are, but for a closed list of
+ * edits. What is decoded beside that is for the record.
+ */
+export interface VerbatimLane {
+  /**
+   * @param body JSON text that `decodeRequest` has taken; every value that is not edited is sent as it is spelled there.
+   * @param model the upstream's name of the model.
+   */
+  patchRequest(body: string, model: string): string;
+  /** Of one attempt's stream. `reply` tells the id and the model that the client is to see. */
+  createForwarder(reply: Reply): FrameForwarder;
+  /** A plain reply's body as the client gets it. */
+  patchReply(body: string, reply: Reply): string;
+}
+
+/**
+ * Hands the upstream's frames on. What comes before the first piece of output is kept back, so that another attempt can
+ * still be made; what tells that the reply is complete is kept back until the reply is stored.
+ */
+export interface FrameForwarder {
+  /** @returns what the client may have now, framing included; often ''. */
+  frame(event: string, data: string): string;
+  /** What was kept back, once: the stream's end. */
+  rest(): string;
 }

@@ -38,11 +38,16 @@ export function createAnswer(
   let warnings: Warning[] = [];
   let quiet = true;
 
+  /** Warnings name parameters as the client spells them. */
+  function named(given: Warning[]): Warning[] {
+    return given.map(({ param, message }) => ({ param: client.paramName?.(param) ?? param, message }));
+  }
+
   function announce(): void {
     if (encoder === undefined || turn.state !== 'begun') return;
     // What can go wrong does before the state says that the headers have left.
     const beginning = encoder.begin(turn.reply);
-    sink.start(answerHeaders(turn, warnings, 'text/event-stream; charset=utf-8'));
+    sink.start(answerHeaders(turn, named(warnings), 'text/event-stream; charset=utf-8'));
     turn.state = move(turnLifecycle, turn.state, 'announce');
     turn.announced = true;
     sink.write(beginning);
@@ -111,7 +116,7 @@ export function createAnswer(
       }
       if (error !== undefined) throw turn.spent ? error.asSpent() : error;
       const body = client.encodeReply(reply);
-      const headers = answerHeaders(turn, warnings, 'application/json; charset=utf-8');
+      const headers = answerHeaders(turn, named(warnings), 'application/json; charset=utf-8');
       headers['content-length'] = String(Buffer.byteLength(body));
       sink.start(headers);
       sink.end(body);

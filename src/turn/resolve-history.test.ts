@@ -32,6 +32,7 @@ const newTenant = () => store.forTenant(`tenant-${++tenants}`);
 
 function requestOf(overrides: Partial<TurnRequest>): TurnRequest {
   return {
+    protocol: 'responses',
     model: 'm',
     input: [],
     instructions: null,

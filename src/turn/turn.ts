@@ -40,6 +40,8 @@ export interface TurnLimits {
 export interface TurnCall {
   request: TurnRequest;
   client: ClientCodec;
+  /** The request's JSON text, where the client's protocol has a verbatim lane. */
+  bodyText?: string | undefined;
   store: TenantStore;
   keyId: string;
   /** The budgets that its cost counts in, the key's before the team's. Absent: none. */

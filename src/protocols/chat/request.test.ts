@@ -24,7 +24,7 @@ describe('parameters', () => {
     ['sampling', { request: { temperature: 0, topP: 0.5 } }, { temperature: 0, top_p: 0.5 }],
     [
       'penalties',
-      { request: { extra: { presence_penalty: 1, frequency_penalty: -1 } } },
+      { request: { presencePenalty: 1, frequencyPenalty: -1 } },
       { presence_penalty: 1, frequency_penalty: -1 },
     ],
     ['JSON', { request: { textFormat: { type: 'json_object' } } }, { response_format: { type: 'json_object' } }],
@@ -85,7 +85,7 @@ describe('parameters', () => {
     ['tool call limit', { request: { maxToolCalls: 3 } }, ['max_tool_calls'], {}],
     ['sources of a search', { request: { include: ['web_search_call.action.sources'] } }, ['include'], {}],
     ['unknown fields', { request: { extra: { background: true, constructor: 1 } } }, ['background', 'constructor'], {}],
-    ['a penalty that is no number', { request: { extra: { presence_penalty: '1' } } }, ['presence_penalty'], {}],
+    ['top_k', { request: { topK: 3 } }, ['top_k'], {}],
   ])('%s: with a warning', (_what, given, params, fields) => {
     expect(encode(given).warned).toEqual(params);
     expect(fieldsOf(given)).toEqual(fields);
@@ -160,7 +160,8 @@ test('fields come in one order, whatever the request says first', () => {
     verbosity: 'low',
     reasoning: { effort: 'low', summary: null },
     textFormat: jsonSchema,
-    extra: { frequency_penalty: 1, presence_penalty: 1 },
+    frequencyPenalty: 1,
+    presencePenalty: 1,
     topP: 1,
     temperature: 1,
     maxOutputTokens: 1,

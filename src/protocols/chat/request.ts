@@ -15,9 +15,6 @@ type Fields = Record<string, unknown>;
 /** Wishes that are fulfilled: the first by this wire, the second by the gateway, whatever the upstream. */
 const servedIncludes: ReadonlySet<string> = new Set(['message.output_text.logprobs', 'reasoning.encrypted_content']);
 
-/** Fields of chat's own that the Responses API does not type, and that a client may send along. */
-const penalties = ['presence_penalty', 'frequency_penalty'];
-
 /**
  * The order of fields is fixed, and what stands before the newest items does not change from turn to turn, so that
  * upstreams find the prefix in their caches.
@@ -51,7 +48,8 @@ export function encodeRequest(given: EncodeInput): EncodedRequest {
     ...(tools.tools.length === 0 || request.parallelToolCalls ? {} : { parallel_tool_calls: false }),
     ...encodeLimit(request, profile, report),
     ...encodeSampling(request, profile, report),
-    ...encodePenalties(request, report),
+    ...encodePenalties(request),
+    ...encodeStop(request, report),
     ...(format.field === undefined ? {} : { response_format: format.field }),
     ...encodeReasoningOptions(request, profile, report),
     ...encodeLogprobs(request),
@@ -59,6 +57,7 @@ export function encodeRequest(given: EncodeInput): EncodedRequest {
     ...(request.serviceTier === undefined || request.serviceTier === 'auto'
       ? {}
       : { service_tier: request.serviceTier }),
+    ...encodeExtra(request, report),
     ...(request.stream ? { stream: true, stream_options: { include_usage: true } } : {}),
   };
   const { text, replaced } = replaceLoneSurrogates(JSON.stringify(body));
@@ -116,13 +115,26 @@ function encodeSampling({ temperature, topP }: TurnRequest, profile: ModelProfil
   return {};
 }
 
-function encodePenalties({ extra }: TurnRequest, report: Report): Fields {
-  const fields: Fields = {};
-  for (const name of penalties) if (typeof extra[name] === 'number') fields[name] = extra[name];
+function encodePenalties({ presencePenalty, frequencyPenalty, seed }: TurnRequest): Fields {
+  return {
+    ...(presencePenalty === undefined ? {} : { presence_penalty: presencePenalty }),
+    ...(frequencyPenalty === undefined ? {} : { frequency_penalty: frequencyPenalty }),
+    ...(seed === undefined ? {} : { seed }),
+  };
+}
+
+function encodeStop({ stop = [], topK }: TurnRequest, report: Report): Fields {
+  if (topK !== undefined) report.warn('top_k', 'The upstream has no such parameter.');
+  return stop.length === 0 ? {} : { stop };
+}
+
+/** Fields that the decoder of the request did not know: to an upstream of the same words as they are. */
+function encodeExtra({ protocol, extra }: TurnRequest, report: Report): Fields {
+  if (protocol === 'chat') return extra;
   for (const [param, value] of Object.entries(extra)) {
-    if (value !== null && !Object.hasOwn(fields, param)) report.warn(param, 'The upstream has no such parameter.');
+    if (value !== null) report.warn(param, 'The upstream has no such parameter.');
   }
-  return fields;
+  return {};
 }
 
 function encodeReasoningOptions({ reasoning, verbosity }: TurnRequest, profile: ModelProfile, report: Report): Fields {

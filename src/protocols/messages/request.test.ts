@@ -25,6 +25,7 @@ const profile: ModelProfile = {
 };
 
 const baseRequest: TurnRequest = {
+  protocol: 'responses',
   model: 'fast',
   input: [],
   instructions: null,

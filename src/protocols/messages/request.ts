@@ -33,6 +33,10 @@ function warnOfUnsent(request: TurnRequest, report: Report): void {
   if (request.verbosity !== undefined) report.warn('text.verbosity', leftOut);
   // A hint to caches, which changes no answer; Anthropic's caches have no keys.
   if (request.promptCacheKey !== undefined) report.warn('prompt_cache_key', leftOut);
+  if (request.seed !== undefined) report.warn('seed', leftOut);
+  if (request.presencePenalty !== undefined) report.warn('presence_penalty', leftOut);
+  if (request.frequencyPenalty !== undefined) report.warn('frequency_penalty', leftOut);
+  if (request.protocol === 'messages') return;
   for (const param of Object.keys(request.extra)) report.warn(param, leftOut);
 }
 
@@ -100,19 +104,25 @@ function outputConfigOf(schema: JsonObject | undefined, effort: string | undefin
 interface Sampling {
   temperature: number | undefined;
   topP: number | undefined;
+  topK: number | undefined;
 }
 
 function samplingOf(request: TurnRequest, profile: ModelProfile, thinkingOn: boolean, report: Report): Sampling {
-  let { temperature, topP } = request;
+  let { temperature, topP, topK } = request;
   if (profile.samplingParameters === false) {
     const refused = 'The model refuses sampling parameters; it was left out.';
     if (temperature !== undefined) report.warn('temperature', refused);
     if (topP !== undefined) report.warn('top_p', refused);
-    return { temperature: undefined, topP: undefined };
+    if (topK !== undefined) report.warn('top_k', refused);
+    return { temperature: undefined, topP: undefined, topK: undefined };
   }
   if (thinkingOn && temperature !== undefined && temperature !== 1) {
     report.warn('temperature', 'The upstream takes no temperature while the model thinks; it was left out.');
     temperature = undefined;
+  }
+  if (thinkingOn && topK !== undefined) {
+    report.warn('top_k', 'The upstream takes no top_k while the model thinks; it was left out.');
+    topK = undefined;
   }
   if (thinkingOn && topP !== undefined && topP < minTopPWithThinking) {
     report.warn(
@@ -130,7 +140,7 @@ function samplingOf(request: TurnRequest, profile: ModelProfile, thinkingOn: boo
     if (topP !== 1) report.warn('top_p', 'The upstream takes temperature or top_p, not both; top_p was left out.');
     topP = undefined;
   }
-  return { temperature, topP };
+  return { temperature, topP, topK };
 }
 
 function metadataOf(request: TurnRequest, report: Report): string | undefined {
@@ -139,6 +149,16 @@ function metadataOf(request: TurnRequest, report: Report): string | undefined {
     report.warn('user', 'The upstream takes one identifier; safety_identifier was sent.');
   }
   return userId === undefined ? undefined : `{"user_id":${JSON.stringify(userId)}}`;
+}
+
+function stopOf({ stop = [] }: TurnRequest): string | undefined {
+  return stop.length === 0 ? undefined : JSON.stringify(stop);
+}
+
+/** Fields that the decoder of the request did not know: to an upstream of the same words as they are. */
+function extraOf({ protocol, extra }: TurnRequest): [string, string][] {
+  if (protocol !== 'messages') return [];
+  return Object.entries(extra).map(([name, value]) => [name, JSON.stringify(value)]);
 }
 
 function serviceTierOf(request: TurnRequest, report: Report): string | undefined {
@@ -177,7 +197,7 @@ export function encodeRequest(given: EncodeInput): EncodedRequest {
   const maxTokens = maxTokensOf(request, profile, report);
   const obstacles = { forcedTool: forced, unthoughtCalls: endsInUnthoughtCalls(messages), prefill };
   const { on, thinking, effort } = encodeThinking(request.reasoning, profile, maxTokens, obstacles, report);
-  const { temperature, topP } = samplingOf(request, profile, on, report);
+  const { temperature, topP, topK } = samplingOf(request, profile, on, report);
   const fields: [string, string | number | undefined][] = [
     ['model', JSON.stringify(model)],
     ['max_tokens', maxTokens],
@@ -186,8 +206,11 @@ export function encodeRequest(given: EncodeInput): EncodedRequest {
     ['output_config', outputConfigOf(schema, effort)],
     ['temperature', temperature],
     ['top_p', topP],
+    ['top_k', topK],
+    ['stop_sequences', stopOf(request)],
     ['metadata', metadataOf(request, report)],
     ['service_tier', serviceTierOf(request, report)],
+    ...extraOf(request),
     ['tool_choice', toolChoice],
     ['tools', tools],
     ['system', system],

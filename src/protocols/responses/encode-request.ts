@@ -20,6 +20,7 @@ export function encodeRequest(input: EncodeInput): EncodedRequest {
   const { request, profile, model } = input;
   const report = createReport();
   refuseObjectsInExtra(request.extra);
+  warnOfUnknown(request, report);
   const items = encodeItems(input, report);
   if (items.length === 0) {
     throw new GatewayError('invalid_value', 'The input holds nothing that the model can be sent.', { param: 'input' });
@@ -45,7 +46,7 @@ export function encodeRequest(input: EncodeInput): EncodedRequest {
     ...given('prompt_cache_key', request.promptCacheKey),
     ...given('service_tier', request.serviceTier),
   };
-  const body = JSON.stringify(withExtra(known, request.extra, report));
+  const body = JSON.stringify(withExtra(known, request, report));
   const { text, replaced } = replaceLoneSurrogates(`${body.slice(0, -1)},"input":[${items.join(',')}]}`);
   if (replaced) report.warn('input', 'Halves of characters, which no upstream can read, were replaced by U+FFFD.');
   const { warnings, inputTransformations } = report;
@@ -114,15 +115,32 @@ function encodeInclude({ include }: TurnRequest, profile: ModelProfile): JsonObj
   return wanted.length === 0 ? {} : { include: wanted };
 }
 
+/** What Open Responses or another protocol has a word for, and OpenAI has not. */
+function warnOfUnknown(request: TurnRequest, report: Report): void {
+  const unknown = {
+    presence_penalty: request.presencePenalty,
+    frequency_penalty: request.frequencyPenalty,
+    seed: request.seed,
+    top_k: request.topK,
+  };
+  for (const [param, value] of Object.entries(unknown)) {
+    if (value !== undefined) report.warn(param, 'The upstream has no such parameter.');
+  }
+  if (request.stop !== undefined && request.stop.length > 0) {
+    throw new GatewayError('unsupported_parameter', 'The upstream cannot be told where to stop.', { param: 'stop' });
+  }
+}
+
 const unsentFields: Readonly<Record<string, string | undefined>> = {
   'stream_options.include_obfuscation': 'The gateway does not pad its events.',
-  // Open Responses has them, OpenAI has not.
-  presence_penalty: 'The upstream has no such parameter.',
-  frequency_penalty: 'The upstream has no such parameter.',
 };
 
 /** Fields that the decoder of the request did not know, put back where they stood. */
-function withExtra(body: JsonObject, extra: JsonObject, report: Report): JsonObject {
+function withExtra(body: JsonObject, { protocol, extra }: TurnRequest, report: Report): JsonObject {
+  if (protocol !== 'responses') {
+    for (const param of Object.keys(extra)) report.warn(param, 'The upstream has no such parameter.');
+    return body;
+  }
   let whole = body;
   for (const [path, value] of Object.entries(extra)) {
     const unsent = unsentFields[path];

@@ -22,6 +22,7 @@ function refusal(body: unknown): string {
 describe('what is accepted', () => {
   test('the least', () => {
     expect(decodeRequest(minimal)).toEqual({
+      protocol: 'responses',
       model: 'm',
       input: [
         {
@@ -63,6 +64,7 @@ describe('what is accepted', () => {
   test('everything at once', () => {
     const { input, ...rest } = decodeRequest(full());
     expect(rest).toEqual({
+      protocol: 'responses',
       model: 'smart',
       instructions: 'Be brief.',
       previousResponseId: 'resp_0001',
@@ -116,8 +118,8 @@ describe('what is accepted', () => {
       safetyIdentifier: 's-1',
       promptCacheKey: 'k-1',
       serviceTier: 'flex',
+      presencePenalty: 0.5,
       extra: {
-        presence_penalty: 0.5,
         client_metadata: { turn_id: 't' },
         'reasoning.context': 'all_turns',
         'tools[0].cache_control': { type: 'ephemeral' },

@@ -12,6 +12,7 @@ import { includables, serviceTiers } from './wire.ts';
 
 const flag = z.boolean().nullish();
 const text = z.string().nullish();
+const penalty = z.number().min(-2).max(2).nullish();
 const summary = z.enum(['auto', 'concise', 'detailed']).nullish();
 
 /** Everything but `input`, `tools`, `tool_choice` and `metadata`, which have decoders of their own. */
@@ -31,6 +32,9 @@ const requestBody = z.object({
   temperature: z.number().min(0).max(2).nullish(),
   top_p: z.number().min(0).max(1).nullish(),
   top_logprobs: z.int().min(0).max(20).nullish(),
+  // Open Responses has them, OpenAI has not.
+  presence_penalty: penalty,
+  frequency_penalty: penalty,
   text: z
     .object({
       format: textFormatKind.nullish(),
@@ -102,6 +106,7 @@ export function decodeRequest(body: unknown): TurnRequest {
     throw emptyArray('input');
   }
   return {
+    protocol: 'responses',
     model: fields.model,
     input,
     instructions: fields.instructions ?? null,
@@ -123,6 +128,8 @@ export function decodeRequest(body: unknown): TurnRequest {
     temperature: fields.temperature ?? undefined,
     topP: fields.top_p ?? undefined,
     topLogprobs: fields.top_logprobs ?? undefined,
+    presencePenalty: fields.presence_penalty ?? undefined,
+    frequencyPenalty: fields.frequency_penalty ?? undefined,
     textFormat: decodeTextFormat(fields.text?.format ?? undefined, 'text.format'),
     verbosity: fields.text?.verbosity ?? undefined,
     reasoning: decodeReasoning(fields.reasoning ?? undefined),

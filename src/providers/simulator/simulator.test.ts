@@ -24,6 +24,7 @@ const deployment: Deployment = {
 };
 
 const request: TurnRequest = {
+  protocol: 'responses',
   model: 'simulator',
   input: [],
   instructions: null,

@@ -1,0 +1,67 @@
+import { hash } from 'node:crypto';
+import type { JsonObject } from '../core/json-object.ts';
+import type { ClientCodec } from '../protocols/codec.ts';
+import type { Store } from '../store/store.ts';
+import type { Background } from '../turn/background/background.ts';
+import type { KeyedRuns } from '../turn/keyed-runs.ts';
+import { runTurn } from '../turn/run-turn.ts';
+import type { KeyedRun, TurnCall, TurnDependencies } from '../turn/turn.ts';
+import { idempotencyHeader } from './idempotency-header.ts';
+import type { KeyExchange } from './route.ts';
+import { answerBackground } from './routes/background.ts';
+import { sessionHeader } from './session-header.ts';
+import { createTurnSink } from './turn-sink.ts';
+
+export interface TurnRoutes {
+  store: Store;
+  turns: TurnDependencies;
+  /** Shared by all routes of a process: a key names one run, whatever protocol it was sent in. */
+  keyedRuns: KeyedRuns;
+  background: Background;
+}
+
+/** One request that is a turn, in whatever protocol: decoded, and answered as the turn goes. */
+export async function answerTurn(
+  { store, turns, keyedRuns, background }: TurnRoutes,
+  exchange: KeyExchange,
+  client: ClientCodec,
+): Promise<void> {
+  const { request, response, principal } = exchange;
+  const sessionId = sessionHeader(request);
+  const { body, text, idempotency } = await readKeyed(exchange, keyedRuns, client.verbatim !== undefined);
+  const call: Omit<TurnCall, 'sink'> = {
+    request: client.decodeRequest(body),
+    client,
+    bodyText: text,
+    store: store.forTenant(principal.tenant),
+    keyId: principal.keyId,
+    budgetIds: principal.budgetIds,
+    sessionId,
+    idempotency,
+  };
+  // What could be decoded is an object.
+  if (call.request.background) return answerBackground(background, exchange, { ...call, body: body as JsonObject });
+  await runTurn(turns, { ...call, sink: createTurnSink(response) }).finally(() => idempotency?.close());
+}
+
+interface KeyedBody {
+  body: unknown;
+  /** Undefined: nobody needs it. */
+  text: string | undefined;
+  /** The run that the request's idempotency key names; undefined: it has none. */
+  idempotency: KeyedRun | undefined;
+}
+
+/** Keys are stored as hashes, each of one tenant. */
+async function readKeyed(exchange: KeyExchange, runs: KeyedRuns, keepsText: boolean): Promise<KeyedBody> {
+  const key = idempotencyHeader(exchange.request);
+  let text: string | undefined;
+  let bodyHash = '';
+  const body = await exchange.body((bytes) => {
+    if (keepsText) text = bytes.toString('utf8');
+    if (key !== undefined) bodyHash = hash('sha256', bytes);
+  });
+  if (key === undefined) return { body, text, idempotency: undefined };
+  const keyHash = hash('sha256', JSON.stringify([exchange.principal.tenant, key]));
+  return { body, text, idempotency: runs.open(keyHash, bodyHash) };
+}
