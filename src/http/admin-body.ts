@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import { GatewayError } from '../core/errors.ts';
 import { isJsonObject } from '../core/json-object.ts';
-import { check } from '../protocols/responses/check.ts';
+import { check } from '../core/check.ts';
 
 /**
  * A body of the admin API, which has the fields of the schema and no others.

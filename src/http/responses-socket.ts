@@ -1,7 +1,7 @@
 import type { RawData, WebSocket } from 'ws';
 import { GatewayError } from '../core/errors.ts';
 import { isJsonObject, type JsonObject } from '../core/json-object.ts';
-import { invalidChoice, invalidType } from '../protocols/responses/check.ts';
+import { invalidChoice, invalidType } from '../core/check.ts';
 import { responsesCodec } from '../protocols/responses/index.ts';
 import type { Store } from '../store/store.ts';
 import { createLocalChain } from '../turn/local-chain.ts';

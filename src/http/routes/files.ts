@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import { GatewayError } from '../../core/errors.ts';
 import type { IdMint } from '../../core/ids.ts';
-import { invalidChoice, invalidType, missing, outOfRange } from '../../protocols/responses/check.ts';
+import { invalidChoice, invalidType, missing, outOfRange } from '../../core/check.ts';
 import { decodePage } from '../../protocols/responses/input-items-page.ts';
 import { fileChunkBytes, type StoredFile, type TenantFiles } from '../../store/file-store.ts';
 import type { Store } from '../../store/store.ts';

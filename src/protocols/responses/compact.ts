@@ -3,7 +3,7 @@ import { isJsonObject, type JsonObject } from '../../core/json-object.ts';
 import type { TurnRequest } from '../../core/request.ts';
 import { noUsage } from '../../core/usage.ts';
 import type { ClientCodec, Reply } from '../codec.ts';
-import { invalidType } from './check.ts';
+import { invalidType } from '../../core/check.ts';
 import { createStreamEncoder } from './encode-stream.ts';
 import { decodeRequest } from './request.ts';
 import { errorBody, usageText } from './response.ts';

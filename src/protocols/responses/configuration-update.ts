@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { NativeItem } from '../../core/items.ts';
 import { efforts, type Reasoning, type TextFormat } from '../../core/request.ts';
-import { check } from './check.ts';
+import { check } from '../../core/check.ts';
 import { decodeTextFormat, textFormatKind } from './text-format.ts';
 
 /** What a `configuration_update` item changes from its place in the conversation on. */

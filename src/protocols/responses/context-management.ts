@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { check } from './check.ts';
+import { check } from '../../core/check.ts';
 
 /** Where a client leaves the threshold to us: what Anthropic compacts at by default. */
 const defaultThreshold = 150_000;

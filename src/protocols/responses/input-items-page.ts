@@ -1,5 +1,5 @@
 import { GatewayError } from '../../core/errors.ts';
-import { invalidChoice, invalidType, outOfRange } from './check.ts';
+import { invalidChoice, invalidType, outOfRange } from '../../core/check.ts';
 
 export interface PageQuery {
   /** From 1. */

@@ -1,6 +1,6 @@
 import { isJsonObject, type JsonObject } from '../../core/json-object.ts';
 import type { TurnRequest } from '../../core/request.ts';
-import { invalidType } from './check.ts';
+import { invalidType } from '../../core/check.ts';
 import { decodeRequest } from './request.ts';
 
 /**

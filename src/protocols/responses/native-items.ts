@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { NativeItem, NativeItemType } from '../../core/items.ts';
 import { isJsonObject, type JsonObject } from '../../core/json-object.ts';
-import { check, invalidChoice, missing, nameSchema } from './check.ts';
+import { check, invalidChoice, missing, nameSchema } from '../../core/check.ts';
 import { configurationOf } from './configuration-update.ts';
 import { decodeTools } from './request-tools.ts';
 import { itemStatuses } from './wire.ts';

@@ -11,7 +11,7 @@ import {
   type ToolOutputItem,
 } from '../../core/items.ts';
 import { isJsonObject, type JsonObject } from '../../core/json-object.ts';
-import { check, invalidChoice, invalidType, missing, nameSchema, unsupportedValue } from './check.ts';
+import { check, invalidChoice, invalidType, missing, nameSchema, unsupportedValue } from '../../core/check.ts';
 import { decodeNativeItem } from './native-items.ts';
 import { decodeInputParts, decodeOutputParts } from './request-parts.ts';
 import { inputItemTypes, itemStatuses, laterItemTypes } from './wire.ts';

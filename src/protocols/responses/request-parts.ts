@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { GatewayError } from '../../core/errors.ts';
 import type { InputFile, InputImage, InputPart, OutputPart } from '../../core/items.ts';
 import { isJsonObject, type JsonObject } from '../../core/json-object.ts';
-import { check, invalidChoice, invalidType, missing } from './check.ts';
+import { check, invalidChoice, invalidType, missing } from '../../core/check.ts';
 
 const optionalText = z.string().nullable().exactOptional();
 const inputText = z.object({ type: z.literal('input_text'), text: z.string() });

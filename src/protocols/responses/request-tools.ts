@@ -11,7 +11,7 @@ import {
   type ToolChoice,
   type ToolName,
 } from '../../core/request.ts';
-import { check, emptyArray, invalidChoice, invalidType, missing, nameSchema, tooMany } from './check.ts';
+import { check, emptyArray, invalidChoice, invalidType, missing, nameSchema, tooMany } from '../../core/check.ts';
 import { toolTypes } from './wire.ts';
 
 const toolName = nameSchema(128);

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { GatewayError } from '../../core/errors.ts';
 import { isJsonObject, type JsonObject } from '../../core/json-object.ts';
 import { efforts, type Reasoning, type TurnRequest } from '../../core/request.ts';
-import { check, emptyArray, invalidType, tooLong } from './check.ts';
+import { check, emptyArray, invalidType, tooLong } from '../../core/check.ts';
 import { decodeContextManagement } from './context-management.ts';
 import { checkConversationId } from './conversation-id.ts';
 import { decodeInput, takeTrigger } from './request-items.ts';

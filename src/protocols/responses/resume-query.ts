@@ -1,6 +1,6 @@
 import { GatewayError } from '../../core/errors.ts';
 import type { Warning } from '../../core/warning.ts';
-import { invalidChoice, invalidType, outOfRange } from './check.ts';
+import { invalidChoice, invalidType, outOfRange } from '../../core/check.ts';
 
 const maxSequence = 2_147_483_647;
 

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { JsonObject } from '../../core/json-object.ts';
 import type { TextFormat } from '../../core/request.ts';
-import { check, nameSchema } from './check.ts';
+import { check, nameSchema } from '../../core/check.ts';
 
 const jsonObject: z.ZodType<JsonObject> = z.looseObject({});
 

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { GatewayError } from '../../core/errors.ts';
+import { GatewayError } from './errors.ts';
 
 /**
  * The value itself, once the schema has passed it: zod's own output is a copy that loses `__proto__`, unknown keys and
