@@ -118,13 +118,23 @@ export class GatewayError extends Error {
 
   /** The same error, after money was spent on the request. */
   asSpent(): GatewayError {
-    const { param, cause, retryable, retryAfterSeconds } = this;
+    return this.copy({ spent: true });
+  }
+
+  /** The same error, of a parameter that the client knows by this name. */
+  of(param: string): GatewayError {
+    return this.copy({ param });
+  }
+
+  private copy(changed: ErrorDetails): GatewayError {
+    const { param, cause, retryable, retryAfterSeconds, spent } = this;
     return new GatewayError(this.code, this.message, {
       ...(param === null ? {} : { param }),
       ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }),
       cause,
       retryable,
-      spent: true,
+      spent,
+      ...changed,
     });
   }
 

@@ -169,4 +169,13 @@ export interface TurnRequest {
   serviceTier: string | undefined;
   /** Fields that the decoder does not know. They travel to an upstream of the same protocol only; elsewhere they are a warning. */
   extra: Record<string, unknown>;
+  /** Parameters, as the client names them, that nothing but a verbatim lane can carry: elsewhere they are a 400. */
+  verbatimOnly?: readonly string[];
+  /** Chat only: the client wants to be told the usage in the stream too. */
+  usageInStream?: boolean;
+  /**
+   * Where the client's request has what stands elsewhere in this one, and where that is no rule of its protocol: `input[2]` →
+   * `messages[1].tool_calls[0]`. For warnings and errors.
+   */
+  places?: Readonly<Record<string, string>>;
 }

@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto';
+import { GatewayError } from '../core/errors.ts';
 import type { JsonObject } from '../core/json-object.ts';
 import type { ClientCodec } from '../protocols/codec.ts';
 import type { Store } from '../store/store.ts';
@@ -41,7 +42,17 @@ export async function answerTurn(
   };
   // What could be decoded is an object.
   if (call.request.background) return answerBackground(background, exchange, { ...call, body: body as JsonObject });
-  await runTurn(turns, { ...call, sink: createTurnSink(response) }).finally(() => idempotency?.close());
+  await runTurn(turns, { ...call, sink: createTurnSink(response) })
+    .catch((thrown: unknown) => {
+      throw inClientsWords(thrown, call);
+    })
+    .finally(() => idempotency?.close());
+}
+
+/** From here on parameters are named as the client names them: decoders do so by themselves. */
+function inClientsWords(thrown: unknown, { client, request }: Omit<TurnCall, 'sink'>): unknown {
+  if (!(thrown instanceof GatewayError) || thrown.param === null || client.paramName === undefined) return thrown;
+  return thrown.of(client.paramName(thrown.param, request));
 }
 
 interface KeyedBody {

@@ -137,7 +137,7 @@ export interface ClientCodec {
    * What the client calls a parameter that encoders and the turn name as the Responses API does (`max_output_tokens`,
    * `input[2].content[0]`). Absent: the same.
    */
-  paramName?(param: string): string;
+  paramName?(param: string, request: TurnRequest): string;
   /** For upstreams of the same protocol. Absent: they are reached through the neutral model too. */
   readonly verbatim?: VerbatimLane;
 }

@@ -40,7 +40,7 @@ export function createAnswer(
 
   /** Warnings name parameters as the client spells them. */
   function named(given: Warning[]): Warning[] {
-    return given.map(({ param, message }) => ({ param: client.paramName?.(param) ?? param, message }));
+    return given.map(({ param, message }) => ({ param: client.paramName?.(param, request) ?? param, message }));
   }
 
   function announce(): void {

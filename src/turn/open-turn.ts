@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto';
+import { GatewayError } from '../core/errors.ts';
 import type { Report } from '../core/report.ts';
 import type { TurnRequest } from '../core/request.ts';
 import type { ResponseState } from '../core/response.ts';
@@ -77,6 +78,7 @@ export function prepareAttempt(
   number: number,
 ): PreparedAttempt {
   const { provider, model } = deployment;
+  refuseVerbatimOnly(request);
   const encoded = provider.codec.encodeRequest({
     request: request.compaction === undefined ? request : summaryRequest(request),
     context: withFiles(history.context, history.files),
@@ -105,6 +107,18 @@ export function prepareAttempt(
       estimatedCostNanoUsd: costOf({ ...noUsage, inputTokens: estimatedInputTokens }, deployment) ?? 0,
     },
   };
+}
+
+/** What the neutral model has no word for, and what would change the meaning of the answer if it were left out. */
+function refuseVerbatimOnly({ verbatimOnly: [param] = [] }: TurnRequest): void {
+  if (param === undefined) return;
+  throw new GatewayError(
+    'unsupported_parameter',
+    `Unsupported parameter: '${param}' is not supported with this model.`,
+    {
+      param,
+    },
+  );
 }
 
 /** What was left out before the codec saw the context is told with what the codec left out. */
