@@ -70,7 +70,7 @@ export async function startGateway(
   const sockets = createSocketTransport({ log });
   const providers: Record<ProviderName, Provider> = {
     anthropic: createAnthropicProvider(messagesCodec, sockets),
-    openai: createOpenAiProvider(responsesUpstreamCodec, sockets),
+    openai: createOpenAiProvider(responsesUpstreamCodec, chatCodec, sockets),
     'openai-compatible': createOpenAiCompatibleProvider(chatCodec, sockets),
     simulator: createSimulatorProvider(messagesCodec, createSimulatorTransport()),
   };

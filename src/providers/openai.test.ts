@@ -1,10 +1,11 @@
 import { expect, test } from 'vitest';
 import { GatewayError } from '../core/errors.ts';
+import { chatCodec } from '../protocols/chat/index.ts';
 import { messagesCodec } from '../protocols/messages/index.ts';
 import { createOpenAiProvider, openAiProfile } from './openai.ts';
 import type { Deployment } from './provider.ts';
 
-const provider = createOpenAiProvider(messagesCodec, {
+const provider = createOpenAiProvider(messagesCodec, chatCodec, {
   send: () => ({ pause() {}, resume() {}, abort() {} }),
   close: () => Promise.resolve(),
 });
@@ -65,10 +66,10 @@ test('a model that refuses encrypted reasoning is not asked again, others are', 
   const refusal = rejected('Encrypted content is not supported with this model.');
   const asked = deployment({ model: 'llama' });
   expect(provider.profileNow?.(asked)).toBe(asked.profile);
-  expect(provider.learn?.(asked, rejected('Unknown parameter.'))).toBe(false);
-  expect(provider.learn?.(asked, new GatewayError('upstream_error', refusal.message))).toBe(false);
-  expect(provider.learn?.(asked, refusal)).toBe(true);
-  expect(provider.learn?.(asked, refusal)).toBe(false);
+  expect(provider.learn?.(asked, rejected('Unknown parameter.'), 'responses')).toBe(false);
+  expect(provider.learn?.(asked, new GatewayError('upstream_error', refusal.message), 'responses')).toBe(false);
+  expect(provider.learn?.(asked, refusal, 'responses')).toBe(true);
+  expect(provider.learn?.(asked, refusal, 'responses')).toBe(false);
   expect(provider.profileNow?.(deployment({ model: 'llama' }))).toMatchObject({ encryptedReasoning: false });
   expect(provider.profileNow?.(deployment({ model: 'llama', baseUrl: 'http://other/v1' }))).not.toHaveProperty(
     'encryptedReasoning',
@@ -77,8 +78,8 @@ test('a model that refuses encrypted reasoning is not asked again, others are', 
 
 test('what clients name is remembered within bounds', () => {
   const refusal = rejected('Encrypted content is not supported with this model.');
-  for (let at = 0; at < 1001; at++) provider.learn?.(deployment({ model: `m-${at}` }), refusal);
-  const isForgotten = (model: string) => provider.learn?.(deployment({ model }), refusal);
+  for (let at = 0; at < 1001; at++) provider.learn?.(deployment({ model: `m-${at}` }), refusal, 'responses');
+  const isForgotten = (model: string) => provider.learn?.(deployment({ model }), refusal, 'responses');
   expect([isForgotten('m-0'), isForgotten('m-1000')]).toEqual([true, false]);
 });
 
@@ -93,4 +94,21 @@ test('input tokens are counted by the vendor, from what makes input', () => {
   });
   expect(provider.counter?.readCount('{"object":"response.input_tokens","input_tokens":17}')).toBe(17);
   expect(provider.counter?.readCount('<html>')).toBeUndefined();
+});
+
+test('a chat client is served in Chat Completions, until the upstream says that it does not serve the model there', () => {
+  const here = deployment({ model: 'gpt-only-in-responses' });
+  const chat = provider.dialect?.(here, 'chat');
+  expect(chat?.buildRequest('{}', false)).toMatchObject({ path: '/v1/chat/completions', body: '{}' });
+  expect(chat?.codec.protocol).toBe('chat');
+  expect(provider.dialect?.(here, 'messages')).toBeUndefined();
+  const body = JSON.stringify({ error: { message: 'This model is only supported in v1/responses', code: null } });
+  const refusal = chat?.codec.decodeError(404, {}, body);
+  if (refusal === undefined) throw new Error('no error');
+  expect(refusal).toMatchObject({ code: 'upstream_error', retryable: false });
+  expect(provider.learn?.(here, refusal, 'responses')).toBe(false);
+  expect(provider.learn?.(here, refusal, 'chat')).toBe(true);
+  expect(provider.dialect?.(here, 'chat')).toBeUndefined();
+  expect(provider.dialect?.(deployment(), 'chat')).toBeDefined();
+  expect(provider.learn?.(here, refusal, 'chat')).toBe(false);
 });

@@ -1,4 +1,4 @@
-import type { GatewayError } from '../core/errors.ts';
+import { GatewayError } from '../core/errors.ts';
 import type { ModelProfile, UpstreamCodec } from '../protocols/codec.ts';
 import { parseJsonObject } from '../core/json-object.ts';
 import { commonHeaders, pickFields, requestTo } from './endpoint.ts';
@@ -15,11 +15,13 @@ const refusesSampling = /(?:^|[/:])(?:o[134](?:-|$)|gpt-5(?![.\d])(?!-chat))/;
 
 const rememberedModels = 1000;
 
-/** OpenAI's Responses API, at its own address or at one that speaks it. */
-export function createOpenAiProvider(codec: UpstreamCodec, transport: Transport): Provider {
-  /** Deployments whose upstream has refused to be asked for encrypted reasoning. A client may choose a model's name. */
-  const withoutEncryptedReasoning = new Set<string>();
-  const nameOf = ({ baseUrl, model }: Deployment) => `${baseUrl} ${model}`;
+/** OpenAI's API, at its own address or at one that speaks it: Responses, and Chat Completions for clients that speak those. */
+export function createOpenAiProvider(codec: UpstreamCodec, chat: UpstreamCodec, transport: Transport): Provider {
+  /** Deployments whose upstream has refused to be asked for encrypted reasoning. */
+  const withoutEncryptedReasoning = createRemembered();
+  /** Deployments that are not there in Chat Completions: OpenAI serves some models on Responses only. */
+  const withoutChat = createRemembered();
+  const chatCodec = { ...chat, decodeError: chatError(chat) };
   return {
     name: 'openai',
     codec,
@@ -34,16 +36,53 @@ export function createOpenAiProvider(codec: UpstreamCodec, transport: Transport)
       readCount: (body) => parseJsonObject(body)?.['input_tokens'],
     },
     profileNow(deployment) {
-      if (!withoutEncryptedReasoning.has(nameOf(deployment))) return deployment.profile;
+      if (!withoutEncryptedReasoning.has(deployment)) return deployment.profile;
       return { ...deployment.profile, encryptedReasoning: false };
     },
-    learn(deployment, error) {
-      if (!refusesEncryptedReasoning(error) || withoutEncryptedReasoning.has(nameOf(deployment))) return false;
-      if (withoutEncryptedReasoning.size === rememberedModels) withoutEncryptedReasoning.clear();
-      withoutEncryptedReasoning.add(nameOf(deployment));
-      return true;
+    dialect(deployment, protocol) {
+      if (protocol !== 'chat' || withoutChat.has(deployment)) return undefined;
+      return {
+        codec: chatCodec,
+        profile: { ...deployment.profile, midConversationSystem: false },
+        buildRequest: (body, stream) => openAiRequest(deployment, '/chat/completions', body, stream),
+      };
+    },
+    learn(deployment, error, protocol) {
+      if (protocol === 'chat') return error.message === notInChat && withoutChat.add(deployment);
+      return refusesEncryptedReasoning(error) && withoutEncryptedReasoning.add(deployment);
     },
   } satisfies Provider;
+}
+
+interface Remembered {
+  has(deployment: Deployment): boolean;
+  /** False: it was there already. */
+  add(deployment: Deployment): boolean;
+}
+
+/** A client may choose a model's name, so that there is a limit to them. */
+function createRemembered(): Remembered {
+  const names = new Set<string>();
+  const nameOf = ({ baseUrl, model }: Deployment) => `${baseUrl} ${model}`;
+  return {
+    has: (deployment) => names.has(nameOf(deployment)),
+    add(deployment) {
+      if (names.has(nameOf(deployment))) return false;
+      if (names.size === rememberedModels) names.clear();
+      names.add(nameOf(deployment));
+      return true;
+    },
+  };
+}
+
+const notInChat = 'The upstream does not serve the model in Chat Completions.';
+
+/** "This model is only supported in v1/responses and not in v1/chat/completions." */
+function chatError(chat: UpstreamCodec): UpstreamCodec['decodeError'] {
+  return (status, headers, body) =>
+    status === 404 || status === 405
+      ? new GatewayError('upstream_error', notInChat, { cause: chat.decodeError(status, headers, body) })
+      : chat.decodeError(status, headers, body);
 }
 
 function openAiRequest(deployment: Deployment, path: string, body: string, stream: boolean): UpstreamRequest {

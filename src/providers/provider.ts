@@ -1,5 +1,6 @@
 import type { ModelProfile, UpstreamCodec } from '../protocols/codec.ts';
 import type { GatewayError } from '../core/errors.ts';
+import type { ClientProtocol, Protocol } from '../core/items.ts';
 
 /** One upstream call, ready to be sent. The credential is in `headers`, never in the URL. */
 export interface UpstreamRequest {
@@ -69,6 +70,13 @@ export interface PriceOverride {
   cacheWrite: number | undefined;
 }
 
+/** The words in which a deployment is spoken to. */
+export interface Dialect {
+  readonly codec: UpstreamCodec;
+  readonly profile: ModelProfile;
+  buildRequest(body: string, stream: boolean): UpstreamRequest;
+}
+
 /** A vendor integration: address, credential, quirks, and the protocol it speaks. */
 export interface Provider {
   /** As in the configuration: `anthropic`, `openai`, `openai-compatible`, `simulator`. */
@@ -82,8 +90,13 @@ export interface Provider {
   profileOf(model: string): ModelProfile;
   /** The deployment's profile with what was learnt since the start; absent: nothing ever is. */
   profileNow?(deployment: Deployment): ModelProfile;
-  /** Takes note of what a refusal says about the model. True: the same request will now be sent otherwise. */
-  learn?(deployment: Deployment, error: GatewayError): boolean;
+  /** A client's own protocol, where the vendor speaks it beside `codec`'s and, as far as is known, for this model. */
+  dialect?(deployment: Deployment, protocol: ClientProtocol): Dialect | undefined;
+  /**
+   * Takes note of what a refusal says about the model. True: the same request will now be sent otherwise.
+   * @param protocol that the request was sent in.
+   */
+  learn?(deployment: Deployment, error: GatewayError, protocol: Protocol): boolean;
   buildRequest(deployment: Deployment, body: string, stream: boolean): UpstreamRequest;
   /** The vendor's own count of input tokens; absent: it has none, and tokens are estimated. */
   readonly counter?: TokenCounter;

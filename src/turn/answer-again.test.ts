@@ -1,3 +1,5 @@
+import { noUsage } from '../core/usage.ts';
+import { usageText } from '../protocols/responses/response.ts';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { responsesCodec } from '../protocols/responses/index.ts';
 import type { StoredResponse, TenantStore } from '../store/store.ts';
@@ -115,7 +117,7 @@ describe('where it ended without an answer to keep', () => {
 
 test.each([
   [null, false],
-  [{ total_tokens: 9 }, true],
+  [JSON.parse(usageText({ ...noUsage, inputTokens: 9 })), true],
 ])('a failure is told by its own code, and whether it was paid: usage %o', async (usage, spent) => {
   const head = JSON.stringify({ ...JSON.parse(running.head), usage, error: { code: 'server_error', message: 'busy' } });
   const { done } = callOf(true, () => ended({ status: 'failed', errorCode: 'upstream_overloaded', head }));

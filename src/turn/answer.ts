@@ -1,6 +1,6 @@
 import { GatewayError } from '../core/errors.ts';
 import type { Warning } from '../core/warning.ts';
-import type { StreamEncoder } from '../protocols/codec.ts';
+import type { Reply, StreamEncoder } from '../protocols/codec.ts';
 import { keepAliveComment } from '../sse/write.ts';
 import type { EventBatch } from '../store/event-batch.ts';
 import { move, turnLifecycle } from './lifecycle.ts';
@@ -15,6 +15,8 @@ export interface Answer {
   follow(run: AttemptRun, warnings: Warning[]): void;
   /** Adds what the reply itself gave cause for. A stream's headers have left by then: the log has it. */
   warn(warnings: Warning[]): void;
+  /** The reply ends in the upstream's own words: with what this gives, where it has ended well. */
+  endWith(text: (reply: Reply) => string): void;
   /** Sends the headers and the beginning of the stream, if they have not left yet. */
   announce(): void;
   /** @returns false: the client can't take more now. */
@@ -78,6 +80,7 @@ export function createAnswer(
   sink.onClose = () => run?.cancel();
   sink.onDrain = () => run?.resume();
   let failure: GatewayError | undefined;
+  let ownEnd: ((reply: Reply) => string) | undefined;
   if (background !== undefined) {
     background.onFail = (error) => {
       failure ??= error;
@@ -99,6 +102,9 @@ export function createAnswer(
       warnings = [...warnings, ...more];
       if (turn.announced) log.warn({ responseId: turn.id, warnings: more }, 'the reply could not be read whole');
     },
+    endWith(text) {
+      ownEnd = text;
+    },
     announce,
     write(text, isPartOfItem) {
       if (text === '') return true;
@@ -111,11 +117,11 @@ export function createAnswer(
       if (sink.closed) return;
       const { reply } = turn;
       if (turn.announced) {
-        sink.end(encoder?.end(reply) ?? '');
+        sink.end(error === undefined && ownEnd !== undefined ? ownEnd(reply) : (encoder?.end(reply) ?? ''));
         return;
       }
       if (error !== undefined) throw turn.spent ? error.asSpent() : error;
-      const body = client.encodeReply(reply);
+      const body = ownEnd?.(reply) ?? client.encodeReply(reply);
       const headers = answerHeaders(turn, named(warnings), 'application/json; charset=utf-8');
       headers['content-length'] = String(Buffer.byteLength(body));
       sink.start(headers);

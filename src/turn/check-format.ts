@@ -4,15 +4,21 @@ import type { Item } from '../core/items.ts';
 import type { TextFormat } from '../core/request.ts';
 import { schemaProblem } from '../core/schema-problem.ts';
 import type { Answer } from './answer.ts';
-import type { AttemptOutcome, TurnCall } from './turn.ts';
+import type { AttemptOutcome, PreparedAttempt, TurnCall } from './turn.ts';
 
 /**
  * Holds a whole answer to the format that the client asked for, whoever was to enforce it. With `strict` the client was
- * promised the schema: an answer that breaks it has not completed. Otherwise it is told, and gets what there is.
+ * promised the schema: an answer that breaks it has not completed. Otherwise it is told, and gets what there is. In a
+ * verbatim lane that is between the client and the upstream.
  */
-export function checkFormat({ request }: TurnCall, outcome: AttemptOutcome, answer: Answer): AttemptOutcome {
+export function checkFormat(
+  { request }: TurnCall,
+  { lane }: PreparedAttempt,
+  outcome: AttemptOutcome,
+  answer: Answer,
+): AttemptOutcome {
   const { textFormat } = request;
-  if (textFormat.type === 'text' || outcome.outcome !== 'ended') return outcome;
+  if (textFormat.type === 'text' || outcome.outcome !== 'ended' || lane !== undefined) return outcome;
   const { assembler } = outcome;
   if (assembler.end?.finish !== 'completed') return outcome;
   const problem = formatProblem(

@@ -18,12 +18,19 @@ const endOf: Record<Finish, { event: ResponseEvent; reason: ResponseState['incom
 };
 
 /** Writes into the reply how the last attempt ended. */
-export function concludeReply(turn: Turn, { outcome, error, assembler, usage }: AttemptOutcome, nowMs: number): void {
+export function concludeReply(
+  turn: Turn,
+  { lane }: PreparedAttempt,
+  { outcome, error, assembler, usage }: AttemptOutcome,
+  nowMs: number,
+): void {
   const { state } = turn.reply;
   turn.state = move(turnLifecycle, turn.state, 'end');
   let event: ResponseEvent = outcome === 'cancelled' ? 'cancel' : 'fail';
   if (outcome === 'ended') {
-    const end = endOf[assembler.end?.finish ?? 'paused'];
+    const finish = assembler.end?.finish ?? 'paused';
+    // A client that speaks the upstream's protocol is told of a pause in its words, and goes on itself.
+    const end = endOf[lane !== undefined && finish === 'paused' ? 'completed' : finish];
     event = end.event;
     state.incompleteReason = end.reason;
   }

@@ -30,7 +30,7 @@ export async function continueAttempt(
   answer: Answer,
 ): Promise<Continued> {
   const current: Continued = { attempt, outcome };
-  for (let continuations = 0; isPaused(current.outcome); continuations++) {
+  for (let continuations = 0; isPaused(current); continuations++) {
     if (call.sink.closed) return { ...current, outcome: { ...current.outcome, outcome: 'cancelled' } };
     const next = continuations < maxContinuations ? await beginNext(dependencies, call, turn, current) : undefined;
     if (next === undefined) {
@@ -46,8 +46,9 @@ export async function continueAttempt(
   return current;
 }
 
-function isPaused({ outcome, assembler }: AttemptOutcome): boolean {
-  return outcome === 'ended' && assembler.end?.finish === 'paused';
+/** In a verbatim lane the client goes on itself. */
+function isPaused({ attempt: { lane }, outcome: { outcome, assembler } }: Continued): boolean {
+  return lane === undefined && outcome === 'ended' && assembler.end?.finish === 'paused';
 }
 
 /** Undefined: there can be no continuation. */
@@ -64,7 +65,7 @@ async function beginNext(
   if (said.length === 0 || said.some(({ item }) => callHalf(item) !== undefined)) return undefined;
   const history = { ...turn.history, context: [...turn.history.context, ...said] };
   try {
-    const next = prepareAttempt(dependencies, call.request, history, attempt.deployment, attempt.start.number + 1);
+    const next = prepareAttempt(dependencies, call, history, attempt.deployment, attempt.start.number + 1);
     await storeNextAttempt(dependencies, call, turn, { attempt, outcome }, next);
     return next;
   } catch (cause) {

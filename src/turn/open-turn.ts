@@ -6,7 +6,7 @@ import type { ResponseState } from '../core/response.ts';
 import { noUsage } from '../core/usage.ts';
 import type { EncodedRequest } from '../protocols/codec.ts';
 import { envelopeText, headText } from '../protocols/responses/response.ts';
-import type { Deployment } from '../providers/provider.ts';
+import type { Deployment, Dialect } from '../providers/provider.ts';
 import { estimateTokens } from '../spend/estimate-tokens.ts';
 import { type AttemptStart, claimLifeMs, type KeyClaim, type TurnIntent } from '../store/store.ts';
 import { withFiles } from './attach-files.ts';
@@ -14,6 +14,7 @@ import { costOf } from './cost-of.ts';
 import type { History } from './resolve-history.ts';
 import { summaryRequest } from './summary.ts';
 import type { PreparedAttempt, Turn, TurnCall, TurnDependencies } from './turn.ts';
+import { verbatimRequest } from './verbatim-lane.ts';
 
 /** The response's id is minted here, once, before any upstream is called. */
 export function openTurn(
@@ -72,25 +73,33 @@ const codecVersion = 1;
 /** @throws GatewayError 400 for what the deployment's protocol cannot carry. */
 export function prepareAttempt(
   { ids, nowMs }: TurnDependencies,
-  request: TurnRequest,
+  call: Pick<TurnCall, 'request' | 'client' | 'bodyText'>,
   history: History,
   deployment: Deployment,
   number: number,
 ): PreparedAttempt {
+  const { request } = call;
   const { provider, model } = deployment;
-  refuseVerbatimOnly(request);
-  const encoded = provider.codec.encodeRequest({
-    request: request.compaction === undefined ? request : summaryRequest(request),
-    context: withFiles(history.context, history.files),
-    inheritedTools: history.inheritedTools,
-    model,
-    profile: provider.profileNow?.(deployment) ?? deployment.profile,
-  });
-  const upstream = provider.buildRequest(deployment, encoded.body, request.stream);
+  const dialect = dialectOf(deployment, request);
+  const { codec, profile } = dialect;
+  const verbatim = verbatimRequest(call, history, codec, model);
+  if (verbatim === undefined) refuseVerbatimOnly(request);
+  const encoded =
+    verbatim?.encoded ??
+    codec.encodeRequest({
+      request: request.compaction === undefined ? request : summaryRequest(request),
+      context: withFiles(history.context, history.files),
+      inheritedTools: history.inheritedTools,
+      model,
+      profile,
+    });
+  const upstream = dialect.buildRequest(encoded.body, request.stream);
   const startedAtMs = nowMs();
   const estimatedInputTokens = estimateTokens(encoded.body.length);
   return {
     deployment,
+    codec,
+    lane: verbatim?.lane,
     encoded: withReport(encoded, history.report),
     upstream,
     usage: noUsage,
@@ -102,23 +111,31 @@ export function prepareAttempt(
       apiBase: deployment.baseUrl,
       upstreamModel: model,
       requestHash: hash('sha256', encoded.body),
-      codecVersion: `${provider.codec.protocol}/${codecVersion}`,
+      codecVersion: `${codec.protocol}/${codecVersion}`,
       estimatedInputTokens,
       estimatedCostNanoUsd: costOf({ ...noUsage, inputTokens: estimatedInputTokens }, deployment) ?? 0,
     },
   };
 }
 
+/** The client's own protocol where the vendor speaks it too, since nothing is lost in it; else the one that the provider prefers. */
+function dialectOf(deployment: Deployment, { protocol }: TurnRequest): Dialect {
+  const { provider } = deployment;
+  const own = provider.codec.protocol === protocol ? undefined : provider.dialect?.(deployment, protocol);
+  return (
+    own ?? {
+      codec: provider.codec,
+      profile: provider.profileNow?.(deployment) ?? deployment.profile,
+      buildRequest: (body, stream) => provider.buildRequest(deployment, body, stream),
+    }
+  );
+}
+
 /** What the neutral model has no word for, and what would change the meaning of the answer if it were left out. */
 function refuseVerbatimOnly({ verbatimOnly: [param] = [] }: TurnRequest): void {
   if (param === undefined) return;
-  throw new GatewayError(
-    'unsupported_parameter',
-    `Unsupported parameter: '${param}' is not supported with this model.`,
-    {
-      param,
-    },
-  );
+  const message = `Unsupported parameter: '${param}' is not supported with this model.`;
+  throw new GatewayError('unsupported_parameter', message, { param });
 }
 
 /** What was left out before the codec saw the context is told with what the codec left out. */

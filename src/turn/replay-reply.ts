@@ -1,5 +1,6 @@
 import type { PartKind } from '../core/events.ts';
 import type { FinishedItem, OpenItem, OpenPart, ResponseState } from '../core/response.ts';
+import { noUsage, type Usage } from '../core/usage.ts';
 import type { InputTransformation } from '../core/warning.ts';
 import type { TurnRequest } from '../core/request.ts';
 import { isNative, isToolCall, type Item } from '../core/items.ts';
@@ -12,7 +13,17 @@ interface StoredHead {
   id: string;
   created_at: number;
   error: ResponseState['error'] | null;
+  incomplete_details: { reason: NonNullable<ResponseState['incompleteReason']> } | null;
+  usage: StoredUsage | null;
   input_transformations?: InputTransformation[];
+}
+
+/** As `responses/response.ts` writes it. */
+interface StoredUsage {
+  input_tokens: number;
+  input_tokens_details: { cached_tokens: number; cache_write_tokens: number };
+  output_tokens: number;
+  output_tokens_details: { reasoning_tokens: number };
 }
 
 /** A stored response as its client got it. @param request the very request that it answers. */
@@ -25,15 +36,26 @@ export function storedReply(request: TurnRequest, stored: StoredResponse): Reply
       status: stored.status,
       completedAtMs: undefined,
       error: head.error ?? undefined,
-      incompleteReason: undefined,
+      incompleteReason: head.incomplete_details?.reason,
       request,
-      usage: undefined,
+      usage: head.usage === null ? undefined : usageOf(head.usage),
       serviceTier: undefined,
       inputTransformations: head.input_transformations ?? [],
     },
     head: stored.head,
     envelope: stored.envelope,
     output: stored.output.map(({ body }) => ({ item: JSON.parse(body) as Item, body })),
+  };
+}
+
+function usageOf({ input_tokens, input_tokens_details, output_tokens, output_tokens_details }: StoredUsage): Usage {
+  return {
+    ...noUsage,
+    inputTokens: input_tokens,
+    cachedTokens: input_tokens_details.cached_tokens,
+    cacheWriteTokens: input_tokens_details.cache_write_tokens,
+    outputTokens: output_tokens,
+    reasoningTokens: output_tokens_details.reasoning_tokens,
   };
 }
 

@@ -46,6 +46,8 @@ export interface History {
   truncation?: { whole: History; times: number };
   /** A compaction item that this turn's output begins with. */
   lead?: NativeItem;
+  /** An envelope of ours that the client carried was opened. */
+  opened: boolean;
   /** What of the context is not sent, whatever the target. */
   report: Report;
   /** What stays beside the summary, where this turn compacts the context; `users`: the messages before it that stay. */
@@ -139,6 +141,7 @@ async function historyOf(
     usedCallIds,
     files: await attachFiles(store.files, shown, request.input),
     shown,
+    opened: past.input.some(({ type, origin }) => type === 'reasoning' && origin !== null),
     report,
     compaction:
       split === undefined

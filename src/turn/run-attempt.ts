@@ -12,6 +12,7 @@ import { leadWith } from './lead-with.ts';
 import { move, turnLifecycle } from './lifecycle.ts';
 import { prepareAttempt } from './open-turn.ts';
 import { sealReasoning, wantsReasoning } from './reasoning-envelope.ts';
+import { replayReply } from './replay-reply.ts';
 import type { History } from './resolve-history.ts';
 import { sendAttempt } from './send-attempt.ts';
 import { storeNextAttempt } from './store-next-attempt.ts';
@@ -26,6 +27,7 @@ const notSent = {
   error: undefined,
   firstTokenAtMs: undefined,
   rawReply: '',
+  body: undefined,
   usage: noUsage,
 } as const satisfies Omit<AttemptOutcome, 'assembler'>;
 
@@ -41,7 +43,7 @@ export async function runAttempt(
   answer: Answer,
   paused?: Assembler,
 ): Promise<AttemptOutcome> {
-  const { deployment, encoded } = attempt;
+  const { deployment, encoded, codec, lane } = attempt;
   const { state } = turn.reply;
   if (state.inputTransformations.length > 0 || encoded.inputTransformations.length > 0) {
     state.inputTransformations = encoded.inputTransformations;
@@ -52,14 +54,22 @@ export async function runAttempt(
     createAssembler({
       ids,
       nowMs,
-      protocol: deployment.provider.codec.protocol,
-      signatureScope: (upstreamModel) => deployment.provider.codec.signatureScope(upstreamModel ?? deployment.model),
+      protocol: codec.protocol,
+      signatureScope: (upstreamModel) => codec.signatureScope(upstreamModel ?? deployment.model),
       usedCallIds: new Set(turn.history.usedCallIds),
       sealReasoning: wantsReasoning(request) ? (origin) => sealReasoning(store.seal, origin) : undefined,
-      encoder: answer.encoder,
+      encoder: lane === undefined ? answer.encoder : undefined,
     });
   const assembler = paused ?? fresh();
-  const progress = () => answer.write(assembler.takeText(), assembler.itemStarted);
+  const forwarder = lane !== undefined && request.stream ? lane.createForwarder(turn.reply) : undefined;
+  let forwarded = '';
+  const takeText = (): string => {
+    const text = forwarder === undefined ? assembler.takeText() : forwarded;
+    forwarded = '';
+    return text;
+  };
+  // What a forwarder lets go is always a part of the output.
+  const progress = () => answer.write(takeText(), forwarder !== undefined || assembler.itemStarted);
   if (sink.closed) return { ...notSent, assembler };
   attempt.usage = { ...noUsage, inputTokens: attempt.start.estimatedInputTokens, estimated: true };
   const receiver = {
@@ -68,9 +78,24 @@ export async function runAttempt(
       return assembler.end;
     },
   };
-  const run = sendAttempt(attempt, receiver, { onBegin: () => answer.announce(), onProgress: progress }, nowMs);
+  const listener = {
+    onBegin: () => answer.announce(),
+    onFrame: (event: string, data: string) => {
+      if (forwarder !== undefined && assembler.end?.error === undefined) forwarded += forwarder.frame(event, data);
+    },
+    onProgress: progress,
+  };
+  const run = sendAttempt(attempt, receiver, listener, nowMs);
   answer.follow(run, encoded.warnings);
   const result = await run.done;
+  if (lane !== undefined && result.outcome === 'ended') {
+    const { body } = result;
+    answer.endWith((reply) => {
+      if (body === undefined) return forwarder?.rest() ?? '';
+      // A stream was asked for, and the upstream has none.
+      return answer.encoder === undefined ? lane.patchReply(body, reply) : replayReply(answer.encoder, reply);
+    });
+  }
   // Before anything else is done with the reply: a fault of ours in there leaves the bill as it is.
   const usage = usageOf({ ...result, assembler }, attempt.start.estimatedInputTokens);
   attempt.usage = usage;
@@ -108,7 +133,7 @@ export function isWorthRewording(
 ): boolean {
   const { deployment } = attempt;
   if (outcome.error === undefined || turnLifecycle[turn.state].retry === null || sink.closed) return false;
-  return deployment.provider.learn?.(deployment, outcome.error) === true;
+  return deployment.provider.learn?.(deployment, outcome.error, attempt.codec.protocol) === true;
 }
 
 /** A deployment that has just refused for its rate limit would refuse again. */
@@ -136,7 +161,7 @@ export async function beginNextAttempt(
 ): Promise<PreparedAttempt | undefined> {
   const { log } = dependencies;
   try {
-    const next = prepareAttempt(dependencies, call.request, turn.history, deployment, attempt.start.number + 1);
+    const next = prepareAttempt(dependencies, call, turn.history, deployment, attempt.start.number + 1);
     await storeNextAttempt(dependencies, call, turn, { attempt, outcome }, next);
     turn.state = move(turnLifecycle, turn.state, 'retry');
     return next;

@@ -40,7 +40,7 @@ export async function runTurn(dependencies: TurnDependencies, given: TurnCall): 
   // 6 begin: encoded first, since what the target cannot carry is a 400; then the intent with what it may cost at most
   // reserved in the call's budgets, before any upstream is called
   const turn = openTurn(dependencies, call, history);
-  const attempt = prepareAttempt(dependencies, request, history, first, 1);
+  const attempt = prepareAttempt(dependencies, call, history, first, 1);
   if (sink.closed) return;
   crashPoint('admitted');
   call.idempotency?.start(turn);
@@ -86,10 +86,10 @@ export async function carryOut(
       ({ attempt, outcome } = await continueAttempt(dependencies, call, turn, attempt, outcome, answer));
     }
 
-    outcome = checkFormat(call, outcome, answer);
+    outcome = checkFormat(call, attempt, outcome, answer);
 
     // 9 commit: output, status and spend in one transaction, before the client is told that the turn has ended
-    concludeReply(turn, outcome, nowMs());
+    concludeReply(turn, attempt, outcome, nowMs());
     const attemptEnd = concludeAttempt(attempt, outcome, request.store, nowMs());
     const lost = await commitTurn(dependencies, call, turn, attemptEnd, await answer.seal(), attempt.hold);
     if (turn.state === 'committed' && outcome.outcome === 'ended') call.local?.remember(turn);

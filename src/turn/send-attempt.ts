@@ -11,6 +11,8 @@ import type { AttemptResult, PreparedAttempt } from './turn.ts';
 export interface AttemptListener {
   /** The upstream has begun to answer well. Called at most once, before anything is assembled. */
   onBegin(): void;
+  /** A frame of a stream was decoded and assembled. */
+  onFrame(event: string, data: string): void;
   /** Something of the reply was assembled. False: the client can't take more now; call `resume` when it can. */
   onProgress(): boolean;
 }
@@ -32,12 +34,12 @@ const maxRawReplyBytes = 64 * 1024;
 
 /** Sends one attempt and feeds its reply to the assembler: step 7 and 8 of a request's path. */
 export function sendAttempt(
-  { deployment, encoded, upstream }: PreparedAttempt,
+  { deployment, codec, encoded, upstream }: PreparedAttempt,
   assembler: Pick<Assembler, 'accept' | 'end'>,
   listener: AttemptListener,
   nowMs: () => number,
 ): AttemptRun {
-  const { codec, transport } = deployment.provider;
+  const { transport } = deployment.provider;
   const raw = createTail(maxRawReplyBytes);
   let settle: (result: AttemptResult) => void = () => {};
   const done = new Promise<AttemptResult>((resolve) => {
@@ -50,6 +52,7 @@ export function sendAttempt(
   let headers: Record<string, string | undefined> = {};
   let decoder: StreamDecoder | undefined;
   let body: Buffer[] = [];
+  let plainReply: string | undefined;
   let replyBytes = 0;
   let firstTokenAtMs: number | undefined;
   let lastEventAtMs = nowMs();
@@ -57,7 +60,8 @@ export function sendAttempt(
   function finish(outcome: AttemptResult['outcome'], error?: GatewayError): void {
     if (settled) return;
     settled = true;
-    settle({ outcome, sent, answered: begun, error, firstTokenAtMs, rawReply: error === undefined ? '' : raw.text() });
+    const rawReply = error === undefined ? '' : raw.text();
+    settle({ outcome, sent, answered: begun, error, firstTokenAtMs, rawReply, body: plainReply });
   }
 
   function fail(error: GatewayError): void {
@@ -99,7 +103,9 @@ export function sendAttempt(
   }
 
   const parser = createSseParser((event, data) => {
-    if (!settled) decoder?.frame(event, data, emit);
+    if (settled || decoder === undefined) return;
+    decoder.frame(event, data, emit);
+    listener.onFrame(event, data);
   });
 
   const replies: UpstreamListener = {
@@ -136,7 +142,8 @@ export function sendAttempt(
           parser.end();
           decoder.end(emit);
         } else if (status === 200) {
-          codec.decodeResponse(Buffer.concat(body).toString('utf8'), encoded.decode, emit);
+          plainReply = Buffer.concat(body).toString('utf8');
+          codec.decodeResponse(plainReply, encoded.decode, emit);
         } else {
           finish('failed', codec.decodeError(status, headers, Buffer.concat(body).toString('utf8')));
           return;

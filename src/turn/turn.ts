@@ -3,7 +3,7 @@ import type { IdMint } from '../core/ids.ts';
 import type { Log } from '../core/log.ts';
 import type { TurnRequest } from '../core/request.ts';
 import type { Usage } from '../core/usage.ts';
-import type { ClientCodec, EncodedRequest, Reply } from '../protocols/codec.ts';
+import type { ClientCodec, EncodedRequest, Reply, UpstreamCodec, VerbatimLane } from '../protocols/codec.ts';
 import type { Deployment, UpstreamRequest } from '../providers/provider.ts';
 import type { Router } from '../routing/router.ts';
 import type { EventBatch } from '../store/event-batch.ts';
@@ -127,6 +127,9 @@ export interface KeyedRun {
 /** One try on one deployment, encoded and ready to go. */
 export interface PreparedAttempt {
   deployment: Deployment;
+  codec: UpstreamCodec;
+  /** Undefined: request and reply go through the neutral model. */
+  lane: VerbatimLane | undefined;
   encoded: EncodedRequest;
   upstream: UpstreamRequest;
   start: AttemptStart;
@@ -147,6 +150,8 @@ export interface AttemptResult {
   firstTokenAtMs: number | undefined;
   /** The end of the upstream's raw reply, at most 64 KB. */
   rawReply: string;
+  /** The upstream's whole plain reply; undefined: it streamed, or failed. */
+  body: string | undefined;
 }
 
 /** An attempt that is over, with what came of it. */
