@@ -127,6 +127,20 @@ files: { max_file_bytes: 5, max_total_bytes: 6 }
     });
   });
 
+  test('prompt caching is on, and off where the model or the file says so, the model first', async () => {
+    const isOff = async (text: string) => {
+      const { models } = await load(text);
+      return models.map(({ profile }) => 'minCachedTokens' in profile && profile.minCachedTokens === undefined);
+    };
+    const models = ['', ', prompt_caching: off', ', prompt_caching: auto'].map(
+      (field) => `  - { name: a, provider: simulator, model: x${field} }\n`,
+    );
+    const text = `models:\n${models.join('')}`;
+    expect(await isOff(text)).toEqual([false, true, false]);
+    expect(await isOff(`${text}prompt_caching: off\n`)).toEqual([true, true, false]);
+    expect(new Set(await isOff('prompt_caching: off\n'))).toEqual(new Set([true]));
+  });
+
   test.each(['', '# only a comment\n', 'server: {}\n', 'models: []\n'])('%j gives the defaults', async (text) => {
     expect(await load(text)).toEqual({ ...(await loadConfig({ env: {}, cwd: tmpdir() })), file: 'turnpike.yaml' });
   });
@@ -224,7 +238,7 @@ describe('problems', () => {
     ],
     [
       'retentions: { content: 30d }',
-      '2:1: retentions: unknown key; known here: server, store, auth, models, aliases, background, retention, files, routing',
+      '2:1: retentions: unknown key; known here: server, store, auth, models, prompt_caching, aliases, background, retention, files, routing',
     ],
     ['server: { port: abc }', '2:17: server.port: must be a number'],
     ['server: { port: "4000" }', '2:17: server.port: must be a number'],

@@ -122,7 +122,7 @@ function toConfig(
         budgetNanoUsd: budget === undefined ? undefined : nanoUsdOf(budget),
       })),
     },
-    models: file.models === undefined || file.models.length === 0 ? defaultModels : file.models.map(toModel),
+    models: modelsOf(file, defaultModels),
     aliases: Object.fromEntries(Object.entries(aliases).map(([alias, target]) => [alias, groupOf(target)])),
     background: {
       maxRunning: file.background?.max_running ?? 100,
@@ -151,6 +151,17 @@ function toConfig(
 function ageOf(text: string): number | undefined {
   const ms = parseDuration(text);
   return ms === Infinity ? undefined : ms;
+}
+
+function modelsOf(
+  { models = [], prompt_caching = 'auto' }: FileConfig,
+  defaults: readonly ModelConfig[],
+): ModelConfig[] {
+  const given = models.length === 0 ? [...defaults] : models.map(toModel);
+  return given.map((model, at) => {
+    if ((models[at]?.prompt_caching ?? prompt_caching) === 'auto') return model;
+    return { ...model, profile: { ...model.profile, minCachedTokens: undefined } };
+  });
 }
 
 function toModel(model: FileModel): ModelConfig {

@@ -58,6 +58,8 @@ const age = z.string().refine((value) => (parseDuration(value) ?? 0) >= hourMs, 
   message: 'must be never, or a time such as 12h or 30d, an hour at least',
 });
 
+const promptCaching = z.enum(['auto', 'off']).optional();
+
 const modelName = text.regex(/^[^*]+\*?$|^\*$/, 'can have one * only, at its end');
 
 const modelSchema = z.strictObject({
@@ -78,6 +80,8 @@ const modelSchema = z.strictObject({
   max_output_tokens: z.int().min(1).optional(),
   /** How the model is asked to reason. */
   reasoning: z.enum(['adaptive', 'budget', 'effort', 'none']).optional(),
+  /** Anthropic: whether the gateway marks what is to be cached. */
+  prompt_caching: promptCaching,
   /** USD per million tokens. */
   price: z
     .strictObject({ input: price, output: price, cache_read: price.optional(), cache_write: price.optional() })
@@ -137,6 +141,8 @@ export const fileSchema = z.strictObject({
     })
     .optional(),
   models: z.array(modelSchema).optional(),
+  /** Of models that do not say. */
+  prompt_caching: promptCaching,
   aliases: z.record(text, text).optional(),
   background: z
     .strictObject({

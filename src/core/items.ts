@@ -9,12 +9,17 @@ import type { RemovalReason } from './warning.ts';
 export type Role = 'user' | 'assistant' | 'system' | 'developer';
 export type ItemStatus = 'in_progress' | 'completed' | 'incomplete';
 
-export interface InputText {
+/** A mark of the client's: the prompt up to here is to be cached by the upstream. */
+interface CacheMark {
+  prompt_cache_breakpoint?: unknown;
+}
+
+export interface InputText extends CacheMark {
   type: 'input_text';
   text: string;
 }
 
-export interface InputImage {
+export interface InputImage extends CacheMark {
   type: 'input_image';
   /** An http(s) URL or a data URL. */
   image_url?: string | null;
@@ -22,7 +27,7 @@ export interface InputImage {
   detail?: string | null;
 }
 
-export interface InputFile {
+export interface InputFile extends CacheMark {
   type: 'input_file';
   /** A data URL, or bare base64. */
   file_data?: string | null;

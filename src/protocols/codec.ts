@@ -28,6 +28,8 @@ export interface ModelProfile {
   customTools: boolean;
   /** False: the model refuses temperature and top_p, which are then left out with a warning. Absent: it takes them. */
   samplingParameters?: boolean;
+  /** Messages only: the shortest prefix that the model caches, in tokens. Absent: no breakpoint of ours is set. */
+  minCachedTokens?: number | undefined;
   /** Responses only. False: the model refuses to be asked for encrypted reasoning. Absent: if it reasons, it takes it. */
   encryptedReasoning?: boolean;
 }

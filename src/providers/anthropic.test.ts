@@ -40,6 +40,20 @@ const rows: Row[] = [
   ['something-else', 64_000, 'adaptive', true, false, false],
 ];
 
+test.each([
+  ['claude-3-5-haiku-latest', 2048],
+  ['claude-opus-4-1-20250805', 1024],
+  ['claude-sonnet-4-5-20250929', 1024],
+  ['us.anthropic.claude-haiku-4-5-20251001-v1:0', 4096],
+  ['claude-opus-4-6', 4096],
+  ['claude-sonnet-4-6', 2048],
+  ['claude-opus-4-7', 2048],
+  ['claude-opus-5', 1024],
+  ['something-else', 4096],
+])('%s caches %d tokens at least', (model, minCachedTokens) => {
+  expect(anthropicProfile(model)).toMatchObject({ minCachedTokens });
+});
+
 describe.each(rows)(
   '%s',
   (model, maxOutputTokens, reasoning, jsonSchemaOutput, midConversationSystem, samplingParameters) => {

@@ -13,6 +13,7 @@ interface Generation {
   jsonSchemaOutput: boolean;
   midConversationSystem: boolean;
   samplingParameters: boolean;
+  minCachedTokens: number;
 }
 
 /** What the newest models have in common. */
@@ -22,6 +23,7 @@ const adaptive = {
   jsonSchemaOutput: true,
   midConversationSystem: false,
   samplingParameters: false,
+  minCachedTokens: 1024,
 } as const;
 
 const budget = {
@@ -29,34 +31,39 @@ const budget = {
   jsonSchemaOutput: false,
   midConversationSystem: false,
   samplingParameters: true,
+  minCachedTokens: 1024,
 } as const;
 
 /**
  * Newest first; the first row that fits a model holds. Output limits, thinking and the models of structured output are
  * those of the pages below as of November 2026. Opus 4.8 was the first model to take system messages inside a
  * conversation; for Sonnet 5.0 no page says so, and user text in their place is always right. Models from Opus 4.7 on
- * answer 400 to a temperature ("`temperature` is deprecated for this model").
+ * answer 400 to a temperature ("`temperature` is deprecated for this model"). Where pages differ on what is
+ * cached at least, or a row has several models, the larger figure is here.
  * @see https://platform.claude.com/docs/en/about-claude/models/overview
  * @see https://platform.claude.com/docs/en/build-with-claude/adaptive-thinking
  * @see https://platform.claude.com/docs/en/build-with-claude/structured-outputs
  * @see https://platform.claude.com/docs/en/build-with-claude/mid-conversation-system-messages
+ * @see https://platform.claude.com/docs/en/build-with-claude/prompt-caching
  */
 const generations: readonly Generation[] = [
   { from: 501, ...adaptive, midConversationSystem: true },
   { from: 500, family: 'sonnet', ...adaptive },
   { from: 500, ...adaptive, midConversationSystem: true },
   { from: 408, family: 'opus', ...adaptive, midConversationSystem: true },
-  { from: 407, ...adaptive },
-  { from: 406, ...adaptive, samplingParameters: true },
-  { from: 405, ...budget, maxOutputTokens: 64_000, jsonSchemaOutput: true },
+  { from: 407, ...adaptive, minCachedTokens: 2048 },
+  { from: 406, family: 'sonnet', ...adaptive, samplingParameters: true, minCachedTokens: 2048 },
+  { from: 406, ...adaptive, samplingParameters: true, minCachedTokens: 4096 },
+  { from: 405, family: 'sonnet', ...budget, maxOutputTokens: 64_000, jsonSchemaOutput: true },
+  { from: 405, ...budget, maxOutputTokens: 64_000, jsonSchemaOutput: true, minCachedTokens: 4096 },
   { from: 400, family: 'opus', ...budget, maxOutputTokens: 32_000 },
   { from: 307, ...budget, maxOutputTokens: 64_000 },
-  { from: 305, ...budget, reasoning: 'none', maxOutputTokens: 8192 },
-  { from: 0, ...budget, reasoning: 'none', maxOutputTokens: 4096 },
+  { from: 305, ...budget, reasoning: 'none', maxOutputTokens: 8192, minCachedTokens: 2048 },
+  { from: 0, ...budget, reasoning: 'none', maxOutputTokens: 4096, minCachedTokens: 2048 },
 ];
 
 /** A model whose name has no version that we can read is a newer one than this table: it does as the newest do. */
-const unknownGeneration: Generation = { from: 0, ...adaptive, maxOutputTokens: 64_000 };
+const unknownGeneration: Generation = { from: 0, ...adaptive, maxOutputTokens: 64_000, minCachedTokens: 4096 };
 
 /** Anthropic's Messages API at its own address, or at one that speaks it. */
 export function createAnthropicProvider(codec: UpstreamCodec, transport: Transport): Provider {
@@ -111,6 +118,7 @@ export function anthropicProfile(model: string): ModelProfile {
     jsonSchemaOutput: row.jsonSchemaOutput,
     customTools: false,
     samplingParameters: row.samplingParameters,
+    minCachedTokens: row.minCachedTokens,
   };
 }
 

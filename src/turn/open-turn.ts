@@ -68,7 +68,7 @@ export function turnOf(
 }
 
 /** Grows when a codec writes the same request differently, so that a stored hash says what it is the hash of. */
-const codecVersion = 1;
+const codecVersion = 2;
 
 /** @throws GatewayError 400 for what the deployment's protocol cannot carry. */
 export function prepareAttempt(

@@ -1,4 +1,5 @@
 import { withLateOutputs } from '../../core/async-calls.ts';
+import { warnOfCacheMarks } from '../../core/cache-marks.ts';
 import { GatewayError } from '../../core/errors.ts';
 import { withFunctionCalls } from '../../core/native-calls.ts';
 import { refuseNothingNew } from '../../core/nothing-new.ts';
@@ -40,6 +41,7 @@ export function encodeRequest(given: EncodeInput): EncodedRequest {
   }
   if (messages.at(-1)?.role === 'assistant') refuseNothingNew(request);
   warnOfUnsent(request, report);
+  warnOfCacheMarks(context, report);
   const body: Fields = {
     model,
     messages,

@@ -17,6 +17,7 @@ import { arrayElements, objectMembers, printMembers, sliceJson } from '../../cor
 import type { ToolOffer } from '../../core/offer-tools.ts';
 import type { Report } from '../../core/report.ts';
 import { leaveOut } from '../../core/unsent-item.ts';
+import { type Breakpoint, breakpointOf } from './cache-wishes.ts';
 import { contentBlocks, isBlank, textBlocks, textsOf, toolResultBlock } from './request-content.ts';
 import { signatureScope } from './signature-scope.ts';
 import { maxCallIdLength, wrappedArgumentsField } from './wire.ts';
@@ -27,6 +28,8 @@ export interface Block {
   json: string;
   /** Of thinking: the reasoning item that it comes from. */
   itemId?: string;
+  /** The client's own mark. */
+  breakpoint?: Breakpoint | undefined;
 }
 
 /** An element of the context in Anthropic's words, before it has found its place in a message. */
@@ -47,6 +50,7 @@ export interface SystemEntry {
   kind: 'system';
   role: MessageItem['role'];
   texts: string[];
+  breakpoint: Breakpoint | undefined;
 }
 
 function textOfBlock(json: string): string | undefined {
@@ -167,7 +171,9 @@ export function entriesOf({ context, model, nameOfCall, pathOf }: EntryInput, re
       entries.push({ kind: 'call', block: callBlock(item, id, name, origin, report), id, name });
     } else if (isToolOutput(item)) {
       const id = callIdFor(item.call_id, maxCallIdLength);
-      entries.push({ kind: 'output', block: { kind: 'tool_result', json: toolResultBlock(item, id, report) }, id });
+      const breakpoint = typeof item.output === 'string' ? undefined : breakpointOf(item.output, report);
+      const block: Block = { kind: 'tool_result', json: toolResultBlock(item, id, report), breakpoint };
+      entries.push({ kind: 'output', block, id });
     } else if (item.type === 'reasoning') {
       push('assistant', reasoningBlocks(item, entry, model, report));
     } else if (item.type !== 'message') {
@@ -182,11 +188,16 @@ export function entriesOf({ context, model, nameOfCall, pathOf }: EntryInput, re
     } else if (item.role === 'user') {
       push(
         'user',
-        contentBlocks(item.content, report).map((json) => ({ kind: 'said', json })),
+        item.content.flatMap((part) => {
+          const breakpoint = breakpointOf([part], report);
+          return contentBlocks([part], report).map((json): Block => ({ kind: 'said', json, breakpoint }));
+        }),
       );
     } else {
       const texts = textsOf(item.content, item.role);
-      if (textBlocks(texts.join(''), report).length > 0) entries.push({ kind: 'system', role: item.role, texts });
+      const breakpoint = breakpointOf(item.content, report);
+      if (textBlocks(texts.join(''), report).length === 0) continue;
+      entries.push({ kind: 'system', role: item.role, texts, breakpoint });
     }
   }
   return entries;

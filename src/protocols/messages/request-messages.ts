@@ -5,7 +5,7 @@ import type { Report } from '../../core/report.ts';
 import { isBlank, textBlock, textBlocks } from './request-content.ts';
 import type { Block, Entry, SystemEntry, UserEntry } from './request-items.ts';
 
-interface WireMessage {
+export interface WireMessage {
   role: 'user' | 'assistant' | 'system';
   blocks: Block[];
 }
@@ -105,13 +105,14 @@ const systemMoved = 'System messages were moved to after the user messages besid
 
 const said = (json: string): Block => ({ kind: 'said', json });
 
-function systemBlocks({ texts }: SystemEntry, report: Report): Block[] {
-  return texts.flatMap((text) => textBlocks(text, report)).map(said);
+function systemBlocks({ texts, breakpoint }: SystemEntry, report: Report): Block[] {
+  const blocks = texts.flatMap((text) => textBlocks(text, report)).map(said);
+  return blocks.map((block, at) => (at === blocks.length - 1 ? { ...block, breakpoint } : block));
 }
 
-function taggedBlocks({ role, texts }: SystemEntry, report: Report): Block[] {
+function taggedBlocks({ role, texts, breakpoint }: SystemEntry, report: Report): Block[] {
   report.warn('input', `A ${role} message inside the conversation was sent as user text in <system> tags.`);
-  return [said(textBlock(`<system>${texts.join('\n')}</system>`))];
+  return [{ ...said(textBlock(`<system>${texts.join('\n')}</system>`)), breakpoint }];
 }
 
 /** Whether Anthropic takes a system message after this one. */

@@ -17,8 +17,9 @@ import type { Entry } from './request-items.ts';
 import { maxToolNameLength } from './wire.ts';
 
 interface EncodedTools {
-  /** JSON of the fields; undefined: not sent. */
-  tools: string | undefined;
+  /** Definitions, each as JSON; none: the field is not sent. */
+  tools: string[];
+  /** JSON of the field; undefined: not sent. */
   toolChoice: string | undefined;
   /** The model must call: `any` or `tool`. */
   forced: boolean;
@@ -126,21 +127,19 @@ export function encodeTools(
       report.warn('tool_choice', 'There are no tools to choose from; the choice was left out.');
     }
     const historic = historicTools(entries, offerInherited(inheritedTools, target));
-    if (historic.length === 0) return { tools: undefined, toolChoice: undefined, forced: false };
+    if (historic.length === 0) return { tools: [], toolChoice: undefined, forced: false };
     const silent = { ...report, warn: () => undefined };
-    const definitions = historic.map((each) => toolDefinition(each, profile, silent)).join(',');
-    return { tools: `[${definitions}]`, toolChoice: '{"type":"none"}', forced: false };
+    const definitions = historic.map((each) => toolDefinition(each, profile, silent));
+    return { tools: definitions, toolChoice: '{"type":"none"}', forced: false };
   }
-  const definitions = offer.offers
-    .map((each) =>
-      each.kind === 'hosted' ? hostedDefinition(each, maxToolCalls, report) : toolDefinition(each, profile, report),
-    )
-    .join(',');
+  const definitions = offer.offers.map((each) =>
+    each.kind === 'hosted' ? hostedDefinition(each, maxToolCalls, report) : toolDefinition(each, profile, report),
+  );
   // `auto` is the upstream's default too; it is sent only to carry the flag.
   const single = !request.parallelToolCalls && choice.type !== 'none';
   const json = JSON.stringify(single ? { ...choice, disable_parallel_tool_use: true } : choice);
   return {
-    tools: `[${definitions}]`,
+    tools: definitions,
     toolChoice: choice.type === 'auto' && !single ? undefined : json,
     forced: choice.type === 'any' || choice.type === 'tool',
   };

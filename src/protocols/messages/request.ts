@@ -9,7 +9,9 @@ import { createReport, type Report } from '../../core/report.ts';
 import type { TurnRequest } from '../../core/request.ts';
 import { replaceLoneSurrogates } from '../../core/well-formed.ts';
 import type { EncodedRequest, EncodeInput, ModelProfile } from '../codec.ts';
+import { breakpointOf, cacheFields, readCacheWishes } from './cache-wishes.ts';
 import { closeSchema } from './close-schema.ts';
+import { type CachePlan, placeBreakpoints, type Segment } from './place-breakpoints.ts';
 import { textBlocks, textsOf } from './request-content.ts';
 import { entriesOf } from './request-items.ts';
 import { endsInUnthoughtCalls, messagesOf, prefillOf, printMessages } from './request-messages.ts';
@@ -37,7 +39,7 @@ function warnOfUnsent(request: TurnRequest, report: Report): void {
   if (request.presencePenalty !== undefined) report.warn('presence_penalty', leftOut);
   if (request.frequencyPenalty !== undefined) report.warn('frequency_penalty', leftOut);
   if (request.protocol === 'messages') return;
-  for (const param of Object.keys(request.extra)) report.warn(param, leftOut);
+  for (const param of Object.keys(request.extra)) if (!cacheFields.has(param)) report.warn(param, leftOut);
 }
 
 function maxTokensOf(request: TurnRequest, profile: ModelProfile, report: Report): number {
@@ -84,14 +86,28 @@ function systemOf(
   leading: number,
   format: string | undefined,
   report: Report,
-): string | undefined {
-  const texts = request.instructions === null ? [] : [request.instructions];
+): Segment[] {
+  const segmentsOf = (text: string): Segment[] => textBlocks(text, report).map((json) => ({ json }));
+  const segments = request.instructions === null ? [] : segmentsOf(request.instructions);
   for (const { item } of context.slice(0, leading)) {
-    if (item.type === 'message') texts.push(...textsOf(item.content, item.role));
+    if (item.type !== 'message') continue;
+    for (const part of item.content) {
+      const breakpoint = breakpointOf([part], report);
+      const texts = textsOf([part], item.role);
+      segments.push(...texts.flatMap(segmentsOf).map((segment) => ({ ...segment, breakpoint })));
+    }
   }
-  if (format !== undefined) texts.push(format);
-  const blocks = texts.flatMap((text) => textBlocks(text, report));
-  return blocks.length === 0 ? undefined : `[${blocks.join(',')}]`;
+  return format === undefined ? segments : [...segments, ...segmentsOf(format)];
+}
+
+/** Whether the next request can be expected to begin with this one. */
+function futureOf(request: TurnRequest, isCallable: boolean, isAnswered: boolean): CachePlan['future'] {
+  if (request.compaction !== undefined) return 'ends';
+  return isCallable || isAnswered || request.promptCacheKey !== undefined ? 'grows' : 'unknown';
+}
+
+function printList(segments: readonly Segment[]): string | undefined {
+  return segments.length === 0 ? undefined : `[${segments.map(({ json }) => json).join(',')}]`;
 }
 
 function outputConfigOf(schema: JsonObject | undefined, effort: string | undefined): string | undefined {
@@ -193,11 +209,17 @@ export function encodeRequest(given: EncodeInput): EncodedRequest {
   const messages = messagesOf(entries, profile.midConversationSystem, report);
   const prefill = prefillOf(messages) !== undefined;
   if (prefill) refuseNothingNew(request);
-  const { tools, toolChoice, forced } = encodeTools(input, offer, entries, report);
+  const { tools: definitions, toolChoice, forced } = encodeTools(input, offer, entries, report);
   const maxTokens = maxTokensOf(request, profile, report);
   const obstacles = { forcedTool: forced, unthoughtCalls: endsInUnthoughtCalls(messages), prefill };
   const { on, thinking, effort } = encodeThinking(request.reasoning, profile, maxTokens, obstacles, report);
   const { temperature, topP, topK } = samplingOf(request, profile, on, report);
+  const wishes = readCacheWishes(request, report);
+  const isAnswered = messages.some(({ role }) => role === 'assistant');
+  const future = wishes.mode === 'implicit' ? 'grows' : futureOf(request, offer.offers.length > 0, isAnswered);
+  const tools = definitions.map((json): Segment => ({ json }));
+  const isOwnProtocol = request.protocol === 'messages';
+  placeBreakpoints({ tools, system, messages }, { wishes, minTokens: profile.minCachedTokens, future, isOwnProtocol });
   const fields: [string, string | number | undefined][] = [
     ['model', JSON.stringify(model)],
     ['max_tokens', maxTokens],
@@ -212,8 +234,8 @@ export function encodeRequest(given: EncodeInput): EncodedRequest {
     ['service_tier', serviceTierOf(request, report)],
     ...extraOf(request),
     ['tool_choice', toolChoice],
-    ['tools', tools],
-    ['system', system],
+    ['tools', printList(tools)],
+    ['system', printList(system)],
     ['messages', printMessages(messages)],
   ];
   let body = '';

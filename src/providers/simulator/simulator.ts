@@ -18,6 +18,7 @@ const profile: ModelProfile = {
   jsonSchemaOutput: true,
   customTools: false,
   samplingParameters: true,
+  minCachedTokens: 1024,
 };
 
 /**
