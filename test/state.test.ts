@@ -694,17 +694,6 @@ describe('sessions', () => {
     expect(rows).toEqual(ids.map((request_id) => ({ request_id })));
   });
 
-  test.each(['x-session-id', 'x-litellm-session-id'])('%s names it, where no parent does', async (header) => {
-    const name = `mine-${header}`;
-    const first = await turn({ model: 'claude', input: 'one' }, { [header]: name });
-    const unlinked = await turn({ model: 'claude', input: 'two' }, { [header]: name });
-    const child = await turn({ model: 'claude', previous_response_id: first.body.id, input: 'x' }, { [header]: 'new' });
-    const plain = await turn({ model: 'claude', previous_response_id: first.body.id, input: 'y' });
-    expect([first, unlinked, child, plain].map(sessionOf)).toEqual([name, name, name, name]);
-    // A shared session is no shared context.
-    expect(saidIn(sentTo('claude')[1] as UpstreamRequest)).toEqual(['user: two']);
-  });
-
   test('a turn that is not stored belongs to its parent’s', async () => {
     const first = await turn({ model: 'claude', input: 'one' });
     const second = await turn({ model: 'claude', store: false, previous_response_id: first.body.id, input: 'two' });

@@ -10,7 +10,7 @@ import type { KeyedRun, TurnCall, TurnDependencies } from '../turn/turn.ts';
 import { idempotencyHeader } from './idempotency-header.ts';
 import type { KeyExchange } from './route.ts';
 import { answerBackground } from './routes/background.ts';
-import { sessionHeader } from './session-header.ts';
+import { namedSession } from './session-header.ts';
 import { createTurnSink } from './turn-sink.ts';
 
 export interface TurnRoutes {
@@ -28,16 +28,16 @@ export async function answerTurn(
   client: ClientCodec,
 ): Promise<void> {
   const { request, response, principal } = exchange;
-  const sessionId = sessionHeader(request);
   const { body, text, idempotency } = await readKeyed(exchange, keyedRuns, client.verbatim !== undefined);
+  const decoded = client.decodeRequest(body);
   const call: Omit<TurnCall, 'sink'> = {
-    request: client.decodeRequest(body),
+    request: decoded,
     client,
     bodyText: text,
     store: store.forTenant(principal.tenant),
     keyId: principal.keyId,
     budgetIds: principal.budgetIds,
-    sessionId,
+    sessionId: namedSession(request, decoded),
     idempotency,
   };
   // What could be decoded is an object.

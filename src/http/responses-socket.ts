@@ -8,7 +8,7 @@ import { createLocalChain } from '../turn/local-chain.ts';
 import { runTurn } from '../turn/run-turn.ts';
 import type { TurnDependencies } from '../turn/turn.ts';
 import { parseJson } from './check-json.ts';
-import { sessionHeader } from './session-header.ts';
+import { namedSession } from './session-header.ts';
 import { createSocketSink } from './socket-sink.ts';
 import type { SocketCaller, SocketRoute, SocketSession } from './upgrade.ts';
 
@@ -102,13 +102,14 @@ function openSession(
     try {
       const now = await authenticate();
       if (now.tenant !== principal.tenant) throw new GatewayError('invalid_api_key', 'Incorrect API key provided.');
+      const decoded = decodeCreate(body);
       await runTurn(turns, {
-        request: decodeCreate(body),
+        request: decoded,
         client: responsesCodec,
         store: tenant,
         keyId: now.keyId,
         budgetIds: now.budgetIds,
-        sessionId: sessionHeader(request),
+        sessionId: namedSession(request, decoded),
         local: { ...local, remember: (turn) => ((turnEnded = true), local.remember(turn)) },
         sink,
       });
