@@ -1,0 +1,153 @@
+/* oxlint-disable no-console */
+/**
+ * What gateways cost, measured in one run on one fake upstream: each scenario is played at each target in turn, round by round,
+ * with the order turned each time. See README.md.
+ */
+import { spawn } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { cpus } from 'node:os';
+import { text } from 'node:stream/consumers';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { footprint } from './processes.ts';
+import { chart, markdown, type Measured, type Sample } from './report.ts';
+import { jobOf, type LoadJob, type LoadResult, type Scenario, scenarios } from './scenario.ts';
+import {
+  buildCommit,
+  forgetCommit,
+  parseTarget,
+  removeFolders,
+  startTurnpike,
+  startUpstream,
+  type Target,
+} from './targets.ts';
+
+const { values } = parseArgs({
+  options: {
+    scenarios: { type: 'string', default: '' },
+    rounds: { type: 'string', default: '5' },
+    seconds: { type: 'string', default: '3' },
+    concurrency: { type: 'string', default: '32' },
+    store: { type: 'string' },
+    workers: { type: 'string', default: '1' },
+    target: { type: 'string', multiple: true, default: [] },
+    vs: { type: 'string' },
+    out: { type: 'string' },
+  },
+});
+const rounds = Number(values.rounds);
+const seconds = Number(values.seconds);
+const concurrency = Number(values.concurrency);
+const wanted = values.scenarios === '' ? [] : values.scenarios.split(',');
+const root = fileURLToPath(new URL('..', import.meta.url));
+
+async function load(job: LoadJob): Promise<LoadResult> {
+  const child = spawn(process.execPath, [fileURLToPath(new URL('load.ts', import.meta.url))], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  child.stdin.end(JSON.stringify(job));
+  return JSON.parse(await text(child.stdout)) as LoadResult;
+}
+
+/** A chain of so many turns that together hold the scenario's bytes. @returns the id of its last. */
+async function growChain({ url, headers, models }: Target, { pair, chain = 0, inputBytes }: Scenario): Promise<string> {
+  const input = 'x'.repeat(Math.ceil(inputBytes / chain));
+  let parent: string | undefined;
+  for (let turn = 0; turn < chain; turn++) {
+    const body = JSON.stringify({ model: `${models[pair] ?? ''}-c1`, input, previous_response_id: parent });
+    const answer = await fetch(`${url}/v1/responses`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', ...headers },
+      body,
+    });
+    if (!answer.ok) throw new Error(`${url}: ${answer.status} ${await answer.text()}`);
+    parent = ((await answer.json()) as { id: string }).id;
+  }
+  return parent ?? '';
+}
+
+async function play(target: Target, scenario: Scenario, parent: string | undefined): Promise<Sample> {
+  const job = jobOf(scenario, target, { seconds, concurrency, parent });
+  // What is compiled and connected on the first requests is nobody's steady cost.
+  await load({ ...job, seconds: 0.7 });
+  const before = footprint(target.pid);
+  let memoryMb = before.memoryMb;
+  const watch = setInterval(() => {
+    memoryMb = Math.max(memoryMb, footprint(target.pid).memoryMb);
+  }, 250);
+  const result = await load(job);
+  clearInterval(watch);
+  const cpuSeconds = footprint(target.pid).cpuSeconds - before.cpuSeconds;
+  const failed = Object.values(result.errors).reduce((sum, count) => sum + count, 0);
+  if (failed > 0) console.error(target.name, scenario.name, result.errors);
+  const { done, perSecond, p50Ms, p99Ms, firstP50Ms, chunks } = result;
+  return {
+    done,
+    failed,
+    cpuPer1000: (cpuSeconds / done) * 1000,
+    perSecond,
+    p50Ms,
+    p99Ms,
+    firstP50Ms,
+    memoryMb,
+    cpuPerChunkUs: (cpuSeconds / chunks) * 1e6,
+  };
+}
+
+const isPlayed = ({ isUpstream, isStateful, models }: Target, { pair, chain }: Scenario) =>
+  models[pair] !== undefined && (chain === undefined || isStateful || isUpstream);
+
+async function measure(targets: readonly Target[], scenario: Scenario): Promise<Measured[]> {
+  const played = targets.filter((target) => isPlayed(target, scenario));
+  const measured = played.map(({ name }): Measured => ({ scenario, target: name, samples: [] }));
+  const parents = new Map<Target, string>();
+  for (const target of played) {
+    if (scenario.chain !== undefined && target.isStateful) parents.set(target, await growChain(target, scenario));
+  }
+  for (let round = 0; round < rounds; round++) {
+    for (let step = 0; step < played.length; step++) {
+      const at = (round + step) % played.length;
+      const target = played[at];
+      if (target !== undefined) measured[at]?.samples.push(await play(target, scenario, parents.get(target)));
+    }
+  }
+  return measured;
+}
+
+const targets: Target[] = [];
+const commits: string[] = [];
+try {
+  const upstream = await startUpstream();
+  targets.push(upstream);
+  const common = { upstreamUrl: upstream.url, storeUrl: values.store, workers: Number(values.workers) };
+  targets.push(await startTurnpike({ name: 'turnpike', checkout: root, ...common }));
+  if (values.vs !== undefined) {
+    const checkout = buildCommit(values.vs);
+    commits.push(checkout);
+    targets.push(await startTurnpike({ name: values.vs, checkout, ...common }));
+  }
+  targets.push(...values.target.map(parseTarget));
+
+  const measured: Measured[] = [];
+  for (const scenario of scenarios.filter(({ name }) => wanted.length === 0 || wanted.includes(name))) {
+    const rows = await measure(targets, scenario);
+    measured.push(...rows);
+    console.log(markdown(rows));
+  }
+  if (values.out !== undefined) {
+    const machine = {
+      node: process.version,
+      cpu: cpus()[0]?.model,
+      cores: cpus().length,
+      at: new Date().toISOString(),
+    };
+    const options = { rounds, seconds, concurrency, store: values.store ?? 'sqlite', workers: values.workers };
+    writeFileSync(`${values.out}.json`, `${JSON.stringify({ machine, options, measured }, null, 1)}\n`);
+    writeFileSync(`${values.out}.md`, markdown(measured));
+    writeFileSync(`${values.out}.svg`, chart(measured));
+  }
+} finally {
+  for (const target of targets.toReversed()) await target.close();
+  for (const folder of commits) forgetCommit(folder);
+  removeFolders();
+}

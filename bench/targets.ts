@@ -1,0 +1,140 @@
+import { type ChildProcess, spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { start, stop } from './processes.ts';
+import type { Addressed, Pair } from './scenario.ts';
+
+export interface Target extends Addressed {
+  name: string;
+  pid: number;
+  /** Keeps state: is played the chains too. */
+  isStateful: boolean;
+  close(): Promise<void>;
+}
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const folders: string[] = [];
+
+function temporaryFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'turnpike-bench-'));
+  folders.push(folder);
+  return folder;
+}
+
+/** Everything that the bench has made on disk. */
+export function removeFolders(): void {
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+}
+
+const closing = (child: ChildProcess) => () => stop(child);
+
+export async function startUpstream(): Promise<Target> {
+  const { child, line } = await start(process.execPath, [join(root, 'bench/fake-upstream.ts')]);
+  return {
+    name: 'direct',
+    url: `http://127.0.0.1:${line}`,
+    pid: child.pid ?? 0,
+    headers: {},
+    models: everyPair('bench', 'bench'),
+    isUpstream: true,
+    isStateful: false,
+    close: closing(child),
+  };
+}
+
+function everyPair(anthropic: string, chat: string): Record<Pair, string> {
+  return {
+    'responses-anthropic': anthropic,
+    'messages-anthropic': anthropic,
+    'chat-anthropic': anthropic,
+    'chat-chat': chat,
+  };
+}
+
+interface GatewayOptions {
+  name: string;
+  /** Of the checkout whose `dist` runs. */
+  checkout: string;
+  upstreamUrl: string;
+  storeUrl: string | undefined;
+  workers: number;
+}
+
+/** The built gateway as it is run in earnest: a durable store, a key that is checked, spend that is written. */
+export async function startTurnpike(options: GatewayOptions): Promise<Target> {
+  const { name, checkout, upstreamUrl, storeUrl = 'sqlite:bench.db', workers } = options;
+  const cwd = temporaryFolder();
+  const secret = storeUrl.startsWith('sqlite:') ? '' : `, secret: "${'0'.repeat(64)}"`;
+  writeFileSync(
+    join(cwd, 'turnpike.yaml'),
+    `server: { port: 0, workers: ${workers} }
+store: { url: "${storeUrl}"${secret} }
+auth: { master_key: bench-master, keys: [{ name: bench, key: bench-key }] }
+models:
+  - { name: "bench-*", provider: anthropic, model: "*", base_url: "${upstreamUrl}", api_key: k }
+  - { name: "chat/*", provider: openai-compatible, model: "*", base_url: "${upstreamUrl}/v1", api_key: k }
+`,
+  );
+  const { child, line } = await start(process.execPath, [join(checkout, 'dist/main.mjs'), 'serve'], { cwd });
+  return {
+    name,
+    url: line.split(' ').at(-1) ?? '',
+    pid: child.pid ?? 0,
+    headers: { authorization: 'Bearer bench-key' },
+    models: everyPair('bench', 'chat/bench'),
+    isUpstream: false,
+    isStateful: true,
+    close: closing(child),
+  };
+}
+
+/** Another commit of this repository, built beside this one with the same packages. @returns its folder. */
+export function buildCommit(commit: string): string {
+  const folder = join(temporaryFolder(), 'checkout');
+  run('git', ['worktree', 'add', '--detach', folder, commit], root);
+  symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'));
+  run('tsdown', [], folder);
+  return folder;
+}
+
+export function forgetCommit(folder: string): void {
+  run('git', ['worktree', 'remove', '--force', folder], root);
+}
+
+function run(command: string, args: string[], cwd: string): void {
+  const { status, stderr } = spawnSync(command, args, { cwd, encoding: 'utf8' });
+  if (status !== 0) throw new Error(`${command} ${args.join(' ')}: ${stderr}`);
+}
+
+const pairNames = Object.keys(everyPair('', '')) as Pair[];
+
+/**
+ * A gateway that runs already: `name=NAME,url=URL,pid=PID,key=KEY,stateful=yes,chat-chat=MODEL,…`, with the name of the model
+ * for each pair that it is to be asked for.
+ */
+export function parseTarget(text: string): Target {
+  const fields = new Map(
+    text.split(',').map((part) => [part.slice(0, part.indexOf('=')), part.slice(part.indexOf('=') + 1)]),
+  );
+  const url = fields.get('url') ?? '';
+  const { hostname } = new URL(url);
+  if (!['127.0.0.1', 'localhost', '[::1]'].includes(hostname)) throw new Error(`${url} is not on this machine`);
+  const key = fields.get('key');
+  const models: Target['models'] = {};
+  for (const pair of pairNames) {
+    const model = fields.get(pair);
+    if (model !== undefined) models[pair] = model;
+  }
+  return {
+    name: fields.get('name') ?? hostname,
+    url,
+    pid: Number(fields.get('pid')),
+    headers: key === undefined ? {} : { authorization: `Bearer ${key}` },
+    models,
+    isUpstream: false,
+    isStateful: fields.get('stateful') === 'yes',
+    close: () => Promise.resolve(),
+  };
+}
