@@ -3,10 +3,12 @@ import { dirname, join, resolve } from 'node:path';
 import type { AuthConfig, Config, ModelConfig, ProviderName } from './config/config.ts';
 import { createIdMint } from './core/ids.ts';
 import type { Log } from './core/log.ts';
+import type { TurnRoutes } from './http/answer-turn.ts';
 import { createApp } from './http/app.ts';
 import { adminKeyRoutes } from './http/routes/admin-keys.ts';
 import { adminTeamRoutes } from './http/routes/admin-teams.ts';
 import { conversationsRoutes } from './http/routes/conversations.ts';
+import { embeddingsRoutes } from './http/routes/embeddings.ts';
 import { filesRoutes } from './http/routes/files.ts';
 import { healthRoutes } from './http/routes/health.ts';
 import { modelsRoutes } from './http/routes/models.ts';
@@ -17,6 +19,7 @@ import { hashKey } from './keys/hash-key.ts';
 import { configuredKeyId, createKeyring, isStoredTeam, type KeyringOptions } from './keys/keys.ts';
 import { createStoredKeys } from './keys/stored-keys.ts';
 import { chatCodec } from './protocols/chat/index.ts';
+import { embeddingsCodec } from './protocols/embeddings/index.ts';
 import { messagesCodec } from './protocols/messages/index.ts';
 import { responsesCodec } from './protocols/responses/index.ts';
 import { responsesUpstreamCodec } from './protocols/responses/upstream.ts';
@@ -27,6 +30,7 @@ import type { Deployment, Provider } from './providers/provider.ts';
 import { createSimulatorProvider, simulatorPrices } from './providers/simulator/simulator.ts';
 import { createSimulatorTransport } from './providers/simulator/transport.ts';
 import { createSocketTransport } from './providers/socket.ts';
+import { createEmbeddingsRouter } from './routing/embeddings-router.ts';
 import { createRouter } from './routing/router.ts';
 import { createBudgetBook } from './spend/budget-book.ts';
 import { type BudgetStore, keyBudgetId, teamBudgetId } from './store/budget-store.ts';
@@ -119,10 +123,14 @@ export async function startGateway(
     },
   });
 
+  const turnRoutes: TurnRoutes = { store, turns, keyedRuns: createKeyedRuns(), background };
+  const embeddingsRouter = createEmbeddingsRouter(router, embeddingsCodec);
+
   const app = createApp({
     sockets: [responsesSocket(store, turns)],
     routes: [
-      ...responsesRoutes({ store, turns, keyedRuns: createKeyedRuns(), background }),
+      ...responsesRoutes(turnRoutes),
+      ...embeddingsRoutes({ ...turnRoutes, turns: { ...turns, router: embeddingsRouter } }),
       ...conversationsRoutes(store, { ids, nowMs: Date.now, commitMs: turnLimits.commitMs }),
       ...filesRoutes(store, { ids, nowMs: Date.now, ...config.files }),
       ...modelsRoutes(router, Date.now()),

@@ -456,7 +456,7 @@ test.each([
   ['POST', '/v1/responses/resp_1/nope'],
   ['POST', '/v1/responses%2f'],
   ['POST', '/v1/responses;x=1'],
-  ['GET', '/v1/models/x'],
+  ['GET', '/v1/models/x/y'],
   ['GET', '/__proto__'],
   ['GET', '/v1/v1/models'],
 ])('%s %s is unknown', async (method, path) => {

@@ -242,7 +242,7 @@ const adminRoutes: Record<string, object | undefined> = {
   'DELETE /admin/v1/keys/{id}': undefined,
 };
 
-/** Routes without an id in their path. What a body of theirs can name is above. */
+/** Routes without the id of an object in their path: a model is no tenant's. What a body of theirs can name is above. */
 const routesWithoutId = [
   'POST /v1/responses',
   'POST /v1/responses/input_tokens',
@@ -251,6 +251,8 @@ const routesWithoutId = [
   'POST /v1/files',
   'GET /v1/files',
   'GET /v1/models',
+  'GET /v1/models/{id}',
+  'POST /v1/embeddings',
 ];
 
 const ways = Object.entries({ ...routesWithId, ...queriesWithId, ...bodiesWithId });

@@ -186,7 +186,8 @@ export interface Origin {
   upstreamCallId?: string;
 }
 
-export type Protocol = 'responses' | 'chat' | 'messages' | 'gemini';
+/** `embeddings`: no model's answer, but a turn in every other respect. */
+export type Protocol = 'responses' | 'chat' | 'messages' | 'gemini' | 'embeddings';
 
 /** The protocols that clients speak. */
 export type ClientProtocol = Exclude<Protocol, 'gemini'>;

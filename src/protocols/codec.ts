@@ -65,6 +65,8 @@ export interface DecodeOptions {
   tools: ReadonlyMap<string, CalledTool>;
   /** What the client wants to see of items beyond what they always show; `include` of the request. Absent: nothing. */
   include?: readonly string[];
+  /** Embeddings only: how many the client is to get. */
+  vectors?: number;
 }
 
 /** Turns the frames of one streamed reply into events. Never throws: what it cannot read is an `error` event, once. */

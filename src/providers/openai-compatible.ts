@@ -1,6 +1,6 @@
 import type { ModelProfile, UpstreamCodec } from '../protocols/codec.ts';
 import { commonHeaders, requestTo } from './endpoint.ts';
-import type { Deployment, Provider, Transport } from './provider.ts';
+import type { Deployment, Provider, Transport, UpstreamRequest } from './provider.ts';
 
 /** Hosts whose prices are known, by the price source's name for them. */
 export const priceProviders: Record<string, string> = {
@@ -38,12 +38,15 @@ export function createOpenAiCompatibleProvider(codec: UpstreamCodec, transport: 
     defaultBaseUrl: undefined,
     priceProviderIdOf,
     profileOf: openAiCompatibleProfile,
-    buildRequest(deployment, body, stream) {
-      const headers = commonHeaders(stream);
-      if (deployment.apiKey !== undefined) headers['authorization'] = `Bearer ${deployment.apiKey}`;
-      return requestTo(deployment, '/chat/completions', headers, body);
-    },
+    buildRequest: (deployment, body, stream) => compatibleRequest(deployment, '/chat/completions', body, stream),
+    buildEmbeddingsRequest: (deployment, body) => compatibleRequest(deployment, '/embeddings', body, false),
   } satisfies Provider;
+}
+
+function compatibleRequest(deployment: Deployment, path: string, body: string, stream: boolean): UpstreamRequest {
+  const headers = commonHeaders(stream);
+  if (deployment.apiKey !== undefined) headers['authorization'] = `Bearer ${deployment.apiKey}`;
+  return requestTo(deployment, path, headers, body);
 }
 
 function priceProviderIdOf({ baseUrl }: Deployment): string | undefined {

@@ -30,6 +30,7 @@ export function createOpenAiProvider(codec: UpstreamCodec, chat: UpstreamCodec, 
     priceProviderIdOf: () => 'openai',
     profileOf: openAiProfile,
     buildRequest: (deployment, body, stream) => openAiRequest(deployment, '/responses', body, stream),
+    buildEmbeddingsRequest: (deployment, body) => openAiRequest(deployment, '/embeddings', body, false),
     counter: {
       buildRequest: (deployment, body) =>
         openAiRequest(deployment, '/responses/input_tokens', pickFields(body, counted), false),

@@ -98,6 +98,8 @@ export interface Provider {
    */
   learn?(deployment: Deployment, error: GatewayError, protocol: Protocol): boolean;
   buildRequest(deployment: Deployment, body: string, stream: boolean): UpstreamRequest;
+  /** A request for embeddings, in OpenAI's words; absent: the vendor makes none, or has other words for them. */
+  buildEmbeddingsRequest?(deployment: Deployment, body: string): UpstreamRequest;
   /** The vendor's own count of input tokens; absent: it has none, and tokens are estimated. */
   readonly counter?: TokenCounter;
 }

@@ -8,6 +8,7 @@ import { secret } from './migrations/0005-secret.ts';
 import { conversations } from './migrations/0006-conversations.ts';
 import { background } from './migrations/0007-background.ts';
 import { files } from './migrations/0008-files.ts';
+import { embeddings } from './migrations/0009-embeddings.ts';
 import {
   type AppliedMigration,
   compareSchema,
@@ -36,6 +37,7 @@ export async function migrate(
     '0006-conversations': conversations,
     '0007-background': background(schemaDialect),
     '0008-files': files(schemaDialect),
+    '0009-embeddings': embeddings(schemaDialect),
   };
   const migrations: Record<string, Migration> = { ...own, ...schema.others };
   const getMigrations = async () => {

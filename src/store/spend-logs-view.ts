@@ -46,7 +46,8 @@ const metadata = `'{"previous_response_id":' || COALESCE('"' || t.parent || '"',
 export function spendLogsView({ timestamp, json }: ViewDialect): string {
   return `CREATE VIEW "LiteLLM_SpendLogs" AS SELECT
   t.id AS request_id,
-  CASE t.protocol WHEN 'responses' THEN 'aresponses' WHEN 'chat' THEN 'acompletion' ELSE 'anthropic_messages' END AS call_type,
+  CASE t.protocol WHEN 'responses' THEN 'aresponses' WHEN 'chat' THEN 'acompletion'
+    WHEN 'embeddings' THEN 'aembedding' ELSE 'anthropic_messages' END AS call_type,
   t.key_id AS api_key,
   CAST(${total('cost_nano_usd')} AS double precision) / 1e9 AS spend,
   CAST(${total('input_tokens')} + ${total('output_tokens')} AS integer) AS total_tokens,

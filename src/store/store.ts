@@ -1,3 +1,4 @@
+import type { ClientProtocol } from '../core/items.ts';
 import type { Usage } from '../core/usage.ts';
 import type { ConversationLink, ConversationStore } from './conversation-store.ts';
 import type { EventBatch } from './event-batch.ts';
@@ -26,7 +27,7 @@ export interface TurnIntent {
   /** Model group or alias, as the client named it. */
   model: string;
   /** The protocol that the client spoke. */
-  protocol: 'responses' | 'chat' | 'messages';
+  protocol: ClientProtocol;
   /**
    * False: `head`'s metadata is kept, `input`, `envelope` and later `output` are not, and the turn resolves for nobody. In a
    * conversation input and output are kept all the same, as the conversation's.

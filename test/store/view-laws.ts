@@ -99,6 +99,7 @@ export function viewLaws(bed: TestBed): void {
     test.each<[Partial<TurnIntent>, TurnCommit['status'] | undefined, Record<string, unknown>]>([
       [{ protocol: 'chat' }, 'incomplete', { call_type: 'acompletion', status: 'success' }],
       [{ protocol: 'messages' }, 'failed', { call_type: 'anthropic_messages', status: 'failure' }],
+      [{ protocol: 'embeddings' }, 'completed', { call_type: 'aembedding', status: 'success' }],
       [{ input: [] }, 'cancelled', { call_type: 'aresponses', status: 'failure', messages: '[]' }],
       [{}, undefined, { status: null, request_duration_ms: null, spend: 0, endTime: '2025-11-22 08:26:40.007' }],
     ])('says how a turn stands: %o, %s', async (overrides, status, expected) => {

@@ -1,3 +1,4 @@
+import { errorBody } from '../../core/error-body.ts';
 import { GatewayError } from '../../core/errors.ts';
 import { isJsonObject, type JsonObject } from '../../core/json-object.ts';
 import type { TurnRequest } from '../../core/request.ts';
@@ -6,7 +7,7 @@ import type { ClientCodec, Reply } from '../codec.ts';
 import { invalidType } from '../../core/check.ts';
 import { createStreamEncoder } from './encode-stream.ts';
 import { decodeRequest } from './request.ts';
-import { errorBody, usageText } from './response.ts';
+import { usageText } from './response.ts';
 
 /**
  * `POST /v1/responses/compact`: a conversation in, the window that stands for it out. It is no response: nothing of it is

@@ -1,7 +1,8 @@
+import { errorBody } from '../../core/error-body.ts';
 import type { ClientCodec } from '../codec.ts';
 import { createStreamEncoder } from './encode-stream.ts';
 import { decodeRequest } from './request.ts';
-import { errorBody, responseText } from './response.ts';
+import { responseText } from './response.ts';
 
 /** The half-codec of the OpenAI Responses API towards clients. */
 export const responsesCodec = {

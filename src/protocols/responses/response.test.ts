@@ -1,11 +1,12 @@
 import type { Response as WireResponse, ResponseError } from 'openai/resources/responses/responses';
 import { describe, expect, test } from 'vitest';
+import { errorBody } from '../../core/error-body.ts';
 import { type ErrorCode, errorKinds, GatewayError } from '../../core/errors.ts';
 import type { ResponseState } from '../../core/response.ts';
 import { noUsage } from '../../core/usage.ts';
 import { responsesCodec } from './index.ts';
 import { decodeRequest } from './request.ts';
-import { envelopeText, errorBody, headText, responseErrorCode, responseText, toolsOfEnvelope } from './response.ts';
+import { envelopeText, headText, responseErrorCode, responseText, toolsOfEnvelope } from './response.ts';
 
 function stateOf(fields: Record<string, unknown> = {}, state: Partial<ResponseState> = {}): ResponseState {
   return {

@@ -1,4 +1,4 @@
-import type { ErrorCode, GatewayError } from '../../core/errors.ts';
+import type { ErrorCode } from '../../core/errors.ts';
 import { isJsonObject, type JsonObject } from '../../core/json-object.ts';
 import type { TextFormat, Tool, TurnRequest } from '../../core/request.ts';
 import type { ResponseState, ResponseStatus } from '../../core/response.ts';
@@ -96,12 +96,6 @@ function upstreamTransformations(fields: JsonObject = {}): unknown[] {
  */
 export function responseText(head: string, envelope: string, output: readonly string[]): string {
   return `${head.slice(0, -1)},"output":[${output.join(',')}],${envelope.slice(1)}`;
-}
-
-/** @see https://platform.openai.com/docs/guides/error-codes */
-export function errorBody(error: GatewayError): string {
-  const { message, type, param, wireCode } = error;
-  return JSON.stringify({ error: { message, type, param, code: wireCode } });
 }
 
 /** The `error.code` of a failed response: a closed list that strict clients refuse to read beyond. */
