@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto';
 import { GatewayError } from './errors.ts';
+import { type Grammar, readGrammar } from './grammar/grammar.ts';
 import type { CallFields, ContextItem } from './items.ts';
 import { asFunction, type ClientToolType } from './native-calls.ts';
 import { readTools } from './read-tool.ts';
@@ -19,7 +20,9 @@ import {
 
 /** What a call is to the client, whatever the upstream knows the tool by. */
 export type CalledTool =
-  | { kind: 'function' | 'custom'; name: string; fields?: CallFields }
+  | { kind: 'function'; name: string; fields?: CallFields }
+  /** `grammar`: its input is to be held to it, since the upstream does not. */
+  | { kind: 'custom'; name: string; fields?: CallFields; grammar?: Grammar }
   /** One of the API's own that the client runs, and that is a function to the upstream. */
   | { kind: 'native'; name: ClientToolType };
 
@@ -47,6 +50,8 @@ export type Offer = CallableOffer | HostedOffer;
 /** What an upstream's protocol can do with tools. */
 export interface ToolTarget {
   maxNameLength: number;
+  /** It holds the calls of custom tools to their grammars. */
+  holdsGrammars?: boolean;
   /** The upstream's name of a tool that it runs itself; undefined: it does not. */
   hosts: (tool: NativeTool) => string | undefined;
 }
@@ -147,10 +152,20 @@ function offerPlaced(
     const fields: CallFields = {};
     if (namespace !== undefined) fields.namespace = namespace.name;
     if (tool.async === true) fields.async = true;
-    const named = { kind: tool.type, name: tool.name };
-    const called: CalledTool = Object.keys(fields).length > 0 ? { ...named, fields } : named;
+    const called: CalledTool = {
+      kind: tool.type,
+      name: tool.name,
+      ...(Object.keys(fields).length > 0 ? { fields } : {}),
+    };
+    let described = withContext(tool, namespace);
+    if (tool.type === 'custom' && tool.format.type === 'grammar' && target.holdsGrammars !== true) {
+      const { syntax, definition } = tool.format;
+      described = withDescription(described, `The input must match this ${syntax} grammar:\n${definition}`);
+      // An ancestor's tool cannot be called.
+      if (path !== 'tools') Object.assign(called, { grammar: grammarOf(syntax, definition, `${path}.format`, report) });
+    }
     const wireName = wireNameOf(tool.name, namespace?.name);
-    add({ kind: 'callable', wireName, tool: withContext(tool, namespace), called, path });
+    add({ kind: 'callable', wireName, tool: described, called, path });
   };
 
   for (const { tool, path } of placed) {
@@ -185,8 +200,21 @@ type NamespaceOf = { name: string; description: string | null } | undefined;
 /** What a namespace says of its tools is said by each of them. */
 function withContext(tool: FunctionTool | CustomTool, namespace: NamespaceOf): FunctionTool | CustomTool {
   const about = namespace?.description ?? '';
-  if (about === '') return tool;
-  return { ...tool, description: tool.description === null ? about : `${tool.description}\n\n${about}` };
+  return about === '' ? tool : withDescription(tool, about);
+}
+
+function withDescription(tool: FunctionTool | CustomTool, more: string): FunctionTool | CustomTool {
+  return { ...tool, description: tool.description === null ? more : `${tool.description}\n\n${more}` };
+}
+
+function grammarOf(syntax: string, definition: string, param: string, report: Report): Grammar {
+  const grammar = readGrammar(syntax, definition);
+  if (typeof grammar === 'string') {
+    const message = `Invalid '${param}': this model is not held to grammars, and the gateway cannot read this one: ${grammar}.`;
+    throw new GatewayError('unsupported_value', message, { param });
+  }
+  report.warn(param, 'The model is told of the grammar, and not held to it: a call that breaks it fails the response.');
+  return grammar;
 }
 
 const digestLength = 8;

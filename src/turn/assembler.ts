@@ -2,6 +2,8 @@ import { crashPoint } from '../crash-point.ts';
 import { isCallType } from '../core/call-pairs.ts';
 import type { GatewayError } from '../core/errors.ts';
 import type { Finish, ItemStart, UpstreamEvent } from '../core/events.ts';
+import type { Grammar } from '../core/grammar/grammar.ts';
+import type { Matcher } from '../core/grammar/create-matcher.ts';
 import { type IdMint, type IdPrefix, nativeIdPrefixes } from '../core/ids.ts';
 import type {
   Item,
@@ -30,6 +32,8 @@ export interface AssemblerOptions {
   signatureScope: (upstreamModel: string | undefined) => string;
   /** Every tool call id of the context. Calls of this response are added. */
   usedCallIds: Set<string>;
+  /** What the input of a custom tool is held to; undefined: nothing, or by somebody else. */
+  grammarOf?: ((name: string, namespace: string | undefined) => Grammar | undefined) | undefined;
   /** The envelope of a whole reasoning item; undefined: the client gets none. */
   sealReasoning?: ((origin: Origin) => string | undefined) | undefined;
   /** Undefined: the answer is plain. */
@@ -65,6 +69,8 @@ export interface Assembler {
   readonly usageFinal: boolean;
   readonly outputCharacters: number;
   readonly warnings: Warning[];
+  /** What is wrong with a call that a grammar forbids: its item has ended as incomplete. Undefined: there is none. */
+  readonly misfit: string | undefined;
 }
 
 /** What an item's end may say beside its source. */
@@ -80,6 +86,7 @@ interface Slot {
   part: number;
   blockType: string;
   upstreamCallId: string | undefined;
+  matcher: Matcher | undefined;
 }
 
 const idPrefixOf: Record<Exclude<ItemStart['kind'], 'native'>, IdPrefix> = {
@@ -109,6 +116,7 @@ export function createAssembler(options: AssemblerOptions): Assembler {
   let usage: Usage | undefined;
   let usageFinal = false;
   let outputCharacters = 0;
+  let misfit: string | undefined;
 
   function slotAt(index: number, event: ItemEvent): Slot {
     const slot = slots[index];
@@ -146,7 +154,11 @@ export function createAssembler(options: AssemblerOptions): Assembler {
       if (item.native !== undefined) item.native = { ...item.native, call_id: item.callId };
     }
     const blockType = start.kind === 'extension' ? `${protocol}:${start.blockType}` : '';
-    slots.push({ item, state: 'open', part: -1, blockType, upstreamCallId });
+    const matcher =
+      start.kind === 'custom_tool_call'
+        ? options.grammarOf?.(start.name, namespaceOf(start.fields))?.matcher()
+        : undefined;
+    slots.push({ item, state: 'open', part: -1, blockType, upstreamCallId, matcher });
     if (encoder !== undefined) text += encoder.itemStart(item);
   }
 
@@ -157,6 +169,7 @@ export function createAssembler(options: AssemblerOptions): Assembler {
     if (part === undefined) {
       crashPoint('mid-tool-arguments');
       item.text += delta;
+      slot.matcher?.feed(delta);
     } else {
       part.text += delta;
       if (logprobs !== undefined) part.logprobs.push(...logprobs);
@@ -168,8 +181,23 @@ export function createAssembler(options: AssemblerOptions): Assembler {
     if (encoder !== undefined) text += encoder.partEnd(slot.item, slot.part);
   }
 
-  function endItem(slot: Slot, complete: boolean, source: string, said: ItemSaid): void {
+  /** False: nobody may take it for a call to be run. */
+  function isAllowed({ item, matcher }: Slot): boolean {
+    const match = matcher?.end();
+    if (match === undefined || match.outcome === 'matches') return true;
+    if (match.outcome === 'unknown') {
+      const message = `The call of '${item.name}' is too long to be held to the grammar of the tool.`;
+      warnings.push({ param: 'tools', message });
+      return true;
+    }
+    const place = match.isCut ? 'ends too early' : `differs at line ${match.line}, column ${match.column}`;
+    misfit ??= `the call of '${item.name}' ${place}`;
+    return false;
+  }
+
+  function endItem(slot: Slot, isWhole: boolean, source: string, said: ItemSaid): void {
     const { item } = slot;
+    const complete = isWhole && isAllowed(slot);
     const origin: Origin = { protocol, model: options.signatureScope(upstreamModel), source };
     const envelope = complete && item.kind === 'reasoning' ? options.sealReasoning?.(origin) : undefined;
     if (complete && item.kind === 'reasoning' && options.sealReasoning !== undefined && envelope === undefined) {
@@ -310,7 +338,15 @@ export function createAssembler(options: AssemblerOptions): Assembler {
       return outputCharacters;
     },
     warnings,
+    get misfit() {
+      return misfit;
+    },
   };
+}
+
+function namespaceOf(fields: JsonObject | undefined): string | undefined {
+  const namespace = fields?.['namespace'];
+  return typeof namespace === 'string' ? namespace : undefined;
 }
 
 /** Undefined: of no call, or of one that nobody is to answer. */

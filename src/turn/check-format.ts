@@ -7,9 +7,9 @@ import type { Answer } from './answer.ts';
 import type { AttemptOutcome, PreparedAttempt, TurnCall } from './turn.ts';
 
 /**
- * Holds a whole answer to the format that the client asked for, whoever was to enforce it. With `strict` the client was
- * promised the schema: an answer that breaks it has not completed. Otherwise it is told, and gets what there is. In a
- * verbatim lane that is between the client and the upstream.
+ * Holds a whole answer to the format that the client asked for, whoever was to enforce it, and its calls to the grammars of
+ * their tools. With `strict` the client was promised the schema: an answer that breaks it has not completed. Otherwise it is
+ * told, and gets what there is. In a verbatim lane that is between the client and the upstream.
  */
 export function checkFormat(
   { request }: TurnCall,
@@ -18,9 +18,11 @@ export function checkFormat(
   answer: Answer,
 ): AttemptOutcome {
   const { textFormat } = request;
-  if (textFormat.type === 'text' || outcome.outcome !== 'ended' || lane !== undefined) return outcome;
   const { assembler } = outcome;
-  if (assembler.end?.finish !== 'completed') return outcome;
+  if (outcome.outcome !== 'ended' || assembler.end?.finish !== 'completed' || lane !== undefined) return outcome;
+  if (assembler.misfit !== undefined)
+    return failed(outcome, `The model broke the grammar of a tool: ${assembler.misfit}.`);
+  if (textFormat.type === 'text') return outcome;
   const problem = formatProblem(
     textFormat,
     assembler.output.map(({ item }) => item),
@@ -31,6 +33,10 @@ export function checkFormat(
     answer.warn([{ param: 'text.format', message }]);
     return outcome;
   }
+  return failed(outcome, message);
+}
+
+function failed(outcome: AttemptOutcome, message: string): AttemptOutcome {
   return { ...outcome, outcome: 'failed', error: new GatewayError('upstream_error', message) };
 }
 

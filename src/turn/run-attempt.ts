@@ -1,6 +1,8 @@
 import { GatewayError } from '../core/errors.ts';
 import type { Emit } from '../core/events.ts';
+import type { Grammar } from '../core/grammar/grammar.ts';
 import { noUsage } from '../core/usage.ts';
+import type { DecodeOptions } from '../protocols/codec.ts';
 import { headText } from '../protocols/responses/response.ts';
 import type { Deployment } from '../providers/provider.ts';
 import type { Seal } from '../store/store.ts';
@@ -57,6 +59,7 @@ export async function runAttempt(
       protocol: codec.protocol,
       signatureScope: (upstreamModel) => codec.signatureScope(upstreamModel ?? deployment.model),
       usedCallIds: new Set(turn.history.usedCallIds),
+      grammarOf: lane === undefined ? (name, namespace) => grammarOf(encoded.decode, name, namespace) : undefined,
       sealReasoning: wantsReasoning(request) ? (origin) => sealReasoning(store.seal, origin) : undefined,
       encoder: lane === undefined ? answer.encoder : undefined,
     });
@@ -108,6 +111,15 @@ export async function runAttempt(
   else if (result.error !== undefined) router.failed(deployment, result.error);
   turn.spent ||= usage.inputTokens + usage.outputTokens > 0;
   return { ...result, assembler, usage };
+}
+
+/** Of the tool that the client knows by this name. */
+function grammarOf({ tools }: DecodeOptions, name: string, namespace: string | undefined): Grammar | undefined {
+  for (const tool of tools.values()) {
+    if (tool.kind !== 'custom' || tool.grammar === undefined || tool.name !== name) continue;
+    if (tool.fields?.namespace === namespace) return tool.grammar;
+  }
+  return undefined;
 }
 
 /** What a compaction makes of the upstream's events: one item of all that was said, or one item before all. */

@@ -6,9 +6,10 @@ import {
   type OfferedChoice,
   offerTools,
   type ToolOffer,
+  type ToolTarget,
 } from '../../core/offer-tools.ts';
 import type { CustomTool, FunctionTool } from '../../core/request.ts';
-import type { EncodeInput } from '../codec.ts';
+import type { EncodeInput, ModelProfile } from '../codec.ts';
 import type { Report } from '../../core/report.ts';
 import { type ChatTool, type ChatToolChoice, maxToolNameLength, toolName } from './wire.ts';
 
@@ -20,19 +21,24 @@ export interface EncodedTools {
 }
 
 /** Chat servers run no tools that all of them agree on. */
-const target = { maxNameLength: maxToolNameLength, hosts: () => undefined };
+const targetOf = ({ customTools }: ModelProfile): ToolTarget => ({
+  maxNameLength: maxToolNameLength,
+  holdsGrammars: customTools,
+  hosts: () => undefined,
+});
 
 /**
  * Tools of an ancestor are sent without leave to call them, so that a history of calls reads as it was written.
  * @throws GatewayError 400 for a tool choice that no tool can answer.
  */
 export function encodeTools({ request, context, inheritedTools, profile }: EncodeInput, report: Report): EncodedTools {
+  const target = targetOf(profile);
   const own = offerTools(request, context, target, report);
   const inherits = own.called.size === 0 && context.some(({ item }) => isCallType(item.type));
   const offer = inherits ? offerInherited(inheritedTools, target) : own;
   const callable = offer.offers.filter((each) => each.kind === 'callable');
   return {
-    tools: callable.map((each) => encodeTool(each, profile.customTools, report)),
+    tools: callable.map((each) => encodeTool(each, profile.customTools)),
     choice: encodeChoice(own.choice, callable.length, inherits && callable.length > 0, profile.customTools),
     offer,
   };
@@ -59,14 +65,14 @@ function encodeChoice(
   return wanted === 'auto' || tools === 0 ? undefined : wanted;
 }
 
-function encodeTool({ wireName, tool: said, path }: CallableOffer, nativeCustom: boolean, report: Report): ChatTool {
+function encodeTool({ wireName, tool: said, path }: CallableOffer, nativeCustom: boolean): ChatTool {
   const tool = { ...said, name: wireName };
   if (!toolName.test(wireName)) {
     const message = `Invalid '${path}.name': expected a string that matches the pattern '^[a-zA-Z0-9_-]{1,64}$'.`;
     throw new GatewayError('invalid_value', message, { param: path === 'tools' ? path : `${path}.name` });
   }
   if (tool.type === 'function') return encodeFunction(tool);
-  return nativeCustom ? encodeCustom(tool) : encodeCustomAsFunction(tool, path, report);
+  return nativeCustom ? encodeCustom(tool) : encodeCustomAsFunction(tool);
 }
 
 function encodeFunction({ name, description, parameters, strict }: FunctionTool): ChatTool {
@@ -90,20 +96,12 @@ function encodeCustom({ name, description, format }: CustomTool): ChatTool {
 }
 
 /** The decoder takes the input out of the arguments again. */
-function encodeCustomAsFunction({ name, description, format }: CustomTool, path: string, report: Report): ChatTool {
-  const texts = description === null ? [] : [description];
-  if (format.type === 'grammar') {
-    report.warn(
-      path === 'tools' ? path : `${path}.format`,
-      'The upstream has no grammars: this one is in the description of the tool.',
-    );
-    texts.push(`The input must match this ${format.syntax} grammar:\n${format.definition}`);
-  }
+function encodeCustomAsFunction({ name, description }: CustomTool): ChatTool {
   return {
     type: 'function',
     function: {
       name,
-      ...(texts.length === 0 ? {} : { description: texts.join('\n\n') }),
+      ...(description === null ? {} : { description }),
       parameters: {
         type: 'object',
         properties: { input: { type: 'string', description: 'The whole input of the tool, as plain text.' } },

@@ -9,7 +9,7 @@ import {
   offerTools,
   type ToolOffer,
 } from '../../core/offer-tools.ts';
-import type { CustomTool, FunctionTool } from '../../core/request.ts';
+import type { FunctionTool } from '../../core/request.ts';
 import type { EncodeInput, ModelProfile } from '../codec.ts';
 import { closeSchema } from './close-schema.ts';
 import { hostedDefinition, hostedName } from './hosted-tools.ts';
@@ -61,15 +61,8 @@ function isStrict({ strict }: FunctionTool, schema: JsonObject, profile: ModelPr
   return enforced;
 }
 
-function customDescription(tool: CustomTool, param: string, report: Report): string | null {
-  if (tool.format.type === 'text') return tool.description;
-  report.warn(`${param}.format`, 'The upstream cannot hold a tool to a grammar; it was put into the description.');
-  const grammar = `The input must match this ${tool.format.syntax} grammar:\n${tool.format.definition}`;
-  return tool.description === null ? grammar : `${tool.description}\n\n${grammar}`;
-}
-
 function toolDefinition({ tool, wireName, path: param }: CallableOffer, profile: ModelProfile, report: Report): string {
-  const description = tool.type === 'custom' ? customDescription(tool, param, report) : tool.description;
+  const { description } = tool;
   const schema = tool.type === 'custom' ? customSchema : schemaOf(tool, param, report);
   const strict = tool.type === 'function' && isStrict(tool, schema, profile, param, report);
   let json = `{"name":${JSON.stringify(wireName)}`;
