@@ -127,7 +127,8 @@ class LarkReader {
       this.#ignored.push(this.#choice());
       return;
     }
-    if (word !== 'import') throw new GrammarError(`'%${word}' is not known`);
+    const isImport = word === 'import';
+    if (!isImport) throw new GrammarError(`'%${word}' is not known`);
     if (this.#name() !== 'common') throw new GrammarError('only common terminals can be imported');
     if (this.#take('.')) {
       const name = this.#name();
