@@ -20,10 +20,12 @@ import { configuredKeyId, createKeyring, isStoredTeam, type KeyringOptions } fro
 import { createStoredKeys } from './keys/stored-keys.ts';
 import { chatCodec } from './protocols/chat/index.ts';
 import { embeddingsCodec } from './protocols/embeddings/index.ts';
+import { geminiCodec } from './protocols/gemini/index.ts';
 import { messagesCodec } from './protocols/messages/index.ts';
 import { responsesCodec } from './protocols/responses/index.ts';
 import { responsesUpstreamCodec } from './protocols/responses/upstream.ts';
 import { createAnthropicProvider } from './providers/anthropic.ts';
+import { createGeminiProvider } from './providers/gemini.ts';
 import { createOpenAiProvider } from './providers/openai.ts';
 import { createOpenAiCompatibleProvider } from './providers/openai-compatible.ts';
 import type { Deployment, Provider } from './providers/provider.ts';
@@ -76,6 +78,7 @@ export async function startGateway(
     anthropic: createAnthropicProvider(messagesCodec, sockets),
     openai: createOpenAiProvider(responsesUpstreamCodec, chatCodec, sockets),
     'openai-compatible': createOpenAiCompatibleProvider(chatCodec, sockets),
+    gemini: createGeminiProvider(geminiCodec, sockets),
     simulator: createSimulatorProvider(messagesCodec, createSimulatorTransport()),
   };
   const ids = createIdMint();

@@ -6,10 +6,12 @@ import { GatewayError } from '../../src/core/errors.ts';
 import type { Warning } from '../../src/core/warning.ts';
 import { chatCodec } from '../../src/protocols/chat/index.ts';
 import type { ModelProfile, UpstreamCodec } from '../../src/protocols/codec.ts';
+import { geminiCodec } from '../../src/protocols/gemini/index.ts';
 import { messagesCodec } from '../../src/protocols/messages/index.ts';
 import { decodeRequest } from '../../src/protocols/responses/request.ts';
 import { responsesUpstreamCodec } from '../../src/protocols/responses/upstream.ts';
 import { anthropicProfile } from '../../src/providers/anthropic.ts';
+import { geminiProfile } from '../../src/providers/gemini.ts';
 import { openAiProfile } from '../../src/providers/openai.ts';
 import { openAiCompatibleProfile } from '../../src/providers/openai-compatible.ts';
 import { createSimulatorProvider } from '../../src/providers/simulator/simulator.ts';
@@ -66,6 +68,11 @@ const backends: Backend[] = [
       { name: 'json_schema_output: false', profile: { ...plainChat, jsonSchemaOutput: false } },
       { name: 'custom_tools: true', profile: { ...plainChat, customTools: true } },
     ],
+  },
+  {
+    name: 'Gemini',
+    codec: geminiCodec,
+    models: modelsOf(geminiProfile, ['gemini-3.1-pro', 'gemini-3-flash', 'gemini-2.5-pro', 'gemini-2.5-flash']),
   },
   {
     name: 'simulator',
@@ -154,7 +161,7 @@ function holds(sent: unknown, said: unknown): boolean {
 const longest = 64;
 
 function shown([key, value]: [string, unknown]): string {
-  if ((key === 'messages' || key === 'input') && Array.isArray(value)) {
+  if ((key === 'messages' || key === 'input' || key === 'contents') && Array.isArray(value)) {
     return `\`${key}: ${value.map((each) => nameOf(each as Body)).join(', ')}\``;
   }
   const text = JSON.stringify(value);
@@ -163,8 +170,10 @@ function shown([key, value]: [string, unknown]): string {
 }
 
 /** Of a message who says it and in which kinds of blocks; of anything else what it is. */
-function nameOf({ type, role, content, tool_calls: calls }: Body): string {
+function nameOf({ type, role, content, parts: gemini, tool_calls: calls }: Body): string {
   if (typeof role !== 'string') return String(type);
+  // Google's parts are of the kind of the field that they have.
+  if (Array.isArray(gemini)) return `${role} (${gemini.map((part) => Object.keys(part as Body)[0]).join(', ')})`;
   const parts = Array.isArray(content) ? content.map((part) => String((part as Body)['type'])) : [];
   if (typeof content === 'string') parts.push('text');
   if (calls !== undefined) parts.push('tool_calls');

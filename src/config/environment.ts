@@ -18,7 +18,8 @@ const simulator: ModelConfig = {
 
 /**
  * The models that are there when no file names any: the simulator, and those that the vendors' usual variables give:
- * `ANTHROPIC_API_KEY` and `OPENAI_API_KEY`, each with its `_BASE_URL`. A variable that is empty counts as not set.
+ * `ANTHROPIC_API_KEY`, `OPENAI_API_KEY` and `GEMINI_API_KEY` (or `GOOGLE_API_KEY`, which other services of Google use too), each with its
+ * `_BASE_URL`. A variable that is empty counts as not set.
  * @param address where the gateway will listen: the same variables tell a client to call the gateway, and a gateway that
  * obeyed them would call itself.
  */
@@ -69,6 +70,18 @@ export function modelsFromEnvironment(
         profile: {},
       });
     }
+  }
+  const geminiKey = read('GEMINI_API_KEY') ?? read('GOOGLE_API_KEY');
+  if (geminiKey !== undefined) {
+    models.push({
+      ...ownDefaults,
+      name: 'gemini-*',
+      provider: 'gemini',
+      model: '*',
+      baseUrl: readBaseUrl('GEMINI_BASE_URL'),
+      apiKey: geminiKey,
+      profile: {},
+    });
   }
   return { models: [...models, simulator], problems };
 }

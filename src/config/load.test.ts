@@ -198,6 +198,15 @@ describe('no file', () => {
     expect(config.models.map(({ apiKey }) => apiKey).slice(0, 2)).toEqual(['a', 'o']);
   });
 
+  test.each([
+    [{ GEMINI_API_KEY: 'g' }, 'g', undefined],
+    [{ GOOGLE_API_KEY: 'o', GEMINI_BASE_URL: 'http://proxy/' }, 'o', 'http://proxy'],
+    [{ GEMINI_API_KEY: 'g', GOOGLE_API_KEY: 'o' }, 'g', undefined],
+  ])('%j gives the models of Google', async (env, apiKey, baseUrl) => {
+    const config = await load(undefined, { env });
+    expect(config.models[0]).toMatchObject({ name: 'gemini-*', provider: 'gemini', model: '*', apiKey, baseUrl });
+  });
+
   test('an empty key is none', async () => {
     expect(namesOf(await load(undefined, { env: { ANTHROPIC_API_KEY: '', OPENAI_API_KEY: ' ' } }))).toEqual([
       'simulator',
@@ -315,7 +324,7 @@ describe('problems', () => {
     ['name: "a*b", provider: simulator, model: x', 'name: can have one * only, at its end'],
     [
       'name: a, provider: openia, model: x',
-      'provider: must be one of: anthropic, openai, openai-compatible, simulator',
+      'provider: must be one of: anthropic, openai, openai-compatible, gemini, simulator',
     ],
     ['name: a, provider: simulator', 'model: is missing'],
     ['name: a, provider: simulator, model: "*"', 'model: can be * only where the name ends in *'],

@@ -111,3 +111,8 @@ export function printMembers(members: ReadonlyMap<string, string>): string {
   for (const [key, value] of members) text += `${text === '{' ? '' : ','}${JSON.stringify(key)}:${value}`;
   return `${text}}`;
 }
+
+/** The same JSON without the white space between its tokens. */
+export function compactJson(text: string): string {
+  return text.replace(/"(?:[^"\\]|\\.)*"|\s+/g, (token) => (token.startsWith('"') ? token : ''));
+}

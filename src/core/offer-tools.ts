@@ -61,6 +61,8 @@ export type OfferedChoice = 'auto' | 'none' | 'required' | Offer;
 export interface ToolOffer {
   /** Those that may be called, in the client's order. */
   offers: Offer[];
+  /** Those that may not be called too. */
+  all: Offer[];
   choice: OfferedChoice;
   /** Every tool by its name on the wire, those that may not be called too. */
   called: ReadonlyMap<string, CalledTool>;
@@ -188,6 +190,7 @@ function offerPlaced(
   const all = [...offers.values()];
   return {
     offers: allowedOffers(all, toolChoice),
+    all,
     choice: choiceOf(all, toolChoice),
     called: new Map(all.flatMap((offer) => (offer.kind === 'callable' ? [[offer.wireName, offer.called]] : []))),
     nameOfNative,

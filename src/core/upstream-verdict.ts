@@ -45,7 +45,8 @@ export function upstreamVerdict(status: number): UpstreamVerdict {
   return { code: 'upstream_error', message: 'The upstream failed.', retryable: status >= 500 };
 }
 
-const overflow = /context.?length|context (window|limit)|maximum context|prompt is too long|too many (input )?tokens/i;
+const overflow =
+  /context.?length|context (window|limit)|maximum (context|number of tokens)|prompt is too long|too many (input )?tokens/i;
 
 /** An upstream's text says that the conversation does not fit into the model's context. */
 export function saysContextOverflow(text: string): boolean {

@@ -13,7 +13,8 @@ export interface ModelProfile {
   maxOutputTokens: number | undefined;
   /**
    * How reasoning is asked for. Messages: `adaptive` (thinking adaptive + output_config.effort), `budget` (thinking
-   * enabled + budget_tokens), `none`. Chat and Responses: `effort`, `none`.
+   * enabled + budget_tokens), `none`. Chat and Responses: `effort`, `none`. Gemini: `effort` (thinkingLevel), `budget`
+   * (thinkingBudget), `none`.
    */
   reasoning: 'adaptive' | 'budget' | 'effort' | 'none';
   /** Chat only: the field in which the vendor returns reasoning and takes it back while a tool loop is open. */
@@ -32,6 +33,25 @@ export interface ModelProfile {
   minCachedTokens?: number | undefined;
   /** Responses only. False: the model refuses to be asked for encrypted reasoning. Absent: if it reasons, it takes it. */
   encryptedReasoning?: boolean;
+  /** Gemini only. Absent: the newest generation, with the levels that all of its models have. */
+  gemini?: GeminiProfile;
+}
+
+export const thinkingLevels = ['minimal', 'low', 'medium', 'high', 'xhigh'] as const;
+export type ThinkingLevel = (typeof thinkingLevels)[number];
+
+export interface GeminiProfile {
+  /**
+   * The third generation, or a later one: it refuses calls without a signature, and takes images in results, tools that
+   * Google runs beside functions, and a schema of the answer beside functions. An earlier one takes none of these.
+   */
+  thirdGeneration: boolean;
+  /** What can be asked for where `reasoning` is `effort`, least first. */
+  levels: readonly ThinkingLevel[];
+  /** The same where it is `budget`, in tokens; `least` 0: thinking can be turned off. */
+  budget: { least: number; most: number };
+  /** False: the model refuses penalties. */
+  penalties: boolean;
 }
 
 export interface EncodeInput {
@@ -67,6 +87,8 @@ export interface DecodeOptions {
   include?: readonly string[];
   /** Embeddings only: how many the client is to get. */
   vectors?: number;
+  /** The client wants one call at a time of a model that cannot be told so: calls after the first are left out. */
+  singleCall?: boolean;
 }
 
 /** Turns the frames of one streamed reply into events. Never throws: what it cannot read is an `error` event, once. */

@@ -79,7 +79,7 @@ export interface Dialect {
 
 /** A vendor integration: address, credential, quirks, and the protocol it speaks. */
 export interface Provider {
-  /** As in the configuration: `anthropic`, `openai`, `openai-compatible`, `simulator`. */
+  /** As in the configuration: `anthropic`, `openai`, `openai-compatible`, `gemini`, `simulator`. */
   readonly name: string;
   readonly codec: UpstreamCodec;
   readonly transport: Transport;

@@ -8,6 +8,7 @@ import type { UpstreamEvent } from '../../src/core/events.ts';
 import type { IdMint } from '../../src/core/ids.ts';
 import { chatCodec } from '../../src/protocols/chat/index.ts';
 import type { UpstreamCodec } from '../../src/protocols/codec.ts';
+import { geminiCodec } from '../../src/protocols/gemini/index.ts';
 import { messagesCodec } from '../../src/protocols/messages/index.ts';
 import { createStreamEncoder } from '../../src/protocols/responses/encode-stream.ts';
 import { responsesUpstreamCodec } from '../../src/protocols/responses/upstream.ts';
@@ -49,6 +50,7 @@ const recordings: { codec: UpstreamCodec; name: string; bytes: Buffer }[] = [
     .filter(([name]) => name !== 'quota.jsonl')
     .map(([name, text]) => ({ codec: responsesUpstreamCodec, name, bytes: Buffer.from(framed(text)) })),
   ...read('chat', '.sse').map(([name, text]) => ({ codec: chatCodec, name, bytes: Buffer.from(text) })),
+  ...read('gemini', '.sse').map(([name, text]) => ({ codec: geminiCodec, name, bytes: Buffer.from(text) })),
 ];
 
 /** What the client reads and what the store gets, for the upstream's bytes in these pieces. */
@@ -72,7 +74,8 @@ function reply(codec: UpstreamCodec, pieces: Buffer[]) {
 }
 
 test('there are recordings of each protocol', () => {
-  expect(new Set(recordings.map(({ codec }) => codec.protocol))).toEqual(new Set(['messages', 'chat', 'responses']));
+  const protocols = new Set(recordings.map(({ codec }) => codec.protocol));
+  expect(protocols).toEqual(new Set(['messages', 'chat', 'responses', 'gemini']));
   expect(recordings.length).toBeGreaterThan(10);
 });
 

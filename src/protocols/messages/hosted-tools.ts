@@ -1,4 +1,5 @@
 import { GatewayError } from '../../core/errors.ts';
+import { refuseContainer, warnOfSearchOptions } from '../../core/hosted-options.ts';
 import { isJsonObject, type JsonObject } from '../../core/json-object.ts';
 import type { HostedOffer } from '../../core/offer-tools.ts';
 import type { Report } from '../../core/report.ts';
@@ -26,13 +27,8 @@ export function hostedDefinition(offer: HostedOffer, maxUses: number | undefined
     }
     return '{"type":"code_execution_20250825","name":"code_execution"}';
   }
-  const { filters, search_context_size: size, search_content_types: contents, user_location: location } = offer.tool;
-  if (typeof size === 'string' && size !== 'medium') {
-    report.warn(at('search_context_size'), 'The upstream chooses the size itself; it was left out.');
-  }
-  if (Array.isArray(contents) && contents.includes('image')) {
-    report.warn(at('search_content_types'), 'The upstream finds text only.');
-  }
+  warnOfSearchOptions(offer.tool, at, report);
+  const { filters, user_location: location } = offer.tool;
   return JSON.stringify({
     type: 'web_search_20250305',
     name: 'web_search',
@@ -40,15 +36,6 @@ export function hostedDefinition(offer: HostedOffer, maxUses: number | undefined
     ...domainsOf(filters, at('filters')),
     user_location: locationOf(location),
   });
-}
-
-/** A container that the upstream makes for the request. */
-function refuseContainer(container: unknown, param: string): void {
-  const files = isJsonObject(container) ? container['file_ids'] : undefined;
-  const hasFiles = Array.isArray(files) && files.length > 0;
-  if (isJsonObject(container) && !hasFiles) return;
-  const message = 'Containers and files of the provider are not supported with this model: use {"type": "auto"}.';
-  throw new GatewayError('unsupported_value', message, { param: hasFiles ? `${param}.file_ids` : param });
 }
 
 /** Anthropic takes one of the two lists. */
