@@ -1,4 +1,5 @@
 import { withLateOutputs } from '../../core/async-calls.ts';
+import { warnOfCacheMarks } from '../../core/cache-marks.ts';
 import { GatewayError } from '../../core/errors.ts';
 import type { ContextItem } from '../../core/items.ts';
 import { withFunctionCalls } from '../../core/native-calls.ts';
@@ -171,6 +172,7 @@ export function encodeRequest(given: EncodeInput): EncodedRequest {
   if (contents.at(-1)?.role === 'model') refuseNothingNew(request);
   const format = encodeFormat(request, profile, tools, report);
   warnOfUnsent(request, tools.hasFunctions, report);
+  warnOfCacheMarks(context, report);
   const config = printFields([
     ['maxOutputTokens', jsonOf(maxTokensOf(request, profile, report))],
     ...samplingOf(request, profile, report),
