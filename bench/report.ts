@@ -75,7 +75,7 @@ export function chart(measured: readonly Measured[]): string {
     title: { text: 'CPU seconds per 1,000 requests', textStyle: { fontSize: 15 } },
     legend: { top: 28 },
     grid: { top: 64, left: 190, right: 60, bottom: 30 },
-    xAxis: { type: 'log', min: 0.01 },
+    xAxis: { type: 'log', min: 0.01, startValue: 0.01 },
     yAxis: { type: 'category', data: names, inverse: true },
     series: targets.map((target) => ({
       type: 'bar',
