@@ -27,11 +27,12 @@ import { responsesUpstreamCodec } from './protocols/responses/upstream.ts';
 import { createAnthropicProvider } from './providers/anthropic.ts';
 import { createGeminiProvider } from './providers/gemini.ts';
 import { createOpenAiProvider } from './providers/openai.ts';
-import { createOpenAiCompatibleProvider } from './providers/openai-compatible.ts';
+import { createOpenAiCompatibleProvider, createVendorProviders } from './providers/openai-compatible.ts';
 import type { Deployment, Provider } from './providers/provider.ts';
 import { createSimulatorProvider, simulatorPrices } from './providers/simulator/simulator.ts';
 import { createSimulatorTransport } from './providers/simulator/transport.ts';
 import { createSocketTransport } from './providers/socket.ts';
+import { vendorAt } from './providers/vendors.ts';
 import { createEmbeddingsRouter } from './routing/embeddings-router.ts';
 import { createRouter } from './routing/router.ts';
 import { createBudgetBook } from './spend/budget-book.ts';
@@ -80,10 +81,11 @@ export async function startGateway(
     'openai-compatible': createOpenAiCompatibleProvider(chatCodec, sockets),
     gemini: createGeminiProvider(geminiCodec, sockets),
     simulator: createSimulatorProvider(messagesCodec, createSimulatorTransport()),
+    ...createVendorProviders(chatCodec, sockets),
   };
   const ids = createIdMint();
   const router = createRouter({
-    deployments: config.models.map((model) => deploymentOf(model, providers[model.provider])),
+    deployments: config.models.map((model) => deploymentOf(model, providers[providerOf(model)])),
     aliases,
     retries: routing.retries,
     fallbacks: routing.fallbacks,
@@ -206,6 +208,11 @@ async function openStore(
   const limits = { ...leaseLimits(leaseSeconds * 1000), timeoutMs };
   const store = await createPostgresStore({ url, secret: configured, owner, replaces, log, limits, retention });
   return { store, secret: configured };
+}
+
+/** A vendor of the table is known by its address too. */
+function providerOf({ provider, baseUrl = '' }: ModelConfig): ProviderName {
+  return provider === 'openai-compatible' ? (vendorAt(baseUrl) ?? provider) : provider;
 }
 
 function deploymentOf(model: ModelConfig, provider: Provider): Deployment {

@@ -47,7 +47,7 @@ const mayImport: Record<string, readonly string[]> = {
   sse: ['core/'],
   store: ['core/', 'crash-point.ts', 'repeat.ts'],
   spend: ['core/', 'store/store.ts', 'store/budget-store.ts'],
-  config: ['core/', 'protocols/codec.ts', 'providers/provider.ts'],
+  config: ['core/', 'protocols/codec.ts', 'providers/provider.ts', 'providers/vendors.ts'],
   keys: ['core/', 'config/config.ts', 'store/key-store.ts', 'store/budget-store.ts'],
   providers: ['core/', 'protocols/', 'sse/'],
   routing: ['core/', 'protocols/codec.ts', 'providers/provider.ts'],

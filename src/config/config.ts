@@ -1,7 +1,15 @@
 import type { ModelProfile } from '../protocols/codec.ts';
 import type { PriceOverride, Timeouts } from '../providers/provider.ts';
+import { vendorNames } from '../providers/vendors.ts';
 
-export const providerNames = ['anthropic', 'openai', 'openai-compatible', 'gemini', 'simulator'] as const;
+export const providerNames = [
+  'anthropic',
+  'openai',
+  'openai-compatible',
+  'gemini',
+  'simulator',
+  ...vendorNames,
+] as const;
 export type ProviderName = (typeof providerNames)[number];
 
 /** Everything that an operator can decide, checked and with defaults filled in. Holds secrets: never logged or printed. */

@@ -3,6 +3,7 @@ import { pointsAtItself } from './find-conflicts.ts';
 import type { Environment } from './interpolate.ts';
 import type { Problem } from './problem.ts';
 import { findBaseUrlProblem } from './schema.ts';
+import { isLocal, type Vendor, vendorNames, vendors } from '../providers/vendors.ts';
 
 const ownDefaults = { headers: {}, timeouts: defaultTimeouts, weight: 1, price: undefined } as const;
 
@@ -18,8 +19,8 @@ const simulator: ModelConfig = {
 
 /**
  * The models that are there when no file names any: the simulator, and those that the vendors' usual variables give:
- * `ANTHROPIC_API_KEY`, `OPENAI_API_KEY` and `GEMINI_API_KEY` (or `GOOGLE_API_KEY`, which other services of Google use too), each with its
- * `_BASE_URL`. A variable that is empty counts as not set.
+ * `ANTHROPIC_API_KEY`, `OPENAI_API_KEY`, `GEMINI_API_KEY` (or `GOOGLE_API_KEY`, which other services of Google use too) and
+ * those of the table of vendors, each with its `_BASE_URL`. A variable that is empty counts as not set.
  * @param address where the gateway will listen: the same variables tell a client to call the gateway, and a gateway that
  * obeyed them would call itself.
  */
@@ -82,6 +83,14 @@ export function modelsFromEnvironment(
       apiKey: geminiKey,
       profile: {},
     });
+  }
+  for (const provider of vendorNames) {
+    const vendor: Vendor = vendors[provider];
+    const urlVariable = vendor.keyVariable.replace(/_API_KEY$/, '_BASE_URL');
+    const apiKey = read(vendor.keyVariable);
+    if (read(isLocal(vendor) ? urlVariable : vendor.keyVariable) === undefined) continue;
+    const baseUrl = readBaseUrl(urlVariable);
+    models.push({ ...ownDefaults, name: `${provider}/*`, provider, model: '*', baseUrl, apiKey, profile: {} });
   }
   return { models: [...models, simulator], problems };
 }

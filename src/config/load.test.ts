@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { Config } from './config.ts';
+import { type Config, providerNames } from './config.ts';
 import { loadConfig, type LoadOptions } from './load.ts';
 import { ConfigError } from './problem.ts';
 import { summarise } from './summarise.ts';
@@ -322,10 +322,7 @@ describe('problems', () => {
 
   const fields: [string, string][] = [
     ['name: "a*b", provider: simulator, model: x', 'name: can have one * only, at its end'],
-    [
-      'name: a, provider: openia, model: x',
-      'provider: must be one of: anthropic, openai, openai-compatible, gemini, simulator',
-    ],
+    ['name: a, provider: openia, model: x', `provider: must be one of: ${providerNames.join(', ')}`],
     ['name: a, provider: simulator', 'model: is missing'],
     ['name: a, provider: simulator, model: "*"', 'model: can be * only where the name ends in *'],
     [

@@ -89,7 +89,7 @@ const modelSchema = z.strictObject({
   quirks: z
     .strictObject({
       /** The field in which the upstream returns reasoning. */
-      reasoning: z.enum(['none', 'reasoning_content', 'reasoning']).optional(),
+      reasoning: z.enum(['none', 'reasoning_content', 'reasoning', 'reasoning_details', 'thinking']).optional(),
       max_tokens_field: z.enum(['max_tokens', 'max_completion_tokens']).optional(),
       mid_conversation_system: z.boolean().optional(),
       json_schema_output: z.boolean().optional(),

@@ -4,7 +4,7 @@ import type { ClientProtocol, ContextItem, Protocol } from '../core/items.ts';
 import type { JsonObject } from '../core/json-object.ts';
 import type { CalledTool } from '../core/offer-tools.ts';
 import type { FinishedItem, OpenItem, ResponseState } from '../core/response.ts';
-import type { Tool, TurnRequest } from '../core/request.ts';
+import type { Effort, Tool, TurnRequest } from '../core/request.ts';
 import type { InputTransformation, Warning } from '../core/warning.ts';
 
 /** What a codec must know of the model that it writes to; the provider's tables and the configuration fill it in. */
@@ -17,8 +17,11 @@ export interface ModelProfile {
    * (thinkingBudget), `none`.
    */
   reasoning: 'adaptive' | 'budget' | 'effort' | 'none';
-  /** Chat only: the field in which the vendor returns reasoning and takes it back while a tool loop is open. */
-  reasoningField: 'reasoning_content' | 'reasoning' | 'none';
+  /**
+   * Chat only: how the vendor takes its reasoning back. `thinking` is Mistral's: as parts of the content. OpenRouter's
+   * `reasoning_details` hold what the text does not say: signatures, and reasoning that is encrypted.
+   */
+  reasoningField: 'reasoning_content' | 'reasoning' | 'reasoning_details' | 'thinking' | 'none';
   /** Messages only: the model takes `role: system` messages inside the conversation. */
   midConversationSystem: boolean;
   /** Chat only: the limit's field name. Older compatible servers know `max_tokens` only. */
@@ -31,6 +34,8 @@ export interface ModelProfile {
   samplingParameters?: boolean;
   /** Messages only: the shortest prefix that the model caches, in tokens. Absent: no breakpoint of ours is set. */
   minCachedTokens?: number | undefined;
+  /** Chat only: where the vendor's words are not OpenAI's. */
+  quirks?: ChatQuirks;
   /** Responses only. False: the model refuses to be asked for encrypted reasoning. Absent: if it reasons, it takes it. */
   encryptedReasoning?: boolean;
   /** Gemini only. Absent: the newest generation, with the levels that all of its models have. */
@@ -52,6 +57,33 @@ export interface GeminiProfile {
   budget: { least: number; most: number };
   /** False: the model refuses penalties. */
   penalties: boolean;
+}
+
+/** What a vendor's Chat Completions say otherwise than OpenAI's; what is absent is said as OpenAI says it. */
+export interface ChatQuirks {
+  /** Fields of the request that it refuses, or takes without heeding them: they are left out with a warning. */
+  refuses?: readonly string[];
+  /** Its own names of fields. */
+  renames?: Readonly<Record<string, string>>;
+  /** Where an effort is asked for: `reasoning` is OpenRouter's, an object. */
+  effortField?: 'reasoning_effort' | 'reasoning';
+  /** What is asked for in place of an effort that it does not know; null: none can be. */
+  efforts?: Partial<Record<Effort, Effort | null>>;
+  /** Effort `none` is `thinking: { type: 'disabled' }`. */
+  thinkingSwitch?: boolean;
+  /**
+   * When its reasoning goes back to it. `loop`: while the tool loop is open. `calls`: with every message that called tools,
+   * for good, and in `reasoning_content` an empty one where there is none.
+   */
+  replays?: 'loop' | 'calls';
+  /** Ids of tool calls are nine letters and digits. */
+  shortCallIds?: boolean;
+  /** False: it calls no tools. */
+  tools?: false;
+  /** False: it knows no `json_object`, only schemas. */
+  jsonObjectOutput?: false;
+  /** It wants a user and the assistant in turns: messages of a user in a row are sent as one. */
+  alternates?: boolean;
 }
 
 export interface EncodeInput {
@@ -109,8 +141,12 @@ export interface UpstreamCodec {
   decodeResponse(body: string, options: DecodeOptions, emit: Emit): void;
   /** An error reply. `headers` are lower-case. Decides `retryable`. */
   decodeError(status: number, headers: Record<string, string | undefined>, body: string): GatewayError;
-  /** Scope within which the upstream takes its own signed items back: the reported model without date or cloud prefix. */
-  signatureScope(upstreamModel: string): string;
+  /**
+   * Scope within which the upstream takes its own reasoning back: a model's name without date or cloud prefix. Anthropic's
+   * signatures hold for the model that was reported; where a name is an alias or that of a deployment, what counts is the
+   * name that was asked for, since the next request has no other.
+   */
+  signatureScope(reportedModel: string, askedModel: string): string;
 }
 
 /**

@@ -1,8 +1,8 @@
-import { findProvider } from '@pydantic/genai-prices';
 import { describe, expect, test } from 'vitest';
 import { messagesCodec } from '../protocols/messages/index.ts';
-import { createOpenAiCompatibleProvider, openAiCompatibleProfile, priceProviders } from './openai-compatible.ts';
+import { createOpenAiCompatibleProvider, openAiCompatibleProfile } from './openai-compatible.ts';
 import type { Deployment } from './provider.ts';
+import { vendorAt } from './vendors.ts';
 
 describe.each([
   ['gpt-4o', 'none', 'max_tokens', 'reasoning_content', true],
@@ -34,7 +34,7 @@ describe.each([
   });
 });
 
-describe('prices', () => {
+test('prices are those of OpenAI at its own address, and none elsewhere', () => {
   const provider = createOpenAiCompatibleProvider(messagesCodec, {
     send: () => ({ pause() {}, resume() {}, abort() {} }),
     close: () => Promise.resolve(),
@@ -54,16 +54,18 @@ describe('prices', () => {
     };
     return provider.priceProviderIdOf(deployment);
   };
+  expect(idOf('https://api.openai.com/v1')).toBe('openai');
+  const others = ['http://gpu:8000/v1', 'https://api.openai.com.evil.example/v1', 'https://constructor/v1', 'nowhere'];
+  expect(others.map(idOf)).toEqual([undefined, undefined, undefined, undefined]);
+});
 
-  test.each(Object.entries(priceProviders))('%s has those of %s, which the price source knows', (host, id) => {
-    expect(idOf(`https://${host}/v1`)).toBe(id);
-    expect(findProvider({ providerId: id })?.id).toBe(id);
-  });
-
-  test.each(['http://gpu:8000/v1', 'https://api.openai.com.evil.example/v1', 'https://constructor/v1', 'nowhere'])(
-    '%s has none',
-    (baseUrl) => {
-      expect(idOf(baseUrl)).toBeUndefined();
-    },
-  );
+test.each([
+  ['https://api.groq.com/openai/v1', 'groq'],
+  ['https://openrouter.ai/api/v1', 'openrouter'],
+  ['https://api.groq.com.evil.example/v1', undefined],
+  ['https://constructor/v1', undefined],
+  ['http://127.0.0.1:8000/v1', undefined],
+  ['nowhere', undefined],
+])('the vendor at %s is %s', (baseUrl, name) => {
+  expect(vendorAt(baseUrl)).toBe(name);
 });

@@ -1,21 +1,7 @@
 import type { ModelProfile, UpstreamCodec } from '../protocols/codec.ts';
 import { commonHeaders, requestTo } from './endpoint.ts';
 import type { Deployment, Provider, Transport, UpstreamRequest } from './provider.ts';
-
-/** Hosts whose prices are known, by the price source's name for them. */
-export const priceProviders: Record<string, string> = {
-  'api.openai.com': 'openai',
-  'api.groq.com': 'groq',
-  'api.mistral.ai': 'mistral',
-  'api.deepseek.com': 'deepseek',
-  'api.x.ai': 'x-ai',
-  'openrouter.ai': 'openrouter',
-  'api.fireworks.ai': 'fireworks',
-  'api.together.xyz': 'together',
-  'api.cerebras.ai': 'cerebras',
-  'api.perplexity.ai': 'perplexity',
-  'api.moonshot.ai': 'moonshotai',
-};
+import { traitsOf, type Vendor, vendorNames, type VendorName, vendors } from './vendors.ts';
 
 /**
  * OpenAI's own reasoning models: they refuse `max_tokens`, and neither show nor take back reasoning on this API.
@@ -36,7 +22,7 @@ export function createOpenAiCompatibleProvider(codec: UpstreamCodec, transport: 
     codec,
     transport,
     defaultBaseUrl: undefined,
-    priceProviderIdOf,
+    priceProviderIdOf: ({ baseUrl }) => (URL.parse(baseUrl)?.host === 'api.openai.com' ? 'openai' : undefined),
     profileOf: openAiCompatibleProfile,
     buildRequest: (deployment, body, stream) => compatibleRequest(deployment, '/chat/completions', body, stream),
     buildEmbeddingsRequest: (deployment, body) => compatibleRequest(deployment, '/embeddings', body, false),
@@ -49,9 +35,22 @@ function compatibleRequest(deployment: Deployment, path: string, body: string, s
   return requestTo(deployment, path, headers, body);
 }
 
-function priceProviderIdOf({ baseUrl }: Deployment): string | undefined {
-  const host = URL.parse(baseUrl)?.hostname ?? '';
-  return Object.hasOwn(priceProviders, host) ? priceProviders[host] : undefined;
+/** The same, as a vendor of the table speaks it. */
+export function createVendorProvider(name: VendorName, codec: UpstreamCodec, transport: Transport): Provider {
+  const vendor: Vendor = vendors[name];
+  return {
+    ...createOpenAiCompatibleProvider(codec, transport),
+    name,
+    defaultBaseUrl: vendor.baseUrl,
+    priceProviderIdOf: () => vendor.priceProviderId,
+    profileOf: (model) => ({ ...openAiCompatibleProfile(model), ...traitsOf(vendor, model) }),
+  } satisfies Provider;
+}
+
+/** All of them, by their names in the configuration. */
+export function createVendorProviders(codec: UpstreamCodec, transport: Transport): Record<VendorName, Provider> {
+  const entries = vendorNames.map((name) => [name, createVendorProvider(name, codec, transport)] as const);
+  return Object.fromEntries(entries) as Record<VendorName, Provider>;
 }
 
 export function openAiCompatibleProfile(model: string): ModelProfile {

@@ -57,7 +57,7 @@ export async function runAttempt(
       ids,
       nowMs,
       protocol: codec.protocol,
-      signatureScope: (upstreamModel) => codec.signatureScope(upstreamModel ?? deployment.model),
+      signatureScope: (upstreamModel = deployment.model) => codec.signatureScope(upstreamModel, deployment.model),
       usedCallIds: new Set(turn.history.usedCallIds),
       grammarOf: lane === undefined ? (name, namespace) => grammarOf(encoded.decode, name, namespace) : undefined,
       sealReasoning: wantsReasoning(request) ? (origin) => sealReasoning(store.seal, origin) : undefined,

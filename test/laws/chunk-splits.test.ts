@@ -60,7 +60,7 @@ function reply(codec: UpstreamCodec, pieces: Buffer[]) {
     ids: countedIds(),
     nowMs: () => 0,
     protocol: codec.protocol,
-    signatureScope: (model) => codec.signatureScope(model ?? ''),
+    signatureScope: (model = '') => codec.signatureScope(model, model),
     usedCallIds: new Set(),
     encoder: createStreamEncoder(),
   });

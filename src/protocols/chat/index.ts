@@ -12,5 +12,5 @@ export const chatCodec = {
   createStreamDecoder,
   decodeResponse,
   decodeError: (status, headers, body) => decodeUpstreamError(status, headers, body),
-  signatureScope,
+  signatureScope: (_reported, asked) => signatureScope(asked),
 } as const satisfies UpstreamCodec;

@@ -59,6 +59,8 @@ export function createItemWriter(options: DecodeOptions): ItemWriter {
   let open: OpenMessage | OpenReasoning | OpenCall | undefined;
   let items = 0;
   const closedPositions = new Set<number>();
+  /** Details without a text that came while a call was written: the call goes on, and they follow it. */
+  let late: JsonObject[] = [];
 
   function openMessage(emit: Emit): OpenMessage {
     if (open?.kind === 'message') return open;
@@ -149,6 +151,15 @@ export function createItemWriter(options: DecodeOptions): ItemWriter {
   }
 
   function close(complete: boolean, emit: Emit): void {
+    closeOpen(complete, emit);
+    if (late.length === 0) return;
+    const details = late;
+    late = [];
+    openReasoning(emit).details.push(...details);
+    closeOpen(true, emit);
+  }
+
+  function closeOpen(complete: boolean, emit: Emit): void {
     const item = open;
     if (item === undefined) return;
     open = undefined;
@@ -193,6 +204,7 @@ export function createItemWriter(options: DecodeOptions): ItemWriter {
       return true;
     },
     reasoning(field, text, details, emit) {
+      if (open?.kind === 'call' && text === '') return mergeDetails(late, details);
       const reasoning = openReasoning(emit);
       mergeDetails(reasoning.details, details);
       if (field !== undefined) reasoning.texts[field] = (reasoning.texts[field] ?? '') + text;
@@ -256,21 +268,14 @@ function flatCitation(annotation: unknown): unknown {
 }
 
 /**
- * OpenRouter streams a detail as pieces with one `index`, and wants the whole back.
+ * OpenRouter streams a text or a summary as pieces with one `index`, and wants the whole back; what is encrypted comes whole,
+ * and one for each call under the same index where a model calls several tools.
  * @see https://openrouter.ai/docs/use-cases/reasoning-tokens
  */
 function mergeDetails(details: JsonObject[], pieces: JsonObject[]): void {
-  const last = details.at(-1);
-  let first = true;
   for (const piece of pieces) {
-    const continues =
-      first &&
-      last !== undefined &&
-      last['index'] !== undefined &&
-      last['index'] === piece['index'] &&
-      last['type'] === piece['type'];
-    first = false;
-    if (!continues) {
+    const last = details.at(-1);
+    if (last === undefined || !continues(last, piece)) {
       details.push({ ...piece });
       continue;
     }
@@ -283,6 +288,25 @@ function mergeDetails(details: JsonObject[], pieces: JsonObject[]): void {
       last[field] = grows ? before + value : value;
     }
   }
+}
+
+function continues(last: JsonObject, piece: JsonObject): boolean {
+  if (
+    typeof piece['text'] !== 'string' &&
+    typeof piece['summary'] !== 'string' &&
+    textOf(piece['signature']) === undefined
+  )
+    return false;
+  // A text is at its end when it is signed.
+  if (textOf(last['signature']) !== undefined) return false;
+  const named = (detail: JsonObject) => textOf(detail['id']);
+  const isNamedOtherwise = named(piece) !== undefined && named(last) !== undefined && named(piece) !== named(last);
+  return (
+    last['index'] !== undefined &&
+    last['index'] === piece['index'] &&
+    last['type'] === piece['type'] &&
+    !isNamedOtherwise
+  );
 }
 
 /** Empty where the item says it all: a text, or a call without fields of the vendor's own. */

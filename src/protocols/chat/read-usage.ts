@@ -22,7 +22,11 @@ export function readUsage(value: unknown): Usage | undefined {
     reasoning > (completion ?? 0) || tokenCount(value['total_tokens']) === inputTokens + (completion ?? 0) + reasoning;
   const cachedTokens = Math.min(
     inputTokens,
-    tokenCount(promptDetails['cached_tokens']) ?? tokenCount(value['prompt_cache_hit_tokens']) ?? 0,
+    // DeepSeek's name, and Moonshot's place.
+    tokenCount(promptDetails['cached_tokens']) ??
+      tokenCount(value['prompt_cache_hit_tokens']) ??
+      tokenCount(value['cached_tokens']) ??
+      0,
   );
   return {
     inputTokens,

@@ -1,22 +1,22 @@
 import { pendingOutput } from '../../core/async-calls.ts';
 import { wrapCustomInput } from '../../core/custom-input.ts';
 import { GatewayError } from '../../core/errors.ts';
-import { callIdFor } from '../../core/ids.ts';
 import type { ContextItem, MessageItem } from '../../core/items.ts';
 import { isJsonObject, type JsonObject, parseJsonObject } from '../../core/json-object.ts';
 import type { ToolOffer } from '../../core/offer-tools.ts';
-import type { EncodeInput } from '../codec.ts';
+import type { ChatQuirks, EncodeInput } from '../codec.ts';
 import { type AssistantEntry, type Entry, groupItems, type Placed, type PlacedCall } from './group-items.ts';
 import type { Report } from '../../core/report.ts';
 import { encodePart } from './request-parts.ts';
 import { signatureScope } from './signature-scope.ts';
+import { inTurns, wireCallId } from './apply-quirks.ts';
 import {
   callFields,
   type ChatAssistantMessage,
   type ChatMessage,
   type ChatPart,
+  type ChatThinkingPart,
   type ChatToolCall,
-  maxCallIdLength,
   toolName,
 } from './wire.ts';
 
@@ -29,6 +29,7 @@ import {
 export function encodeItems(input: EncodeInput, offer: ToolOffer, report: Report): ChatMessage[] {
   const entries = groupItems(input, report);
   const openFrom = openLoopStart(entries);
+  const { quirks } = input.profile;
   const messages: ChatMessage[] = [];
   entries.forEach((entry, position) => {
     if (entry.kind === 'system') messages.push({ role: 'system', content: encodeText(entry.message) });
@@ -36,13 +37,14 @@ export function encodeItems(input: EncodeInput, offer: ToolOffer, report: Report
     else {
       const message = encodeAssistant(entry, input, offer, report);
       const empty = message.content === null && message.tool_calls === undefined;
-      const reasoning = encodeReasoning(entry, input, !empty && position >= openFrom, report);
+      const wanted = position >= openFrom || (quirks?.replays === 'calls' && entry.calls.length > 0);
+      const reasoning = encodeReasoning(entry, input, !empty && wanted, report);
       if (empty) return;
-      messages.push({ ...message, ...reasoning });
-      messages.push(...encodeOutputs(entry.calls, report));
+      messages.push(withReasoning(message, reasoning, input));
+      messages.push(...encodeOutputs(entry.calls, quirks, report));
     }
   });
-  return messages;
+  return quirks?.alternates === true ? inTurns(messages, report) : messages;
 }
 
 /** The first entry of the tool loop that is still going on; past the end where none is. */
@@ -97,7 +99,7 @@ function encodeCall(
   offer: ToolOffer,
   report: Report,
 ): ChatToolCall {
-  const id = callIdFor(item.call_id, maxCallIdLength);
+  const id = wireCallId(item.call_id, profile.quirks);
   const name = encodeName(offer.nameOfCall(item.name, item.namespace), report);
   const source = sourceOf(origin, model);
   const extra = vendorFields(source);
@@ -144,16 +146,16 @@ function encodeName(name: string, report: Report): string {
 }
 
 /** Results carry text only; what else is in them follows as a user's message. */
-function encodeOutputs(calls: PlacedCall[], report: Report): ChatMessage[] {
+function encodeOutputs(calls: PlacedCall[], quirks: ChatQuirks | undefined, report: Report): ChatMessage[] {
   const messages: ChatMessage[] = [];
   const attached: ChatPart[] = [];
   for (const { item: call, output } of calls) {
     if (output === undefined) {
-      messages.push({ role: 'tool', tool_call_id: callIdFor(call.call_id, maxCallIdLength), content: pendingOutput });
+      messages.push({ role: 'tool', tool_call_id: wireCallId(call.call_id, quirks), content: pendingOutput });
       continue;
     }
     const { item, path } = output;
-    const id = callIdFor(item.call_id, maxCallIdLength);
+    const id = wireCallId(item.call_id, quirks);
     if (typeof item.output === 'string') {
       messages.push({ role: 'tool', tool_call_id: id, content: item.output });
       continue;
@@ -172,34 +174,54 @@ function encodeOutputs(calls: PlacedCall[], report: Report): ChatMessage[] {
   return messages;
 }
 
-type ReasoningFields = Pick<ChatAssistantMessage, 'reasoning_content' | 'reasoning' | 'reasoning_details'>;
+interface Reasoning {
+  text: string | undefined;
+  details: unknown[];
+}
 
 /**
  * Reasoning goes back to the model that it came from, while its tool loop is open: thinking models refuse to go on without
- * it, and none wants it later.
+ * it. Later few want it; a quirks says of its models whether they do.
  * @see https://api-docs.deepseek.com/guides/thinking_mode
  */
 function encodeReasoning(
   entry: AssistantEntry,
   { model, profile }: EncodeInput,
-  loopOpen: boolean,
+  isWanted: boolean,
   report: Report,
-): ReasoningFields {
+): Reasoning {
   let text: string | undefined;
   const details: unknown[] = [];
   for (const { item, origin, withheld = 'model_mismatch' } of entry.reasoning) {
     const own = sourceOf(origin, model);
-    if (own === undefined || !loopOpen || profile.reasoningField === 'none') {
-      report.removed(item.id, own !== undefined && !loopOpen ? 'turn_boundary' : withheld);
+    if (own === undefined || !isWanted || profile.reasoningField === 'none') {
+      report.removed(item.id, own !== undefined && !isWanted ? 'turn_boundary' : withheld);
       continue;
     }
     const part = own['reasoning_content'] ?? own['reasoning'];
     if (typeof part === 'string') text = (text ?? '') + part;
     if (Array.isArray(own['reasoning_details'])) details.push(...own['reasoning_details']);
   }
-  if (profile.reasoningField === 'none') return {};
-  return {
-    ...(text === undefined ? {} : { [profile.reasoningField]: text }),
-    ...(details.length === 0 ? {} : { reasoning_details: details }),
-  };
+  return { text, details };
+}
+
+/** Details came from the same model, so it knows them, whatever field its text goes back in. */
+function withReasoning(
+  message: ChatAssistantMessage,
+  { text, details }: Reasoning,
+  { profile: { reasoningField, quirks } }: EncodeInput,
+): ChatAssistantMessage {
+  if (reasoningField === 'none') return message;
+  const detailed = details.length === 0 ? message : { ...message, reasoning_details: details };
+  if (text === undefined) {
+    const isMissed =
+      reasoningField === 'reasoning_content' && quirks?.replays === 'calls' && message.tool_calls !== undefined;
+    return isMissed ? { ...detailed, reasoning_content: '' } : detailed;
+  }
+  if (reasoningField === 'thinking') {
+    const said = typeof message.content === 'string' && message.content !== '' ? message.content : undefined;
+    const spoken: ChatThinkingPart[] = said === undefined ? [] : [{ type: 'text', text: said }];
+    return { ...detailed, content: [{ type: 'thinking', thinking: [{ type: 'text', text }] }, ...spoken] };
+  }
+  return { ...detailed, [reasoningField === 'reasoning_details' ? 'reasoning' : reasoningField]: text };
 }

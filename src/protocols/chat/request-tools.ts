@@ -37,11 +37,19 @@ export function encodeTools({ request, context, inheritedTools, profile }: Encod
   const inherits = own.called.size === 0 && context.some(({ item }) => isCallType(item.type));
   const offer = inherits ? offerInherited(inheritedTools, target) : own;
   const callable = offer.offers.filter((each) => each.kind === 'callable');
+  if (profile.quirks?.tools === false) refuseTools(callable, inherits);
   return {
     tools: callable.map((each) => encodeTool(each, profile.customTools)),
     choice: encodeChoice(own.choice, callable.length, inherits && callable.length > 0, profile.customTools),
     offer,
   };
+}
+
+/** @throws GatewayError 400 where there are tools, or calls of earlier turns. */
+function refuseTools([first]: readonly CallableOffer[], hasCalls: boolean): void {
+  if (first === undefined && !hasCalls) return;
+  const message = 'The model behind this deployment calls no tools.';
+  throw new GatewayError('unsupported_value', message, { param: hasCalls ? 'input' : (first?.path ?? 'tools') });
 }
 
 function encodeChoice(

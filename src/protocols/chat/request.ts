@@ -3,12 +3,13 @@ import { warnOfCacheMarks } from '../../core/cache-marks.ts';
 import { GatewayError } from '../../core/errors.ts';
 import { withFunctionCalls } from '../../core/native-calls.ts';
 import { refuseNothingNew } from '../../core/nothing-new.ts';
-import type { TurnRequest } from '../../core/request.ts';
+import type { Effort, TurnRequest } from '../../core/request.ts';
 import { replaceLoneSurrogates } from '../../core/well-formed.ts';
-import type { EncodedRequest, EncodeInput, ModelProfile } from '../codec.ts';
+import type { ChatQuirks, EncodedRequest, EncodeInput, ModelProfile } from '../codec.ts';
 import { encodeItems } from './request-items.ts';
 import { createReport, type Report } from '../../core/report.ts';
 import { encodeTools } from './request-tools.ts';
+import { applyQuirks } from './apply-quirks.ts';
 import type { ChatMessage } from './wire.ts';
 
 type Fields = Record<string, unknown>;
@@ -42,7 +43,7 @@ export function encodeRequest(given: EncodeInput): EncodedRequest {
   if (messages.at(-1)?.role === 'assistant') refuseNothingNew(request);
   warnOfUnsent(request, report);
   warnOfCacheMarks(context, report);
-  const body: Fields = {
+  const fields: Fields = {
     model,
     messages,
     ...(tools.tools.length === 0 ? {} : { tools: tools.tools }),
@@ -62,6 +63,7 @@ export function encodeRequest(given: EncodeInput): EncodedRequest {
     ...encodeExtra(request, report),
     ...(request.stream ? { stream: true, stream_options: { include_usage: true } } : {}),
   };
+  const body = profile.quirks === undefined ? fields : applyQuirks(fields, profile.quirks, report);
   const { text, replaced } = replaceLoneSurrogates(JSON.stringify(body));
   if (replaced) report.warn('input', 'Halves of characters, which no upstream can read, were replaced by U+FFFD.');
   const { warnings, inputTransformations } = report;
@@ -74,13 +76,19 @@ function leadingMessage(texts: string[]): ChatMessage[] {
   return content === '' ? [] : [{ role: 'system', content }];
 }
 
+/** What `json_object` says, for servers that know schemas only. */
+const anyObject = { name: 'object', schema: { type: 'object' } };
+
 function encodeFormat(
   { textFormat }: TurnRequest,
   profile: ModelProfile,
   report: Report,
 ): { field: Fields | undefined; instructions: string } {
   if (textFormat.type === 'text') return { field: undefined, instructions: '' };
-  if (textFormat.type === 'json_object') return { field: { type: 'json_object' }, instructions: '' };
+  if (textFormat.type === 'json_object') {
+    if (profile.quirks?.jsonObjectOutput !== false) return { field: { type: 'json_object' }, instructions: '' };
+    return { field: { type: 'json_schema', json_schema: anyObject }, instructions: '' };
+  }
   const { name, description, schema, strict } = textFormat;
   if (profile.jsonSchemaOutput) {
     const json_schema = {
@@ -150,9 +158,22 @@ function encodeReasoningOptions({ reasoning, verbosity }: TurnRequest, profile: 
     return {};
   }
   return {
-    ...(effort === undefined ? {} : { reasoning_effort: effort }),
+    ...(effort === undefined ? {} : encodeEffort(effort, profile.quirks ?? {}, report)),
     ...(verbosity === undefined ? {} : { verbosity }),
   };
+}
+
+function encodeEffort(effort: Effort, quirks: ChatQuirks, report: Report): Fields {
+  if (effort === 'none' && quirks.thinkingSwitch === true) return { thinking: { type: 'disabled' } };
+  const known = quirks.efforts?.[effort];
+  if (known === null) {
+    report.warn('reasoning.effort', 'The effort of this model cannot be chosen.');
+    return {};
+  }
+  if (known !== undefined && known !== effort)
+    report.warn('reasoning.effort', `The model knows no effort ${effort}: ${known} was asked for.`);
+  const asked = known ?? effort;
+  return quirks.effortField === 'reasoning' ? { reasoning: { effort: asked } } : { reasoning_effort: asked };
 }
 
 function encodeLogprobs({ topLogprobs = 0, include }: TurnRequest): Fields {

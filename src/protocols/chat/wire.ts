@@ -13,10 +13,15 @@ export type ChatToolCall =
   | { id: string; type: 'function'; function: { name: string; arguments: string } }
   | { id: string; type: 'custom'; custom: { name: string; input: string } };
 
+/** What Mistral's models think and say. @see https://docs.mistral.ai/capabilities/reasoning */
+export type ChatThinkingPart =
+  | { type: 'thinking'; thinking: { type: 'text'; text: string }[] }
+  | { type: 'text'; text: string };
+
 export interface ChatAssistantMessage {
   role: 'assistant';
   /** Null only beside tool calls. */
-  content: string | null;
+  content: string | null | ChatThinkingPart[];
   reasoning_content?: string;
   reasoning?: string;
   reasoning_details?: unknown[];

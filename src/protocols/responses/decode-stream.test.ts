@@ -438,5 +438,5 @@ test.each([
   ['gpt-5-chat-latest', 'gpt-5-chat'],
   ['o3', 'o3'],
 ])('reasoning of %s belongs to %s', (model, scope) => {
-  expect(codec.signatureScope(model)).toBe(scope);
+  expect(codec.signatureScope('reported', model)).toBe(scope);
 });

@@ -12,5 +12,5 @@ export const responsesUpstreamCodec = {
   createStreamDecoder,
   decodeResponse: (body, _options, emit) => decodeResponse(body, emit),
   decodeError,
-  signatureScope,
+  signatureScope: (_reported, asked) => signatureScope(asked),
 } as const satisfies UpstreamCodec;
