@@ -7,6 +7,7 @@ import type { TurnRoutes } from './http/answer-turn.ts';
 import { createApp } from './http/app.ts';
 import { adminKeyRoutes } from './http/routes/admin-keys.ts';
 import { adminTeamRoutes } from './http/routes/admin-teams.ts';
+import { chatRoutes } from './http/routes/chat.ts';
 import { conversationsRoutes } from './http/routes/conversations.ts';
 import { embeddingsRoutes } from './http/routes/embeddings.ts';
 import { filesRoutes } from './http/routes/files.ts';
@@ -138,6 +139,7 @@ export async function startGateway(
       ...embeddingsRoutes({ ...turnRoutes, turns: { ...turns, router: embeddingsRouter } }),
       ...conversationsRoutes(store, { ids, nowMs: Date.now, commitMs: turnLimits.commitMs }),
       ...filesRoutes(store, { ids, nowMs: Date.now, ...config.files }),
+      ...chatRoutes(turnRoutes),
       ...modelsRoutes(router, Date.now()),
       ...healthRoutes(store),
       ...adminTeamRoutes(admin),

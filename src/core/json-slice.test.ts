@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { arrayElements, objectMembers, printMembers, sliceJson } from './json-slice.ts';
+import { arrayElements, objectMembers, printMembers, replaceMembers, sliceJson } from './json-slice.ts';
 
 // Keys and texts that lead a scanner astray: quotes, backslashes, brackets, escapes.
 const text = fc.oneof(fc.string({ unit: 'binary' }), fc.stringMatching(/^["\\{}[\],: \n]{0,12}$/));
@@ -17,6 +17,17 @@ const printed = fc
   .map(([json, space]) => JSON.stringify(json, null, space));
 
 describe('slices of any JSON', () => {
+  test('members replaced by themselves leave the text as it was, by others all but their values', () => {
+    fc.assert(
+      fc.property(printed, (json) => {
+        const members = objectMembers(json) ?? new Map<string, string>();
+        expect(replaceMembers(json, members)).toBe(json);
+        const others = new Map([...members.keys()].map((key) => [key, '1.0']));
+        expect(objectMembers(replaceMembers(json, others)) ?? new Map()).toEqual(others);
+      }),
+    );
+  });
+
   test('every member and element, sliced and parsed, is what JSON.parse gives', () => {
     fc.assert(
       fc.property(printed, (json) => {

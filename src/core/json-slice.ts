@@ -59,11 +59,10 @@ function endOfValue(text: string, at: number): number {
   return at;
 }
 
-/** The members of a JSON object in the order of their keys' first appearance, values raw; undefined: not an object. */
-export function objectMembers(text: string): Map<string, string> | undefined {
+/** False: the text is no object's. */
+function eachMember(text: string, visit: (key: string, start: number, end: number) => void): boolean {
   let at = skipSpace(text, 0);
-  if (text.charCodeAt(at) !== openBrace) return undefined;
-  const members = new Map<string, string>();
+  if (text.charCodeAt(at) !== openBrace) return false;
   at = skipSpace(text, at + 1);
   while (text.charCodeAt(at) === quote) {
     const keyEnd = endOfString(text, at);
@@ -71,12 +70,31 @@ export function objectMembers(text: string): Map<string, string> | undefined {
     const key = raw.includes('\\') ? String(JSON.parse(`"${raw}"`)) : raw;
     const valueStart = skipSpace(text, skipSpace(text, keyEnd) + 1);
     const valueEnd = endOfValue(text, valueStart);
-    members.set(key, text.slice(valueStart, valueEnd));
+    visit(key, valueStart, valueEnd);
     at = skipSpace(text, valueEnd);
     if (text.charCodeAt(at) !== comma) break;
     at = skipSpace(text, at + 1);
   }
-  return members;
+  return true;
+}
+
+/** The members of a JSON object in the order of their keys' first appearance, values raw; undefined: not an object. */
+export function objectMembers(text: string): Map<string, string> | undefined {
+  const members = new Map<string, string>();
+  return eachMember(text, (key, start, end) => members.set(key, text.slice(start, end))) ? members : undefined;
+}
+
+/** The text of a JSON object with other raw values in place of those that it has under these keys; all else is as it was. */
+export function replaceMembers(text: string, values: ReadonlyMap<string, string>): string {
+  let replaced = '';
+  let copied = 0;
+  eachMember(text, (key, start, end) => {
+    const value = values.get(key);
+    if (value === undefined) return;
+    replaced += text.slice(copied, start) + value;
+    copied = end;
+  });
+  return replaced + text.slice(copied);
 }
 
 /** The elements of a JSON array, raw; undefined: not an array. */

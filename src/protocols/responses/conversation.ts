@@ -2,7 +2,7 @@ import { GatewayError } from '../../core/errors.ts';
 import type { Item } from '../../core/items.ts';
 import { isJsonObject, type JsonObject } from '../../core/json-object.ts';
 import { invalidChoice, invalidType, missing, unsupportedValue } from '../../core/check.ts';
-import { decodeMetadata } from './request.ts';
+import { decodeMetadata } from '../../core/decode-metadata.ts';
 import { decodeItems } from './request-items.ts';
 import { includables } from './wire.ts';
 

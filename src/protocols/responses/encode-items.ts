@@ -20,7 +20,7 @@ import { objectMembers, printMembers } from '../../core/json-slice.ts';
 import type { Report } from '../../core/report.ts';
 import type { EncodeInput } from '../codec.ts';
 import { signatureScope } from './signature-scope.ts';
-import { refuseUpstreamObjects } from './upstream-objects.ts';
+import { refuseUpstreamObjects } from '../../core/upstream-objects.ts';
 
 /** The longest tool call id that OpenAI takes. */
 const maxCallIdLength = 64;

@@ -7,7 +7,7 @@ import { replaceLoneSurrogates } from '../../core/well-formed.ts';
 import type { EncodedRequest, EncodeInput, ModelProfile } from '../codec.ts';
 import { encodeItems } from './encode-items.ts';
 import { encodeToolChoice, encodeTools } from './encode-tools.ts';
-import { refuseObjectsInExtra } from './upstream-objects.ts';
+import { refuseObjectsInExtra } from '../../core/upstream-objects.ts';
 
 const encryptedReasoning = 'reasoning.encrypted_content';
 

@@ -1,6 +1,6 @@
 import type { JsonObject } from '../../core/json-object.ts';
 import { isNativeTool, type Tool, type TurnRequest } from '../../core/request.ts';
-import { refuseUpstreamObjects } from './upstream-objects.ts';
+import { refuseUpstreamObjects } from '../../core/upstream-objects.ts';
 
 /** The neutral tools are the API's own; what the client did not say is left to the upstream. */
 export function encodeTools({ tools }: TurnRequest): { tools?: JsonObject[] } {

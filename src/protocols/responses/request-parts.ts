@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { GatewayError } from '../../core/errors.ts';
 import type { InputFile, InputImage, InputPart, OutputPart } from '../../core/items.ts';
 import { isJsonObject, type JsonObject } from '../../core/json-object.ts';
+import { checkImageUrl, invalidUrl, isWebUrl } from '../../core/check-url.ts';
 import { check, invalidChoice, invalidType, missing } from '../../core/check.ts';
 
 const optionalText = z.string().nullable().exactOptional();
@@ -76,8 +77,7 @@ function partOf(raw: unknown, at: string): JsonObject {
 function decodeImage(raw: JsonObject, at: string): InputImage {
   const part = check(inputImage, raw, at);
   if (onlySource(part, ['image_url', 'file_id'], at) === 'file_id') return part;
-  const url = part.image_url ?? '';
-  if (!/^data:image\/(png|jpeg|gif|webp);base64,/i.test(url) && !isWebUrl(url)) throw invalidUrl(`${at}.image_url`);
+  checkImageUrl(part.image_url ?? '', `${at}.image_url`);
   return part;
 }
 
@@ -99,13 +99,4 @@ function onlySource<Field extends string>(
   if (second === undefined) return first;
   const message = `Mutually exclusive parameters: '${at}.${first}' and '${at}.${second}'. Ensure you are only providing one of them.`;
   throw new GatewayError('invalid_value', message, { param: `${at}.${second}` });
-}
-
-function isWebUrl(url: string): boolean {
-  return /^https?:\/\//i.test(url) && URL.canParse(url);
-}
-
-function invalidUrl(param: string): GatewayError {
-  const message = `Invalid '${param}'. Expected a valid URL, but got a value with an invalid format.`;
-  return new GatewayError('invalid_value', message, { param });
 }

@@ -2,7 +2,8 @@ import { z } from 'zod';
 import { GatewayError } from '../../core/errors.ts';
 import { isJsonObject, type JsonObject } from '../../core/json-object.ts';
 import { efforts, type Reasoning, type TurnRequest } from '../../core/request.ts';
-import { check, emptyArray, invalidType, tooLong } from '../../core/check.ts';
+import { check, emptyArray, invalidType } from '../../core/check.ts';
+import { decodeMetadata } from '../../core/decode-metadata.ts';
 import { decodeContextManagement } from './context-management.ts';
 import { checkConversationId } from './conversation-id.ts';
 import { decodeInput, takeTrigger } from './request-items.ts';
@@ -216,23 +217,4 @@ function collectWithin(name: keyof typeof knownWithin, value: unknown, extra: Js
 function decodeReasoning(reasoning: z.infer<typeof requestBody>['reasoning'] | undefined): Reasoning | undefined {
   if (reasoning === undefined || reasoning === null) return undefined;
   return { effort: reasoning.effort ?? null, summary: reasoning.summary ?? reasoning.generate_summary ?? null };
-}
-
-/** By hand, because zod's records leave `__proto__` out, and a key may be any string. */
-export function decodeMetadata(metadata: unknown): Record<string, string> {
-  if (metadata === undefined || metadata === null) return {};
-  if (!isJsonObject(metadata)) throw invalidType('metadata', 'an object', metadata);
-  const entries = Object.entries(metadata);
-  if (entries.length > 16) {
-    const message = `Invalid 'metadata': too many properties. Expected an object with at most 16 properties, but got an object with ${entries.length} properties instead.`;
-    throw new GatewayError('array_above_max_length', message, { param: 'metadata' });
-  }
-  return Object.fromEntries(
-    entries.map(([key, value]) => {
-      if (key.length > 64) throw tooLong('metadata', 'property name', 64, key.length);
-      if (typeof value !== 'string') throw invalidType(`metadata.${key}`, 'a string', value);
-      if (value.length > 512) throw tooLong(`metadata.${key}`, 'string', 512, value.length);
-      return [key, value];
-    }),
-  );
 }

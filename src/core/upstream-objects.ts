@@ -1,5 +1,5 @@
-import { GatewayError } from '../../core/errors.ts';
-import { isJsonObject, type JsonObject } from '../../core/json-object.ts';
+import { GatewayError } from './errors.ts';
+import { isJsonObject, type JsonObject } from './json-object.ts';
 
 /**
  * Fields that point at objects in the provider's account. One credential serves many tenants, and the provider cannot tell
@@ -8,6 +8,7 @@ import { isJsonObject, type JsonObject } from '../../core/json-object.ts';
 const objectFields: ReadonlySet<string> = new Set([
   'assistant_id',
   'batch_id',
+  'cached_content',
   'comparison_response_id',
   'connector_id',
   'container_id',

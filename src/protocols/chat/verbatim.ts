@@ -1,0 +1,85 @@
+import { isJsonObject, type JsonObject, parseJsonObject } from '../../core/json-object.ts';
+import { objectMembers, printMembers, replaceMembers } from '../../core/json-slice.ts';
+import type { FrameForwarder, Reply, VerbatimLane } from '../codec.ts';
+
+const done = '[DONE]';
+
+/**
+ * Chat in and chat out. What is changed on the way in: `model`; `store` and `metadata`, which are the gateway's own, are taken out;
+ * a stream is asked for its usage, which is the bill. On the way out: `id` and `model`, and the usage that the client did not
+ * ask for.
+ */
+export const chatVerbatim = {
+  patchRequest(body, model) {
+    const members = objectMembers(body) ?? new Map<string, string>();
+    members.set('model', JSON.stringify(model));
+    members.delete('store');
+    members.delete('metadata');
+    if (members.get('stream') === 'true') {
+      const options = objectMembers(members.get('stream_options') ?? '') ?? new Map<string, string>();
+      members.set('stream_options', printMembers(options.set('include_usage', 'true')));
+    }
+    return printMembers(members);
+  },
+  createForwarder,
+  patchReply: (body, reply) => replaceMembers(body, namesOf(reply)),
+} satisfies VerbatimLane;
+
+function namesOf({ state }: Reply): Map<string, string> {
+  return new Map([
+    ['id', JSON.stringify(state.id)],
+    ['model', JSON.stringify(state.request.model)],
+  ]);
+}
+
+function createForwarder(reply: Reply): FrameForwarder {
+  const names = namesOf(reply);
+  const tellsUsage = reply.state.request.usageInStream === true;
+  /** Choices that have said why they stopped. */
+  const ended = new Set<unknown>();
+  let begun = false;
+  let before = '';
+  let kept = '';
+
+  return {
+    frame(event, data) {
+      const chunk = parseJsonObject(data);
+      // The end marker is ours to write, when the answer is stored; of what cannot be read an error is made elsewhere.
+      if (chunk === undefined) return '';
+      const choices = Array.isArray(chunk['choices']) ? chunk['choices'].filter(isJsonObject) : [];
+      if (choices.length === 0 && isJsonObject(chunk['usage']) && !tellsUsage) return '';
+      const text = frameText(event, replaceMembers(data, names));
+      for (const choice of choices) if (isGiven(choice['finish_reason'])) ended.add(choice['index'] ?? 0);
+      const isEnd = choices.some((choice) => ended.has(choice['index'] ?? 0));
+      if (isEnd || (choices.length === 0 && ended.size > 0)) {
+        kept += before + text;
+        before = '';
+        return '';
+      }
+      begun ||= choices.some(({ delta }) => isJsonObject(delta) && saysSomething(delta));
+      const shown = before + text;
+      before = begun ? '' : shown;
+      return begun ? shown : '';
+    },
+    rest() {
+      const text = `${before}${kept}data: ${done}\n\n`;
+      before = '';
+      kept = '';
+      return text;
+    },
+  };
+}
+
+/** JSON can stand on several lines; each is a line of data. */
+function frameText(event: string, data: string): string {
+  return `${event === '' ? '' : `event: ${event}\n`}data: ${data.replaceAll('\n', '\ndata: ')}\n\n`;
+}
+
+function isGiven(value: unknown): boolean {
+  return value !== undefined && value !== null && value !== '';
+}
+
+/** More than a role. */
+function saysSomething({ role: _role, ...delta }: JsonObject): boolean {
+  return Object.values(delta).some((value) => isGiven(value) && !(Array.isArray(value) && value.length === 0));
+}
