@@ -110,7 +110,7 @@ function openSession(
         keyId: now.keyId,
         budgetIds: now.budgetIds,
         sessionId: namedSession(request, decoded),
-        local: { ...local, remember: (turn) => ((turnEnded = true), local.remember(turn)) },
+        local: { ...local, remember: (...turn) => ((turnEnded = true), local.remember(...turn)) },
         sink,
       });
     } catch (thrown) {

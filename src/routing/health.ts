@@ -4,6 +4,8 @@ import type { GatewayError } from '../core/errors.ts';
 export interface Health<T> {
   failed(deployment: T, error: GatewayError): void;
   succeeded(deployment: T): void;
+  /** It has not failed lately. */
+  isWell(deployment: T): boolean;
   /** The healthy ones in their order, then the cooling ones, the soonest to be well first. */
   order(deployments: T[]): T[];
 }
@@ -18,7 +20,13 @@ const maxCooldownMs = 300_000;
 
 export function createHealth<T extends object>({ nowMs, cooldownMs }: HealthOptions): Health<T> {
   const coolUntilMs = new Map<T, number>();
+  /** 0: it is well. */
+  const untilMs = (deployment: T, now: number): number => {
+    const ms = coolUntilMs.get(deployment) ?? 0;
+    return ms > now ? ms : 0;
+  };
   return {
+    isWell: (deployment) => untilMs(deployment, nowMs()) === 0,
     failed(deployment, error) {
       if (!error.retryable) return;
       const askedMs = (error.retryAfterSeconds ?? 0) * 1000;
@@ -30,11 +38,7 @@ export function createHealth<T extends object>({ nowMs, cooldownMs }: HealthOpti
     order(deployments) {
       if (coolUntilMs.size === 0) return deployments;
       const now = nowMs();
-      const until = (deployment: T): number => {
-        const ms = coolUntilMs.get(deployment) ?? 0;
-        return ms > now ? ms : 0;
-      };
-      return deployments.toSorted((a, b) => until(a) - until(b));
+      return deployments.toSorted((a, b) => untilMs(a, now) - untilMs(b, now));
     },
   };
 }

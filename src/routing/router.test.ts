@@ -128,6 +128,38 @@ describe('route', () => {
   });
 });
 
+describe('a pin', () => {
+  const name = (model: string) => `anthropic https://upstream.example ${model}`;
+  const deployments = ['a', 'b', 'c'].map((model) => deployment('fast', model));
+  const setup = (retries: number) =>
+    router({
+      deployments: [...deployments, deployment('smart', 's'), deployment('claude-*', '*')],
+      aliases: { small: 'fast' },
+      fallbacks: { smart: ['small'] },
+      retries,
+    });
+
+  test.each<[name: string, retries: number, model: string, pinned: string, tried: string[]]>([
+    ['comes first in its group', 0, 'fast', 'b', ['b']],
+    ['is tried again in its turn', 3, 'fast', 'c', ['c', 'a', 'b', 'c']],
+    ['in a fallback comes before the group, once', 1, 'smart', 'b', ['b', 's', 's', 'a']],
+    ['of a pattern is the model asked for', 0, 'claude-x', 'claude-x', ['claude-x']],
+    ['of another model of a pattern is none', 0, 'claude-x', 'claude-y', ['claude-x']],
+    ['of another group is none', 2, 'fast', 's', ['a', 'b', 'c']],
+  ])('%s', (_name, retries, model, pinned, tried) => {
+    expect(models(setup(retries).route(model, name(pinned)))).toEqual(tried);
+  });
+
+  test('of a deployment that failed lately is none', () => {
+    const made = setup(2);
+    const [a, b] = made.route('fast');
+    if (b !== undefined) made.failed(b, new GatewayError('upstream_overloaded', 'busy', { retryable: true }));
+    expect(models(made.route('fast', name('b')))).toEqual(['a', 'c', 'b']);
+    made.failed(a, new GatewayError('upstream_overloaded', 'busy', { retryable: true }));
+    expect(models(made.route('fast', name('a')))).toEqual(['c', 'a', 'b']);
+  });
+});
+
 describe('health', () => {
   const overloaded = (retryAfterSeconds?: number) =>
     new GatewayError('upstream_overloaded', 'busy', {

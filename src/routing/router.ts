@@ -2,6 +2,7 @@ import { GatewayError } from '../core/errors.ts';
 import type { ModelProfile } from '../protocols/codec.ts';
 import type { Deployment } from '../providers/provider.ts';
 import { orderByWeight, type Random } from './choose-deployment.ts';
+import { deploymentName } from './deployment-name.ts';
 import { createHealth } from './health.ts';
 
 export interface RouterOptions {
@@ -23,9 +24,10 @@ export interface Router {
   /**
    * What to try, in order: `1 + retries` attempts in the group, then as many in each fallback group. Within a group the
    * deployments come in a random order by weight, those that failed lately last, then in the same order again.
+   * @param pinned names the deployment that comes before all of these if it is one of them and has not failed lately.
    * @throws GatewayError model_not_found.
    */
-  route(model: string): [Deployment, ...Deployment[]];
+  route(model: string, pinned?: string): [Deployment, ...Deployment[]];
   /** Every name that a client can ask for, but for those that only a pattern serves: groups, then aliases. */
   names(): string[];
   /** To be told of each attempt that failed; what is not retryable leaves no trace. */
@@ -74,6 +76,12 @@ function groupsOf(deployments: readonly Deployment[]): Map<string, Group> {
   return groups;
 }
 
+/** The first that is meant, before all others, which stay in their order. */
+function putFirst<T>(list: T[], isMeant: (each: T) => boolean): void {
+  const at = list.findIndex(isMeant);
+  if (at > 0) list.unshift(...list.splice(at, 1));
+}
+
 /** @throws Error for aliases in a circle, and for aliases and fallbacks that lead nowhere. */
 export function createRouter(options: RouterOptions): Router {
   const { retries, random, nowMs, cooldownMs = 15_000 } = options;
@@ -103,7 +111,7 @@ export function createRouter(options: RouterOptions): Router {
     return groups.get(name) ?? patterns.find(({ prefix }) => name.startsWith(prefix))?.group;
   }
 
-  function attempts(name: string): Deployment[] {
+  function attempts(name: string, pinned: string | undefined): Deployment[] {
     const resolved = resolve(name);
     const group = groupOf(resolved);
     if (group === undefined) return [];
@@ -112,7 +120,12 @@ export function createRouter(options: RouterOptions): Router {
       originals.set(deployment, original);
       return deployment;
     });
+    if (pinned !== undefined) putFirst(order, (each) => isPinned(each, pinned));
     return Array.from({ length: 1 + retries }, (_, i) => order[i % order.length]).filter((each) => each !== undefined);
+  }
+
+  function isPinned(deployment: Deployment, pinned: string): boolean {
+    return deploymentName(deployment) === pinned && health.isWell(originals.get(deployment) ?? deployment);
   }
 
   function fallbacksOf(name: string): readonly string[] {
@@ -130,10 +143,13 @@ export function createRouter(options: RouterOptions): Router {
   }
 
   return {
-    route(model) {
-      const [first, ...others] = attempts(model);
+    route(model, pinned) {
+      const [first, ...others] = attempts(model, pinned);
       if (first === undefined) throw notFound(model);
-      return [first, ...others, ...fallbacksOf(model).flatMap(attempts)];
+      const fallen = fallbacksOf(model).flatMap((name) => attempts(name, pinned));
+      const all: [Deployment, ...Deployment[]] = [first, ...others, ...fallen];
+      if (pinned !== undefined) putFirst(all, (each) => isPinned(each, pinned));
+      return all;
     },
     names() {
       const exact = Array.from(groups.keys()).filter((name) => !name.endsWith('*'));

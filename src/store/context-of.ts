@@ -15,6 +15,7 @@ export interface ContextRow {
   session_id: string | null;
   anchor: string | null;
   depth: number | null;
+  deployment: string | null;
   position: number | null;
   output: number | null;
   id: string | null;
@@ -57,6 +58,7 @@ export function contextOf(rows: ContextRow[], withOutput: boolean): StoredContex
     sessionId: own.session_id,
     anchor: own.anchor ?? own.turn_id,
     depth: own.depth ?? 0,
+    deployment: own.deployment ?? undefined,
     length,
     items,
   };

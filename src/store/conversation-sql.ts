@@ -1,15 +1,18 @@
-import { appended, itemMarks } from './sql.ts';
+import { appended, deploymentOf, itemMarks } from './sql.ts';
 
 const isLive = (conversation: string) => `${conversation}.deleted_at_ms IS NULL`;
 
 /** Where a conversation ends, and who writes to it. A writer that runs in whatever state keeps others out. */
 const tip = `v.session_id, v.writer,
       CASE WHEN w.status NOT IN ('completed', 'incomplete', 'failed', 'cancelled') THEN 1 ELSE 0 END AS locked,
-      h.id AS head, h.anchor, h.depth, h.keep + h.input_count + h.output_count AS length`;
+      h.id AS head, h.anchor, h.depth, h.keep + h.input_count + h.output_count AS length,
+      ${deploymentOf('a')} AS deployment`;
 
 const tipSource = `conversations v
     LEFT JOIN turns w ON w.tenant = v.tenant AND w.id = v.writer AND w.bucket = 0
-    LEFT JOIN turns h ON h.tenant = v.tenant AND h.id = v.head AND h.bucket = 0`;
+    LEFT JOIN turns h ON h.tenant = v.tenant AND h.id = v.head AND h.bucket = 0
+    LEFT JOIN attempts a ON a.tenant = v.tenant AND a.turn_id = v.head AND a.bucket = 0
+      AND a.number = (SELECT MAX(l.number) FROM attempts l WHERE l.tenant = v.tenant AND l.turn_id = v.head AND l.bucket = 0)`;
 
 /** Its turns lie where time takes nothing. */
 const ofConversation = `t.tenant = $1 AND t.bucket = 0 AND t.conversation = $2 AND ${appended('t')}`;

@@ -40,6 +40,8 @@ export interface ConversationHead {
   depth: number;
   /** As in `StoredContext`. */
   length: number;
+  /** As in `StoredContext`. */
+  deployment: string | undefined;
 }
 
 /** Items that a client puts into a conversation itself: a turn without a model, whose id nobody is told. */

@@ -54,6 +54,7 @@ interface TipRow {
   anchor: string | null;
   depth: number | null;
   length: number | null;
+  deployment: string | null;
 }
 
 interface ContextRow extends TipRow {
@@ -147,10 +148,10 @@ function tipOf(row: TipRow): Omit<ConversationContext, 'items'> {
   return { sessionId: row.session_id, writer: row.writer, locked: row.locked === 1, head: headOf(row) };
 }
 
-function headOf({ head: id, anchor, depth, length }: TipRow): ConversationHead | undefined {
+function headOf({ head: id, anchor, depth, length, deployment }: TipRow): ConversationHead | undefined {
   return id === null || anchor === null || depth === null || length === null
     ? undefined
-    : { id, bucket: keptBucket, anchor, depth, length };
+    : { id, bucket: keptBucket, anchor, depth, length, deployment: deployment ?? undefined };
 }
 
 /** @throws GatewayError `store_unavailable` where items are missing: a shorter history is never passed off as the whole. */

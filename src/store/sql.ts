@@ -109,6 +109,10 @@ const isGone = (turn: string, except: string) => `(${turn}.deleted_at_ms IS NOT 
   AND NOT EXISTS (SELECT 1 FROM conversations v
     WHERE v.tenant = $1 AND v.head = ${turn}.id AND v.deleted_at_ms IS NULL)`;
 
+/** What an attempt was made on, as `routing/deployment-name.ts` names deployments. */
+export const deploymentOf = (attempt: string) =>
+  `${attempt}.provider || ' ' || ${attempt}.api_base || ' ' || ${attempt}.upstream_model`;
+
 export const sql = {
   insertTurn: insertInto('turns', turnColumns),
   insertItem: insertInto('items', itemColumns),
@@ -205,15 +209,18 @@ export const sql = {
    * tenant, id, week, expiry. Every item of the turn and of the ancestors that it builds on, in no order; a turn without items
    * has one row of nulls. The chain ends at the anchor, which keeps nothing of its parent.
    */
-  selectContext: `WITH RECURSIVE chain (hop, id, bucket, parent, keep, kept_count, envelope_hash, status, session_id, anchor, depth) AS (
-      SELECT 0, t.id, t.bucket, t.parent, t.keep, t.kept_count, t.envelope_hash, t.status, t.session_id, t.anchor, t.depth FROM turns t
+  selectContext: `WITH RECURSIVE chain (hop, id, bucket, parent, keep, kept_count, envelope_hash, status, session_id, anchor, depth, deployment) AS (
+      SELECT 0, t.id, t.bucket, t.parent, t.keep, t.kept_count, t.envelope_hash, t.status, t.session_id, t.anchor, t.depth,
+        (SELECT ${deploymentOf('a')} FROM attempts a WHERE a.tenant = $1 AND a.turn_id = $2 AND a.bucket IN (0, $3)
+          ORDER BY a.number DESC LIMIT 1)
+      FROM turns t
       WHERE t.tenant = $1 AND t.id = $2 AND t.bucket IN (0, $3) AND ${live('t', '$4')}
       UNION ALL
-      SELECT c.hop + 1, p.id, p.bucket, p.parent, p.keep, p.kept_count, p.envelope_hash, NULL, NULL, NULL, NULL
+      SELECT c.hop + 1, p.id, p.bucket, p.parent, p.keep, p.kept_count, p.envelope_hash, NULL, NULL, NULL, NULL, NULL
       FROM chain c JOIN turns p ON p.tenant = $1 AND p.id = c.parent AND p.bucket IN (0, $3) AND p.bucket = c.bucket
       WHERE c.keep > 0
     )
-    SELECT c.hop, c.id AS turn_id, c.bucket, c.keep, c.kept_count, c.status, c.session_id, c.anchor, c.depth,
+    SELECT c.hop, c.id AS turn_id, c.bucket, c.keep, c.kept_count, c.status, c.session_id, c.anchor, c.depth, c.deployment,
       i.position, i.output, i.id, i.type, i.body, i.origin, COALESCE(i.envelope_hash, c.envelope_hash) AS envelope_hash
     FROM chain c LEFT JOIN items i
       ON i.tenant = $1 AND i.turn_id = c.id AND i.bucket IN (0, $3) AND i.bucket = c.bucket`,

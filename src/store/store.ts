@@ -160,6 +160,8 @@ export interface StoredContext {
   sessionId: string;
   anchor: string;
   depth: number;
+  /** What the turn's last attempt was made on: provider, address and the upstream's name of the model. Undefined: no attempt was. */
+  deployment: string | undefined;
   /** How many items a child keeps that keeps all: those of a conversation that have been deleted have their place. */
   length: number;
   /** The turn's whole effective context, oldest first: its ancestors' items, its input, its output. */

@@ -39,7 +39,7 @@ export async function countInputTokens(
 ): Promise<TokenCount> {
   const history = await resolveHistory(store, given, ids, nowMs());
   let failure: GatewayError | undefined;
-  for (const deployment of router.route(given.model)) {
+  for (const deployment of router.route(given.model, history.pinned)) {
     try {
       return await countAt(deployment, history, signal);
     } catch (error) {

@@ -11,7 +11,7 @@ export function createLocalChain(maxCharacters: number): LocalChain {
   return {
     find: (responseId) => (newest?.id === responseId ? newest.response : undefined),
 
-    remember({ id, sessionId, history, reply, storedOutput }) {
+    remember({ id, sessionId, history, reply, storedOutput }, deployment) {
       const { status, request } = reply.state;
       newest = undefined;
       if (request.store || (status !== 'completed' && status !== 'incomplete')) return;
@@ -25,7 +25,7 @@ export function createLocalChain(maxCharacters: number): LocalChain {
       if (characters > maxCharacters) return;
       const tools = request.tools.length > 0 ? request.tools : history.inheritedTools;
       const { length } = items;
-      const context = { bucket: nowhere, status, sessionId, anchor: id, depth: 0, length, items };
+      const context = { bucket: nowhere, status, sessionId, anchor: id, depth: 0, deployment, length, items };
       newest = { id, response: { context, tools } };
     },
 

@@ -21,7 +21,7 @@ export function prepareTurn(dependencies: TurnDependencies, call: TurnCall, hist
     state.completedAtMs = Math.max(dependencies.nowMs(), state.createdAtMs);
     state.usage = noUsage;
     turn.reply.head = headText(state);
-    call.local?.remember(turn);
+    call.local?.remember(turn, undefined);
     answer.finish(undefined);
   } finally {
     answer.release();

@@ -1,4 +1,4 @@
-import { isCallType } from '../core/call-pairs.ts';
+import { answerHalf, callHalf, isCallType } from '../core/call-pairs.ts';
 import { GatewayError } from '../core/errors.ts';
 import { type IdMint, type IdPrefix, nativeIdPrefixes } from '../core/ids.ts';
 import {
@@ -50,6 +50,8 @@ export interface History {
   opened: boolean;
   /** What of the context is not sent, whatever the target. */
   report: Report;
+  /** Names the deployment whose tool calls this turn answers: the model goes on where it stopped. Undefined: there is none. */
+  pinned: string | undefined;
   /** What stays beside the summary, where this turn compacts the context; `users`: the messages before it that stay. */
   compaction: (Omit<Compaction, 'summary'> & { users: ContextItem[] }) | undefined;
 }
@@ -76,7 +78,7 @@ export async function resolveHistory(
 ): Promise<History> {
   const isPreparable = local !== undefined && !request.store && request.conversationId === undefined;
   if (!request.generate && !isPreparable) throw notPrepared();
-  const { items: ancestors, tools, ...past } = await readPast(store, request, local);
+  const { items: ancestors, tools, deployment, ...past } = await readPast(store, request, local);
   const known = new Set(ancestors.map((item) => item.id));
   const context: ContextItem[] = ancestors.map(contextItemOf);
   const input: StoredItem[] = [];
@@ -101,21 +103,40 @@ export async function resolveHistory(
     throw new GatewayError('invalid_value', message, { param: 'input' });
   }
 
-  return historyOf(store, request, context, { ancestors, input, ...past }, tools);
+  const pinned = isLoop(ancestors, context) ? deployment : undefined;
+  return historyOf(store, request, context, { ancestors, input, pinned, ...past }, tools);
 }
 
-/** As `resolveHistory` gave it when the turn was queued, read back. */
-export function storedHistory(
+/** Whether what follows the ancestors answers calls that the newest turn of theirs has made. */
+function isLoop(ancestors: readonly StoredContextItem[], context: readonly ContextItem[]): boolean {
+  const newest = ancestors.at(-1)?.turnId;
+  const calls = new Set<string>();
+  for (let at = ancestors.length - 1; at >= 0 && ancestors[at]?.turnId === newest; at--) {
+    const made = context[at];
+    const call = made === undefined ? undefined : callHalf(made.item);
+    if (call !== undefined) calls.add(call.id);
+  }
+  return calls.size > 0 && context.slice(ancestors.length).some(({ item }) => calls.has(answerHalf(item)?.id ?? ''));
+}
+
+/** As `resolveHistory` gave it when the turn was queued, read back. @param turnId its own. */
+export async function storedHistory(
   store: TenantStore,
   request: TurnRequest,
   stored: readonly StoredContextItem[],
   sessionId: string,
+  turnId: string,
 ): Promise<History> {
   const { conversationId } = request;
   // Who wrote to it last was asked when the turn was queued.
   const conversation = conversationId === undefined ? undefined : { id: conversationId, writer: null };
-  const past = { ancestors: [...stored], input: [], parent: undefined, conversation, sessionId };
-  return historyOf(store, request, stored.map(contextItemOf), past);
+  const context = stored.map(contextItemOf);
+  const before = stored.filter((item) => item.turnId !== turnId);
+  const parent = before.at(-1);
+  const isPinned = parent !== undefined && isLoop(before, context);
+  const pinned = isPinned ? (await store.readContext(parent.turnId))?.deployment : undefined;
+  const past = { ancestors: [...stored], input: [], parent: undefined, conversation, sessionId, pinned };
+  return historyOf(store, request, context, past);
 }
 
 /** What the model is to see of a context. @param tools those that are inherited, where the store does not know. */
@@ -123,7 +144,7 @@ async function historyOf(
   store: TenantStore,
   request: TurnRequest,
   context: ContextItem[],
-  past: Pick<History, 'ancestors' | 'input' | 'parent' | 'conversation' | 'sessionId'>,
+  past: Pick<History, 'ancestors' | 'input' | 'parent' | 'conversation' | 'sessionId' | 'pinned'>,
   tools?: Tool[],
 ): Promise<History> {
   const report = createReport();
@@ -174,6 +195,8 @@ interface Past {
   parent: ParentLink | undefined;
   conversation: ConversationLink | undefined;
   sessionId: string | undefined;
+  /** What the newest turn was made on. */
+  deployment: string | undefined;
   /** Those that are inherited, where the store does not know. */
   tools?: Tool[];
 }
@@ -182,7 +205,7 @@ async function readPast(store: TenantStore, request: TurnRequest, local: LocalPa
   const { previousResponseId, conversationId } = request;
   if (conversationId !== undefined) return readConversation(store, conversationId);
   if (previousResponseId === undefined) {
-    return { items: [], parent: undefined, conversation: undefined, sessionId: undefined };
+    return { items: [], parent: undefined, conversation: undefined, sessionId: undefined, deployment: undefined };
   }
   const kept = local?.find(previousResponseId);
   if (kept !== undefined && request.store) throw notStored(previousResponseId);
@@ -207,6 +230,7 @@ async function readConversation(store: TenantStore, id: string): Promise<Past> {
     },
     conversation: { id, writer },
     sessionId,
+    deployment: head?.deployment,
   };
 }
 
@@ -220,15 +244,16 @@ async function readParent(store: TenantStore, id: string): Promise<Past> {
     const message = `Previous response with id '${id}' cannot be continued: its status is '${parent.status}'.`;
     throw new GatewayError('previous_response_not_found', message, { param: 'previous_response_id' });
   }
-  const { bucket, items, length, anchor, depth, sessionId } = parent;
+  const { bucket, items, length, anchor, depth, sessionId, deployment } = parent;
   const link = { id, bucket, keep: length, items, anchor, depth: depth + 1 };
-  return { items, parent: link, conversation: undefined, sessionId };
+  return { items, parent: link, conversation: undefined, sessionId, deployment };
 }
 
 /** Of a parent that is not stored nothing is kept in the store: its child, which is not stored either, only names it. */
-function localPast(id: string, { context: { bucket, items, anchor, sessionId }, tools }: LocalResponse): Past {
+function localPast(id: string, { context, tools }: LocalResponse): Past {
+  const { bucket, items, anchor, sessionId, deployment } = context;
   const parent = { id, bucket, keep: 0, items: [], anchor, depth: 0 };
-  return { items, parent, conversation: undefined, sessionId, tools };
+  return { items, parent, conversation: undefined, sessionId, deployment, tools };
 }
 
 /** What is made ready without an upstream lives as long as its connection. */

@@ -1,5 +1,6 @@
 import { crashPoint } from '../crash-point.ts';
 import type { Deployment } from '../providers/provider.ts';
+import { deploymentName } from '../routing/deployment-name.ts';
 import { answerAgain, holderBehind } from './answer-again.ts';
 import { type Answer, createAnswer } from './answer.ts';
 import { beginTurn } from './begin-turn.ts';
@@ -33,7 +34,7 @@ export async function runTurn(dependencies: TurnDependencies, given: TurnCall): 
   const history = await compactFirst(dependencies, call, resolved, runTurn);
 
   // 5 route: in the order in which they are to be tried
-  const [first, ...others] = router.route(request.model);
+  const [first, ...others] = router.route(request.model, history.pinned);
 
   if (!request.generate) return prepareTurn(dependencies, call, history);
 
@@ -92,7 +93,8 @@ export async function carryOut(
     concludeReply(turn, attempt, outcome, nowMs());
     const attemptEnd = concludeAttempt(attempt, outcome, request.store, nowMs());
     const lost = await commitTurn(dependencies, call, turn, attemptEnd, await answer.seal(), attempt.hold);
-    if (turn.state === 'committed' && outcome.outcome === 'ended') call.local?.remember(turn);
+    if (turn.state === 'committed' && outcome.outcome === 'ended')
+      call.local?.remember(turn, deploymentName(attempt.deployment));
 
     // 10 terminal event out
     answer.finish(lost ?? outcome.error);

@@ -73,8 +73,8 @@ export interface BackgroundRun {
  * @see https://www.openresponses.org/specification (WebSocket continuation)
  */
 export interface LocalChain extends LocalParents {
-  /** The turn has ended well; what the connection remembered before is forgotten. */
-  remember(turn: Turn): void;
+  /** The turn has ended well; what the connection remembered before is forgotten. @param deployment that it was made on. */
+  remember(turn: Turn, deployment: string | undefined): void;
   /** A turn that was to go on from this response has failed. */
   evict(responseId: string): void;
 }

@@ -179,7 +179,9 @@ export function createModelDatabase(): ModelDatabase {
       const { anchor, depth } = parent ?? { anchor: id, depth: 0 };
       const items = itemsOf(turn, true);
       const bucket = bucketOf(turn.intent);
-      return { bucket, status: turn.status, sessionId, anchor, depth, length: items.length, items };
+      const { provider, apiBase, upstreamModel } = turn.attempts.at(-1)?.start ?? turn.intent.attempt;
+      const deployment = `${provider} ${apiBase} ${upstreamModel}`;
+      return { bucket, status: turn.status, sessionId, anchor, depth, deployment, length: items.length, items };
     },
 
     readInput(tenant, id) {

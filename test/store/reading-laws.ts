@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { bucketOf } from '../../src/store/bucket.ts';
 import type { TestBed } from './test-bed.ts';
-import { attemptEndOf, commitOf, intentOf, itemOf, linkTo, startMs } from './make.ts';
+import { attemptEndOf, attemptStartOf, commitOf, intentOf, itemOf, linkTo, startMs } from './make.ts';
 
 /** What is written is read back, exactly. */
 export function readingLaws(bed: TestBed): void {
@@ -14,7 +14,8 @@ export function readingLaws(bed: TestBed): void {
     const envelopeName = expect.any(String);
     const input = intent.input.map((item) => ({ ...item, turnId: intent.id, envelope: envelopeName }));
     const start = { sessionId: 'sess_1', status: 'in_progress' };
-    const place = { bucket: bucketOf(intent), anchor: intent.id, depth: 0 };
+    const deployment = 'anthropic https://api.example.com claude-x';
+    const place = { bucket: bucketOf(intent), anchor: intent.id, depth: 0, deployment };
     expect(await own.readContext(intent.id)).toEqual({ ...start, ...place, length: 2, items: input });
     const { head, envelope } = intent;
     expect(await own.readResponse(intent.id)).toEqual({ ...start, head, envelope, output: [] });
@@ -38,6 +39,19 @@ export function readingLaws(bed: TestBed): void {
     expect(await own.readInput(intent.id)).toEqual(input);
     expect(await envelopeBy(own, intent.id)).toBe(envelope);
     expect(await own.readItem(commit.output[0]?.id ?? '')).toEqual(commit.output[0]);
+  });
+
+  test('a context tells what its newest turn was last tried on', async () => {
+    const { own } = newTenant();
+    const root = intentOf();
+    await own.beginTurn(root);
+    const second = attemptStartOf({ number: 2, provider: 'openai', apiBase: 'http://b', upstreamModel: 'a model: 2' });
+    await own.nextAttempt(root.id, attemptEndOf(root.attempt.id, { status: 'failed' }), second);
+    await own.commitTurn(commitOf(root, { attempt: attemptEndOf(second.id) }));
+    expect((await own.readContext(root.id))?.deployment).toBe('openai http://b a model: 2');
+    const child = intentOf();
+    await run(own, { ...child, parent: linkTo(root, 2, child.id) });
+    expect((await own.readContext(child.id))?.deployment).toBe('anthropic https://api.example.com claude-x');
   });
 
   test('a turn may have no input, no output and no envelope', async () => {

@@ -46,9 +46,9 @@ export async function beginQueued(
   try {
     // Always as a stream, so that a turn that is cancelled leaves what there is.
     const { compactThreshold: _, ...given } = client.decodeRequest(JSON.parse(run.body));
-    const history = await storedHistory(store, { ...given, input: [], stream: true }, input, run.sessionId);
+    const history = await storedHistory(store, { ...given, input: [], stream: true }, input, run.sessionId, id);
     const { request } = history;
-    const [first, ...others] = router.route(request.model);
+    const [first, ...others] = router.route(request.model, history.pinned);
     const sink = openLog(run);
     const { keyId, budgetIds, sessionId } = run;
     const call: TurnCall = { request, client, store, keyId, budgetIds, sessionId, sink, background: sink };

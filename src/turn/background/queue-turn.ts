@@ -45,7 +45,7 @@ export async function queueTurn(dependencies: TurnDependencies, call: Background
   if (request.compactThreshold !== undefined) {
     history.report.warn('context_management', 'The context of a background response is not compacted.');
   }
-  const [deployment] = router.route(request.model);
+  const [deployment] = router.route(request.model, history.pinned);
   const turn = openTurn(dependencies, { ...call, request }, history);
   const { encoded, start } = prepareAttempt(dependencies, { request, client }, history, deployment, 1);
 
