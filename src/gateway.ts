@@ -12,6 +12,7 @@ import { conversationsRoutes } from './http/routes/conversations.ts';
 import { embeddingsRoutes } from './http/routes/embeddings.ts';
 import { filesRoutes } from './http/routes/files.ts';
 import { healthRoutes } from './http/routes/health.ts';
+import { messagesRoutes } from './http/routes/messages.ts';
 import { modelsRoutes } from './http/routes/models.ts';
 import { responsesSocket } from './http/responses-socket.ts';
 import { responsesRoutes } from './http/routes/responses.ts';
@@ -137,6 +138,7 @@ export async function startGateway(
     routes: [
       ...responsesRoutes(turnRoutes),
       ...embeddingsRoutes({ ...turnRoutes, turns: { ...turns, router: embeddingsRouter } }),
+      ...messagesRoutes(turnRoutes),
       ...conversationsRoutes(store, { ids, nowMs: Date.now, commitMs: turnLimits.commitMs }),
       ...filesRoutes(store, { ids, nowMs: Date.now, ...config.files }),
       ...chatRoutes(turnRoutes),

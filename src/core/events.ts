@@ -13,7 +13,8 @@ export type Finish = 'completed' | 'max_tokens' | 'content_filter' | 'paused';
 export type ItemStart =
   | { kind: 'message'; fields?: JsonObject }
   | { kind: 'reasoning'; fields?: JsonObject }
-  | { kind: 'function_call'; callId: string; name: string; fields?: JsonObject }
+  /** `block`: the upstream's own, as it begins. */
+  | { kind: 'function_call'; callId: string; name: string; fields?: JsonObject; block?: JsonObject }
   | { kind: 'custom_tool_call'; callId: string; name: string; fields?: JsonObject }
   /** `blockType` is the upstream's own word; the block itself comes as the `source` of the item's end. */
   | { kind: 'extension'; blockType: string }
@@ -35,7 +36,8 @@ export type UpstreamEvent =
   | { type: 'item-start'; index: number; start: ItemStart }
   | { type: 'part-start'; index: number; part: number; kind: PartKind }
   | { type: 'item-delta'; index: number; part: number; delta: string; logprobs?: unknown[] }
-  | { type: 'annotation'; index: number; part: number; annotation: unknown }
+  /** `source`: the upstream's own word for it, where the annotation says less. */
+  | { type: 'annotation'; index: number; part: number; annotation: unknown; source?: unknown }
   | { type: 'part-end'; index: number; part: number }
   /** Progress of an item in words that are the Responses API's own: `response.<name>` with these fields beside the item's place. */
   | { type: 'item-event'; index: number; name: string; fields: JsonObject }
@@ -56,8 +58,18 @@ export type UpstreamEvent =
   /** The input side as soon as it is known, so that a stream that is cut later can still be billed. Replaces what came before. */
   | { type: 'usage'; usage: Usage }
   | { type: 'warning'; warning: Warning }
-  /** `fields`: of the Response object, where the upstream speaks the Responses API: what it says there of its own. */
-  | { type: 'response-end'; finish: Finish; usage: Usage | undefined; serviceTier?: string; fields?: JsonObject }
+  /**
+   * `fields`: of the Response object, where the upstream speaks the Responses API: what it says there of its own.
+   * `stopSequence`: the stop text that ended it.
+   */
+  | {
+      type: 'response-end';
+      finish: Finish;
+      usage: Usage | undefined;
+      serviceTier?: string;
+      fields?: JsonObject;
+      stopSequence?: string;
+    }
   | { type: 'error'; error: GatewayError };
 
 export type Emit = (event: UpstreamEvent) => void;

@@ -1,3 +1,4 @@
+import type { JsonObject } from './json-object.ts';
 import type { RemovalReason } from './warning.ts';
 
 /**
@@ -14,12 +15,23 @@ interface CacheMark {
   prompt_cache_breakpoint?: unknown;
 }
 
-export interface InputText extends CacheMark {
+/**
+ * What a block of the Messages API says beside what the neutral model has a word for. It travels with the item, to upstreams
+ * of that protocol only (`withoutMessagesWords`).
+ */
+export interface MessagesWords {
+  /** The client's own cache breakpoint. Another turn's may stand elsewhere: it is no part of what was said. */
+  cache_control?: unknown;
+  /** Fields of the block, put over those that the item makes. With a `type` among them, it is the whole block. */
+  messages?: JsonObject;
+}
+
+export interface InputText extends CacheMark, MessagesWords {
   type: 'input_text';
   text: string;
 }
 
-export interface InputImage extends CacheMark {
+export interface InputImage extends CacheMark, MessagesWords {
   type: 'input_image';
   /** An http(s) URL or a data URL. */
   image_url?: string | null;
@@ -27,7 +39,7 @@ export interface InputImage extends CacheMark {
   detail?: string | null;
 }
 
-export interface InputFile extends CacheMark {
+export interface InputFile extends CacheMark, MessagesWords {
   type: 'input_file';
   /** A data URL, or bare base64. */
   file_data?: string | null;
@@ -36,7 +48,7 @@ export interface InputFile extends CacheMark {
   filename?: string | null;
 }
 
-export interface OutputText {
+export interface OutputText extends MessagesWords {
   type: 'output_text';
   text: string;
   annotations: unknown[];
@@ -51,7 +63,7 @@ export interface Refusal {
 export type InputPart = InputText | InputImage | InputFile;
 export type OutputPart = OutputText | Refusal;
 
-export interface MessageItem {
+export interface MessageItem extends MessagesWords {
   type: 'message';
   id: string;
   status?: ItemStatus;
@@ -60,7 +72,7 @@ export interface MessageItem {
   phase?: string | null;
 }
 
-export interface ReasoningItem {
+export interface ReasoningItem extends MessagesWords {
   type: 'reasoning';
   id: string;
   summary: { type: 'summary_text'; text: string }[];
@@ -70,7 +82,7 @@ export interface ReasoningItem {
 }
 
 /** What a call says beside its name and its arguments. */
-export interface CallFields {
+export interface CallFields extends MessagesWords {
   /** The namespace that the tool was declared in. */
   namespace?: string | null;
   /** The model does not wait for the output. */
@@ -98,7 +110,7 @@ export interface CustomToolCallItem extends CallFields {
   status?: ItemStatus;
 }
 
-export interface FunctionCallOutputItem {
+export interface FunctionCallOutputItem extends MessagesWords {
   type: 'function_call_output';
   id: string;
   call_id: string;
@@ -106,7 +118,7 @@ export interface FunctionCallOutputItem {
   status?: ItemStatus | null;
 }
 
-export interface CustomToolCallOutputItem {
+export interface CustomToolCallOutputItem extends MessagesWords {
   type: 'custom_tool_call_output';
   id: string;
   call_id: string;
@@ -120,6 +132,8 @@ export interface ExtensionItem {
   type: `${string}:${string}`;
   id: string;
   status?: ItemStatus;
+  /** Who said it; absent: the assistant. */
+  role?: 'user' | 'system';
   block: unknown;
 }
 

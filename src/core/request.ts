@@ -1,4 +1,5 @@
 import type { ClientProtocol, Item, ItemReference } from './items.ts';
+import type { JsonObject } from './json-object.ts';
 
 /** What is said of a function or a custom tool beside what it is; spelled, like items, as the Responses API does. */
 export interface CallOptions {
@@ -57,9 +58,12 @@ export const nativeToolTypes = [
 ] as const;
 export type NativeToolType = (typeof nativeToolTypes)[number];
 
+/** A tool that Anthropic's models alone know, by Anthropic's word for it. */
+export type MessagesToolType = `messages:${string}`;
+
 /** Carried as the client sent it: every field but the type is the API's own, known to us or not. */
 export interface NativeTool {
-  type: NativeToolType;
+  type: NativeToolType | MessagesToolType;
   [field: string]: unknown;
 }
 
@@ -68,7 +72,7 @@ export type Tool = FunctionTool | CustomTool | NamespaceTool | NativeTool;
 const nativeTypes: ReadonlySet<string> = new Set(nativeToolTypes);
 
 export function isNativeTool(tool: Tool): tool is NativeTool {
-  return nativeTypes.has(tool.type);
+  return nativeTypes.has(tool.type) || tool.type.startsWith('messages:');
 }
 
 export interface ToolName {
@@ -79,7 +83,7 @@ export interface ToolName {
 
 /** A native tool as a choice names it: by its type, and an MCP server by its label too. */
 export interface NativeToolName {
-  type: NativeToolType;
+  type: NativeTool['type'];
   server_label?: string;
   /** Of one tool of an MCP server. */
   name?: string | null;
@@ -168,7 +172,7 @@ export interface TurnRequest {
   promptCacheKey: string | undefined;
   serviceTier: string | undefined;
   /** Fields that the decoder does not know. They travel to an upstream of the same protocol only; elsewhere they are a warning. */
-  extra: Record<string, unknown>;
+  extra: JsonObject;
   /** Parameters, as the client names them, that nothing but a verbatim lane can carry: elsewhere they are a 400. */
   verbatimOnly?: readonly string[];
   /** Chat only: the client wants to be told the usage in the stream too. */
@@ -178,4 +182,11 @@ export interface TurnRequest {
    * `messages[1].tool_calls[0]`. For warnings and errors.
    */
   places?: Readonly<Record<string, string>>;
+  /**
+   * The request's own fields as the client spelled them, where its protocol has more words than the fields above: what an
+   * upstream of the same protocol is sent. What of them means something to no other upstream is in `extra` too.
+   */
+  wire?: JsonObject;
+  /** Headers of the client's that an upstream of the same protocol is sent. */
+  headers?: Readonly<Record<string, string>>;
 }

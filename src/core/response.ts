@@ -1,5 +1,5 @@
 import type { PartKind } from './events.ts';
-import type { Item, NativeItem } from './items.ts';
+import type { Item, NativeItem, Origin } from './items.ts';
 import type { JsonObject } from './json-object.ts';
 import type { TurnRequest } from './request.ts';
 import type { Usage } from './usage.ts';
@@ -18,6 +18,8 @@ export interface ResponseState {
   error: { code: string; message: string } | undefined;
   /** Set when `status` is incomplete. */
   incompleteReason: 'max_output_tokens' | 'content_filter' | undefined;
+  /** Of the request's stop texts the one that ended it, where the upstream says which. */
+  stopSequence?: string | undefined;
   request: TurnRequest;
   /** Undefined until the response has ended. */
   usage: Usage | undefined;
@@ -52,10 +54,14 @@ export interface OpenItem {
   name: string;
   /** What else it says of itself as it begins. */
   fields?: JsonObject | undefined;
+  /** Of a function's call: the upstream's own block, as it began. */
+  block?: JsonObject | undefined;
 }
 
 /** A finished output item: the object and its JSON, which is what every reader gets. */
 export interface FinishedItem {
   item: Item;
   body: string;
+  /** Where it came from; undefined: that is not at hand, or it was cut. */
+  origin?: Origin | undefined;
 }

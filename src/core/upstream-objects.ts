@@ -15,15 +15,20 @@ const objectFields: ReadonlySet<string> = new Set([
   'conversation_id',
   'file_id',
   'file_ids',
+  'memory_store_id',
+  'previous_message_id',
   'previous_response_id',
   'prompt_id',
   'response_id',
   'skill_id',
   'thread_id',
   'tunnel_id',
+  'user_profile_id',
+  'vault_id',
   'vector_store_id',
   'vector_store_ids',
   'workflow_id',
+  'workspace_id',
 ]);
 
 /** What is text to the provider, or a schema: names in there name nothing. */
@@ -33,6 +38,7 @@ const opaqueFields: ReadonlySet<string> = new Set([
   'client_metadata',
   'definition',
   'headers',
+  'input_examples',
   'input_schema',
   'logprobs',
   'metadata',
@@ -53,7 +59,10 @@ export function refuseUpstreamObjects(value: unknown, path: string): void {
     return;
   }
   if (!isJsonObject(value)) return;
-  for (const [field, inner] of Object.entries(value)) refuseField(field, inner, `${path}.${field}`);
+  for (const [field, inner] of Object.entries(value)) {
+    // Skills that Anthropic gives to everybody.
+    if (field !== 'skill_id' || value['type'] !== 'anthropic') refuseField(field, inner, `${path}.${field}`);
+  }
 }
 
 /** @param path with the field at its end. */
@@ -68,7 +77,8 @@ export function refuseField(field: string, value: unknown, path: string): void {
 
 /** A container or a skill is either described or named. */
 function namesObject(field: string, value: unknown): boolean {
-  return (field === 'container' || field === 'skill') && typeof value === 'string';
+  if (field !== 'container' && field !== 'skill') return false;
+  return typeof value === 'string' || (isJsonObject(value) && typeof value['id'] === 'string');
 }
 
 /** @param extra by dotted paths, as a decoder of requests leaves them. */

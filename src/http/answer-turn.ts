@@ -7,6 +7,7 @@ import type { Background } from '../turn/background/background.ts';
 import type { KeyedRuns } from '../turn/keyed-runs.ts';
 import { runTurn } from '../turn/run-turn.ts';
 import type { KeyedRun, TurnCall, TurnDependencies } from '../turn/turn.ts';
+import { headerValues } from './header-values.ts';
 import { idempotencyHeader } from './idempotency-header.ts';
 import type { KeyExchange } from './route.ts';
 import { answerBackground } from './routes/background.ts';
@@ -29,7 +30,8 @@ export async function answerTurn(
 ): Promise<void> {
   const { request, response, principal } = exchange;
   const { body, text, idempotency } = await readKeyed(exchange, keyedRuns, client.verbatim !== undefined);
-  const decoded = client.decodeRequest(body);
+  const header = (name: string) => headerValues(request, name).join(',') || undefined;
+  const decoded = client.decodeRequest(body, { text, header });
   const call: Omit<TurnCall, 'sink'> = {
     request: decoded,
     client,

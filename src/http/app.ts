@@ -15,7 +15,7 @@ import { createUpgrades, type SocketRoute, type Upgrades } from './upgrade.ts';
 export interface AppOptions {
   routes: readonly Route[];
   keyring: Keyring;
-  /** The error shape of what no route answers. */
+  /** The error shape of what no route answers, and of routes without one of their own. */
   encodeError: (error: GatewayError) => string;
   /** `req_…` */
   newRequestId: () => string;
@@ -98,15 +98,18 @@ export function createApp({ routes, keyring, encodeError, newRequestId, log, ...
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const requestId = newRequestId();
-    let encode = encodeError;
+    let encode: NonNullable<Route['encodeError']> = encodeError;
     response.setHeader('x-request-id', requestId);
+    // Anthropic's clients look for it under this name.
+    response.setHeader('request-id', requestId);
     response.on('error', (err) => log.error({ requestId, err }, 'an answer could not be written'));
     try {
-      checkTarget(request);
-      if (keyring.open) checkLocal(request);
       const { method = '', url = '' } = request;
       const queryAt = url.indexOf('?');
       const path = queryAt === -1 ? url : url.slice(0, queryAt);
+      encode = table.encodeErrorOf(path) ?? encode;
+      checkTarget(request);
+      if (keyring.open) checkLocal(request);
       const match = table.match(method, path);
       if (match === undefined) throw unknownUrl(method, path);
       if ('allow' in match) {
@@ -115,7 +118,6 @@ export function createApp({ routes, keyring, encodeError, newRequestId, log, ...
         throw wrongMethod(method, path, allow);
       }
       const { route, params } = match;
-      encode = route.encodeError ?? encode;
       let body: Promise<unknown> | undefined;
       const exchange: Exchange = {
         request,

@@ -10,7 +10,7 @@ export interface ErrorResponse {
 interface ErrorContext {
   requestId: string;
   /** The shape of the protocol that the client speaks. */
-  encodeError: (error: GatewayError) => string;
+  encodeError: (error: GatewayError, requestId?: string) => string;
   log: Log;
 }
 
@@ -30,5 +30,5 @@ export function errorResponse(thrown: unknown, { requestId, encodeError, log }: 
   if (error.status === 401) headers['www-authenticate'] = 'Bearer';
   if (error.retryAfterSeconds !== undefined) headers['retry-after'] = String(Math.ceil(error.retryAfterSeconds));
   if (error.spent) headers['x-should-retry'] = 'false';
-  return { status: error.status, headers, body: encodeError(error) };
+  return { status: error.status, headers, body: encodeError(error, requestId) };
 }

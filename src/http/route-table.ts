@@ -10,6 +10,8 @@ export interface RouteTable {
   readonly routes: readonly Route[];
   /** `allow`: the path is known, with these methods. Undefined: it is not. */
   match(method: string, path: string): RouteMatch | { allow: string[] } | undefined;
+  /** The error shape of what is asked for under this path, whether a route answers it or not. Undefined: the app's own. */
+  encodeErrorOf(path: string): Route['encodeError'];
 }
 
 interface Entry {
@@ -58,9 +60,16 @@ function paramsOf(pattern: string[], segments: string[]): Record<string, string>
   return params;
 }
 
-function choose({ byMethod }: Entry, method: string, params: Record<string, string>): RouteMatch | { allow: string[] } {
+function choose(
+  { byMethod }: Entry,
+  method: string,
+  params: Record<string, string>,
+): RouteMatch | { allow: string[] } | undefined {
   const route = byMethod.get(method) ?? (method === 'HEAD' ? byMethod.get('GET') : undefined);
-  return route === undefined ? { allow: Array.from(byMethod.keys()) } : { route, params };
+  if (route !== undefined) return { route, params };
+  // What is only asked whether it is there is nothing else.
+  const allow = Array.from(byMethod.keys()).filter((each) => each !== 'HEAD');
+  return allow.length === 0 ? undefined : { allow };
 }
 
 /**
@@ -87,8 +96,14 @@ export function createRouteTable(declared: readonly Route[]): RouteTable {
     else fixed.set(`/${entry.segments.join('/')}`, entry);
   }
 
+  const shaped = routes.filter(({ encodeError }) => encodeError !== undefined);
+
   return {
     routes,
+    encodeErrorOf(path) {
+      const normal = normalise(path);
+      return shaped.find((route) => normal === route.path || normal.startsWith(`${route.path}/`))?.encodeError;
+    },
     match(method, path) {
       const normal = normalise(path);
       const exact = fixed.get(normal);

@@ -26,13 +26,13 @@ export interface KeyExchange extends Exchange {
 }
 
 interface RouteShape {
-  method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+  method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   /** `/v1/responses/{id}/input_items`. A path under `/v1` is served without it too. */
   path: string;
   /** `json`, `form`: the content type must say so. `none`: a body may be there, as JSON, and is not read. */
   content: 'json' | 'form' | 'none';
   /** The error shape of the route's protocol; undefined: the app's own. */
-  encodeError?: (error: GatewayError) => string;
+  encodeError?: (error: GatewayError, requestId?: string) => string;
 }
 
 /** A route without a key has no principal to open a store with. `master`: no key but the master key will do. */

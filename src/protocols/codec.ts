@@ -5,6 +5,7 @@ import type { JsonObject } from '../core/json-object.ts';
 import type { CalledTool } from '../core/offer-tools.ts';
 import type { FinishedItem, OpenItem, ResponseState } from '../core/response.ts';
 import type { Effort, Tool, TurnRequest } from '../core/request.ts';
+import type { Usage } from '../core/usage.ts';
 import type { InputTransformation, Warning } from '../core/warning.ts';
 
 /** What a codec must know of the model that it writes to; the provider's tables and the configuration fill it in. */
@@ -173,33 +174,49 @@ export interface StreamEncoder {
   partStart(item: OpenItem, part: number): string;
   /** @param part ignored for calls. */
   delta(item: OpenItem, part: number, delta: string, logprobs: unknown[] | undefined): string;
-  annotation(item: OpenItem, part: number, annotation: unknown): string;
+  /** @param source the upstream's own word for it, where the annotation says less. */
+  annotation(item: OpenItem, part: number, annotation: unknown, source?: unknown): string;
   partEnd(item: OpenItem, part: number): string;
   /** @param name without `response.` before it. */
   itemEvent(item: OpenItem, name: string, fields: JsonObject): string;
   /** @param name without `response.` before it. */
   responseEvent(name: string, fields: JsonObject): string;
   itemEnd(item: OpenItem, finished: FinishedItem): string;
-  /** The terminal event for `reply.state.status`, preceded by an `error` event where it is failed; then the end marker. */
-  end(reply: Reply): string;
+  /** What the upstream has said of its tokens, before the end. Absent: the protocol tells of them at the end only. */
+  usage?(usage: Usage): string;
+  /**
+   * The terminal event for `reply.state.status`, preceded by an `error` event where it is failed; then the end marker.
+   * @param error what it failed with, where that is known.
+   */
+  end(reply: Reply, error?: GatewayError): string;
+}
+
+/** What a request was beside its JSON. */
+export interface SentRequest {
+  /** Its text; undefined: nobody kept it. */
+  text: string | undefined;
+  /** Values of one header, comma-joined. @param lowerCaseName */
+  header(lowerCaseName: string): string | undefined;
 }
 
 /** The half-codec towards clients: pure. */
 export interface ClientCodec {
   readonly protocol: ClientProtocol;
   /** @throws GatewayError (400, with param). */
-  decodeRequest(body: unknown): TurnRequest;
+  decodeRequest(body: unknown, sent?: SentRequest): TurnRequest;
   /** @param written how many events of the stream have been written before, by another encoder's `queued`. */
   createStreamEncoder(written?: number): StreamEncoder;
   /** A plain answer's body. */
   encodeReply(reply: Reply): string;
-  /** An error answer's body, in the protocol's own shape. */
-  encodeError(error: GatewayError): string;
+  /** An error answer's body, in the protocol's own shape. @param requestId ours, where it is known. */
+  encodeError(error: GatewayError, requestId?: string): string;
   /**
    * What the client calls a parameter that encoders and the turn name as the Responses API does (`max_output_tokens`,
    * `input[2].content[0]`). Absent: the same.
    */
   paramName?(param: string, request: TurnRequest): string;
+  /** What a stream that has nothing to say keeps its line alive with. Absent: a comment. */
+  readonly keepAlive?: string;
   /** For upstreams of the same protocol. Absent: they are reached through the neutral model too. */
   readonly verbatim?: VerbatimLane;
 }

@@ -74,21 +74,39 @@ export function createAnthropicProvider(codec: UpstreamCodec, transport: Transpo
     defaultBaseUrl: 'https://api.anthropic.com',
     priceProviderIdOf: () => 'anthropic',
     profileOf: anthropicProfile,
-    buildRequest: (deployment, body, stream) => anthropicRequest(deployment, 'messages', body, stream),
+    buildRequest: (deployment, body, stream, headers) =>
+      anthropicRequest(deployment, 'messages', body, stream, headers),
     counter: {
-      buildRequest: (deployment, body) =>
-        anthropicRequest(deployment, 'messages/count_tokens', pickFields(body, counted), false),
+      buildRequest: (deployment, body, headers) =>
+        anthropicRequest(deployment, 'messages/count_tokens', pickFields(body, counted), false, headers),
       readCount: (body) => parseJsonObject(body)?.['input_tokens'],
     },
   } satisfies Provider;
 }
 
-function anthropicRequest(deployment: Deployment, path: string, body: string, stream: boolean): UpstreamRequest {
-  const headers: Record<string, string> = { ...commonHeaders(stream), 'anthropic-version': '2023-06-01' };
+function anthropicRequest(
+  deployment: Deployment,
+  path: string,
+  body: string,
+  stream: boolean,
+  clientHeaders: Readonly<Record<string, string>> = {},
+): UpstreamRequest {
+  const headers: Record<string, string> = {
+    ...commonHeaders(stream),
+    'anthropic-version': '2023-06-01',
+    ...clientHeaders,
+  };
   if (deployment.apiKey !== undefined) headers['x-api-key'] = deployment.apiKey;
   const isVersioned = /\/v1\/*$/.test(URL.parse(deployment.baseUrl)?.pathname ?? '');
-  return requestTo(deployment, isVersioned ? `/${path}` : `/v1/${path}`, headers, body);
+  const request = requestTo(deployment, isVersioned ? `/${path}` : `/v1/${path}`, headers, body);
+  // A feature is switched on by the operator or by the client: neither switches off what the other wants.
+  const { [beta]: wanted } = clientHeaders;
+  const { [beta]: configured } = request.headers;
+  if (wanted !== undefined && configured !== wanted) request.headers[beta] = `${configured},${wanted}`;
+  return request;
 }
+
+const beta = 'anthropic-beta';
 
 /** The counter refuses every other field. @see https://platform.claude.com/docs/en/api/messages/count_tokens */
 const counted: ReadonlySet<string> = new Set([
@@ -99,7 +117,12 @@ const counted: ReadonlySet<string> = new Set([
   'tool_choice',
   'thinking',
   'output_config',
+  'output_format',
   'cache_control',
+  'compaction',
+  'context_management',
+  'mcp_servers',
+  'speed',
 ]);
 
 export function anthropicProfile(model: string): ModelProfile {

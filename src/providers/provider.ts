@@ -97,7 +97,13 @@ export interface Provider {
    * @param protocol that the request was sent in.
    */
   learn?(deployment: Deployment, error: GatewayError, protocol: Protocol): boolean;
-  buildRequest(deployment: Deployment, body: string, stream: boolean): UpstreamRequest;
+  /** @param headers of a client that speaks the same protocol, as it sent them. */
+  buildRequest(
+    deployment: Deployment,
+    body: string,
+    stream: boolean,
+    headers?: Readonly<Record<string, string>>,
+  ): UpstreamRequest;
   /** A request for embeddings, in OpenAI's words; absent: the vendor makes none, or has other words for them. */
   buildEmbeddingsRequest?(deployment: Deployment, body: string): UpstreamRequest;
   /** The vendor's own count of input tokens; absent: it has none, and tokens are estimated. */
@@ -106,7 +112,7 @@ export interface Provider {
 
 export interface TokenCounter {
   /** @param body of the request whose input is to be counted, as the codec wrote it. */
-  buildRequest(deployment: Deployment, body: string): UpstreamRequest;
+  buildRequest(deployment: Deployment, body: string, headers?: Readonly<Record<string, string>>): UpstreamRequest;
   /** Undefined: there is no count in it. */
   readCount(body: string): unknown;
 }

@@ -1,4 +1,5 @@
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
+import { envelopeVersion as version } from '../core/envelope.ts';
 import { deriveKey } from './secret.ts';
 import type { Seal, SealPurpose } from './store.ts';
 
@@ -9,7 +10,6 @@ export interface Sealer {
 /** Bytes of text that one envelope holds at most: what is longer than a whole answer is nothing for a client to carry. */
 export const maxSealedBytes = 8 * 1024 * 1024;
 
-const version = 'tp1';
 const nonceBytes = 12;
 const tagBytes = 16;
 const algorithm = 'aes-256-gcm';

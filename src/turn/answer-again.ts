@@ -38,7 +38,7 @@ export async function answerAgain(
     if (encoder === undefined) return;
     if (!announced) sink.start({ ...streamHeaders, ...replayHeader });
     announced = true;
-    sink.write(keepAliveComment);
+    sink.write(client.keepAlive ?? keepAliveComment);
   }, dependencies.limits.keepAliveMs);
   timer.unref();
   const end = await endOf(dependencies, call, turnId).finally(() => clearInterval(timer));

@@ -58,7 +58,7 @@ export function createAnswer(
   function keepAlive(): void {
     if (encoder !== undefined) {
       if (turn.state === 'begun') announce();
-      else if (quiet && turn.announced) sink.write(keepAliveComment);
+      else if (quiet && turn.announced) sink.write(client.keepAlive ?? keepAliveComment);
       quiet = true;
     }
     const now = nowMs();
@@ -117,7 +117,7 @@ export function createAnswer(
       if (sink.closed) return;
       const { reply } = turn;
       if (turn.announced) {
-        sink.end(error === undefined && ownEnd !== undefined ? ownEnd(reply) : (encoder?.end(reply) ?? ''));
+        sink.end(error === undefined && ownEnd !== undefined ? ownEnd(reply) : (encoder?.end(reply, error) ?? ''));
         return;
       }
       if (error !== undefined) throw turn.spent ? error.asSpent() : error;

@@ -61,6 +61,7 @@ export interface Assembler {
   readonly upstreamId: string | undefined;
   readonly upstreamModel: string | undefined;
   readonly serviceTier: string | undefined;
+  readonly stopSequence: string | undefined;
   /** Of the Response object, as the upstream filled them. */
   readonly fields: JsonObject | undefined;
   /** The last that the upstream said of the reply that it is giving; undefined: nothing. */
@@ -112,6 +113,7 @@ export function createAssembler(options: AssemblerOptions): Assembler {
   let upstreamId: string | undefined;
   let upstreamModel: string | undefined;
   let serviceTier: string | undefined;
+  let stopSequence: string | undefined;
   let fields: JsonObject | undefined;
   let usage: Usage | undefined;
   let usageFinal = false;
@@ -142,6 +144,7 @@ export function createAssembler(options: AssemblerOptions): Assembler {
     let upstreamCallId: string | undefined;
     if (start.kind === 'function_call' || start.kind === 'custom_tool_call') {
       item.name = start.name;
+      if (start.kind === 'function_call') item.block = start.block;
     }
     const callId = callIdOf(start);
     if (callId !== undefined) {
@@ -204,14 +207,17 @@ export function createAssembler(options: AssemblerOptions): Assembler {
       const message = 'The reasoning is longer than an envelope may be; the client was given none.';
       warnings.push({ param: 'reasoning.encrypted_content', message });
     }
-    const finished = finishItem(slot, complete ? 'completed' : 'incomplete', source, { ...said, envelope });
+    const finished: FinishedItem = {
+      ...finishItem(slot, complete ? 'completed' : 'incomplete', source, { ...said, envelope }),
+      // A cut item has no whole source to go back to.
+      origin: complete ? origin : undefined,
+    };
     output[item.index] = finished;
     if (slot.upstreamCallId !== undefined) origin.upstreamCallId = slot.upstreamCallId;
     storedOutput[item.index] = {
       id: item.id,
       type: finished.item.type,
       body: finished.body,
-      // A cut item has no whole source to go back to.
       origin: complete ? JSON.stringify(origin) : null,
     };
     if (encoder !== undefined) text += encoder.itemEnd(item, finished);
@@ -242,7 +248,7 @@ export function createAssembler(options: AssemblerOptions): Assembler {
         case 'annotation': {
           const slot = slotAt(event.index, 'annotation');
           slot.item.parts[slot.part]?.annotations.push(event.annotation);
-          if (encoder !== undefined) text += encoder.annotation(slot.item, slot.part, event.annotation);
+          if (encoder !== undefined) text += encoder.annotation(slot.item, slot.part, event.annotation, event.source);
           return;
         }
         case 'item-event': {
@@ -267,6 +273,7 @@ export function createAssembler(options: AssemblerOptions): Assembler {
         }
         case 'usage':
           usage = event.usage;
+          if (encoder?.usage !== undefined) text += encoder.usage(usage);
           return;
         case 'warning':
           warnings.push(event.warning);
@@ -274,6 +281,7 @@ export function createAssembler(options: AssemblerOptions): Assembler {
         case 'response-end':
           end ??= { finish: event.finish };
           serviceTier = event.serviceTier;
+          stopSequence = event.stopSequence;
           fields = event.fields;
           if (event.usage !== undefined) {
             usage = event.usage;
@@ -324,6 +332,9 @@ export function createAssembler(options: AssemblerOptions): Assembler {
     },
     get serviceTier() {
       return serviceTier;
+    },
+    get stopSequence() {
+      return stopSequence;
     },
     get fields() {
       return fields;

@@ -43,6 +43,7 @@ export function concludeReply(
   const total = turn.usageBefore === undefined ? usage : addUsage(turn.usageBefore, usage);
   state.usage = total.inputTokens + total.outputTokens > 0 ? total : undefined;
   state.serviceTier = assembler.serviceTier;
+  state.stopSequence = assembler.stopSequence;
   state.upstreamFields = assembler.fields;
   turn.reply.head = headText(state);
   turn.reply.output = [...windowBefore(turn), ...assembler.output];

@@ -7,8 +7,8 @@ import type { Deployment, Transport, UpstreamRequest } from '../providers/provid
 import type { Router } from '../routing/router.ts';
 import { estimateInputTokens } from '../spend/estimate-input.ts';
 import type { TenantStore } from '../store/store.ts';
-import { withFiles } from './attach-files.ts';
 import { type History, resolveHistory } from './resolve-history.ts';
+import { sentContext } from './sent-context.ts';
 import { summaryRequest } from './summary.ts';
 
 export interface CountDependencies {
@@ -54,13 +54,17 @@ async function countAt(deployment: Deployment, history: History, signal: AbortSi
   const { provider, model, profile } = deployment;
   const request = history.request.compaction === undefined ? history.request : summaryRequest(history.request);
   const { inheritedTools, report } = history;
-  const context = withFiles(history.context, history.files);
+  const context = sentContext(history, provider.codec.protocol);
   // Encoded in any case: what a turn would be refused for is refused here too.
   const encoded = provider.codec.encodeRequest({ request, context, inheritedTools, model, profile });
   const warnings = [...report.warnings, ...encoded.warnings];
   const counter = provider.counter;
   if (counter !== undefined) {
-    const upstream = counter.buildRequest(deployment, encoded.body);
+    const upstream = counter.buildRequest(
+      deployment,
+      encoded.body,
+      request.protocol === provider.codec.protocol ? request.headers : undefined,
+    );
     const bounded = { ...upstream, timeouts: { ...upstream.timeouts, ...timeouts } };
     const { status, headers, body } = await send(provider.transport, bounded, signal);
     // Not every server that speaks a protocol has its counter.

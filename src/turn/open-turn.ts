@@ -9,9 +9,9 @@ import { envelopeText, headText } from '../protocols/responses/response.ts';
 import type { Deployment, Dialect } from '../providers/provider.ts';
 import { estimateTokens } from '../spend/estimate-tokens.ts';
 import { type AttemptStart, claimLifeMs, type KeyClaim, type TurnIntent } from '../store/store.ts';
-import { withFiles } from './attach-files.ts';
 import { costOf } from './cost-of.ts';
 import type { History } from './resolve-history.ts';
+import { sentContext } from './sent-context.ts';
 import { summaryRequest } from './summary.ts';
 import type { PreparedAttempt, Turn, TurnCall, TurnDependencies } from './turn.ts';
 import { verbatimRequest } from './verbatim-lane.ts';
@@ -88,7 +88,7 @@ export function prepareAttempt(
     verbatim?.encoded ??
     codec.encodeRequest({
       request: request.compaction === undefined ? request : summaryRequest(request),
-      context: withFiles(history.context, history.files),
+      context: sentContext(history, codec.protocol),
       inheritedTools: history.inheritedTools,
       model,
       profile,
@@ -119,14 +119,15 @@ export function prepareAttempt(
 }
 
 /** The client's own protocol where the vendor speaks it too, since nothing is lost in it; else the one that the provider prefers. */
-function dialectOf(deployment: Deployment, { protocol }: TurnRequest): Dialect {
+function dialectOf(deployment: Deployment, { protocol, headers }: TurnRequest): Dialect {
   const { provider } = deployment;
-  const own = provider.codec.protocol === protocol ? undefined : provider.dialect?.(deployment, protocol);
+  const isSpoken = provider.codec.protocol === protocol;
+  const own = isSpoken ? undefined : provider.dialect?.(deployment, protocol);
   return (
     own ?? {
       codec: provider.codec,
       profile: provider.profileNow?.(deployment) ?? deployment.profile,
-      buildRequest: (body, stream) => provider.buildRequest(deployment, body, stream),
+      buildRequest: (body, stream) => provider.buildRequest(deployment, body, stream, isSpoken ? headers : undefined),
     }
   );
 }

@@ -1,4 +1,4 @@
-import type { Origin } from '../core/items.ts';
+import type { Origin, Protocol } from '../core/items.ts';
 import type { TurnRequest } from '../core/request.ts';
 import type { Seal } from '../store/store.ts';
 
@@ -9,7 +9,9 @@ import type { Seal } from '../store/store.ts';
  */
 
 /** Who cannot come back to what we store carries it; others get it where they ask, since it is as long as the reasoning. */
-export function wantsReasoning({ store, include }: TurnRequest): boolean {
+export function wantsReasoning({ protocol, store, include }: TurnRequest, upstream: Protocol): boolean {
+  // A client of Anthropic's own protocol is shown the signature itself.
+  if (protocol === 'messages' && upstream === 'messages') return false;
   return !store || include.includes('reasoning.encrypted_content');
 }
 

@@ -60,7 +60,9 @@ export async function runAttempt(
       signatureScope: (upstreamModel = deployment.model) => codec.signatureScope(upstreamModel, deployment.model),
       usedCallIds: new Set(turn.history.usedCallIds),
       grammarOf: lane === undefined ? (name, namespace) => grammarOf(encoded.decode, name, namespace) : undefined,
-      sealReasoning: wantsReasoning(request) ? (origin) => sealReasoning(store.seal, origin) : undefined,
+      sealReasoning: wantsReasoning(request, codec.protocol)
+        ? (origin) => sealReasoning(store.seal, origin)
+        : undefined,
       encoder: lane === undefined ? answer.encoder : undefined,
     });
   const assembler = paused ?? fresh();

@@ -38,10 +38,23 @@ export const thinkingBlock = (count: number) => ({
   signature: `c2lnbmF0dXJl${count}/+==`,
 });
 
+interface MessagesBlock {
+  type: string;
+  text?: string;
+  content?: string | { text?: string }[];
+}
+
+/** A client's own words reach an upstream of its protocol as they are. */
+const blocksOf = ({ content }: MessagesBody['messages'][number]): MessagesBlock[] =>
+  typeof content === 'string' ? [{ type: 'text', text: content }] : content;
+
+const resultOf = ({ content = '' }: MessagesBlock) =>
+  typeof content === 'string' ? content : content.map(({ text }) => text).join('');
+
 interface MessagesBody {
   stream?: boolean;
   thinking?: { type: string };
-  messages: { role: string; content: { type: string; text?: string; content?: string }[] }[];
+  messages: { role: string; content: string | MessagesBlock[] }[];
   output_config?: { format?: unknown };
 }
 
@@ -49,10 +62,11 @@ interface MessagesBody {
 function answerAsAnthropic({ body }: UpstreamRequest, response: ServerResponse, count: number): void {
   const { messages, stream, thinking, output_config: output } = body as MessagesBody;
   const answer = answerTo({
-    question: messages.at(-1)?.content.findLast((block) => block.type === 'text')?.text,
-    results: messages.flatMap(({ content }) =>
-      content.flatMap((block) => (block.type === 'tool_result' ? [block.content ?? ''] : [])),
-    ),
+    question: messages
+      .slice(-1)
+      .flatMap(blocksOf)
+      .findLast((block) => block.type === 'text')?.text,
+    results: messages.flatMap(blocksOf).flatMap((block) => (block.type === 'tool_result' ? [resultOf(block)] : [])),
     wantsJson: output?.format !== undefined,
   });
   const isThinking = thinking !== undefined && thinking.type !== 'disabled';
@@ -212,7 +226,7 @@ export function reasoningSent(
   const before = requests.slice(from, -1);
   const last: unknown = requests.at(-1)?.body;
   if (name === 'anthropic') {
-    const sent = (last as MessagesBody).messages.flatMap(({ content }) => content);
+    const sent = (last as MessagesBody).messages.flatMap(blocksOf);
     return {
       sent: sent.filter(({ type }) => type === 'thinking'),
       issued: before.map((_, index) => thinkingBlock(from + index + 1)),

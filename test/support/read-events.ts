@@ -7,8 +7,14 @@ export interface ClientEvent {
 
 /** Parses a whole event stream; the closing `data: [DONE]` is checked and left out. */
 export function parseEvents(text: string): ClientEvent[] {
+  const end = 'data: [DONE]\n\n';
+  if (!text.endsWith(end)) throw new Error(`the stream did not end with [DONE]:\n${text.slice(-400)}`);
+  return parseFrames(text.slice(0, -end.length));
+}
+
+/** Every frame of a stream has a name and one line of data; comments are left out. */
+export function parseFrames(text: string): ClientEvent[] {
   const frames = text.split('\n\n').filter((frame) => frame !== '' && !frame.startsWith(':'));
-  if (frames.pop() !== 'data: [DONE]') throw new Error(`the stream did not end with [DONE]:\n${text.slice(-400)}`);
   return frames.map((frame) => {
     const match = /^event: ([^\n]+)\ndata: ([^\n]+)$/.exec(frame);
     if (match?.[2] === undefined) throw new Error(`not a frame: ${frame}`);

@@ -99,6 +99,7 @@ export function createReplyDecoder(options: DecodeOptions): ReplyDecoder {
   let serviceTier: string | undefined;
   let stopReason: unknown;
   let stopDetails: unknown;
+  let stopSequence: string | undefined;
   let warned = false;
 
   const startItem = (start: ItemStart, emit: Emit): OpenItem => {
@@ -165,7 +166,7 @@ export function createReplyDecoder(options: DecodeOptions): ReplyDecoder {
   const endTextBlock = (target: OpenItem, text: OpenBlock, emit: Emit): void => {
     for (const citation of citationsOf(text)) {
       const annotation = annotationOf(citation, text.text.length);
-      emit({ type: 'annotation', index: target.index, part: target.parts - 1, annotation });
+      emit({ type: 'annotation', index: target.index, part: target.parts - 1, annotation, source: citation });
     }
   };
 
@@ -217,9 +218,10 @@ export function createReplyDecoder(options: DecodeOptions): ReplyDecoder {
           item = { index: items++, kind: 'native', parts: 0, blocks: [block], own: { type: called.name, callId } };
           return true;
         }
-        const kind = called?.kind === 'custom' ? 'custom_tool_call' : 'function_call';
-        const said = { kind, callId: stringOf(start.id) ?? '', name: called?.name ?? name } as const;
-        startItem(called?.fields === undefined ? said : { ...said, fields: { ...called.fields } }, emit);
+        const said = { callId: stringOf(start.id) ?? '', name: called?.name ?? name };
+        const fields = called?.fields === undefined ? {} : { fields: { ...called.fields } };
+        if (called?.kind === 'custom') startItem({ kind: 'custom_tool_call', ...said, ...fields }, emit);
+        else startItem({ kind: 'function_call', ...said, ...fields, block: start }, emit);
       } else {
         const call = type === 'server_tool_use' ? serverCall(start.name, include) : undefined;
         if (call === undefined) startItem({ kind: 'extension', blockType: type }, emit);
@@ -271,6 +273,7 @@ export function createReplyDecoder(options: DecodeOptions): ReplyDecoder {
 
     addEnd(end, usage, emit) {
       if (end.stop_reason !== undefined && end.stop_reason !== null) stopReason = end.stop_reason;
+      stopSequence ??= stringOf(end.stop_sequence);
       if (end.stop_details !== undefined && end.stop_details !== null) stopDetails = end.stop_details;
       if (!isJsonObject(usage)) return;
       counts = addCounts(counts, usage);
@@ -306,7 +309,8 @@ export function createReplyDecoder(options: DecodeOptions): ReplyDecoder {
         endItem(!cut && finish !== 'max_tokens', emit);
       }
       const usage = endCounted ? usageOf(counts) : undefined;
-      emit({ type: 'response-end', finish, usage, ...(serviceTier === undefined ? {} : { serviceTier }) });
+      const stop = stopSequence === undefined ? {} : { stopSequence };
+      emit({ type: 'response-end', finish, usage, ...(serviceTier === undefined ? {} : { serviceTier }), ...stop });
     },
   };
 }

@@ -1,7 +1,8 @@
 import { GatewayError } from '../../core/errors.ts';
 import { type FileData, isTextFile, readDataUrl, readFileData, textOfFile } from '../../core/file-data.ts';
-import type { InputFile, InputImage, InputPart, OutputPart, ToolOutputItem } from '../../core/items.ts';
+import type { InputFile, InputImage, InputPart, MessagesWords, OutputPart, ToolOutputItem } from '../../core/items.ts';
 import type { Report } from '../../core/report.ts';
+import { imageTypes } from './wire.ts';
 
 /** Anthropic refuses text blocks of nothing but white space. */
 export function isBlank(text: string): boolean {
@@ -34,8 +35,6 @@ function base64Source({ mediaType, base64, payload }: FileData): string {
   if (!base64) throw refuse('unsupported_value', 'Data URLs of images and PDFs must be base64.');
   return `{"type":"base64","media_type":${JSON.stringify(mediaType)},"data":${JSON.stringify(payload)}}`;
 }
-
-const imageTypes: ReadonlySet<string> = new Set(['image/jpeg', 'image/png', 'image/gif', 'image/webp']);
 
 /** @see https://platform.claude.com/docs/en/build-with-claude/vision */
 function imageBlock(image: InputImage, report: Report): string {
@@ -89,9 +88,25 @@ function partBlocks(part: InputPart | OutputPart, report: Report): string[] {
   }
 }
 
-/** Blocks of a message's parts, in order. */
-export function contentBlocks(parts: readonly (InputPart | OutputPart)[], report: Report): string[] {
-  return parts.flatMap((part) => partBlocks(part, report));
+/** Blocks of a message's parts, in order. @param isOwn the client speaks this protocol. */
+export function contentBlocks(parts: readonly (InputPart | OutputPart)[], isOwn: boolean, report: Report): string[] {
+  return parts.flatMap((part) => partBlocks(part, report).map((json) => withWords(json, part, isOwn)));
+}
+
+/** What the client's block says beside what the neutral model has a word for, as members with a comma before each. */
+export function wordsText({ cache_control, messages }: MessagesWords, isOwn: boolean): string {
+  const marked = isOwn && cache_control !== undefined ? { ...messages, cache_control } : messages;
+  const members = marked === undefined ? '' : JSON.stringify(marked).slice(1, -1);
+  return members === '' ? '' : `,${members}`;
+}
+
+/** @param isOwn the client's cache breakpoint is of this request: one of an earlier turn is past. */
+export function withWords(json: string, part: object, isOwn: boolean): string {
+  const said: MessagesWords = part;
+  const words = wordsText(said, isOwn);
+  // The block is all in it.
+  if (said.messages?.['type'] !== undefined) return `{${words.slice(1)}}`;
+  return `${json.slice(0, -1)}${words}}`;
 }
 
 /** The texts of a message that this wire takes as text only. */
@@ -103,10 +118,11 @@ export function textsOf(parts: readonly (InputPart | OutputPart)[], role: string
   });
 }
 
-export function toolResultBlock(item: ToolOutputItem, toolUseId: string, report: Report): string {
+export function toolResultBlock(item: ToolOutputItem, toolUseId: string, isOwn: boolean, report: Report): string {
   const { output } = item;
-  const blocks = typeof output === 'string' ? [] : contentBlocks(output, report);
+  const blocks = typeof output === 'string' ? [] : contentBlocks(output, isOwn, report);
   const content = typeof output === 'string' ? JSON.stringify(output) : `[${blocks.join(',')}]`;
   const isEmpty = typeof output === 'string' ? output === '' : blocks.length === 0;
-  return `{"type":"tool_result","tool_use_id":${JSON.stringify(toolUseId)}${isEmpty ? '' : `,"content":${content}`}}`;
+  const said = `{"type":"tool_result","tool_use_id":${JSON.stringify(toolUseId)}${isEmpty ? '' : `,"content":${content}`}}`;
+  return withWords(said, item, isOwn);
 }

@@ -18,7 +18,15 @@ import type { ToolOffer } from '../../core/offer-tools.ts';
 import type { Report } from '../../core/report.ts';
 import { leaveOut } from '../../core/unsent-item.ts';
 import { type Breakpoint, breakpointOf } from './cache-wishes.ts';
-import { contentBlocks, isBlank, textBlocks, textsOf, toolResultBlock } from './request-content.ts';
+import {
+  contentBlocks,
+  isBlank,
+  textBlocks,
+  textsOf,
+  toolResultBlock,
+  withWords,
+  wordsText,
+} from './request-content.ts';
 import { signatureScope } from './signature-scope.ts';
 import { maxCallIdLength, wrappedArgumentsField } from './wire.ts';
 
@@ -51,6 +59,13 @@ export interface SystemEntry {
   role: MessageItem['role'];
   texts: string[];
   breakpoint: Breakpoint | undefined;
+  /** As a client of this protocol wrote it: its blocks, and what the message says beside them. */
+  own?: { blocks: string[]; words: string } | undefined;
+}
+
+/** A user's block that the neutral model has no word for, or the assistant's. What a system message brings stays with users'. */
+function roleOf(item: ExtensionItem | NativeItem): 'assistant' | 'user' {
+  return 'role' in item && item['role'] !== undefined ? 'user' : 'assistant';
 }
 
 function textOfBlock(json: string): string | undefined {
@@ -64,12 +79,15 @@ function sourceOf(origin: Origin | undefined): string | undefined {
   return origin?.protocol === 'messages' && origin.source !== '' ? origin.source : undefined;
 }
 
-function assistantBlocks(item: MessageItem, origin: Origin | undefined, report: Report): Block[] {
+function assistantBlocks(item: MessageItem, origin: Origin | undefined, isOwn: boolean, report: Report): Block[] {
   if (typeof item.phase === 'string') report.warn('input', 'The upstream knows no phase of messages; it was left out.');
   const source = sourceOf(origin);
   if (source === undefined) {
-    const texts = textsOf(item.content, 'assistant').flatMap((text) => textBlocks(text, report));
-    return texts.map((json) => ({ kind: 'text', json }));
+    return item.content.flatMap((part) =>
+      textsOf([part], 'assistant').flatMap((text) =>
+        textBlocks(text, report).map((json): Block => ({ kind: 'text', json: withWords(json, part, isOwn) })),
+      ),
+    );
   }
   return (arrayElements(`[${source}]`) ?? []).flatMap((json): Block[] => {
     const text = textOfBlock(json);
@@ -85,6 +103,9 @@ function reasoningBlocks(
   report: Report,
 ): Block[] {
   const source = sourceOf(origin);
+  // A client of this protocol does not say which model signed what it brings: that is for the upstream to see.
+  const brought = origin === undefined ? broughtThinking(item) : undefined;
+  if (brought !== undefined) return [{ kind: 'thinking', json: brought, itemId: item.id }];
   if (source === undefined || origin?.model !== signatureScope(model)) {
     report.removed(item.id, withheld);
     return [];
@@ -97,6 +118,14 @@ function reasoningBlocks(
   return [{ kind: 'thinking', json: source, itemId: item.id }];
 }
 
+/** Undefined: it bears no signature. */
+function broughtThinking({ summary, messages }: ReasoningItem): string | undefined {
+  if (messages === undefined) return undefined;
+  if (messages['type'] !== undefined) return JSON.stringify(messages);
+  if (messages['signature'] === undefined || messages['signature'] === '') return undefined;
+  return JSON.stringify({ type: 'thinking', thinking: summary.map(({ text }) => text).join(''), ...messages });
+}
+
 function extensionBlocks(
   item: ExtensionItem | NativeItem,
   origin: Origin | undefined,
@@ -107,6 +136,9 @@ function extensionBlocks(
   if (source !== undefined) {
     return (arrayElements(`[${source}]`) ?? []).map((json) => ({ kind: 'extension', json }));
   }
+  const words: unknown = isNative(item) ? item['messages'] : undefined;
+  const brought = isJsonObject(words) ? words['blocks'] : undefined;
+  if (Array.isArray(brought)) return brought.map((block) => ({ kind: 'extension', json: JSON.stringify(block) }));
   if (isNative(item)) {
     leaveOut(item, path, report);
     return [];
@@ -129,7 +161,12 @@ function inputOf(item: ToolCallItem, report: Report): string {
   return `{"${wrappedArgumentsField}":${JSON.stringify(item.arguments)}}`;
 }
 
-function callBlock(item: ToolCallItem, id: string, name: string, origin: Origin | undefined, report: Report): Block {
+function callBlock(
+  item: ToolCallItem,
+  { id, name, isOwn }: { id: string; name: string; isOwn: boolean },
+  origin: Origin | undefined,
+  report: Report,
+): Block {
   const input = inputOf(item, report);
   const source = sourceOf(origin);
   const members = source === undefined ? undefined : objectMembers(source);
@@ -139,13 +176,15 @@ function callBlock(item: ToolCallItem, id: string, name: string, origin: Origin 
     return { kind: 'tool_use', json: printMembers(members) };
   }
   const names = `"id":${JSON.stringify(id)},"name":${JSON.stringify(name)}`;
-  return { kind: 'tool_use', json: `{"type":"tool_use",${names},"input":${input}}` };
+  return { kind: 'tool_use', json: withWords(`{"type":"tool_use",${names},"input":${input}}`, item, isOwn) };
 }
 
 export interface EntryInput {
   context: readonly ContextItem[];
   model: string;
   nameOfCall: ToolOffer['nameOfCall'];
+  /** The client speaks this protocol: its cache breakpoints are in its own words. Of an earlier turn's they are past. */
+  isOwn: boolean;
   /** Where the client finds an item of the context. */
   pathOf: (index: number) => string;
 }
@@ -154,7 +193,7 @@ export interface EntryInput {
  * One entry per item, in order, without those that cannot be sent (each of which is reported).
  * @throws GatewayError 400 for what this wire cannot carry and what the conversation cannot do without.
  */
-export function entriesOf({ context, model, nameOfCall, pathOf }: EntryInput, report: Report): Entry[] {
+export function entriesOf({ context, model, nameOfCall, isOwn, pathOf }: EntryInput, report: Report): Entry[] {
   const entries: Entry[] = [];
   const push = (kind: 'assistant' | 'user', blocks: Block[]): void => {
     if (blocks.length > 0) entries.push({ kind, blocks });
@@ -168,36 +207,39 @@ export function entriesOf({ context, model, nameOfCall, pathOf }: EntryInput, re
       }
       const id = callIdFor(item.call_id, maxCallIdLength);
       const name = nameOfCall(item.name, item.namespace);
-      entries.push({ kind: 'call', block: callBlock(item, id, name, origin, report), id, name });
+      entries.push({ kind: 'call', block: callBlock(item, { id, name, isOwn }, origin, report), id, name });
     } else if (isToolOutput(item)) {
       const id = callIdFor(item.call_id, maxCallIdLength);
       const breakpoint = typeof item.output === 'string' ? undefined : breakpointOf(item.output, report);
-      const block: Block = { kind: 'tool_result', json: toolResultBlock(item, id, report), breakpoint };
+      const block: Block = { kind: 'tool_result', json: toolResultBlock(item, id, isOwn, report), breakpoint };
       entries.push({ kind: 'output', block, id });
     } else if (item.type === 'reasoning') {
       push('assistant', reasoningBlocks(item, entry, model, report));
     } else if (item.type !== 'message') {
       if (item.status === 'incomplete')
         report.warn('input', `An item of type ${item.type} was cut off; it was left out.`);
-      else push('assistant', extensionBlocks(item, origin, pathOf(index), report));
+      else push(roleOf(item), extensionBlocks(item, origin, pathOf(index), report));
     } else if (item.role === 'assistant') {
       // Anthropic's rule: a conversation goes on from a refusal only without the refused output.
       if (item.content.some((part) => part.type === 'refusal')) {
         report.warn('input', 'An assistant message that holds a refusal was left out.');
-      } else push('assistant', assistantBlocks(item, origin, report));
+      } else push('assistant', assistantBlocks(item, origin, isOwn, report));
     } else if (item.role === 'user') {
       push(
         'user',
         item.content.flatMap((part) => {
           const breakpoint = breakpointOf([part], report);
-          return contentBlocks([part], report).map((json): Block => ({ kind: 'said', json, breakpoint }));
+          return contentBlocks([part], isOwn, report).map((json): Block => ({ kind: 'said', json, breakpoint }));
         }),
       );
     } else {
       const texts = textsOf(item.content, item.role);
+      const own = isOwn
+        ? { blocks: contentBlocks(item.content, isOwn, report), words: wordsText(item, isOwn) }
+        : undefined;
       const breakpoint = breakpointOf(item.content, report);
-      if (textBlocks(texts.join(''), report).length === 0) continue;
-      entries.push({ kind: 'system', role: item.role, texts, breakpoint });
+      if (textBlocks(texts.join(''), report).length === 0 && (own?.words ?? '') === '') continue;
+      entries.push({ kind: 'system', role: item.role, texts, breakpoint, own });
     }
   }
   return entries;

@@ -19,7 +19,10 @@ interface Message {
 }
 
 const entries = (context: readonly ContextItem[], report: Report) =>
-  entriesOf({ context, model: 'claude-haiku-4-5', nameOfCall: (name) => name, pathOf: () => 'input' }, report);
+  entriesOf(
+    { context, model: 'claude-haiku-4-5', nameOfCall: (name) => name, isOwn: false, pathOf: () => 'input' },
+    report,
+  );
 
 function encode(context: readonly ContextItem[], midConversationSystem = false) {
   const report = createReport();

@@ -8,6 +8,8 @@ import type { Block, Entry, SystemEntry, UserEntry } from './request-items.ts';
 export interface WireMessage {
   role: 'user' | 'assistant' | 'system';
   blocks: Block[];
+  /** Members beside these two, each with a comma before it. */
+  words?: string;
 }
 
 /** What an assistant said in one go, the results of its calls, and what users and systems said after it. */
@@ -110,7 +112,9 @@ function systemBlocks({ texts, breakpoint }: SystemEntry, report: Report): Block
   return blocks.map((block, at) => (at === blocks.length - 1 ? { ...block, breakpoint } : block));
 }
 
-function taggedBlocks({ role, texts, breakpoint }: SystemEntry, report: Report): Block[] {
+function taggedBlocks({ role, texts, breakpoint, own }: SystemEntry, report: Report): Block[] {
+  if ((own?.words ?? '') !== '') report.warn('input', `What a ${role} message says beside its text was left out.`);
+  if (texts.length === 0) return [];
   report.warn('input', `A ${role} message inside the conversation was sent as user text in <system> tags.`);
   return [{ ...said(textBlock(`<system>${texts.join('\n')}</system>`)), breakpoint }];
 }
@@ -143,11 +147,11 @@ export function messagesOf(entries: readonly Entry[], takesSystem: boolean, repo
   const placeWaiting = (): void => {
     if (waiting.length === 0) return;
     const canBeSystem = canPrecedeSystem(messages.at(-1));
-    const blocksOf = canBeSystem ? systemBlocks : taggedBlocks;
-    push(
-      canBeSystem ? 'system' : 'user',
-      waiting.flatMap((entry) => blocksOf(entry, report)),
-    );
+    for (const entry of waiting) {
+      if (!canBeSystem) push('user', taggedBlocks(entry, report));
+      else if (entry.own === undefined) push('system', systemBlocks(entry, report));
+      else messages.push({ role: 'system', blocks: entry.own.blocks.map(said), words: entry.own.words });
+    }
     waiting = [];
   };
   for (const { assistant, results, rest } of roundsOf(entries, report)) {
@@ -183,8 +187,8 @@ export function messagesOf(entries: readonly Entry[], takesSystem: boolean, repo
 }
 
 export function printMessages(messages: readonly WireMessage[]): string {
-  const texts = messages.map(({ role, blocks }) => {
-    return `{"role":"${role}","content":[${blocks.map((block) => block.json).join(',')}]}`;
+  const texts = messages.map(({ role, blocks, words = '' }) => {
+    return `{"role":"${role}","content":[${blocks.map((block) => block.json).join(',')}]${words}}`;
   });
   return `[${texts.join(',')}]`;
 }

@@ -15,6 +15,7 @@ import { type CachePlan, placeBreakpoints, type Segment } from './place-breakpoi
 import { textBlocks, textsOf } from './request-content.ts';
 import { entriesOf } from './request-items.ts';
 import { endsInUnthoughtCalls, messagesOf, prefillOf, printMessages } from './request-messages.ts';
+import { type Field, ownRequest, type OwnRequest } from './request-own.ts';
 import { encodeThinking } from './request-thinking.ts';
 import { encodeTools, offerOf } from './request-tools.ts';
 
@@ -83,12 +84,13 @@ function countLeadingSystem(context: readonly ContextItem[]): number {
 
 function systemOf(
   { request, context }: EncodeInput,
+  own: OwnRequest | undefined,
   leading: number,
   format: string | undefined,
   report: Report,
 ): Segment[] {
   const segmentsOf = (text: string): Segment[] => textBlocks(text, report).map((json) => ({ json }));
-  const segments = request.instructions === null ? [] : segmentsOf(request.instructions);
+  const segments = own?.system.slice() ?? (request.instructions === null ? [] : segmentsOf(request.instructions));
   for (const { item } of context.slice(0, leading)) {
     if (item.type !== 'message') continue;
     for (const part of item.content) {
@@ -171,12 +173,6 @@ function stopOf({ stop = [] }: TurnRequest): string | undefined {
   return stop.length === 0 ? undefined : JSON.stringify(stop);
 }
 
-/** Fields that the decoder of the request did not know: to an upstream of the same words as they are. */
-function extraOf({ protocol, extra }: TurnRequest): [string, string][] {
-  if (protocol !== 'messages') return [];
-  return Object.entries(extra).map(([name, value]) => [name, JSON.stringify(value)]);
-}
-
 function serviceTierOf(request: TurnRequest, report: Report): string | undefined {
   const { serviceTier } = request;
   if (serviceTier === undefined) return undefined;
@@ -184,6 +180,29 @@ function serviceTierOf(request: TurnRequest, report: Report): string | undefined
   if (serviceTier === 'default') return '"standard_only"';
   report.warn('service_tier', `The upstream has no service tier "${serviceTier}"; its default is used.`);
   return undefined;
+}
+
+/** Everything but what the model reads, and what it may call. */
+function settingsOf(
+  { request, profile }: EncodeInput,
+  obstacles: Parameters<typeof encodeThinking>[3],
+  schema: JsonObject | undefined,
+  report: Report,
+): Field[] {
+  const maxTokens = maxTokensOf(request, profile, report);
+  const { on, thinking, effort } = encodeThinking(request.reasoning, profile, maxTokens, obstacles, report);
+  const { temperature, topP, topK } = samplingOf(request, profile, on, report);
+  return [
+    ['max_tokens', maxTokens],
+    ['thinking', thinking],
+    ['output_config', outputConfigOf(schema, effort)],
+    ['temperature', temperature],
+    ['top_p', topP],
+    ['top_k', topK],
+    ['stop_sequences', stopOf(request)],
+    ['metadata', metadataOf(request, report)],
+    ['service_tier', serviceTierOf(request, report)],
+  ];
 }
 
 /**
@@ -199,40 +218,31 @@ export function encodeRequest(given: EncodeInput): EncodedRequest {
   refuseUnsupported(request);
   warnOfUnsent(request, report);
   const leading = countLeadingSystem(context);
-  const schema = enforcedSchema(request, profile, report);
-  const format = schema === undefined ? formatInstruction(request, profile, report) : undefined;
-  const system = systemOf(input, leading, format, report);
-  const offer = offerOf(input, report);
+  const own = ownRequest(request);
+  const schema = own === undefined ? enforcedSchema(request, profile, report) : undefined;
+  const format = schema === undefined && own === undefined ? formatInstruction(request, profile, report) : undefined;
+  const system = systemOf(input, own, leading, format, report);
+  const offer = own?.offer ?? offerOf(input, report);
   const calls = withFunctionCalls(context, offer.nameOfNative);
-  const rest = { context: calls.slice(leading), model, nameOfCall: offer.nameOfCall };
+  const rest = { context: calls.slice(leading), model, nameOfCall: offer.nameOfCall, isOwn: own !== undefined };
   const entries = entriesOf({ ...rest, pathOf: (at) => itemPath(context, request, at + leading) }, report);
   const messages = messagesOf(entries, profile.midConversationSystem, report);
   const prefill = prefillOf(messages) !== undefined;
   if (prefill) refuseNothingNew(request);
-  const { tools: definitions, toolChoice, forced } = encodeTools(input, offer, entries, report);
-  const maxTokens = maxTokensOf(request, profile, report);
+  const { tools: definitions, toolChoice, forced } = own ?? encodeTools(input, offer, entries, report);
   const obstacles = { forcedTool: forced, unthoughtCalls: endsInUnthoughtCalls(messages), prefill };
-  const { on, thinking, effort } = encodeThinking(request.reasoning, profile, maxTokens, obstacles, report);
-  const { temperature, topP, topK } = samplingOf(request, profile, on, report);
+  const settings = own?.settings ?? settingsOf(input, obstacles, schema, report);
+  const isCallable = (own === undefined ? offer.offers : definitions).length > 0;
   const wishes = readCacheWishes(request, report);
   const isAnswered = messages.some(({ role }) => role === 'assistant');
-  const future = wishes.mode === 'implicit' ? 'grows' : futureOf(request, offer.offers.length > 0, isAnswered);
+  const future = wishes.mode === 'implicit' ? 'grows' : futureOf(request, isCallable, isAnswered);
   const tools = definitions.map((json): Segment => ({ json }));
   const isOwnProtocol = request.protocol === 'messages';
   placeBreakpoints({ tools, system, messages }, { wishes, minTokens: profile.minCachedTokens, future, isOwnProtocol });
-  const fields: [string, string | number | undefined][] = [
+  const fields: Field[] = [
     ['model', JSON.stringify(model)],
-    ['max_tokens', maxTokens],
     ['stream', request.stream ? 'true' : undefined],
-    ['thinking', thinking],
-    ['output_config', outputConfigOf(schema, effort)],
-    ['temperature', temperature],
-    ['top_p', topP],
-    ['top_k', topK],
-    ['stop_sequences', stopOf(request)],
-    ['metadata', metadataOf(request, report)],
-    ['service_tier', serviceTierOf(request, report)],
-    ...extraOf(request),
+    ...settings,
     ['tool_choice', toolChoice],
     ['tools', printList(tools)],
     ['system', printList(system)],

@@ -1,0 +1,54 @@
+import { messagesClientCodec } from '../../protocols/messages/client.ts';
+import { decodeCountRequest } from '../../protocols/messages/decode-request.ts';
+import { warningsHeader } from '../../turn/answer.ts';
+import { countInputTokens } from '../../turn/count-tokens.ts';
+import { answerTurn, type TurnRoutes } from '../answer-turn.ts';
+import { headerValues } from '../header-values.ts';
+import type { Route } from '../route.ts';
+import { sendJson } from '../send-json.ts';
+
+const { encodeError } = messagesClientCodec;
+
+/** Anthropic's Messages API. */
+export function messagesRoutes(routes: TurnRoutes): Route[] {
+  const { store, turns } = routes;
+  return [
+    {
+      method: 'POST',
+      path: '/v1/messages',
+      auth: 'key',
+      content: 'json',
+      encodeError,
+      handle: (exchange) => answerTurn(routes, exchange, messagesClientCodec),
+    },
+    {
+      method: 'POST',
+      path: '/v1/messages/count_tokens',
+      auth: 'key',
+      content: 'json',
+      encodeError,
+      async handle({ request, response, principal, body }) {
+        const gone = new AbortController();
+        response.once('close', () => gone.abort());
+        let text: string | undefined;
+        const json = await body((bytes) => (text = bytes.toString('utf8')));
+        const header = (name: string) => headerValues(request, name).join(',') || undefined;
+        const decoded = decodeCountRequest(json, { text, header });
+        const tenant = store.forTenant(principal.tenant);
+        const { inputTokens, warnings } = await countInputTokens(turns, tenant, decoded, gone.signal);
+        if (warnings.length > 0) response.setHeader('x-turnpike-warnings', warningsHeader(warnings));
+        sendJson(response, JSON.stringify({ input_tokens: inputTokens }));
+      },
+    },
+    {
+      // Claude Code asks whether anybody is there before it sends its first request.
+      method: 'HEAD',
+      path: '/',
+      auth: 'none',
+      content: 'none',
+      async handle({ response }) {
+        response.writeHead(200).end();
+      },
+    },
+  ];
+}

@@ -1,0 +1,185 @@
+import type { GatewayError } from '../../core/errors.ts';
+import type { ReasoningItem } from '../../core/items.ts';
+import { parseJsonObject } from '../../core/json-object.ts';
+import { objectMembers, printMembers } from '../../core/json-slice.ts';
+import type { TurnRequest } from '../../core/request.ts';
+import type { FinishedItem, OpenItem } from '../../core/response.ts';
+import { noUsage, type Usage } from '../../core/usage.ts';
+import type { Reply, StreamEncoder } from '../codec.ts';
+import { blocksOf, extraFields, hasInput, ownBlocks, showsThinking } from './encode-blocks.ts';
+import { encodeError, storedError } from './encode-error.ts';
+import { messageHead, shownRefusal } from './encode-response.ts';
+import { stopOf } from './encode-stop.ts';
+import { deltaUsageOf, usageOf } from './encode-usage.ts';
+import { paramName } from './param-name.ts';
+
+type OpenBlock = 'text' | 'thinking' | 'call';
+
+const deltaEnd = '}}\n\n';
+
+/**
+ * Writes one response as the Messages API's stream. It begins with the first block or with the end, not sooner: until then
+ * another attempt may be made.
+ * @see https://platform.claude.com/docs/en/build-with-claude/streaming
+ */
+export function createStreamEncoder(): StreamEncoder {
+  let reply: Reply | undefined;
+  let usage: Usage = noUsage;
+  let started = false;
+  let blocks = 0;
+  let open: OpenBlock | undefined;
+  /** A delta's event up to its text, for the block that is open. */
+  let deltaStart = '';
+
+  function event(type: string, rest: string): string {
+    return `event: ${type}\ndata: {"type":"${type}"${rest}}\n\n`;
+  }
+
+  function begin(): string {
+    if (started || reply === undefined) return '';
+    started = true;
+    const rest = `"stop_reason":null,"stop_sequence":null,"stop_details":null,"container":null`;
+    return event('message_start', `,"message":${messageHead(reply)}],${rest},"usage":${usageOf(reply.state, usage)}}`);
+  }
+
+  /** @param delta the type of the block's deltas, and their field. */
+  function startBlock(kind: OpenBlock, json: string, [delta, field]: [string, string]): string {
+    open = kind;
+    const index = `,"index":${blocks}`;
+    const type = 'content_block_delta';
+    deltaStart = `event: ${type}\ndata: {"type":"${type}"${index},"delta":{"type":"${delta}","${field}":`;
+    return event('content_block_start', `${index},"content_block":${json}`);
+  }
+
+  function delta(json: string): string {
+    return event('content_block_delta', `,"index":${blocks},"delta":${json}`);
+  }
+
+  function stopBlock(): string {
+    if (open === undefined) return '';
+    open = undefined;
+    return event('content_block_stop', `,"index":${blocks++}`);
+  }
+
+  /** A block that is known whole. */
+  function wholeBlock(json: string): string {
+    const block = parseJsonObject(json);
+    if (block?.['type'] === 'thinking') {
+      const { thinking, signature } = block;
+      const start = startBlock('thinking', emptyThinking, thinkingDelta);
+      const thought =
+        typeof thinking === 'string' && thinking !== '' ? deltaStart + JSON.stringify(thinking) + deltaEnd : '';
+      return start + thought + signatureOf(signature) + stopBlock();
+    }
+    if (!hasInput(block)) {
+      const start = startBlock('text', json, textDelta);
+      return start + stopBlock();
+    }
+    const members = objectMembers(json) ?? new Map<string, string>();
+    const input = members.get('input') ?? '{}';
+    members.set('input', '{}');
+    const start = startBlock('call', printMembers(members), inputDelta);
+    return start + deltaStart + JSON.stringify(input) + deltaEnd + stopBlock();
+  }
+
+  const signatureOf = (signature: unknown): string =>
+    typeof signature === 'string' && signature !== ''
+      ? delta(`{"type":"signature_delta","signature":${JSON.stringify(signature)}}`)
+      : '';
+
+  const isHidden = ({ kind }: OpenItem): boolean =>
+    kind === 'reasoning' && (reply === undefined || !showsThinking(reply.state));
+
+  return {
+    queued: () => '',
+
+    begin(given) {
+      reply = given;
+      return '';
+    },
+
+    usage(known) {
+      usage = known;
+      return '';
+    },
+
+    itemStart(item) {
+      if (isHidden(item)) return '';
+      const start = begin();
+      if (item.kind !== 'function_call') return start;
+      const names = `"id":${JSON.stringify(item.callId)},"name":${JSON.stringify(item.name)}`;
+      return (
+        start + startBlock('call', `{"type":"tool_use",${names},"input":{}${extraFields(item.block)}}`, inputDelta)
+      );
+    },
+
+    partStart: () => '',
+
+    delta(item, part, text) {
+      if (item.kind === 'function_call') return deltaStart + JSON.stringify(text) + deltaEnd;
+      const kind = item.parts[part]?.kind;
+      // A refusal is told of at the end, when it is known whose words it is in.
+      if (kind === undefined || kind === 'refusal' || isHidden(item)) return '';
+      let start = '';
+      if (kind === 'output_text') {
+        if (open === undefined) start = startBlock('text', '{"type":"text","text":"","citations":null}', textDelta);
+        return start + deltaStart + JSON.stringify(text) + deltaEnd;
+      }
+      if (open === undefined) start = startBlock('thinking', emptyThinking, thinkingDelta);
+      const isNext = part > 0 && item.parts[part]?.text.length === text.length;
+      return start + deltaStart + JSON.stringify(isNext ? `\n\n${text}` : text) + deltaEnd;
+    },
+
+    annotation(_item, _part, _annotation, source) {
+      if (open !== 'text' || source === undefined) return '';
+      return delta(`{"type":"citations_delta","citation":${JSON.stringify(source)}}`);
+    },
+
+    partEnd: () => (open === 'text' ? stopBlock() : ''),
+
+    itemEvent: () => '',
+    responseEvent: () => '',
+
+    itemEnd(item, finished) {
+      if (isHidden(item)) return '';
+      if (item.kind === 'reasoning' && open === 'thinking') return endThinking(finished) + stopBlock();
+      if (item.kind === 'message' || open !== undefined) return stopBlock();
+      return blocksOf(finished, true).map(wholeBlock).join('');
+    },
+
+    end(given, error) {
+      reply ??= given;
+      const { state, output } = given;
+      if (state.status === 'failed') {
+        const known = state.error ?? { code: 'server_error', message: 'The response failed.' };
+        return `event: error\ndata: ${error === undefined ? storedError(known) : encodeError(named(error, state.request))}\n\n`;
+      }
+      if (state.status !== 'completed' && state.status !== 'incomplete') return '';
+      const start = begin();
+      const refusal = shownRefusal(given);
+      const said = refusal === undefined ? '' : wholeText(refusal);
+      const rest = `,"delta":{${stopOf(state, output)},"container":null},"usage":${deltaUsageOf(state.usage)}`;
+      return start + said + event('message_delta', rest) + event('message_stop', '');
+    },
+  };
+
+  function endThinking(finished: FinishedItem): string {
+    const own = ownBlocks(finished)?.[0];
+    const { encrypted_content: envelope } = finished.item as ReasoningItem;
+    return signatureOf(own === undefined ? envelope : parseJsonObject(own)?.['signature']);
+  }
+
+  function wholeText(text: string): string {
+    const start = startBlock('text', '{"type":"text","text":"","citations":null}', textDelta);
+    return start + deltaStart + JSON.stringify(text) + deltaEnd + stopBlock();
+  }
+}
+
+function named(error: GatewayError, request: TurnRequest): GatewayError {
+  return error.param === null ? error : error.of(paramName(error.param, request));
+}
+
+const emptyThinking = '{"type":"thinking","thinking":"","signature":""}';
+const textDelta: [string, string] = ['text_delta', 'text'];
+const thinkingDelta: [string, string] = ['thinking_delta', 'thinking'];
+const inputDelta: [string, string] = ['input_json_delta', 'partial_json'];
