@@ -27,14 +27,16 @@ import { messagesCodec } from './protocols/messages/index.ts';
 import { responsesCodec } from './protocols/responses/index.ts';
 import { responsesUpstreamCodec } from './protocols/responses/upstream.ts';
 import { createAnthropicProvider } from './providers/anthropic.ts';
+import { createBedrockProvider } from './providers/bedrock.ts';
 import { createGeminiProvider } from './providers/gemini.ts';
-import { createOpenAiProvider } from './providers/openai.ts';
+import { createAzureChatProvider, createAzureProvider, createOpenAiProvider } from './providers/openai.ts';
 import { createOpenAiCompatibleProvider, createVendorProviders } from './providers/openai-compatible.ts';
 import type { Deployment, Provider } from './providers/provider.ts';
 import { createSimulatorProvider, simulatorPrices } from './providers/simulator/simulator.ts';
 import { createSimulatorTransport } from './providers/simulator/transport.ts';
 import { createSocketTransport } from './providers/socket.ts';
 import { vendorAt } from './providers/vendors.ts';
+import { createVertexGeminiProvider, createVertexProvider } from './providers/vertex.ts';
 import { createEmbeddingsRouter } from './routing/embeddings-router.ts';
 import { createRouter } from './routing/router.ts';
 import { createBudgetBook } from './spend/budget-book.ts';
@@ -83,6 +85,11 @@ export async function startGateway(
     'openai-compatible': createOpenAiCompatibleProvider(chatCodec, sockets),
     gemini: createGeminiProvider(geminiCodec, sockets),
     simulator: createSimulatorProvider(messagesCodec, createSimulatorTransport()),
+    azure: createAzureProvider(responsesUpstreamCodec, chatCodec, sockets),
+    'azure-chat': createAzureChatProvider(chatCodec, sockets),
+    bedrock: createBedrockProvider(messagesCodec, sockets, Date.now),
+    vertex: createVertexProvider(messagesCodec, sockets),
+    'vertex-gemini': createVertexGeminiProvider(geminiCodec, sockets),
     ...createVendorProviders(chatCodec, sockets),
   };
   const ids = createIdMint();
@@ -225,12 +232,13 @@ function deploymentOf(model: ModelConfig, provider: Provider): Deployment {
     group: model.name,
     provider,
     model: model.model,
-    baseUrl: model.baseUrl ?? provider.defaultBaseUrl ?? '',
+    baseUrl: model.baseUrl ?? provider.addressIn?.(model.options) ?? provider.defaultBaseUrl ?? '',
     apiKey: model.apiKey,
     headers: { ...model.headers },
     timeouts: model.timeouts,
     weight: model.weight,
     profile: { ...provider.profileOf(model.model), ...model.profile },
     prices,
+    options: model.options,
   };
 }

@@ -336,6 +336,7 @@ function minimalConfig(own: string): Config {
         timeouts: { connectMs: 1, firstByteMs: 1, idleMs: 1 },
         weight: 1,
         profile: {},
+        options: {},
         price: undefined,
       },
     ],

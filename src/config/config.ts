@@ -1,5 +1,5 @@
 import type { ModelProfile } from '../protocols/codec.ts';
-import type { PriceOverride, Timeouts } from '../providers/provider.ts';
+import type { PriceOverride, ProviderOptions, Timeouts } from '../providers/provider.ts';
 import { vendorNames } from '../providers/vendors.ts';
 
 export const providerNames = [
@@ -7,6 +7,11 @@ export const providerNames = [
   'openai',
   'openai-compatible',
   'gemini',
+  'azure',
+  'azure-chat',
+  'bedrock',
+  'vertex',
+  'vertex-gemini',
   'simulator',
   ...vendorNames,
 ] as const;
@@ -90,6 +95,7 @@ export interface ModelConfig {
   /** Overrides of what the provider knows of the model. */
   readonly profile: Readonly<Partial<ModelProfile>>;
   readonly price: PriceOverride | undefined;
+  readonly options: ProviderOptions;
 }
 
 /** In milliseconds; undefined: until it is deleted. */

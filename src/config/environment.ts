@@ -5,7 +5,7 @@ import type { Problem } from './problem.ts';
 import { findBaseUrlProblem } from './schema.ts';
 import { isLocal, type Vendor, vendorNames, vendors } from '../providers/vendors.ts';
 
-const ownDefaults = { headers: {}, timeouts: defaultTimeouts, weight: 1, price: undefined } as const;
+const ownDefaults = { headers: {}, timeouts: defaultTimeouts, weight: 1, price: undefined, options: {} } as const;
 
 const simulator: ModelConfig = {
   ...ownDefaults,
@@ -82,6 +82,24 @@ export function modelsFromEnvironment(
       baseUrl: readBaseUrl('GEMINI_BASE_URL'),
       apiKey: geminiKey,
       profile: {},
+    });
+  }
+  const bedrockToken = read('AWS_BEARER_TOKEN_BEDROCK');
+  if (bedrockToken !== undefined) {
+    const region = read('AWS_REGION') ?? read('AWS_DEFAULT_REGION');
+    if (region === undefined) {
+      const message = 'is missing: AWS_BEARER_TOKEN_BEDROCK is there, and its models are in a region';
+      problems.push({ where: 'environment', path: 'AWS_REGION', message });
+    }
+    models.push({
+      ...ownDefaults,
+      name: 'bedrock/*',
+      provider: 'bedrock',
+      model: '*',
+      baseUrl: readBaseUrl('AWS_ENDPOINT_URL_BEDROCK_RUNTIME'),
+      apiKey: bedrockToken,
+      profile: {},
+      options: { region: region ?? '' },
     });
   }
   for (const provider of vendorNames) {

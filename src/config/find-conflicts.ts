@@ -41,7 +41,7 @@ const draftSchema = z.object({
   models: z
     .array(
       z
-        .object({ name: text, provider: text, model: text, base_url: z.unknown().optional() })
+        .looseObject({ name: text, provider: text, model: text, base_url: z.unknown().optional() })
         .catch({ name: undefined, provider: undefined, model: undefined, base_url: undefined }),
     )
     .catch([]),
@@ -121,13 +121,41 @@ function workerConflicts({ store: { url } }: Draft, { workers }: Effective): Con
   return [{ path: ['server', 'workers'], message }];
 }
 
+const withoutAddress: ReadonlySet<string> = new Set(['openai-compatible', 'azure', 'azure-chat']);
+
+/** Keys of a model that are for some providers only. */
+const keyOwners: Readonly<Record<string, readonly string[]>> = {
+  api_version: ['azure-chat'],
+  region: ['bedrock', 'vertex', 'vertex-gemini'],
+  project: ['vertex', 'vertex-gemini'],
+  aws: ['bedrock'],
+};
+
+const googleKeys = { region: 'where the models are, such as us-east5 or global', project: 'whose models they are' };
+
+const neededKeys: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  bedrock: { region: 'where the models are, such as us-east-1' },
+  vertex: googleKeys,
+  'vertex-gemini': googleKeys,
+};
+
 function modelConflicts({ models }: Draft, { host, port }: Effective): Conflict[] {
   const conflicts: Conflict[] = [];
-  models.forEach(({ name, provider, model, base_url: baseUrl }, index) => {
+  models.forEach(({ name, provider, model, base_url: baseUrl, ...others }, index) => {
     const conflict = (field: string, message: string): number =>
       conflicts.push({ path: ['models', index, field], message });
-    if (provider === 'openai-compatible' && baseUrl === undefined) {
-      conflict('base_url', 'is missing: openai-compatible has no address of its own');
+    if (provider !== undefined && baseUrl === undefined && withoutAddress.has(provider)) {
+      conflict('base_url', `is missing: ${provider} has no address of its own`);
+    }
+    for (const [key, owners] of Object.entries(keyOwners)) {
+      if (provider === undefined || !(key in others) || owners.includes(provider)) continue;
+      conflict(key, `means nothing to ${provider}; it is for ${owners.join(', ')}`);
+    }
+    for (const [key, why] of Object.entries(neededKeys[provider ?? ''] ?? {})) {
+      if (!(key in others)) conflict(key, `is missing: ${why}`);
+    }
+    if (provider === 'bedrock' && 'aws' in others === 'api_key' in others) {
+      conflict('aws', 'or api_key must be there, and not both: the one signs requests, the other is a bearer token');
     }
     if (typeof baseUrl === 'string' && pointsAtItself(baseUrl, host, port)) {
       conflict('base_url', 'is this gateway itself');

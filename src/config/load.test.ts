@@ -87,6 +87,7 @@ files: { max_file_bytes: 5, max_total_bytes: 6 }
           weight: 1,
           profile: { maxOutputTokens: 100, reasoning: 'budget' },
           price: { input: 1, output: 2.5, cacheRead: 0, cacheWrite: undefined },
+          options: {},
         },
         {
           name: 'fast',
@@ -105,6 +106,7 @@ files: { max_file_bytes: 5, max_total_bytes: 6 }
             customTools: true,
           },
           price: undefined,
+          options: {},
         },
         {
           name: 'gpt-*',
@@ -117,6 +119,7 @@ files: { max_file_bytes: 5, max_total_bytes: 6 }
           weight: 1,
           profile: {},
           price: undefined,
+          options: {},
         },
       ],
       aliases: { a: 'fast', b: 'fast' },
@@ -349,6 +352,21 @@ describe('problems', () => {
     [
       'name: a, provider: simulator, model: x, headers: { a: "y\\n" }',
       'headers.a: must be printable ASCII on one line',
+    ],
+    ['name: a, provider: azure, model: x', 'base_url: is missing: azure has no address of its own'],
+    [
+      'name: a, provider: groq, model: x, region: r',
+      'region: means nothing to groq; it is for bedrock, vertex, vertex-gemini',
+    ],
+    ['name: a, provider: bedrock, model: x, api_key: k', 'region: is missing: where the models are, such as us-east-1'],
+    [
+      'name: a, provider: bedrock, model: x, region: r',
+      'aws: or api_key must be there, and not both: the one signs requests, the other is a bearer token',
+    ],
+    ['name: a, provider: vertex, model: x, region: r', 'project: is missing: whose models they are'],
+    [
+      'name: a, provider: vertex, model: x, project: p, region: "a.evil/"',
+      'region: must be small letters, digits and hyphens',
     ],
     ['name: a, provider: simulator, model: x, price: { input: -1, output: 1 }', 'price.input: must be at least 0'],
     ['name: a, provider: simulator, model: x, timeouts: { idle_ms: 0 }', 'timeouts.idle_ms: must be at least 1'],

@@ -188,6 +188,18 @@ function toModel(model: FileModel): ModelConfig {
       ...(quirks?.json_schema_output !== undefined && { jsonSchemaOutput: quirks.json_schema_output }),
       ...(quirks?.custom_tools !== undefined && { customTools: quirks.custom_tools }),
     },
+    options: {
+      ...(model.api_version !== undefined && { apiVersion: model.api_version }),
+      ...(model.region !== undefined && { region: model.region }),
+      ...(model.project !== undefined && { project: model.project }),
+      ...(model.aws !== undefined && {
+        aws: {
+          accessKeyId: model.aws.access_key_id,
+          secretAccessKey: model.aws.secret_access_key,
+          sessionToken: model.aws.session_token,
+        },
+      }),
+    },
     price: price && {
       input: price.input,
       output: price.output,

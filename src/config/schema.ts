@@ -62,6 +62,9 @@ const promptCaching = z.enum(['auto', 'off']).optional();
 
 const modelName = text.regex(/^[^*]+\*?$|^\*$/, 'can have one * only, at its end');
 
+/** Becomes part of a host's name or of a path. */
+const placeName = text.regex(/^[a-z0-9][a-z0-9-]*$/, 'must be small letters, digits and hyphens');
+
 const modelSchema = z.strictObject({
   name: modelName,
   provider: z.enum(providerNames),
@@ -77,6 +80,15 @@ const modelSchema = z.strictObject({
     })
     .optional(),
   weight: z.number().positive().optional(),
+  /** Azure's, of addresses before /openai/v1. */
+  api_version: placeName.optional(),
+  /** AWS' or Google's. */
+  region: placeName.optional(),
+  /** Google's. */
+  project: placeName.optional(),
+  aws: z
+    .strictObject({ access_key_id: credential, secret_access_key: credential, session_token: credential.optional() })
+    .optional(),
   max_output_tokens: z.int().min(1).optional(),
   /** How the model is asked to reason. */
   reasoning: z.enum(['adaptive', 'budget', 'effort', 'none']).optional(),

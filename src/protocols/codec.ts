@@ -35,6 +35,8 @@ export interface ModelProfile {
   samplingParameters?: boolean;
   /** Messages only: the shortest prefix that the model caches, in tokens. Absent: no breakpoint of ours is set. */
   minCachedTokens?: number | undefined;
+  /** Messages only: the tools that the upstream runs itself. Absent: all that Anthropic does. */
+  hostedTools?: readonly ('web_search' | 'code_execution')[];
   /** Chat only: where the vendor's words are not OpenAI's. */
   quirks?: ChatQuirks;
   /** Responses only. False: the model refuses to be asked for encrypted reasoning. Absent: if it reasons, it takes it. */

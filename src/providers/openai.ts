@@ -15,25 +15,75 @@ const refusesSampling = /(?:^|[/:])(?:o[134](?:-|$)|gpt-5(?![.\d])(?!-chat))/;
 
 const rememberedModels = 1000;
 
+/** Where the API is, and how its users are known there. */
+interface Place {
+  name: string;
+  baseUrl: string | undefined;
+  priceProviderId: string;
+  /** @param path as OpenAI has it: `/responses`. */
+  request(deployment: Deployment, path: string, body: string, stream: boolean): UpstreamRequest;
+}
+
 /** OpenAI's API, at its own address or at one that speaks it: Responses, and Chat Completions for clients that speak those. */
 export function createOpenAiProvider(codec: UpstreamCodec, chat: UpstreamCodec, transport: Transport): Provider {
+  const baseUrl = 'https://api.openai.com/v1';
+  return createProviderAt(
+    { name: 'openai', baseUrl, priceProviderId: 'openai', request: openAiRequest },
+    codec,
+    chat,
+    transport,
+  );
+}
+
+/**
+ * The same at a resource of Azure's (`https://RESOURCE.openai.azure.com`); a model is a deployment's name there.
+ * @see https://learn.microsoft.com/en-us/azure/ai-foundry/openai/api-version-lifecycle
+ */
+export function createAzureProvider(codec: UpstreamCodec, chat: UpstreamCodec, transport: Transport): Provider {
+  return createProviderAt(
+    { name: 'azure', baseUrl: undefined, priceProviderId: 'azure', request: azureRequest },
+    codec,
+    chat,
+    transport,
+  );
+}
+
+/**
+ * Azure's Chat Completions: for models that are not in its Responses API, and with an API version at the address that they
+ * had before it.
+ * @see https://learn.microsoft.com/en-us/azure/ai-foundry/openai/reference
+ */
+export function createAzureChatProvider(chat: UpstreamCodec, transport: Transport): Provider {
+  return {
+    name: 'azure-chat',
+    codec: chat,
+    transport,
+    defaultBaseUrl: undefined,
+    priceProviderIdOf: () => 'azure',
+    profileOf: (model) => ({ ...openAiProfile(model), midConversationSystem: false }),
+    buildRequest: (deployment, body, stream) => azureRequest(deployment, '/chat/completions', body, stream),
+    buildEmbeddingsRequest: (deployment, body) => azureRequest(deployment, '/embeddings', body, false),
+  } satisfies Provider;
+}
+
+function createProviderAt(place: Place, codec: UpstreamCodec, chat: UpstreamCodec, transport: Transport): Provider {
   /** Deployments whose upstream has refused to be asked for encrypted reasoning. */
   const withoutEncryptedReasoning = createRemembered();
   /** Deployments that are not there in Chat Completions: OpenAI serves some models on Responses only. */
   const withoutChat = createRemembered();
   const chatCodec = { ...chat, decodeError: chatError(chat) };
   return {
-    name: 'openai',
+    name: place.name,
     codec,
     transport,
-    defaultBaseUrl: 'https://api.openai.com/v1',
-    priceProviderIdOf: () => 'openai',
+    defaultBaseUrl: place.baseUrl,
+    priceProviderIdOf: () => place.priceProviderId,
     profileOf: openAiProfile,
-    buildRequest: (deployment, body, stream) => openAiRequest(deployment, '/responses', body, stream),
-    buildEmbeddingsRequest: (deployment, body) => openAiRequest(deployment, '/embeddings', body, false),
+    buildRequest: (deployment, body, stream) => place.request(deployment, '/responses', body, stream),
+    buildEmbeddingsRequest: (deployment, body) => place.request(deployment, '/embeddings', body, false),
     counter: {
       buildRequest: (deployment, body) =>
-        openAiRequest(deployment, '/responses/input_tokens', pickFields(body, counted), false),
+        place.request(deployment, '/responses/input_tokens', pickFields(body, counted), false),
       readCount: (body) => parseJsonObject(body)?.['input_tokens'],
     },
     profileNow(deployment) {
@@ -45,7 +95,7 @@ export function createOpenAiProvider(codec: UpstreamCodec, chat: UpstreamCodec, 
       return {
         codec: chatCodec,
         profile: { ...deployment.profile, midConversationSystem: false },
-        buildRequest: (body, stream) => openAiRequest(deployment, '/chat/completions', body, stream),
+        buildRequest: (body, stream) => place.request(deployment, '/chat/completions', body, stream),
       };
     },
     learn(deployment, error, protocol) {
@@ -90,6 +140,19 @@ function openAiRequest(deployment: Deployment, path: string, body: string, strea
   const headers = commonHeaders(stream);
   if (deployment.apiKey !== undefined) headers['authorization'] = `Bearer ${deployment.apiKey}`;
   return requestTo(deployment, path, headers, body);
+}
+
+/** A bearer token of Entra's is a header of the deployment's own, and needs no key. */
+function azureRequest(deployment: Deployment, path: string, body: string, stream: boolean): UpstreamRequest {
+  const headers = commonHeaders(stream);
+  if (deployment.apiKey !== undefined) headers['api-key'] = deployment.apiKey;
+  const version = deployment.options?.apiVersion;
+  if (version !== undefined) {
+    const target = `/openai/deployments/${encodeURIComponent(deployment.model)}${path}?api-version=${encodeURIComponent(version)}`;
+    return requestTo(deployment, target, headers, body);
+  }
+  const isVersioned = /\/openai\/v1\/*$/.test(URL.parse(deployment.baseUrl)?.pathname ?? '');
+  return requestTo(deployment, isVersioned ? path : `/openai/v1${path}`, headers, body);
 }
 
 /** @see https://platform.openai.com/docs/api-reference/responses/input-tokens */

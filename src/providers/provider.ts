@@ -1,6 +1,7 @@
 import type { ModelProfile, UpstreamCodec } from '../protocols/codec.ts';
 import type { GatewayError } from '../core/errors.ts';
 import type { ClientProtocol, Protocol } from '../core/items.ts';
+import type { AwsCredentials } from './aws-signature.ts';
 
 /** One upstream call, ready to be sent. The credential is in `headers`, never in the URL. */
 export interface UpstreamRequest {
@@ -61,6 +62,19 @@ export interface Deployment {
   profile: ModelProfile;
   /** Prices in USD per million tokens that override the package's. */
   prices: PriceOverride | undefined;
+  options?: ProviderOptions;
+}
+
+/** What only some providers are told of a deployment. */
+export interface ProviderOptions {
+  /** Of Azure's older addresses. */
+  apiVersion?: string;
+  /** Of AWS and Google. */
+  region?: string;
+  /** Of Google. */
+  project?: string;
+  /** Signs in place of an API key. */
+  aws?: AwsCredentials;
 }
 
 export interface PriceOverride {
@@ -84,6 +98,8 @@ export interface Provider {
   readonly codec: UpstreamCodec;
   readonly transport: Transport;
   readonly defaultBaseUrl: string | undefined;
+  /** The vendor's address in a region, where there is one for each. */
+  addressIn?(options: ProviderOptions): string;
   /** The vendor's id in the price source; undefined: no price but an override's. Many vendors share `openai-compatible`. */
   priceProviderIdOf(deployment: Deployment): string | undefined;
   /** What is known of a model by its name; the configuration may override each field. */

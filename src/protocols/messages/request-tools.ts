@@ -8,6 +8,7 @@ import {
   type OfferedChoice,
   offerTools,
   type ToolOffer,
+  type ToolTarget,
 } from '../../core/offer-tools.ts';
 import type { FunctionTool } from '../../core/request.ts';
 import type { EncodeInput, ModelProfile } from '../codec.ts';
@@ -94,10 +95,19 @@ function historicTools(entries: readonly Entry[], inherited: ToolOffer): Callabl
   });
 }
 
-const target = { maxNameLength: maxToolNameLength, hosts: hostedName };
+function targetOf({ hostedTools }: ModelProfile): ToolTarget {
+  return {
+    maxNameLength: maxToolNameLength,
+    hosts(tool) {
+      const name = hostedName(tool);
+      return name !== undefined && hostedTools?.includes(name) === false ? undefined : name;
+    },
+  };
+}
 
 /** What may be called, and the names of what was: the tools of an ancestor, where the request and its items bring none. */
-export function offerOf({ request, context, inheritedTools }: EncodeInput, report: Report): ToolOffer {
+export function offerOf({ request, context, inheritedTools, profile }: EncodeInput, report: Report): ToolOffer {
+  const target = targetOf(profile);
   const own = offerTools(request, context, target, report);
   if (own.called.size > 0 || own.offers.length > 0) return own;
   return { ...offerInherited(inheritedTools, target), offers: [], choice: own.choice };
@@ -119,7 +129,7 @@ export function encodeTools(
     if (choice.type !== 'auto' && choice.type !== 'none') {
       report.warn('tool_choice', 'There are no tools to choose from; the choice was left out.');
     }
-    const historic = historicTools(entries, offerInherited(inheritedTools, target));
+    const historic = historicTools(entries, offerInherited(inheritedTools, targetOf(profile)));
     if (historic.length === 0) return { tools: [], toolChoice: undefined, forced: false };
     const silent = { ...report, warn: () => undefined };
     const definitions = historic.map((each) => toolDefinition(each, profile, silent));
