@@ -173,6 +173,52 @@ const verifyCommand = defineCommand({
   },
 });
 
+const clientArgument = {
+  client: { type: 'positional', required: true, description: 'codex, claude-code or opencode' },
+} as const satisfies ArgsDef;
+
+const connectArguments = {
+  ...clientArgument,
+  url: demoArguments.url,
+  key: { type: 'string', valueHint: 'K', description: 'A key of it (default: TURNPIKE_KEY of the environment)' },
+  model: { type: 'string', valueHint: 'M', description: 'The model (default: the first that it lists)' },
+  write: { type: 'boolean', description: "Write it into the client's own file, and keep what was there" },
+} as const satisfies ArgsDef;
+
+const connectCommand = defineCommand({
+  meta: { name: 'connect', description: 'Show how a coding agent is pointed at a gateway, or do it' },
+  args: connectArguments,
+  async run({ args }) {
+    refuseUnknownArguments(args, connectArguments);
+    const { connect } = await import('./connect/connect.ts');
+    await connect({
+      client: args.client,
+      url: args.url ?? 'http://127.0.0.1:4000',
+      key: args.key ?? process.env['TURNPIKE_KEY'],
+      model: args.model,
+      save: args.write === true,
+      env: process.env,
+      write: (text) => process.stdout.write(text),
+    });
+  },
+});
+
+const disconnectArguments = {
+  ...clientArgument,
+  force: { type: 'boolean', description: 'Even where the file was changed since; that file is kept beside it' },
+} as const satisfies ArgsDef;
+
+const disconnectCommand = defineCommand({
+  meta: { name: 'disconnect', description: 'Put back what `connect --write` has changed, byte for byte' },
+  args: disconnectArguments,
+  async run({ args }) {
+    refuseUnknownArguments(args, disconnectArguments);
+    const { disconnect } = await import('./connect/connect.ts');
+    const write = (text: string) => process.stdout.write(text);
+    disconnect({ client: args.client, force: args.force === true, env: process.env, write });
+  },
+});
+
 const subCommands: SubCommandsDef = {
   serve,
   check,
@@ -180,6 +226,8 @@ const subCommands: SubCommandsDef = {
   store,
   demo,
   verify: verifyCommand,
+  connect: connectCommand,
+  disconnect: disconnectCommand,
 };
 
 const turnpike = defineCommand({
