@@ -6,7 +6,8 @@ import { join } from 'node:path';
 // The one gate: every check, one after another, all of them even when one fails. Runs inside `npm test`, whose PATH holds
 // the tools. The last line on stdout is the sum, the unit tests counted one by one and every other check as one.
 
-const checks = ['typecheck', 'lint', 'format:check', 'knip', 'duplicates', 'build', 'publint'];
+// `agents` installs the coding agents that the tests run.
+const checks = ['agents', 'typecheck', 'lint', 'format:check', 'knip', 'duplicates', 'build', 'publint'];
 
 function run(command: string, args: string[]): boolean {
   process.stdout.write(`\n> ${command} ${args.join(' ')}\n`);

@@ -49,6 +49,7 @@ const itemRules: Record<string, { prefix: string; needs: string[] }> = {
   custom_tool_call_output: { prefix: 'ctc', needs: ['call_id', 'output'] },
   web_search_call: { prefix: 'ws', needs: ['id', 'status', 'action'] },
   compaction: { prefix: 'cmp', needs: ['encrypted_content'] },
+  additional_tools: { prefix: 'at', needs: ['role', 'tools'] },
 };
 
 const reasons = (model: string) => /^(o\d|gpt-5)/.test(model);
