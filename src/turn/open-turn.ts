@@ -9,6 +9,7 @@ import { envelopeText, headText } from '../protocols/responses/response.ts';
 import type { Deployment, Dialect } from '../providers/provider.ts';
 import { estimateTokens } from '../spend/estimate-tokens.ts';
 import { type AttemptStart, claimLifeMs, type KeyClaim, type TurnIntent } from '../store/store.ts';
+import type { RemovalReason, Warning } from '../core/warning.ts';
 import { costOf } from './cost-of.ts';
 import type { History } from './resolve-history.ts';
 import { sentContext } from './sent-context.ts';
@@ -100,7 +101,7 @@ export function prepareAttempt(
     deployment,
     codec,
     lane: verbatim?.lane,
-    encoded: withReport(encoded, history.report),
+    encoded: withReport(encoded, history.report, request),
     upstream,
     usage: noUsage,
     start: {
@@ -140,12 +141,19 @@ function refuseVerbatimOnly({ verbatimOnly: [param] = [] }: TurnRequest): void {
 }
 
 /** What was left out before the codec saw the context is told with what the codec left out. */
-function withReport(encoded: EncodedRequest, { warnings, inputTransformations }: Report): EncodedRequest {
-  return {
-    ...encoded,
-    warnings: [...warnings, ...encoded.warnings],
-    inputTransformations: [...inputTransformations, ...encoded.inputTransformations],
-  };
+function withReport(
+  encoded: EncodedRequest,
+  { warnings, inputTransformations }: Report,
+  { protocol }: TurnRequest,
+): EncodedRequest {
+  const removed = [...inputTransformations, ...encoded.inputTransformations];
+  // Only the Responses API has a field for it in the answer.
+  const told = protocol === 'responses' ? [] : [...new Set(removed.map(({ reason }) => reason))].map(removalWarning);
+  return { ...encoded, warnings: [...warnings, ...encoded.warnings, ...told], inputTransformations: removed };
+}
+
+function removalWarning(reason: RemovalReason): Warning {
+  return { param: 'input', message: `Reasoning of an earlier answer was left out (${reason}).` };
 }
 
 export function intentOf(turn: Turn, call: Omit<TurnCall, 'sink'>, owner: string, attempt: AttemptStart): TurnIntent {

@@ -10,7 +10,7 @@ const thinkingTypes = ['enabled', 'adaptive', 'disabled', 'between_tools'] as co
 const thinkingKind = z.object({ type: z.string() });
 const enabled = z.object({ budget_tokens: z.int().min(1024), display });
 const shown = z.object({ display });
-const config = z.object({ effort: z.enum(efforts).nullish(), format: z.unknown() });
+const config = z.object({ effort: z.enum(efforts).nullish() });
 const format = z.object({ type: z.literal('json_schema'), schema: z.looseObject({}) });
 
 export interface Thinking {
@@ -58,7 +58,7 @@ function summaryOf(asked: z.infer<typeof shown>): Reasoning['summary'] {
 }
 
 function configOf(value: unknown): z.infer<typeof config> {
-  return value === null ? { format: undefined } : check(config, value, 'output_config');
+  return value === null ? {} : check(config, value, 'output_config');
 }
 
 /** Of `output_config.format`, or of `output_format`, as its beta called it. */
