@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import { callIdFor } from '../../core/ids.ts';
 import {
   type ContextItem,
@@ -104,6 +105,11 @@ function returned(item: Item, { source }: Origin, bare: boolean): string {
   return JSON.stringify(id === undefined ? rest : { id, ...rest });
 }
 
+/** An id that OpenAI does not know, for an item that it takes under an id only. The same whenever it is made. */
+function strangerId(id: string): string {
+  return `${id.slice(0, id.indexOf('_') + 1)}${hash('sha256', id).slice(0, 48)}`;
+}
+
 /** As the client wrote it. */
 function unnamed(item: Item): string {
   const { id: _id, status: _status, ...rest } = item as JsonObject;
@@ -181,10 +187,11 @@ function encodeOther(
 ): string | undefined {
   if (isOwn(origin)) {
     const members = objectMembers(origin.source);
-    if (members?.has('type') !== true) return returned(item, origin, bare);
-    if (!bare) return origin.source;
-    members.delete('id');
-    return printMembers(members);
+    const whole = members?.has('type') === true ? members : undefined;
+    if (!bare) return whole === undefined ? returned(item, origin, bare) : origin.source;
+    const id: unknown = JSON.parse(members?.get('id') ?? 'null');
+    const own = whole ?? objectMembers(JSON.stringify(item)) ?? new Map<string, string>();
+    return printMembers(own.set('id', JSON.stringify(strangerId(typeof id === 'string' ? id : item.id))));
   }
   if (origin === undefined && isNative(item)) return JSON.stringify(item);
   report.warn('input', `An item of type ${item.type} was left out.`);

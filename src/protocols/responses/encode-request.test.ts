@@ -214,17 +214,17 @@ describe('items', () => {
     expect(warned).toEqual(['input']);
   });
 
-  test('a native item goes back as it was printed, without its id where its reasoning is gone', () => {
+  test('a native item goes back as it was printed, under an id that nobody knows where its reasoning is gone', () => {
     const raw = '{"id":"tsc_u","type":"tool_search_call","arguments":{"2":18446744073709551616,"1":0}}';
     const item: Item = { type: 'tool_search_call', id: 'tsc_ours', arguments: { '1': 0, '2': 18446744073709552000 } };
     expect(items([{ item, origin: origin(raw) }]).text).toContain(`[${raw},`);
-    expect(
-      items([
-        { ...reasoning, origin: origin('{}') },
-        { item, origin: origin(raw) },
-      ]).text,
-    ).toContain(`[${raw.replace('"id":"tsc_u",', '')},`);
+    const gone = { ...reasoning, origin: origin('{}') };
+    const { sent, text } = items([gone, { item, origin: origin(raw) }]);
+    const [{ id }] = sent as [{ id: string }];
+    expect(id).toMatch(/^tsc_[0-9a-f]{48}$/);
+    expect(text).toContain(`[${raw.replace('tsc_u', id)},`);
     expect(items([{ item, origin: origin('{"id":"tsc_u"}') }]).sent).toEqual([{ ...item, id: 'tsc_u' }]);
+    expect(items([gone, { item, origin: origin('{"id":"tsc_u"}') }]).sent).toEqual([{ ...item, id }]);
   });
 
   test('an item of another protocol that has no words here is left out, and so is one that was cut', () => {
