@@ -12,11 +12,12 @@ let gateway: SpawnedGateway;
 const ids: Record<string, string> = {};
 const headers = { authorization: 'Bearer sk-master', 'content-type': 'application/json' };
 
-const dialectOf = (path: string): Dialect => dialects.find((name) => path.endsWith(`/${name}`)) ?? 'chat';
+const dialectOf = (path: string): Dialect =>
+  path.includes('enerateContent') ? 'gemini' : (dialects.find((name) => path.endsWith(`/${name}`)) ?? 'chat');
 
 beforeAll(async () => {
   const upstream = await rawUpstream((call) => {
-    if (call.path.endsWith('_tokens')) return sendBody(call, '{"input_tokens":5}');
+    if (/_tokens$|:countTokens$/.test(call.path)) return sendBody(call, '{"input_tokens":5,"totalTokens":5}');
     const dialect = dialectOf(call.path);
     if (call.body.stream !== true) return sendBody(call, plainOf(dialect));
     const head = headOf('200 OK', { 'content-type': 'text/event-stream', connection: 'close' });

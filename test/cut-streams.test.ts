@@ -44,7 +44,7 @@ describe.each(dialects)('%s', (dialect) => {
     const random = randomNumbers(26_167);
     const offsets = Array.from({ length: 20 }, () => Math.floor(random() * bytes.length));
     /** All that counts has been said, but for the terminal marker. */
-    const enough = dialect === 'responses' ? bytes.length : (boundaries.at(-1) ?? 0);
+    const enough = dialect === 'responses' || dialect === 'gemini' ? bytes.length : (boundaries.at(-1) ?? 0);
     const firstEvent = boundaries[1] ?? 0;
 
     /** @param clean whether HTTP's own end is there, so that nothing but the protocol tells that the stream was cut. */

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { FaultCase } from './faults/cases.ts';
 import { chatCases } from './faults/chat-cases.ts';
 import { answerWell, type Harness, startHarness, upstreamKey } from './faults/harness.ts';
+import { geminiCases } from './faults/gemini-cases.ts';
 import { messagesCases } from './faults/messages-cases.ts';
 import { responsesCases } from './faults/responses-cases.ts';
 import { textCases } from './faults/text-cases.ts';
@@ -28,9 +29,14 @@ async function expectEnding(fault: FaultCase, dialect: Dialect, stream: boolean)
 }
 
 describe.each(dialects)('%s', (dialect) => {
-  const mine = [...transportCases, ...textCases, ...messagesCases, ...chatCases, ...responsesCases].filter(
-    (fault) => (fault.dialect ?? dialect) === dialect && fault.except !== dialect,
-  );
+  const mine = [
+    ...transportCases,
+    ...textCases,
+    ...messagesCases,
+    ...chatCases,
+    ...responsesCases,
+    ...geminiCases,
+  ].filter((fault) => (fault.dialect ?? dialect) === dialect && fault.except?.includes(dialect) !== true);
 
   describe('streamed', () => {
     test.each(mine.filter(({ stream }) => stream !== undefined))('$name', async (fault) => {

@@ -7,8 +7,8 @@ export interface FaultCase {
   name: string;
   /** Undefined: all. */
   dialect?: Dialect;
-  /** A dialect in which it ends otherwise. */
-  except?: Dialect;
+  /** Dialects in which it ends otherwise. */
+  except?: readonly Dialect[];
   script: (dialect: Dialect, harness: Harness) => Script;
   /** How a streamed turn ends; undefined: streaming makes no sense here. */
   stream?: Ending;

@@ -3,7 +3,7 @@ import { expect } from 'vitest';
 import { frame, messageEvents } from '../support/fake-upstream.ts';
 import { sendStream } from '../support/raw-upstream.ts';
 import { responseEvents, responseOf, text as openAiText } from '../support/openai-upstream.ts';
-import { chatDone, chatFrame, chatUsageFrame, type Dialect } from '../support/upstream-replies.ts';
+import { chatDone, chatFrame, chatUsageFrame, type Dialect, geminiFrames } from '../support/upstream-replies.ts';
 import type { FaultCase } from './cases.ts';
 
 /** A good stream that says this text in two deltas, cut in its middle. */
@@ -16,6 +16,7 @@ function saying(dialect: Dialect, text: string): string {
     return responseEvents(responseOf({ model: 'gpt-test-1' }, { output: [openAiText(text)] }))
       .map(frame)
       .join('');
+  if (dialect === 'gemini') return geminiFrames({ parts: [{ text }] }).join('');
   const middle = text.length >> 1;
   const deltas = [text.slice(0, middle), text.slice(middle)].map((content) => chatFrame({ content }));
   return [...deltas, chatFrame({}, 'stop'), chatUsageFrame, chatDone].join('');
@@ -45,9 +46,10 @@ export const textCases: FaultCase[] = texts.map(({ name, text }) => ({
     expect(response.output).toHaveLength(1);
     // Not by `toBe`: a megabyte is of no use in a message.
     expect(response.output[0].content[0].text === text).toBe(true);
-    const sent: { content: string | { text?: string }[] }[] = next?.body.messages ?? next?.body.input;
-    const seen = sent.flatMap(({ content }) =>
-      typeof content === 'string' ? content : content.map((part) => part.text),
+    const sent: { content?: string | { text?: string }[]; parts?: { text?: string }[] }[] =
+      next?.body.messages ?? next?.body.input ?? next?.body.contents;
+    const seen = sent.flatMap(({ content, parts = [] }) =>
+      typeof content === 'string' ? content : (content ?? parts).map((part) => part.text),
     );
     expect(seen.includes(text.toWellFormed())).toBe(true);
     expect(nextAnswer.headers.has('x-turnpike-warnings')).toBe(!text.isWellFormed());

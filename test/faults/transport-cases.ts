@@ -286,8 +286,8 @@ export const transportCases: FaultCase[] = [
   },
   {
     name: 'F-13 all that counts was said, but the terminal marker is missing',
-    // Its terminal event is where the reply says how it ended, and what it used.
-    except: 'responses',
+    // Their last event is where the reply says how it ended, and what it used.
+    except: ['responses', 'gemini'],
     script: (dialect) => (call) => sendStream(call, framesOf(dialect).slice(0, -1).join('')),
     stream: 'completed',
     attempts: 1,
@@ -323,6 +323,8 @@ export const transportCases: FaultCase[] = [
   },
   {
     name: 'F-18 the stream is cut inside tool arguments',
+    // Google's arguments come whole.
+    except: ['gemini'],
     script: (dialect) => (call) => sendStream(call, until(dialect, firstArguments, 'call')),
     stream: 'failed',
     attempts: 1,
@@ -369,6 +371,8 @@ export const transportCases: FaultCase[] = [
   },
   {
     name: 'F-36 everything comes twice',
+    // There is no marker that what comes after it could be told by.
+    except: ['gemini'],
     script: (dialect) => (call) => sendStream(call, framesOf(dialect).join('').repeat(2)),
     stream: 'completed',
     attempts: 1,
@@ -411,6 +415,8 @@ export const transportCases: FaultCase[] = [
   },
   {
     name: 'a stream that ends after its beginning is tried again under the same id',
+    // Google's first chunk is the first of the answer.
+    except: ['gemini'],
     script: (dialect) => (call, number) => {
       if (number === 1) sendStream(call, framesOf(dialect)[0] ?? '');
       else answerWell(dialect)(call, number);

@@ -239,15 +239,20 @@ export const googleError = (code: number, status: string, message: string, detai
   error: { code, message, status, details },
 });
 
+/** Google is told in the address what others are told in the body. */
+export function readGeminiPath(path: string): { model: string; method: string; streamed: boolean } {
+  const [, model = '', method = '', sse] = /\/v1(?:beta)?\/models\/([^/?:]+):(\w+)(\?alt=sse)?$/.exec(path) ?? [];
+  const streamed = method === 'streamGenerateContent' && sse !== undefined;
+  return { model: decodeURIComponent(model), method, streamed };
+}
+
 /**
  * Gemini's API as strict as Google's own: it refuses unknown fields, a key in the address, calls and responses without each
  * other, calls of the current turn without a signature, and signatures that another model made.
  */
 export async function geminiUpstream(onCleanup?: (cleanup: () => void) => void): Promise<GeminiUpstream> {
   const upstream = await fakeUpstream((received, response) => {
-    const address = /^\/v1beta\/models\/([^/?:]+):(\w+)(\?alt=sse)?$/.exec(received.path);
-    const [, encodedModel = '', method = '', sse] = address ?? [];
-    const model = decodeURIComponent(encodedModel);
+    const { model, method, streamed } = readGeminiPath(received.path);
     if (received.headers['x-goog-api-key'] === undefined || received.path.includes('key=')) {
       const message = "Method doesn't allow unregistered callers (callers without established identity).";
       return sendJson(response, googleError(403, 'PERMISSION_DENIED', message), 403);
@@ -258,7 +263,6 @@ export async function geminiUpstream(onCleanup?: (cleanup: () => void) => void):
       if (refusal !== undefined) return sendJson(response, googleError(400, 'INVALID_ARGUMENT', refusal), 400);
       return sendJson(response, { totalTokens: Math.ceil(JSON.stringify(counted.contents).length / 4) });
     }
-    const streamed = method === 'streamGenerateContent' && sse !== undefined;
     if (!streamed && method !== 'generateContent') {
       return sendJson(response, googleError(404, 'NOT_FOUND', 'Requested entity was not found.'), 404);
     }
@@ -269,11 +273,7 @@ export async function geminiUpstream(onCleanup?: (cleanup: () => void) => void):
     }
     const answer = fake.answer({ ...received, model, streamed }, response);
     if (answer === undefined) return;
-    if (streamed) sendChunks(response, chunksOf(model, answer));
-    else
-      response
-        .writeHead(200, { 'content-type': 'application/json; charset=UTF-8' })
-        .end(JSON.stringify(wholeOf(model, answer), null, 2));
+    sendGemini(response, model, streamed, answer);
   }, onCleanup);
   const fake: GeminiUpstream = { ...upstream, refusals: [], answer: geminiEcho };
   return fake;
@@ -308,7 +308,7 @@ function chunkOf(model: string, parts: Json[], candidate: object, usage: object)
   };
 }
 
-function wholeOf(
+export function wholeOf(
   model: string,
   { parts, finishReason = 'STOP', candidate, usage = usageMetadata }: GeminiAnswer,
 ): Json {
@@ -335,11 +335,14 @@ export function chunksOf(
   return [...chunks, chunkOf(model, [{ text: '' }], { finishReason, ...candidate }, usage)];
 }
 
-function sendChunks(response: ServerResponse, chunks: Json[]): void {
+export function sendGemini(response: ServerResponse, model: string, streamed: boolean, answer: GeminiAnswer): void {
+  if (!streamed) {
+    const body = JSON.stringify(wholeOf(model, answer), null, 2);
+    response.writeHead(200, { 'content-type': 'application/json; charset=UTF-8' }).end(body);
+    return;
+  }
   response.writeHead(200, { 'content-type': 'text/event-stream' });
-  for (const chunk of chunks) response.write(googleFrame(chunk));
+  // Google's framing.
+  for (const chunk of chunksOf(model, answer)) response.write(`data: ${JSON.stringify(chunk)}\r\n\r\n`);
   response.end();
 }
-
-/** Google's framing. */
-export const googleFrame = (chunk: unknown): string => `data: ${JSON.stringify(chunk)}\r\n\r\n`;

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
+import { readGeminiPath } from './gemini-upstream.ts';
 
 /** One request of the gateway; its answer is whatever bytes the test writes. */
 export interface RawCall {
@@ -7,6 +8,7 @@ export interface RawCall {
   /** The request line and the headers, as they came. */
   head: string;
   text: string;
+  /** With the model and `stream`, where the address says them. */
   // oxlint-disable-next-line no-explicit-any -- a test reads whatever was sent
   body: any;
   socket: Socket;
@@ -57,8 +59,11 @@ export async function rawUpstream(answer: (call: RawCall) => void): Promise<RawS
         if (received.length < headEnd + 4 + length) return;
         const text = received.toString('utf8', headEnd + 4, headEnd + 4 + length);
         received = received.subarray(headEnd + 4 + length);
-        const body: unknown = text === '' ? undefined : JSON.parse(text);
-        answer({ path: head.split(' ')[1] ?? '', head, text, body, socket, closed });
+        const path = head.split(' ')[1] ?? '';
+        const { model, streamed } = readGeminiPath(path);
+        const said: unknown = text === '' ? undefined : JSON.parse(text);
+        const body: unknown = model === '' ? said : { ...Object(said), model, stream: streamed };
+        answer({ path, head, text, body, socket, closed });
       }
     });
   });

@@ -1,4 +1,5 @@
 import { frame, messageEvents } from './fake-upstream.ts';
+import { chunksOf, type GeminiAnswer, wholeOf } from './gemini-upstream.ts';
 import {
   call as openAiCall,
   responseEvents,
@@ -8,13 +9,14 @@ import {
 } from './openai-upstream.ts';
 
 /** The protocols of upstreams. */
-export type Dialect = 'messages' | 'chat' | 'responses';
-export const dialects: Dialect[] = ['messages', 'chat', 'responses'];
+export type Dialect = 'messages' | 'chat' | 'responses' | 'gemini';
+export const dialects: Dialect[] = ['messages', 'chat', 'responses', 'gemini'];
 /** The provider that speaks each. */
 export const providerOf: Record<Dialect, string> = {
   messages: 'anthropic',
   chat: 'openai-compatible',
   responses: 'openai',
+  gemini: 'gemini',
 };
 
 export type Shape = 'text' | 'call' | 'parallel' | 'thinking';
@@ -105,10 +107,30 @@ function responseObject({ thinking, text, calls = [] }: Reply): ReturnType<typeo
   return responseOf({ model: 'gpt-test-1' }, { output, fields: { usage: { input_tokens: 25, output_tokens: 7 } } });
 }
 
+/** What Google's model says of it. A call whose arguments are no JSON has none there. */
+function geminiAnswer({ thinking, text, calls = [] }: Reply): GeminiAnswer {
+  return {
+    parts: [
+      ...(thinking === undefined ? [] : [{ text: thinking, thought: true }]),
+      ...(text === undefined ? [] : [{ text }]),
+      ...calls.map((call) => ({
+        functionCall: { id: call.id, name: 'get_weather', args: JSON.parse(call.arguments) as unknown },
+      })),
+    ],
+    usage: { promptTokenCount: 25, candidatesTokenCount: 7, totalTokenCount: 32 },
+  };
+}
+
+/** One chunk of Google's, as a stream has it. */
+export const geminiFrame = (chunk: unknown): string => `data: ${JSON.stringify(chunk)}\n\n`;
+
+export const geminiFrames = (answer: GeminiAnswer): string[] => chunksOf('gemini-test-1', answer).map(geminiFrame);
+
 /** The frames of a good stream: the last is the terminal marker, and all that counts was said before it. */
 export function framesOf(dialect: Dialect, shape: Shape = 'text'): string[] {
   const reply = replies[shape];
   if (dialect === 'chat') return chatFrames(reply);
+  if (dialect === 'gemini') return geminiFrames(geminiAnswer(reply));
   if (dialect === 'responses') return responseEvents(responseObject(reply)).map(frame);
   const stopReason = reply.calls === undefined ? 'end_turn' : 'tool_use';
   return messageEvents(blocksOf(reply), { stopReason }).map(frame);
@@ -117,6 +139,7 @@ export function framesOf(dialect: Dialect, shape: Shape = 'text'): string[] {
 /** The same as a plain reply. */
 export function plainOf(dialect: Dialect, shape: Shape = 'text'): string {
   if (dialect === 'responses') return JSON.stringify(responseObject(replies[shape]));
+  if (dialect === 'gemini') return JSON.stringify(wholeOf('gemini-test-1', geminiAnswer(replies[shape])));
   const { thinking, text, calls } = replies[shape];
   if (dialect === 'messages') {
     const content = blocksOf(replies[shape]).map((block) =>

@@ -5,6 +5,9 @@ import { isJsonObject, type JsonObject } from '../../core/json-object.ts';
 import { objectMembers, printMembers } from '../../core/json-slice.ts';
 import { emitNativeCall } from '../../core/native-calls.ts';
 import type { DecodeOptions } from '../codec.ts';
+import { beginSearch, endSearch, zeroSearch } from '../../core/hosted-calls.ts';
+import { annotationsOf, type Grounding, searchActionOf } from './grounding.ts';
+import { type HostedCall, hostedCall } from './hosted-parts.ts';
 import { createPartialArgs, type PartialArgs } from './partial-args.ts';
 import { createPieces, isPlainText, type Pieces } from './pieces.ts';
 import { stringOf } from './wire.ts';
@@ -17,14 +20,26 @@ export interface ItemWriter {
    * @throws GatewayError for a part that cannot be read.
    */
   part(part: JsonObject, raw: () => string, logprobs: unknown[] | undefined, emit: Emit): void;
-  /** @param complete false: the model stopped inside the item that is open. */
-  close(complete: boolean, emit: Emit): void;
+  /**
+   * @param complete false: the model stopped inside the item that is open.
+   * @param grounding what is told of the whole reply.
+   */
+  close(complete: boolean, grounding: Grounding, emit: Emit): void;
 }
 
 interface OpenText {
   kind: 'message' | 'reasoning';
   pieces: Pieces;
+  text: string;
   partOpen: boolean;
+}
+
+/** What a tool of Google's own does. */
+interface OpenHosted {
+  kind: 'hosted';
+  call: HostedCall;
+  raws: string[];
+  result: JsonObject | undefined;
 }
 
 /** A call whose arguments come piece by piece. */
@@ -45,8 +60,9 @@ const pieceFields: ReadonlySet<string> = new Set(['partialArgs', 'willContinue']
 export function createItemWriter({ tools, include = [], singleCall = false }: DecodeOptions): ItemWriter {
   /** The client keeps what the model thought itself: it gets the signatures in items that it can bring back. */
   const carried = include.includes('reasoning.encrypted_content');
-  let open: OpenText | OpenCall | undefined;
+  let open: OpenText | OpenHosted | OpenCall | undefined;
   let items = 0;
+  let searched = false;
   let calls = 0;
   let warned = false;
 
@@ -54,7 +70,7 @@ export function createItemWriter({ tools, include = [], singleCall = false }: De
     if (open?.kind === kind) return open;
     close(true, emit);
     emit({ type: 'item-start', index: items, start: { kind } });
-    const text: OpenText = { kind, pieces: createPieces(), partOpen: false };
+    const text: OpenText = { kind, pieces: createPieces(), text: '', partOpen: false };
     open = text;
     return text;
   }
@@ -64,6 +80,7 @@ export function createItemWriter({ tools, include = [], singleCall = false }: De
     const kind = target.kind === 'message' ? 'output_text' : 'summary_text';
     if (!target.partOpen) emit({ type: 'part-start', index: items, part: 0, kind });
     target.partOpen = true;
+    target.text += delta;
     emit({ type: 'item-delta', index: items, part: 0, delta, ...(logprobs === undefined ? {} : { logprobs }) });
   }
 
@@ -100,9 +117,9 @@ export function createItemWriter({ tools, include = [], singleCall = false }: De
       warned = true;
       return;
     }
-    close(true, emit);
     const signature = stringOf(part['thoughtSignature']);
-    if (signature !== undefined) sign(signature, emit);
+    if (signature === undefined) close(true, emit);
+    else sign(signature, emit);
     const text = isJsonObject(call['args'])
       ? (objectMembers(objectMembers(raw())?.get('functionCall') ?? '')?.get('args') ?? '')
       : '';
@@ -158,11 +175,54 @@ export function createItemWriter({ tools, include = [], singleCall = false }: De
     if (call['willContinue'] !== true) close(true, emit);
   }
 
-  function addExtension(part: JsonObject, raw: string, emit: Emit): void {
-    const blockType = Object.keys(part).find((field) => field !== 'thought' && field !== 'thoughtSignature') ?? 'part';
+  /** A part that is neither text nor a call of a function. */
+  function addOther(part: JsonObject, raw: string, emit: Emit): void {
+    if (open?.kind === 'hosted' && open.call.isResult?.(part) === true) {
+      open.raws.push(raw);
+      open.result = part;
+      return close(true, emit);
+    }
     close(true, emit);
-    emit({ type: 'item-start', index: items, start: { kind: 'extension', blockType } });
-    emit({ type: 'item-end', index: items, complete: true, source: raw });
+    const call = hostedCall(part, include);
+    if (call === undefined) {
+      const blockType =
+        Object.keys(part).find((field) => field !== 'thought' && field !== 'thoughtSignature') ?? 'part';
+      emit({ type: 'item-start', index: items, start: { kind: 'extension', blockType } });
+      emit({ type: 'item-end', index: items, complete: true, source: raw });
+      items += 1;
+      return;
+    }
+    searched ||= call.zero.type === 'web_search_call';
+    emit({ type: 'item-start', index: items, start: { kind: 'native', item: call.zero } });
+    call.begin(items, emit);
+    open = { kind: 'hosted', call, raws: [raw], result: undefined };
+    if (call.isResult === undefined) close(true, emit);
+  }
+
+  function endHosted({ call, raws, result }: OpenHosted, complete: boolean, emit: Emit): void {
+    const native = complete ? { native: call.end(result, items, emit) } : {};
+    emit({ type: 'item-end', index: items, complete, source: raws.join(','), ...native });
+    items += 1;
+  }
+
+  /** The sources of the answer's text, told at its end. */
+  function annotate(grounding: Grounding, emit: Emit): void {
+    const isOpen = open?.kind === 'message' && open.partOpen;
+    const annotations = annotationsOf(grounding, open?.kind === 'message' ? open.text : '');
+    for (const annotation of isOpen ? annotations : []) emit({ type: 'annotation', index: items, part: 0, annotation });
+    if (isOpen || annotations.length === 0) return;
+    const message = 'The upstream told sources of a text that was not the last of its answer; they were left out.';
+    emit({ type: 'warning', warning: { param: 'output', message } });
+  }
+
+  /** A search that left no other trace than its queries. */
+  function addSearch(grounding: Grounding, emit: Emit): void {
+    const action = searchActionOf(grounding, include.includes('web_search_call.action.sources'));
+    if (action === undefined || searched) return;
+    emit({ type: 'item-start', index: items, start: { kind: 'native', item: zeroSearch() } });
+    beginSearch(items, emit);
+    const native = endSearch(action, false, items, emit);
+    emit({ type: 'item-end', index: items, complete: true, source: '', native });
     items += 1;
   }
 
@@ -171,6 +231,7 @@ export function createItemWriter({ tools, include = [], singleCall = false }: De
     open = undefined;
     if (item === undefined) return;
     if (item.kind === 'call') endCall(item, complete, emit);
+    else if (item.kind === 'hosted') endHosted(item, complete, emit);
     else endText(item, complete, emit);
   }
 
@@ -178,7 +239,7 @@ export function createItemWriter({ tools, include = [], singleCall = false }: De
     part(part, raw, logprobs, emit) {
       const { text, functionCall } = part;
       if (isJsonObject(functionCall)) return readCall(part, functionCall, raw, emit);
-      if (typeof text !== 'string') return addExtension(part, raw(), emit);
+      if (typeof text !== 'string') return addOther(part, raw(), emit);
       if (text === '' && isPlainText(part)) return;
       // A signature without a text ends the text before it, or stands for thoughts that are not told.
       const isThought = part['thought'] === true || (text === '' && open?.kind !== 'message');
@@ -186,7 +247,11 @@ export function createItemWriter({ tools, include = [], singleCall = false }: De
       target.pieces.add(part, raw);
       addText(target, text, logprobs, emit);
     },
-    close,
+    close(complete, grounding, emit) {
+      annotate(grounding, emit);
+      close(complete, emit);
+      addSearch(grounding, emit);
+    },
   };
 }
 

@@ -5,6 +5,7 @@ import { arrayElements, compactJson, sliceJson } from '../../core/json-slice.ts'
 import type { Usage } from '../../core/usage.ts';
 import type { DecodeOptions } from '../codec.ts';
 import { decodeErrorChunk } from './decode-error.ts';
+import type { Grounding } from './grounding.ts';
 import { createItemWriter } from './item-writer.ts';
 import { mapFinishReason } from './map-finish-reason.ts';
 import { mapLogprobs } from './map-logprobs.ts';
@@ -33,6 +34,7 @@ export function createReplyReader(options: DecodeOptions): ReplyReader {
   let finishReason: string | undefined;
   let usage: Usage | undefined;
   let serviceTier: string | undefined;
+  const grounding: Grounding = { grounding: undefined, citations: undefined };
 
   function start(chunk: JsonObject, emit: Emit): void {
     if (started) return;
@@ -78,6 +80,8 @@ export function createReplyReader(options: DecodeOptions): ReplyReader {
       if (isJsonObject(candidate)) {
         readParts(candidate, place, data, emit);
         finishReason = stringOf(candidate['finishReason']) ?? finishReason;
+        grounding.grounding = candidate['groundingMetadata'] ?? grounding.grounding;
+        grounding.citations = candidate['citationMetadata'] ?? grounding.citations;
       }
       const { usageMetadata } = chunk;
       const reported = readUsage(usageMetadata);
@@ -100,7 +104,7 @@ export function createReplyReader(options: DecodeOptions): ReplyReader {
         const message = `The upstream stopped for a reason that is new to us: ${finishReason.slice(0, 64)}.`;
         emit({ type: 'warning', warning: { param: 'model', message } });
       }
-      writer.close(finish === undefined || finish === 'completed', emit);
+      writer.close(finish === undefined || finish === 'completed', grounding, emit);
       const tier = serviceTier === undefined ? {} : { serviceTier: serviceTierOf(serviceTier) };
       emit({ type: 'response-end', finish: finish ?? 'completed', usage, ...tier });
     },

@@ -192,7 +192,7 @@ function foreignParts(
 ): string | undefined {
   if (isNative(item)) {
     // What was told beside the answer is not the model's to read again.
-    if (origin?.protocol !== 'gemini') leaveOut(item, path, report);
+    if (origin?.protocol !== 'gemini' || origin.source !== '') leaveOut(item, path, report);
     return undefined;
   }
   // A stateless client gives back what it was given.

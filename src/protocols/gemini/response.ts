@@ -13,10 +13,7 @@ export function decodeResponse(body: string, options: DecodeOptions, emit: Emit)
   const reader = createReplyReader(options);
   try {
     const reply = parseJsonObject(body);
-    if (
-      reply === undefined ||
-      (reply['candidates'] === undefined && reply['promptFeedback'] === undefined && reply['error'] === undefined)
-    ) {
+    if (reply === undefined || (reply['candidates'] === undefined && reply['promptFeedback'] === undefined)) {
       const cause = new Error(safeText(body));
       const message = "The upstream's reply holds no answer.";
       throw new GatewayError('upstream_invalid_response', message, { cause, retryable: true });

@@ -1,4 +1,13 @@
 import type { Emit } from '../../core/events.ts';
+import {
+  beginCode,
+  beginSearch,
+  endCode,
+  endSearch,
+  withSources,
+  zeroCode,
+  zeroSearch,
+} from '../../core/hosted-calls.ts';
 import type { NativeItem } from '../../core/items.ts';
 import { isJsonObject, type JsonObject, parseJsonObject } from '../../core/json-object.ts';
 import { stringOf } from './wire.ts';
@@ -14,71 +23,45 @@ export interface ServerCall {
   end(input: JsonObject, result: unknown, index: number, emit: Emit): NativeItem;
 }
 
-const event = (emit: Emit, index: number, name: string, fields: JsonObject = {}): void =>
-  emit({ type: 'item-event', index, name, fields });
-
 const errorTypes = /_error$/;
 
 function hasFailed(result: unknown): boolean {
   return isJsonObject(result) && errorTypes.test(String(result['type']));
 }
 
-function searchCall(actionOf: (input: JsonObject, sources: JsonObject[]) => JsonObject, include: Includes): ServerCall {
+function searchCall(actionOf: (input: JsonObject, urls: string[]) => JsonObject, include: Includes): ServerCall {
   return {
     type: 'web_search_call',
-    zero: () => ({ type: 'web_search_call', id: '', status: 'in_progress' }),
-    begin(_, index, emit) {
-      event(emit, index, 'web_search_call.in_progress');
-      event(emit, index, 'web_search_call.searching');
-    },
+    zero: zeroSearch,
+    begin: (_, index, emit) => beginSearch(index, emit),
     end(input, result, index, emit) {
-      const failed = hasFailed(result);
-      if (!failed) event(emit, index, 'web_search_call.completed');
-      const action = actionOf(input, include.has('web_search_call.action.sources') ? sourcesOf(result) : []);
-      return { type: 'web_search_call', id: '', status: failed ? 'failed' : 'completed', action };
+      const urls = include.has('web_search_call.action.sources') ? urlsOf(result) : [];
+      return endSearch(actionOf(input, urls), hasFailed(result), index, emit);
     },
   };
 }
 
-function sourcesOf(result: unknown): JsonObject[] {
+function urlsOf(result: unknown): string[] {
   const found: unknown[] = Array.isArray(result) ? result : [];
-  return found
-    .flatMap((each) => (isJsonObject(each) && typeof each['url'] === 'string' ? [each['url']] : []))
-    .map((url) => ({
-      type: 'url',
-      url,
-    }));
+  return found.flatMap((each) => (isJsonObject(each) && typeof each['url'] === 'string' ? [each['url']] : []));
 }
 
 function codeCall(codeOf: (input: JsonObject) => string, include: Includes): ServerCall {
-  // Anthropic says at the end of the reply only, if at all, which container it was.
-  const call = { type: 'code_interpreter_call', id: '', container_id: '' } as const;
   return {
     type: 'code_interpreter_call',
-    zero: () => ({ ...call, status: 'in_progress', code: '', outputs: null }),
-    begin(input, index, emit) {
-      const code = codeOf(input);
-      event(emit, index, 'code_interpreter_call.in_progress');
-      if (code !== '') event(emit, index, 'code_interpreter_call_code.delta', { delta: code });
-      event(emit, index, 'code_interpreter_call_code.done', { code });
-      event(emit, index, 'code_interpreter_call.interpreting');
-    },
+    zero: zeroCode,
+    begin: (input, index, emit) => beginCode(codeOf(input), index, emit),
     end(input, result, index, emit) {
-      const failed = hasFailed(result);
-      if (!failed) event(emit, index, 'code_interpreter_call.completed');
-      const outputs = include.has('code_interpreter_call.outputs') ? logsOf(result) : null;
-      return { ...call, status: failed ? 'failed' : 'completed', code: codeOf(input), outputs };
+      const logs = include.has('code_interpreter_call.outputs') ? logsOf(result) : undefined;
+      return endCode({ code: codeOf(input), logs, failed: hasFailed(result) }, index, emit);
     },
   };
 }
 
 /** What the code wrote, as far as it is text. */
-function logsOf(result: unknown): JsonObject[] {
-  if (!isJsonObject(result)) return [];
-  const logs = [result['stdout'], result['stderr'], result['content']]
-    .filter((text) => typeof text === 'string')
-    .join('');
-  return logs === '' ? [] : [{ type: 'logs', logs }];
+function logsOf(result: unknown): string {
+  if (!isJsonObject(result)) return '';
+  return [result['stdout'], result['stderr'], result['content']].filter((text) => typeof text === 'string').join('');
 }
 
 type Includes = ReadonlySet<string>;
@@ -87,10 +70,10 @@ type Includes = ReadonlySet<string>;
 export function serverCall(name: unknown, include: Includes): ServerCall | undefined {
   switch (name) {
     case 'web_search':
-      return searchCall(({ query }, sources) => {
-        const action = { type: 'search', query: stringOf(query) ?? '' };
-        return sources.length === 0 ? action : { ...action, sources };
-      }, include);
+      return searchCall(
+        ({ query }, urls) => withSources({ type: 'search', query: stringOf(query) ?? '' }, urls),
+        include,
+      );
     case 'web_fetch':
       return searchCall(({ url }) => ({ type: 'open_page', url: stringOf(url) ?? null }), include);
     case 'code_execution':
