@@ -1,6 +1,6 @@
 /** What works over which backend, through a spawned gateway; `docs/compatibility.md` has all of it, as the codecs say. */
 import { describe, expect, test } from 'vitest';
-import { anthropic, type Backend, openAi, openAiCompatible, simulator } from './clients/weather-model.ts';
+import { anthropic, type Backend, gemini, openAi, openAiCompatible, simulator } from './clients/weather-model.ts';
 import { fakeUpstream } from './support/fake-upstream.ts';
 import { spawnGateway, temporaryFolder } from './support/spawn-gateway.ts';
 
@@ -15,6 +15,8 @@ interface Row {
   /** Undefined: all is carried. */
   openAi?: Outcome;
   openAiCompatible: Outcome;
+  /** Gemini's; undefined: all is carried. */
+  gemini?: Outcome;
 }
 
 const carried: Outcome = [];
@@ -63,12 +65,14 @@ const rows: Row[] = [
     },
     anthropic: ['input'],
     openAiCompatible: carried,
+    gemini: ['input'],
   },
   {
     label: 'custom tools',
     body: { tools: [{ type: 'custom', name: 'x', format: { type: 'grammar', syntax: 'regex', definition: 'a+' } }] },
     anthropic: ['tools[0].format'],
     openAiCompatible: ['tools[0].format'],
+    gemini: ['tools[0].format'],
   },
   {
     label: '`web_search`',
@@ -87,6 +91,7 @@ const rows: Row[] = [
     body: { tools: [{ type: 'image_generation' }] },
     anthropic: { refused: 'tools[0].type' },
     openAiCompatible: { refused: 'tools[0].type' },
+    gemini: { refused: 'tools[0].type' },
   },
   {
     label: "namespaces, `defer_loading`, `tool_search` of the server's",
@@ -98,6 +103,7 @@ const rows: Row[] = [
     },
     anthropic: ['tools[0].tools[0].defer_loading'],
     openAiCompatible: ['tools[0].tools[0].defer_loading'],
+    gemini: ['tools[0].tools[0].defer_loading'],
   },
   {
     label: "`shell`, `local_shell`, `apply_patch`, `tool_search` of the client's",
@@ -116,6 +122,7 @@ const rows: Row[] = [
     body: { max_tool_calls: 3, tools: [{ type: 'web_search' }] },
     anthropic: carried,
     openAiCompatible: ['max_tool_calls', 'tools[0]'],
+    gemini: ['max_tool_calls'],
   },
   {
     label: 'files',
@@ -164,9 +171,16 @@ const rows: Row[] = [
     body: { text: { verbosity: 'low' } },
     anthropic: ['text.verbosity'],
     openAiCompatible: ['text.verbosity'],
+    gemini: ['text.verbosity'],
   },
   { label: '`service_tier`', body: { service_tier: 'flex' }, anthropic: ['service_tier'], openAiCompatible: carried },
-  { label: '`user`, `safety_identifier`', body: { user: 'u' }, anthropic: carried, openAiCompatible: carried },
+  {
+    label: '`user`, `safety_identifier`',
+    body: { user: 'u' },
+    anthropic: carried,
+    openAiCompatible: carried,
+    gemini: ['user'],
+  },
   {
     label: '`presence_penalty`, `frequency_penalty`',
     body: { presence_penalty: 0.5, frequency_penalty: 0.5 },
@@ -187,6 +201,7 @@ const rows: Row[] = [
     },
     anthropic: ['prompt_cache_key'],
     openAiCompatible: ['prompt_cache_key'],
+    gemini: ['prompt_cache_key'],
   },
 ];
 
@@ -237,6 +252,7 @@ describe.each([
   { backend: simulator, expected: (row: Row) => row.anthropic },
   { backend: openAi, expected: (row: Row) => row.openAi ?? carried },
   { backend: openAiCompatible, expected: (row: Row) => row.openAiCompatible },
+  { backend: gemini, expected: (row: Row) => row.gemini ?? carried },
 ])('over $backend.name', ({ backend, expected }) => {
   test('each row of the table', async () => {
     const send = await start(backend);

@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import { messageEvents, sendEvents, sendJson, type UpstreamRequest } from '../support/fake-upstream.ts';
+import { geminiRefusal, googleError, readGeminiPath, sendGemini, signatureOf } from '../support/gemini-upstream.ts';
 import {
   call as openAiCall,
   responseEvents,
@@ -167,6 +168,46 @@ function answerAsOpenAi({ body }: UpstreamRequest, response: ServerResponse, cou
   else sendJson(response, whole);
 }
 
+interface GeminiBody {
+  contents: {
+    role: string;
+    parts: { text?: string; thoughtSignature?: string; functionResponse?: { response: object } }[];
+  }[];
+  generationConfig?: { responseMimeType?: string; thinkingConfig?: object };
+}
+
+/** Reasoning that only its model takes back. */
+const googleThought = (model: string, count: number) => [
+  { text: `Thought ${count}: "which", and so.`, thought: true },
+  { text: '', thoughtSignature: signatureOf(model, `thought ${count}`) },
+];
+
+/** The model behind Gemini's API, which refuses what Google refuses. */
+function answerAsGemini({ path, body, text }: UpstreamRequest, response: ServerResponse, count: number): void {
+  const { model, streamed } = readGeminiPath(path);
+  const refusal = geminiRefusal(text, model);
+  if (refusal !== undefined) return sendJson(response, googleError(400, 'INVALID_ARGUMENT', refusal), 400);
+  const { contents, generationConfig: config } = body as GeminiBody;
+  const resultOf = (given: object) => ('output' in given ? String(given.output) : JSON.stringify(given));
+  const answer = answerTo({
+    question: contents.at(-1)?.parts.findLast((part) => part.text !== undefined)?.text,
+    results: contents.flatMap(({ parts }) =>
+      parts.flatMap((part) => (part.functionResponse === undefined ? [] : [resultOf(part.functionResponse.response)])),
+    ),
+    wantsJson: config?.responseMimeType !== undefined,
+  });
+  const signed = { thoughtSignature: signatureOf(model, `answer ${count}`) };
+  const said =
+    'text' in answer
+      ? [{ text: answer.text, ...signed }]
+      : answer.calls.map(({ name, input }, index) => ({
+          functionCall: { name, args: input },
+          ...(index === 0 ? signed : {}),
+        }));
+  const thoughts = config?.thinkingConfig === undefined ? [] : googleThought(model, count);
+  sendGemini(response, model, streamed, { parts: [...thoughts, ...said] });
+}
+
 /** What a client is tried over: the simulator, or the model above behind an upstream's wire format. */
 export interface Backend {
   name: string;
@@ -207,7 +248,14 @@ export const openAi: Backend = {
   answer: answerAsOpenAi,
 };
 
-export const backends: readonly Backend[] = [simulator, anthropic, openAi, openAiCompatible];
+export const gemini: Backend = {
+  name: 'gemini',
+  repeats: 'all',
+  entry: (url) => `provider: gemini, model: gemini-3-flash-preview, base_url: "${url}", api_key: upstream-key`,
+  answer: answerAsGemini,
+};
+
+export const backends: readonly Backend[] = [simulator, anthropic, openAi, openAiCompatible, gemini];
 
 /** Values that nobody but the tool can know. */
 export const weatherIn: Record<string, string> = {
@@ -230,6 +278,16 @@ export function reasoningSent(
     return {
       sent: sent.filter(({ type }) => type === 'thinking'),
       issued: before.map((_, index) => thinkingBlock(from + index + 1)),
+    };
+  }
+  if (name === 'gemini') {
+    const { model } = readGeminiPath(requests.at(-1)?.path ?? '');
+    const parts = (last as GeminiBody).contents.flatMap((content) => content.parts);
+    // Few clients carry what is told behind a text; what stands in for a signature shows that one was lost.
+    const answers = before.map((_, index) => signatureOf(model, `answer ${from + index + 1}`));
+    return {
+      sent: parts.flatMap(({ thoughtSignature: sign }) => (sign === undefined || answers.includes(sign) ? [] : [sign])),
+      issued: before.map((_, index) => signatureOf(model, `thought ${from + index + 1}`)),
     };
   }
   if (name === 'openai') {
