@@ -284,9 +284,9 @@ export function reasoningSent(
     const { model } = readGeminiPath(requests.at(-1)?.path ?? '');
     const parts = (last as GeminiBody).contents.flatMap((content) => content.parts);
     // Few clients carry what is told behind a text; what stands in for a signature shows that one was lost.
-    const answers = before.map((_, index) => signatureOf(model, `answer ${from + index + 1}`));
+    const answers = new Set(before.map((_, index) => signatureOf(model, `answer ${from + index + 1}`)));
     return {
-      sent: parts.flatMap(({ thoughtSignature: sign }) => (sign === undefined || answers.includes(sign) ? [] : [sign])),
+      sent: parts.flatMap(({ thoughtSignature: sign }) => (sign === undefined || answers.has(sign) ? [] : [sign])),
       issued: before.map((_, index) => signatureOf(model, `thought ${from + index + 1}`)),
     };
   }
