@@ -122,7 +122,16 @@ export async function startGateway(
     log.warn({}, 'no key is configured, but the keys of the store are asked for: set auth.master_key to change them');
   }
 
-  const turns: TurnDependencies = { router, ids, nowMs: Date.now, owner, budgets, log, limits: turnLimits };
+  const turns: TurnDependencies = {
+    router,
+    ids,
+    nowMs: Date.now,
+    owner,
+    budgets,
+    log,
+    limits: turnLimits,
+    ledger: config.ledger.content,
+  };
   const background = createBackground({
     store,
     client: responsesCodec,

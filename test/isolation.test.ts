@@ -343,6 +343,7 @@ function minimalConfig(own: string): Config {
     aliases: {},
     routing: { retries: 0, fallbacks: {} },
     retention: { contentMs: undefined, metadataMs: undefined },
+    ledger: { content: 'request' },
     background: { maxRunning: 1, maxQueued: 1, eventsKeptSeconds: 1, maxEventBytes: 1 },
     files: { maxFileBytes: 1, maxTotalBytes: 1 },
   };

@@ -41,6 +41,7 @@ async function runTurn(own: TenantStore, owner: string, parent: string | undefin
     model: 'fast',
     protocol: 'responses',
     store: true,
+    keepsContent: true,
     keyId: 'key_1',
     endUser: undefined,
     owner,

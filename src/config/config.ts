@@ -1,3 +1,4 @@
+import type { LedgerContent } from '../core/ledger-content.ts';
 import type { ModelProfile } from '../protocols/codec.ts';
 import type { PriceOverride, ProviderOptions, Timeouts } from '../providers/provider.ts';
 import { vendorNames } from '../providers/vendors.ts';
@@ -30,6 +31,7 @@ export interface Config {
   readonly aliases: Readonly<Record<string, string>>;
   readonly routing: RoutingConfig;
   readonly retention: RetentionConfig;
+  readonly ledger: LedgerConfig;
   readonly background: BackgroundConfig;
   readonly files: FilesConfig;
 }
@@ -104,6 +106,11 @@ export interface RetentionConfig {
   readonly contentMs: number | undefined;
   /** How old its row of spend becomes. */
   readonly metadataMs: number | undefined;
+}
+
+export interface LedgerConfig {
+  /** What content of turns is kept beside what clients store. */
+  readonly content: LedgerContent;
 }
 
 export interface RoutingConfig {

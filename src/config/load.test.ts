@@ -58,6 +58,7 @@ models:
 aliases: { a: b, b: fast }
 routing: { retries: 0, fallbacks: { a: [gpt-9] } }
 retention: { content: 12h, metadata: never }
+ledger: { content: always }
 background: { max_running: 7, max_queued: 8, events_kept_seconds: 0, max_event_bytes: 9 }
 files: { max_file_bytes: 5, max_total_bytes: 6 }
 `,
@@ -125,6 +126,7 @@ files: { max_file_bytes: 5, max_total_bytes: 6 }
       aliases: { a: 'fast', b: 'fast' },
       routing: { retries: 0, fallbacks: { fast: ['gpt-9'] } },
       retention: { contentMs: 43_200_000, metadataMs: undefined },
+      ledger: { content: 'always' },
       background: { maxRunning: 7, maxQueued: 8, eventsKeptSeconds: 0, maxEventBytes: 9 },
       files: { maxFileBytes: 5, maxTotalBytes: 6 },
     });
@@ -250,7 +252,7 @@ describe('problems', () => {
     ],
     [
       'retentions: { content: 30d }',
-      '2:1: retentions: unknown key; known here: server, store, auth, models, prompt_caching, aliases, background, retention, files, routing',
+      '2:1: retentions: unknown key; known here: server, store, auth, models, prompt_caching, aliases, background, retention, ledger, files, routing',
     ],
     ['server: { port: abc }', '2:17: server.port: must be a number'],
     ['server: { port: "4000" }', '2:17: server.port: must be a number'],

@@ -134,6 +134,7 @@ function toConfig(
       contentMs: ageOf(file.retention?.content ?? '30d'),
       metadataMs: ageOf(file.retention?.metadata ?? '400d'),
     },
+    ledger: { content: file.ledger?.content ?? 'request' },
     files: {
       maxFileBytes: file.files?.max_file_bytes ?? 512 * 1024 * 1024,
       maxTotalBytes: file.files?.max_total_bytes ?? 10 * 1024 * 1024 * 1024,

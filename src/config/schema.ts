@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { ledgerContents } from '../core/ledger-content.ts';
 import { maxUsd } from '../core/nano-usd.ts';
 import { parseDuration } from './duration.ts';
 import { providerNames } from './config.ts';
@@ -171,6 +172,7 @@ export const fileSchema = z.strictObject({
       message: 'must not be shorter than content',
     })
     .optional(),
+  ledger: z.strictObject({ content: z.enum(ledgerContents).optional() }).optional(),
   files: z
     .strictObject({ max_file_bytes: z.int().min(1).optional(), max_total_bytes: z.int().min(1).optional() })
     .optional(),

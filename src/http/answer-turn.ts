@@ -5,6 +5,7 @@ import type { ClientCodec } from '../protocols/codec.ts';
 import type { Store } from '../store/store.ts';
 import type { Background } from '../turn/background/background.ts';
 import type { KeyedRuns } from '../turn/keyed-runs.ts';
+import { underLedger } from '../turn/keeps-content.ts';
 import { runTurn } from '../turn/run-turn.ts';
 import type { KeyedRun, TurnCall, TurnDependencies } from '../turn/turn.ts';
 import { headerValues } from './header-values.ts';
@@ -31,7 +32,7 @@ export async function answerTurn(
   const { request, response, principal } = exchange;
   const { body, text, idempotency } = await readKeyed(exchange, keyedRuns, client.verbatim !== undefined);
   const header = (name: string) => headerValues(request, name).join(',') || undefined;
-  const decoded = client.decodeRequest(body, { text, header });
+  const decoded = underLedger(client.decodeRequest(body, { text, header }), turns.ledger);
   const call: Omit<TurnCall, 'sink'> = {
     request: decoded,
     client,

@@ -14,9 +14,9 @@ export function envelopeKeyOf(secret: Uint8Array): string {
 export function envelopeHash(
   key: string,
   tenant: string,
-  { store, envelope }: Pick<TurnIntent, 'store' | 'envelope'>,
+  { keepsContent, envelope }: Pick<TurnIntent, 'keepsContent' | 'envelope'>,
 ): string | null {
-  return store && envelope !== '' ? hash('sha256', `${key}\0${tenant}\0${envelope}`) : null;
+  return keepsContent && envelope !== '' ? hash('sha256', `${key}\0${tenant}\0${envelope}`) : null;
 }
 
 /** How long an envelope that was sent is not sent again. Whatever deletes unused ones waits for much longer. */

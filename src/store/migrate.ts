@@ -9,6 +9,7 @@ import { conversations } from './migrations/0006-conversations.ts';
 import { background } from './migrations/0007-background.ts';
 import { files } from './migrations/0008-files.ts';
 import { embeddings } from './migrations/0009-embeddings.ts';
+import { sessions } from './migrations/0010-sessions.ts';
 import {
   type AppliedMigration,
   compareSchema,
@@ -38,6 +39,7 @@ export async function migrate(
     '0007-background': background(schemaDialect),
     '0008-files': files(schemaDialect),
     '0009-embeddings': embeddings(schemaDialect),
+    '0010-sessions': sessions(schemaDialect),
   };
   const migrations: Record<string, Migration> = { ...own, ...schema.others };
   const getMigrations = async () => {

@@ -1,7 +1,7 @@
 import { bucketOf, weekOfId } from './bucket.ts';
 import { columnText, columnTextOrNull, exactJson } from './column-text.ts';
 import type { QueuedIntent } from './run-store.ts';
-import type { AttemptEnd, AttemptStart, StoredContextItem, StoredItem, TurnIntent } from './store.ts';
+import type { AttemptEnd, AttemptStart, StoredContextItem, StoredItem, TurnCommit, TurnIntent } from './store.ts';
 
 export type SqlValue = string | number | null | Uint8Array;
 
@@ -19,7 +19,7 @@ export interface TurnPlace {
 export function placeOf(intent: TurnIntent | QueuedIntent): TurnPlace {
   const { parent } = intent;
   const bucket = bucketOf(intent);
-  if (parent === undefined || parent.keep === 0 || parent.bucket === bucket || !intent.store)
+  if (parent === undefined || parent.keep === 0 || parent.bucket === bucket || !intent.keepsContent)
     return { bucket, kept: [] };
   // Fewer, where some were deleted from their conversation.
   if (parent.items.length > parent.keep) throw new Error('the link to the parent brings more than it keeps');
@@ -53,7 +53,7 @@ export function turnRow(
     columnTextOrNull(intent.endUser),
     intent.owner,
     intent.epoch,
-    intent.store ? exactJson(intent.head) : '',
+    intent.keepsContent ? exactJson(intent.head) : '',
     envelopeHash,
     intent.input.length,
     kept.length,
@@ -61,15 +61,19 @@ export function turnRow(
   ];
 }
 
-/** 1: stored for whoever has its id. 2: its items are its conversation's, and nobody can name the turn. */
-function storedMark({ store, conversation }: TurnIntent | QueuedIntent): 0 | 1 | 2 {
+/**
+ * 1: stored for whoever has its id. 2: its items are its conversation's, and nobody can name the turn. 3: its content is kept,
+ * and nobody can name it.
+ */
+function storedMark({ store, keepsContent, conversation }: TurnIntent | QueuedIntent): 0 | 1 | 2 | 3 {
   if (store) return 1;
-  return conversation === undefined ? 0 : 2;
+  if (conversation !== undefined) return 2;
+  return keepsContent ? 3 : 0;
 }
 
 /** The input that is written. */
-export function keptInput({ store, conversation, input }: TurnIntent | QueuedIntent): StoredItem[] {
-  return store || conversation !== undefined ? input : [];
+export function keptInput({ keepsContent, conversation, input }: TurnIntent | QueuedIntent): StoredItem[] {
+  return keepsContent || conversation !== undefined ? input : [];
 }
 
 /** How many values `itemValues` writes for an item. */
@@ -92,6 +96,11 @@ function itemRow({ id, type, body, origin }: StoredItem, envelope: string | null
 /** Envelopes that an anchor's copies name, which have to come along. */
 export function envelopesOf(kept: readonly StoredContextItem[]): string[] {
   return [...new Set(kept.flatMap(({ envelope }) => envelope ?? []))].toSorted();
+}
+
+/** The last two parameters of `sql.commitTurn`. */
+export function hashValues({ context }: TurnCommit): [SqlValue, SqlValue] {
+  return [context?.said ?? null, context?.settings ?? null];
 }
 
 /** Parameters of `sql.insertAttempt`. */

@@ -21,6 +21,7 @@ const migrationMarks = [
   { name: '0007-background', oldest: '0007-background' },
   { name: '0008-files', oldest: '0008-files' },
   { name: '0009-embeddings', oldest: '0008-files' },
+  { name: '0010-sessions', oldest: '0008-files' },
 ] as const satisfies readonly MigrationMark[];
 export type MigrationName = (typeof migrationMarks)[number]['name'];
 

@@ -13,7 +13,7 @@ const items = (output: 0 | 1) => `COALESCE((SELECT string_agg(i.body, ',' ORDER 
 const text = (number: string) => `CAST(${number} AS text)`;
 
 /** Content is withheld with a reason: an empty object would read as if nothing had been said. */
-const content = (json: string) => `CASE WHEN t.stored <> 1 THEN '{"content":"withheld","reason":"store_false"}'
+const content = (json: string) => `CASE WHEN t.stored NOT IN (1, 3) THEN '{"content":"withheld","reason":"store_false"}'
     WHEN t.deleted_at_ms IS NOT NULL THEN '{"content":"withheld","reason":"deleted"}'
     WHEN t.head = '' THEN '{"content":"withheld","reason":"expired"}'
     ELSE ${json} END`;

@@ -90,6 +90,9 @@ const insertInto = (table: string, columns: string[]) =>
 /** Content that a client can still reach, unless it has become too old. */
 const shown = (turn: string) => `${turn}.stored = 1 AND ${turn}.deleted_at_ms IS NULL`;
 
+/** Content that is there, be it for nobody but who runs the gateway. */
+export const kept = (turn: string) => `${turn}.stored IN (1, 3) AND ${turn}.deleted_at_ms IS NULL`;
+
 /** @param expiry the parameter that says from when on a response is young enough. What is kept does not age. */
 const expired = (turn: string, expiry: string) => `${turn}.bucket <> 0 AND ${turn}.created_at_ms < ${expiry}`;
 
@@ -105,7 +108,7 @@ const isGone = (turn: string, except: string) => `(${turn}.deleted_at_ms IS NOT 
   AND ${turn}.purged = 0 AND ${turn}.status NOT IN ('queued', 'in_progress')
   AND NOT EXISTS (SELECT 1 FROM turns c WHERE c.tenant = $1 AND c.bucket IN (0, $3) AND c.bucket = ${turn}.bucket
     AND c.parent = ${turn}.id AND c.purged = 0 AND c.keep > 0
-    AND (c.stored = 1 OR c.stored = 2 AND c.status NOT IN ('failed', 'cancelled'))${except})
+    AND (c.stored IN (1, 3) OR c.stored = 2 AND c.status NOT IN ('failed', 'cancelled'))${except})
   AND NOT EXISTS (SELECT 1 FROM conversations v
     WHERE v.tenant = $1 AND v.head = ${turn}.id AND v.deleted_at_ms IS NULL)`;
 
@@ -133,7 +136,13 @@ export const sql = {
 
   /** tenant, id, bucket, expiry. How long a context a child of this turn can keep; no row where it can have no child. */
   selectParent: `SELECT keep + kept_count + input_count + output_count AS length FROM turns t
-    WHERE t.tenant = $1 AND t.id = $2 AND t.bucket = $3 AND ${live('t', '$4')}`,
+    WHERE t.tenant = $1 AND t.id = $2 AND t.bucket = $3 AND ${kept('t')} AND NOT (${expired('t', '$4')})`,
+
+  /** tenant, hash, expiry, week of the expiry. A hash does not tell when it was stored: every younger bucket is asked. */
+  selectByContext: `SELECT t.id, t.bucket, t.session_id, t.anchor, t.depth, t.context_hash, t.settings_hash,
+      t.keep + t.kept_count + t.input_count + t.output_count AS length
+    FROM turns t WHERE t.tenant = $1 AND t.context_hash = $2 AND t.bucket >= $4 AND t.created_at_ms >= $3 AND ${kept('t')}
+    ORDER BY t.id DESC LIMIT 1`,
 
   /** tenant, id, week. */
   selectRunning: `SELECT 1 AS running FROM turns WHERE tenant = $1 AND id = $2 AND bucket IN (0, $3) AND status = 'in_progress'`,
@@ -141,13 +150,13 @@ export const sql = {
   /** `attemptEndRow`. What the provider said beats an estimate, however late it comes; nothing else is ever rewritten. */
   endAttempt: `UPDATE attempts SET ${attemptEndColumns.map((column, index) => `${column} = $${index + 5}`).join(', ')},
       raw_reply = CASE WHEN EXISTS (SELECT 1 FROM turns t
-          WHERE t.tenant = $1 AND t.id = $2 AND t.bucket IN (0, $3) AND ${shown('t')})
+          WHERE t.tenant = $1 AND t.id = $2 AND t.bucket IN (0, $3) AND ${kept('t')})
         THEN $${attemptEndColumns.length + 5} END
     WHERE tenant = $1 AND turn_id = $2 AND bucket IN (0, $3) AND id = $4 AND (status = 'started' OR estimated = 1)`,
 
-  /** tenant, id, week, owner, epoch, status, head, output count. No row: the commit is fenced, or was made before. */
-  commitTurn: `UPDATE turns SET status = $6, output_count = $8,
-      head = CASE WHEN stored = 1 AND deleted_at_ms IS NULL THEN $7 ELSE '' END
+  /** tenant, id, week, owner, epoch, status, head, output count, hashes. No row: the commit is fenced, or was made before. */
+  commitTurn: `UPDATE turns SET status = $6, output_count = $8, head = CASE WHEN ${kept('turns')} THEN $7 ELSE '' END,
+      context_hash = CASE WHEN ${kept('turns')} THEN $9 END, settings_hash = CASE WHEN ${kept('turns')} THEN $10 END
     WHERE tenant = $1 AND id = $2 AND bucket IN (0, $3) AND owner = $4 AND epoch = $5 AND status = 'in_progress'
     RETURNING stored, deleted_at_ms, input_count, bucket, conversation`,
 
@@ -163,7 +172,7 @@ export const sql = {
     WHERE t.tenant = $1 AND t.id = $2 AND t.bucket = 0 AND t.stored = 2 AND NOT ${appended('t')})`,
 
   /** tenant, id, week, expiry, time. */
-  hideTurn: `UPDATE turns SET deleted_at_ms = $5, head = ''
+  hideTurn: `UPDATE turns SET deleted_at_ms = $5, head = '', context_hash = NULL, settings_hash = NULL
     WHERE tenant = $1 AND id = $2 AND bucket IN (0, $3) AND ${live('turns', '$4')}`,
 
   /** tenant, turn id, week. What an upstream said in its own words goes with the turn: it may quote what it was sent. */
@@ -255,7 +264,7 @@ export const sql = {
   selectItem: `SELECT i.id, i.type, i.body, i.origin FROM items i
     JOIN turns t ON t.tenant = i.tenant AND t.id = i.turn_id AND t.bucket = i.bucket
     WHERE i.tenant = $1 AND i.id = $2 AND i.body <> '' AND i.output <> ${itemMarks.kept}
-      AND (i.bucket = 0 OR i.bucket >= $4) AND NOT (${expired('t', '$3')})
+      AND (i.bucket = 0 OR i.bucket >= $4) AND NOT (${expired('t', '$3')}) AND t.stored <> 3
       AND (t.deleted_at_ms IS NULL OR t.conversation IS NOT NULL AND ${appended('t')})
     ORDER BY t.created_at_ms DESC, t.id DESC, i.position DESC LIMIT 1`,
 

@@ -28,11 +28,13 @@ export interface TurnIntent {
   model: string;
   /** The protocol that the client spoke. */
   protocol: ClientProtocol;
-  /**
-   * False: `head`'s metadata is kept, `input`, `envelope` and later `output` are not, and the turn resolves for nobody. In a
-   * conversation input and output are kept all the same, as the conversation's.
-   */
+  /** False: the turn resolves for nobody. In a conversation input and output are kept all the same, as the conversation's. */
   store: boolean;
+  /**
+   * False: `head`, `input`, `envelope` and later `output` are not kept. True, where `store` is not: they are, to be looked at by
+   * who runs the gateway. Always true where `store` is; never in a conversation where it is not.
+   */
+  keepsContent: boolean;
   keyId: string;
   endUser: string | undefined;
   /** Which process runs the turn, and how often it was taken over (0). The commit must find both unchanged. */
@@ -40,7 +42,7 @@ export interface TurnIntent {
   epoch: number;
   /** JSON object: the Response object without output and what the envelope holds. */
   head: string;
-  /** JSON object: instructions, tools and text.format, stored once per tenant by keyed hash. Empty string where `store` is false. */
+  /** JSON object: instructions, tools and text.format, stored once per tenant by keyed hash. Empty string where content is not kept. */
   envelope: string;
   /** This turn's new input, normalised, in order. */
   input: StoredItem[];
@@ -146,8 +148,26 @@ export interface TurnCommit {
    * whoever had them is gone, and the store writes the terminal one of a failed response.
    */
   events?: EventBatch[] | 'lost' | undefined;
+  /** What the turn's whole context is found by. Undefined: it is not to be found so. */
+  context?: ContextHashes | undefined;
   /** Id of the turn's conversation, as in its intent. It gets the turn's items where `status` is completed or incomplete. */
   conversation?: string | undefined;
+}
+
+/** What stands for a context, output included, where one is looked for that a request's own history goes on from. */
+export interface ContextHashes {
+  /** Of all that was said. */
+  said: string;
+  /** Of the settings that stand in it, and where: of two contexts of which the same was said, these may differ. */
+  settings: string;
+}
+
+/** A turn that was found by its context. */
+export interface FoundContext
+  extends ContextHashes, Pick<StoredContext, 'bucket' | 'sessionId' | 'anchor' | 'depth' | 'length'> {
+  id: string;
+  /** Turns that begin from the first time on, and before the second, lie in the same bucket. */
+  bucketSpanMs: readonly [from: number, until: number];
 }
 
 /** `fenced`: the turn was swept or taken over meanwhile; only its spend row was corrected. */
@@ -233,6 +253,10 @@ export interface TenantStore {
   readEnvelope(responseId: string, envelope: string): Promise<string | undefined>;
   /** The newest item with this id in any turn that is not deleted. */
   readItem(itemId: string): Promise<StoredItem | undefined>;
+  /** Of some text, the same for nobody without this installation's secret, and for no other tenant. */
+  contextHash(text: string): string;
+  /** Of the turns with the first of these hashes (`ContextHashes.said`) that any has, the newest. */
+  findContext(hashes: readonly string[]): Promise<FoundContext | undefined>;
   /** Who holds an idempotency key now; undefined: nobody. */
   readKeyHolder(claim: KeyClaim): Promise<KeyHolder | undefined>;
   /** Hides the turn at once; its items stay while a live descendant needs them. False: nothing to delete. */

@@ -2,6 +2,7 @@ import { GatewayError } from '../core/errors.ts';
 import type { KeyHolder } from '../store/store.ts';
 import { intentOf } from './open-turn.ts';
 import { reserveBudget, unhold } from './reserve-budget.ts';
+import { losesLink } from './stored-link.ts';
 import type { PreparedAttempt, Turn, TurnCall, TurnDependencies } from './turn.ts';
 
 /** A process that is taken for gone again and again has other troubles. */
@@ -18,18 +19,20 @@ export async function beginTurn(
   turn: Turn,
   attempt: PreparedAttempt,
 ): Promise<KeyHolder | undefined> {
-  const intent = intentOf(turn, call, dependencies.owner, attempt.start);
   for (let lease = 1; lease <= maxLeases; lease++) {
     await reserveBudget(dependencies, call, attempt);
-    const begun = await call.store.beginTurn(intent).catch((error: unknown) => {
+    const intent = intentOf(dependencies, turn, call, attempt.start);
+    try {
+      const begun = await call.store.beginTurn(intent);
+      if (begun !== 'lease-lost') {
+        if (begun !== undefined) attempt.hold?.cancel();
+        return begun;
+      }
+      attempt.hold?.loseLease();
+    } catch (error) {
       unhold(attempt, error);
-      throw error;
-    });
-    if (begun !== 'lease-lost') {
-      if (begun !== undefined) attempt.hold?.cancel();
-      return begun;
+      if (!losesLink(error, turn)) throw error;
     }
-    attempt.hold?.loseLease();
   }
   throw new GatewayError('store_unavailable', 'The budget of this call could not be leased.');
 }

@@ -2,7 +2,9 @@ import { GatewayError } from '../core/errors.ts';
 import type { BudgetHold } from '../spend/budget-book.ts';
 import type { AttemptEnd, TurnCommit } from '../store/store.ts';
 import { concludeLost } from './conclude.ts';
+import { keepsContent, keptItems } from './keeps-content.ts';
 import { move, turnLifecycle } from './lifecycle.ts';
+import { contextBehind } from './stored-link.ts';
 import type { Turn, TurnCall, TurnDependencies } from './turn.ts';
 
 const pauseMs = 100;
@@ -13,13 +15,14 @@ const pauseMs = 100;
  * @returns what the client must be told in place of the reply; undefined: the end is stored.
  */
 export async function commitTurn(
-  { owner, nowMs, log, limits }: TurnDependencies,
+  dependencies: TurnDependencies,
   { store, request, background }: TurnCall,
   turn: Turn,
   attempt: AttemptEnd,
   events: TurnCommit['events'],
   hold?: BudgetHold,
 ): Promise<GatewayError | undefined> {
+  const { owner, nowMs, log, limits } = dependencies;
   const { status } = turn.reply.state;
   if (status === 'queued' || status === 'in_progress') throw new Error('a turn is committed when it has ended');
   const conversation = turn.history.conversation?.id;
@@ -28,9 +31,10 @@ export async function commitTurn(
     owner,
     epoch: 0,
     status,
-    head: request.store ? turn.reply.head : '',
-    output: request.store || conversation !== undefined ? turn.storedOutput : [],
+    head: keepsContent(dependencies, request) ? turn.reply.head : '',
+    output: keptItems(dependencies, request, turn.storedOutput),
     attempt,
+    context: contextBehind(store, turn),
     conversation,
     events,
   };

@@ -11,8 +11,11 @@ import { estimateTokens } from '../spend/estimate-tokens.ts';
 import { type AttemptStart, claimLifeMs, type KeyClaim, type TurnIntent } from '../store/store.ts';
 import type { RemovalReason, Warning } from '../core/warning.ts';
 import { costOf } from './cost-of.ts';
+import { keepsContent, keptItems } from './keeps-content.ts';
+import { endUserOf } from './link-history.ts';
 import type { History } from './resolve-history.ts';
 import { sentContext } from './sent-context.ts';
+import { storedLink } from './stored-link.ts';
 import { summaryRequest } from './summary.ts';
 import type { PreparedAttempt, Turn, TurnCall, TurnDependencies } from './turn.ts';
 import { verbatimRequest } from './verbatim-lane.ts';
@@ -156,27 +159,36 @@ function removalWarning(reason: RemovalReason): Warning {
   return { param: 'input', message: `Reasoning of an earlier answer was left out (${reason}).` };
 }
 
-export function intentOf(turn: Turn, call: Omit<TurnCall, 'sink'>, owner: string, attempt: AttemptStart): TurnIntent {
+export function intentOf(
+  dependencies: Pick<TurnDependencies, 'owner' | 'ledger'>,
+  turn: Turn,
+  call: Omit<TurnCall, 'sink'>,
+  attempt: AttemptStart,
+): TurnIntent {
   const { request } = call;
-  const { parent, conversation, input } = turn.history;
+  const { conversation } = turn.history;
+  const { createdAtMs } = turn.reply.state;
+  const { parent, input } = storedLink(turn.history, createdAtMs);
+  const keeps = keepsContent(dependencies, request);
   return {
     id: turn.id,
-    createdAtMs: turn.reply.state.createdAtMs,
+    createdAtMs,
     kept: turn.history.conversation !== undefined,
     parent,
     sessionId: turn.sessionId,
     model: request.model,
     protocol: call.client.protocol,
     store: request.store,
+    keepsContent: keeps,
     keyId: call.keyId,
-    endUser: request.safetyIdentifier ?? request.user,
-    owner,
+    endUser: endUserOf(request),
+    owner: dependencies.owner,
     epoch: 0,
-    head: request.store ? turn.reply.head : '',
-    envelope: request.store ? turn.reply.envelope : '',
-    input: request.store || conversation !== undefined ? input : [],
+    head: keeps ? turn.reply.head : '',
+    envelope: keeps ? turn.reply.envelope : '',
+    input: keptItems(dependencies, request, input),
     attempt,
-    idempotency: claimOf(call, turn.reply.state.createdAtMs),
+    idempotency: claimOf(call, createdAtMs),
     conversation,
   };
 }

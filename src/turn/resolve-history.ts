@@ -18,6 +18,7 @@ import { type AttachedFiles, attachFiles } from './attach-files.ts';
 import { applyConfiguration } from './apply-configuration.ts';
 import { fromLastCompaction, type Split, splitOpenCalls } from './compact-context.ts';
 import type { Compaction } from './compaction-envelope.ts';
+import { type Linked, linkHistory, type Linker } from './link-history.ts';
 import { pairToolCalls } from './pair-tool-calls.ts';
 import { openReasoning } from './reasoning-envelope.ts';
 import { summaryPrompt } from './summary.ts';
@@ -52,6 +53,8 @@ export interface History {
   report: Report;
   /** Names the deployment whose tool calls this turn answers: the model goes on where it stopped. Undefined: there is none. */
   pinned: string | undefined;
+  /** What its context is found again by, and the parent that was found so; absent: it is not to be found. */
+  linked?: Linked | undefined;
   /** What stays beside the summary, where this turn compacts the context; `users`: the messages before it that stay. */
   compaction: (Omit<Compaction, 'summary'> & { users: ContextItem[] }) | undefined;
 }
@@ -68,13 +71,17 @@ export interface LocalParents {
   find(responseId: string): LocalResponse | undefined;
 }
 
-/** @throws GatewayError 400 or 404: everything that is wrong with the state is found here, before anything is spent. */
+/**
+ * @param linker absent: a turn that names no parent has none.
+ * @throws GatewayError 400 or 404: everything that is wrong with the state is found here, before anything is spent.
+ */
 export async function resolveHistory(
   store: TenantStore,
   request: TurnRequest,
   ids: IdMint,
   nowMs: number,
   local?: LocalParents,
+  linker?: Linker,
 ): Promise<History> {
   const isPreparable = local !== undefined && !request.store && request.conversationId === undefined;
   if (!request.generate && !isPreparable) throw notPrepared();
@@ -104,7 +111,11 @@ export async function resolveHistory(
   }
 
   const pinned = isLoop(ancestors, context) ? deployment : undefined;
-  return historyOf(store, request, context, { ancestors, input, pinned, ...past }, tools);
+  const isNamed = past.parent !== undefined || past.conversation !== undefined;
+  const linked = linker === undefined || isNamed ? undefined : await linkHistory(store, context, request, linker);
+  const sessionId = past.sessionId ?? linker?.sessionId ?? linked?.link?.found.sessionId;
+  const history = await historyOf(store, request, context, { ancestors, input, pinned, ...past, sessionId }, tools);
+  return { ...history, linked };
 }
 
 /** Whether what follows the ancestors answers calls that the newest turn of theirs has made. */

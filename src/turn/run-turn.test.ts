@@ -14,7 +14,7 @@ import { createSimulatorTransport } from '../providers/simulator/transport.ts';
 import { createRouter, type Router } from '../routing/router.ts';
 import { createSqliteStore } from '../store/sqlite/create-sqlite-store.ts';
 import { createBudgetBook } from '../spend/budget-book.ts';
-import type { Store } from '../store/store.ts';
+import type { Store, TenantStore } from '../store/store.ts';
 import { createKeyedRuns } from './keyed-runs.ts';
 import { runTurn } from './run-turn.ts';
 import type { TurnCall, TurnDependencies } from './turn.ts';
@@ -99,6 +99,7 @@ async function run(stream: boolean, parts: Parts) {
     budgets: createBudgetBook({ budgets: store.budgets, owner: 'process-1', nowMs: Date.now, log }),
     log,
     limits,
+    ledger: 'request',
   };
   const own = store.forTenant(`tenant-${++tenants}`);
   const ids: string[] = [];
@@ -137,7 +138,7 @@ async function run(stream: boolean, parts: Parts) {
     thrown,
     written,
     turn,
-    again: () => runTurn(dependencies, call),
+    again: (changed: Partial<TurnCall> = {}) => runTurn(dependencies, { ...call, ...changed }),
     response: await own.readResponse(id),
   };
 }
@@ -206,4 +207,23 @@ describe('a fault of ours while a turn runs', () => {
     expect(response).toMatchObject({ status: 'completed', output: [{ type: 'message' }] });
     expect(written).toEqual([]);
   });
+});
+
+test('a parent that was found by what the input begins with, and goes while the turn begins, fails nothing', async () => {
+  const { own, id, response, again } = await run(false, {});
+  const output = response?.output.map(({ body }) => JSON.parse(body) as object) ?? [];
+  const said = (role: string, content: string) => ({ role, content });
+  const input = [said('user', 'Hello'), ...output, said('user', 'And?')];
+  const request = responsesCodec.decodeRequest({ model: 'm', input });
+  const parents: (string | undefined)[] = [];
+  const beginTurn: TenantStore['beginTurn'] = async (intent) => {
+    parents.push(intent.parent?.id);
+    await own.deleteResponse(id, Date.now());
+    return own.beginTurn(intent);
+  };
+  await again({ request, idempotency: undefined, store: { ...own, beginTurn } });
+  expect(parents).toEqual([id, undefined]);
+  const [turn] = await own.listSession('sess_1');
+  expect(turn).toMatchObject({ status: 'completed', inputItems: input.length });
+  expect(await own.readInput(turn?.id ?? '')).toHaveLength(input.length);
 });

@@ -10,6 +10,8 @@ import { compactFirst } from './compact-first.ts';
 import { concludeAttempt, concludeReply } from './conclude.ts';
 import { continueAttempt } from './continue-attempt.ts';
 import { failTurn } from './fail-turn.ts';
+import { keepsContent } from './keeps-content.ts';
+import { linkerOf } from './link-history.ts';
 import { openTurn, prepareAttempt } from './open-turn.ts';
 import { prepareTurn } from './prepare-turn.ts';
 import { resolveHistory } from './resolve-history.ts';
@@ -27,7 +29,14 @@ export async function runTurn(dependencies: TurnDependencies, given: TurnCall): 
 
   // 4 resolve state: unknown parents, locked conversations and unpaired tool calls end here, with nothing spent
   const held = (error: unknown) => holderBehind(dependencies, given, error);
-  const resolved = await resolveHistory(store, given.request, ids, nowMs(), given.local).catch(held);
+  const resolved = await resolveHistory(
+    store,
+    given.request,
+    ids,
+    nowMs(),
+    given.local,
+    linkerOf(dependencies, given),
+  ).catch(held);
   if ('turnId' in resolved) return answerAgain(dependencies, given, resolved, runTurn);
   const { request } = resolved;
   const call: TurnCall = { ...given, request };
@@ -91,7 +100,7 @@ export async function carryOut(
 
     // 9 commit: output, status and spend in one transaction, before the client is told that the turn has ended
     concludeReply(turn, attempt, outcome, nowMs());
-    const attemptEnd = concludeAttempt(attempt, outcome, request.store, nowMs());
+    const attemptEnd = concludeAttempt(attempt, outcome, keepsContent(dependencies, request), nowMs());
     const lost = await commitTurn(dependencies, call, turn, attemptEnd, await answer.seal(), attempt.hold);
     if (turn.state === 'committed' && outcome.outcome === 'ended')
       call.local?.remember(turn, deploymentName(attempt.deployment));

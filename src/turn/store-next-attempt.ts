@@ -1,4 +1,5 @@
 import { concludeAttempt } from './conclude.ts';
+import { keepsContent } from './keeps-content.ts';
 import { reserveBudget, unhold } from './reserve-budget.ts';
 import type { AttemptOutcome, PreparedAttempt, Turn, TurnCall, TurnDependencies } from './turn.ts';
 
@@ -14,7 +15,7 @@ export async function storeNextAttempt(
   next: PreparedAttempt,
 ): Promise<void> {
   const { request, store } = call;
-  const end = concludeAttempt(attempt, outcome, request.store, dependencies.nowMs());
+  const end = concludeAttempt(attempt, outcome, keepsContent(dependencies, request), dependencies.nowMs());
   attempt.hold?.end(end.costNanoUsd);
   await reserveBudget(dependencies, call, next);
   try {

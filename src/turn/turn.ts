@@ -1,5 +1,6 @@
 import type { GatewayError } from '../core/errors.ts';
 import type { IdMint } from '../core/ids.ts';
+import type { LedgerContent } from '../core/ledger-content.ts';
 import type { Log } from '../core/log.ts';
 import type { TurnRequest } from '../core/request.ts';
 import type { Usage } from '../core/usage.ts';
@@ -23,6 +24,7 @@ export interface TurnDependencies {
   budgets: BudgetBook;
   log: Log;
   limits: TurnLimits;
+  ledger: LedgerContent;
 }
 
 export interface TurnLimits {

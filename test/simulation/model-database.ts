@@ -1,11 +1,13 @@
 import { GatewayError } from '../../src/core/errors.ts';
 import { noUsage, type Usage } from '../../src/core/usage.ts';
-import { bucketOf } from '../../src/store/bucket.ts';
+import { bucketOf, weekEndMs } from '../../src/store/bucket.ts';
 import { crashError, failedHead } from '../../src/store/failed-head.ts';
 import type {
   AttemptEnd,
   AttemptStart,
   CommitOutcome,
+  ContextHashes,
+  FoundContext,
   KeyClaim,
   KeyHolder,
   StoredContext,
@@ -41,6 +43,7 @@ export interface TurnRow {
   epoch: number;
   head: string;
   output: StoredItem[];
+  context: ContextHashes | undefined;
   deleted: boolean;
   readonly attempts: AttemptRow[];
 }
@@ -65,6 +68,7 @@ export interface ModelDatabase {
   /** An envelope is named by its turn here. */
   readEnvelope(tenant: string, id: string, envelope: string): string | undefined;
   readItem(tenant: string, itemId: string): StoredItem | undefined;
+  findContext(tenant: string, hashes: readonly string[]): FoundContext | undefined;
   readKeyHolder(tenant: string, claim: KeyClaim): KeyHolder | undefined;
   delete(tenant: string, id: string): boolean;
   listSession(tenant: string, sessionId: string): StoredTurn[];
@@ -144,6 +148,7 @@ export function createModelDatabase(): ModelDatabase {
         epoch: intent.epoch,
         head,
         output: [],
+        context: undefined,
         deleted: false,
         attempts,
       });
@@ -161,7 +166,7 @@ export function createModelDatabase(): ModelDatabase {
 
     endAttempt,
 
-    commit(tenant, { id, owner, epoch, status, head, output, attempt }) {
+    commit(tenant, { id, owner, epoch, status, head, output, context, attempt }) {
       endAttempt(tenant, id, attempt);
       const turn = turnOf(tenant, id);
       if (turn === undefined || turn.intent.owner !== owner || turn.epoch !== epoch) return 'fenced';
@@ -169,6 +174,7 @@ export function createModelDatabase(): ModelDatabase {
       turn.status = status;
       turn.head = turn.intent.store && !turn.deleted ? head : '';
       turn.output = output;
+      turn.context = context;
       return 'committed';
     },
 
@@ -225,6 +231,31 @@ export function createModelDatabase(): ModelDatabase {
         .flatMap(({ intent, output }) => [...intent.input, ...output])
         .findLast(({ id }) => id === itemId);
       return found;
+    },
+
+    findContext(tenant, hashes) {
+      const found = Array.from(turns.values())
+        .filter((turn) => turn.tenant === tenant && turn.intent.store && !turn.deleted)
+        .toSorted((a, b) => (a.intent.id < b.intent.id ? 1 : -1));
+      for (const hash of hashes) {
+        const { intent, context } = found.find((turn) => turn.context?.said === hash) ?? {};
+        if (intent === undefined || context === undefined) continue;
+        const { id, sessionId, parent } = intent;
+        const { anchor, depth } = parent !== undefined && parent.keep > 0 ? parent : { anchor: id, depth: 0 };
+        const { length } = itemsOf(turns.get(id) as TurnRow, true);
+        const bucket = bucketOf(intent);
+        return {
+          id,
+          bucket,
+          bucketSpanMs: [weekEndMs(bucket - 1), weekEndMs(bucket)],
+          sessionId,
+          anchor,
+          depth,
+          length,
+          ...context,
+        };
+      }
+      return undefined;
     },
 
     readKeyHolder: holderOf,

@@ -5,6 +5,7 @@ import type { FileStore, TenantFiles } from '../../src/store/file-store.ts';
 import type { FullStore, RunStore } from '../../src/store/run-store.ts';
 import type { BudgetStore } from '../../src/store/budget-store.ts';
 import type { KeyStore } from '../../src/store/key-store.ts';
+import { contextHasher } from '../../src/store/context-finder.ts';
 import { createSealer } from '../../src/store/seal.ts';
 import type { TenantStore } from '../../src/store/store.ts';
 import { costLaws } from '../store/cost-laws.ts';
@@ -31,6 +32,8 @@ function tenantStore(database: ModelDatabase, tenant: string): TenantStore {
     readEnvelope: (id, envelope) => answer(() => database.readEnvelope(tenant, id, envelope)),
     readItem: (id) => answer(() => database.readItem(tenant, id)),
     listSession: (id) => answer(() => database.listSession(tenant, id)),
+    contextHash: contextHasher('key', tenant),
+    findContext: (hashes) => answer(() => database.findContext(tenant, hashes)),
     readKeyHolder: (claim) => answer(() => database.readKeyHolder(tenant, claim)),
     // The model holds turns only.
     conversations: {} as ConversationStore,

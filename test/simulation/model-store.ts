@@ -1,6 +1,7 @@
 import { GatewayError } from '../../src/core/errors.ts';
 import { noUsage } from '../../src/core/usage.ts';
 import { failedHead } from '../../src/store/failed-head.ts';
+import { contextHasher } from '../../src/store/context-finder.ts';
 import { createSealer } from '../../src/store/seal.ts';
 import type { ConversationStore } from '../../src/store/conversation-store.ts';
 import type { TenantFiles } from '../../src/store/file-store.ts';
@@ -151,6 +152,8 @@ export function createNodeStore({ world, database, node, tenant, weather, onFaul
     readEnvelope: (id, envelope) => read('read envelope', () => database.readEnvelope(tenant, id, envelope)),
     readItem: (id) => read('read item', () => database.readItem(tenant, id)),
     listSession: (sessionId) => read('list session', () => database.listSession(tenant, sessionId)),
+    contextHash: contextHasher('key', tenant),
+    findContext: (hashes) => read('find context', () => database.findContext(tenant, hashes)),
     readKeyHolder: (claim) => read('read key holder', () => database.readKeyHolder(tenant, claim)),
     // The model holds turns only.
     conversations: {} as ConversationStore,

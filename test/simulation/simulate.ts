@@ -90,6 +90,7 @@ export async function simulate(seed: number, isTraced = false): Promise<Simulate
           owner: node.name,
           log,
           limits,
+          ledger: 'request' as const,
         },
       }),
     );

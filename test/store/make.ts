@@ -78,6 +78,7 @@ export function intentOf(overrides: Partial<TurnIntent> = {}): TurnIntent {
     model: 'fast',
     protocol: 'responses',
     store: true,
+    keepsContent: overrides.store ?? true,
     keyId: 'key_1',
     endUser: undefined,
     owner: 'process-1',

@@ -268,6 +268,21 @@ describe('round trips', () => {
       parent = intent;
     }
     expect(counts).toEqual([2, ...Array.from({ length: 49 }, () => 3)]);
+    // One that is found by its content, however many it may be: as many.
+    const hashes = Array.from({ length: 300 }, (_, index) => own.contextHash(`${index}`));
+    const context = { said: hashes[200] ?? '', settings: '' };
+    const known = intentOf();
+    await own.beginTurn(known);
+    await own.commitTurn(commitOf(known, { context }));
+    const beforeFound = asked.mock.calls.length;
+    const found = await own.findContext(hashes);
+    expect(found).toMatchObject({ ...context, id: known.id, length: 2, anchor: known.id, depth: 0 });
+    const linked = intentOf({ parent: linkTo(known, 2, '') });
+    await own.beginTurn(linked);
+    await own.commitTurn(commitOf(linked, { context: { said: hashes[299] ?? '', settings: '' } }));
+    expect((await own.findContext(hashes))?.id).toBe(known.id);
+    expect((await own.findContext(hashes.toReversed()))?.id).toBe(linked.id);
+    expect(asked.mock.calls.length - beforeFound).toBe(5);
     const before = asked.mock.calls.length;
     const retried = intentOf();
     await own.beginTurn(retried);

@@ -9,6 +9,7 @@ import { eventLaws } from './event-laws.ts';
 import { fileLaws } from './file-laws.ts';
 import { keyLaws } from './key-laws.ts';
 import { idempotencyLaws } from './idempotency-laws.ts';
+import { linkLaws } from './link-laws.ts';
 import { readingLaws } from './reading-laws.ts';
 import { secretLaws } from './secret-laws.ts';
 import { treeLaw } from './tree-law.ts';
@@ -37,5 +38,6 @@ export function storeSuite(name: string, createEngine: () => Promise<Engine>): v
     secretLaws(bed);
     budgetLaws(bed);
     fileLaws(bed);
+    linkLaws(bed);
   });
 }

@@ -1,4 +1,5 @@
 import type { Log } from '../../core/log.ts';
+import { contextKeyOf } from '../context-finder.ts';
 import { envelopeKeyOf } from '../envelope-hash.ts';
 import { budgetSql } from '../budget-sql.ts';
 import { createBudgetStore } from '../create-budget-store.ts';
@@ -149,6 +150,7 @@ export async function createPostgresStore(options: PostgresStoreOptions): Promis
     retention,
     files,
     envelopeKey: envelopeKeyOf(secret),
+    contextKey: contextKeyOf(secret),
     sealer: createSealer(secret),
     knownEnvelopes: createRecentSet(rememberedEnvelopes),
   };

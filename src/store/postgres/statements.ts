@@ -1,7 +1,7 @@
 import { claim } from '../idempotency.ts';
 import { selectWriter } from '../conversation-sql.ts';
 import { itemValueCount } from '../rows.ts';
-import { attemptEndColumns, attemptStartColumns, itemColumns, itemMarks, live, turnColumns } from '../sql.ts';
+import { attemptEndColumns, attemptStartColumns, itemColumns, itemMarks, kept, sql, turnColumns } from '../sql.ts';
 import { hasLeases, lockedLeases, reserved, settled } from './budget-statements.ts';
 
 /** Columns that are not text, of those that are written out of a SELECT: a parameter has no type there but the one it is cast to. */
@@ -54,8 +54,8 @@ const turnParameter = (column: string) => `$${turnColumns.indexOf(column) + 1}::
 const conversationParameter = turnParameter('conversation');
 const reservationAt = (inConversation: boolean) => beginWriter + (inConversation ? 1 : 0);
 
-/** tenant, id, week, owner, epoch, status, head, output count, then those of `attemptEndRow` from the attempt's id on. */
-const commitAttempt = 9;
+/** tenant, id, week, owner, epoch, status, head, output count, hashes, then those of `attemptEndRow` from the attempt's id on. */
+const commitAttempt = 11;
 const commitItems = commitAttempt + 1 + endColumns.length;
 
 /** tenant, turn id, week, attempt id, then the rest of `attemptEndRow`, then that of `attemptStartRow`. */
@@ -114,7 +114,7 @@ const costOf = (first: number) => `$${first + attemptEndColumns.indexOf('cost_na
 const begin = (inConversation: boolean, isBudgeted: boolean) => `WITH parent AS (
       SELECT keep + kept_count + input_count + output_count AS length FROM turns t
       WHERE t.tenant = $1 AND t.id = $${beginParent}::text AND t.bucket = $${beginParentBucket}::integer
-        AND ${live('t', `$${beginExpiry}::bigint`)} FOR SHARE
+        AND ${kept('t')} AND (t.bucket = 0 OR t.created_at_ms >= $${beginExpiry}::bigint) FOR SHARE
     ), ${inConversation ? `conversation AS (${selectWriterOf(conversationParameter)} FOR UPDATE), ` : ''}${isBudgeted ? `${lockedLeases(reservationAt(inConversation))}, ` : ''}verdict AS (
       SELECT CASE ${isBudgeted ? leaseVerdict(reservationAt(inConversation)) : ''}${inConversation ? conversationVerdict : ''}WHEN $${beginParent}::text IS NULL THEN 'begun' WHEN NOT EXISTS (SELECT 1 FROM parent) THEN 'parent-not-found'
         WHEN (SELECT length FROM parent) < ${turnParameter('keep')} + ${turnParameter('kept_count')} THEN 'parent-too-short'
@@ -159,18 +159,19 @@ const begin = (inConversation: boolean, isBudgeted: boolean) => `WITH parent AS 
  * A turn in a conversation becomes its head, where it has ended well.
  */
 const commit = (inConversation: boolean, isBudgeted: boolean) => `WITH turn AS (
-      UPDATE turns SET status = $6, output_count = $8, head = CASE WHEN stored = 1 THEN $7 ELSE '' END
+      UPDATE turns SET status = $6, output_count = $8, head = CASE WHEN stored IN (1, 3) THEN $7 ELSE '' END,
+        context_hash = CASE WHEN stored IN (1, 3) THEN $9 END, settings_hash = CASE WHEN stored IN (1, 3) THEN $10 END
       WHERE tenant = $1 AND id = $2 AND bucket IN (0, $3) AND owner = $4 AND epoch = $5 AND status = 'in_progress'
         AND deleted_at_ms IS NULL AND conversation IS ${inConversation ? 'NOT NULL' : 'NULL'}
       RETURNING stored, input_count, bucket, conversation
     ), attempt AS (
-      UPDATE attempts a SET ${endAssignments(commitAttempt + 1, 'turn.stored = 1')} FROM turn
+      UPDATE attempts a SET ${endAssignments(commitAttempt + 1, 'turn.stored IN (1, 3)')} FROM turn
       WHERE a.tenant = $1 AND a.turn_id = $2 AND a.bucket IN (0, $3) AND a.id = $${commitAttempt} AND (a.status = 'started' OR a.estimated = 1)
     ), item AS (${insertFrom(
       'items',
       itemColumns,
       `$1, $2, turn.bucket, turn.input_count + i.ordinal - 1, ${itemMarks.output}, ${itemFields}`,
-      `turn, ${itemsFrom(commitItems)} WHERE turn.stored = 1${inConversation ? ` OR ${isAppended}` : ''}`,
+      `turn, ${itemsFrom(commitItems)} WHERE turn.stored IN (1, 3)${inConversation ? ` OR ${isAppended}` : ''}`,
     )})${inConversation ? appendTurn : ''}${isBudgeted ? `, ${settled(`$${commitAttempt}`, costOf(commitAttempt + 1), 'turn')}` : ''}
     SELECT 1 AS committed FROM turn`;
 
@@ -193,7 +194,7 @@ export const statements = {
     ), ${isBudgeted ? `${lockedLeases(nextReservation)}, ` : ''}begun AS (
       SELECT bucket FROM turn${isBudgeted ? ` WHERE ${hasLeases(nextReservation)}` : ''}
     ), ended AS (
-      UPDATE attempts SET ${endAssignments(nextEnd, 'EXISTS (SELECT 1 FROM turn WHERE stored = 1 AND deleted_at_ms IS NULL)')}
+      UPDATE attempts SET ${endAssignments(nextEnd, 'EXISTS (SELECT 1 FROM turn WHERE stored IN (1, 3) AND deleted_at_ms IS NULL)')}
       WHERE tenant = $1 AND turn_id = $2 AND bucket IN (0, $3) AND id = $4 AND (status = 'started' OR estimated = 1)
     )${isBudgeted ? `, one AS (SELECT 1), ${settled('$4', costOf(nextEnd), 'one')}, ${reserved(nextReservation, 'begun')}` : ''}
     ${insertFrom(
@@ -204,6 +205,10 @@ export const statements = {
     )}
     RETURNING 1 AS begun`,
   ),
+
+  /** As `sql.selectByContext`, for hashes with commas between them: the first of which there is a turn. */
+  selectByContext: `SELECT found.* FROM unnest(string_to_array($2, ',')) WITH ORDINALITY AS h (hash, place)
+    CROSS JOIN LATERAL (${sql.selectByContext.replace('$2', 'h.hash')}) found ORDER BY h.place LIMIT 1`,
 
   commit: variants((isBudgeted) => commit(false, isBudgeted)),
   commitInConversation: variants((isBudgeted) => commit(true, isBudgeted)),

@@ -1,6 +1,7 @@
 import { weekOfId } from '../bucket.ts';
 import { type BeginOutcome, checkBegun, notRunning } from '../begin-outcome.ts';
 import { columnText, exactJson } from '../column-text.ts';
+import { createContextFinder, type FoundRow } from '../context-finder.ts';
 import { commitOrFail } from '../commit-or-fail.ts';
 import { conversationWrites, insertAppended, selectWriter, takeBoth } from '../conversation-sql.ts';
 import { type AppendWrite, createConversationStore } from '../create-conversation-store.ts';
@@ -17,6 +18,7 @@ import {
   attemptEndRow,
   attemptStartRow,
   envelopesOf,
+  hashValues,
   itemValueCount,
   itemValues,
   keptInput,
@@ -45,6 +47,7 @@ export interface TenantStoreParts {
   retention: Retention;
   files: FileStore;
   envelopeKey: string;
+  contextKey: string;
   sealer: Sealer;
   /** `knownEnvelope`s that are in the database for sure. */
   knownEnvelopes: RecentSet;
@@ -104,6 +107,7 @@ export function createTenantStore(tenant: string, parts: TenantStoreParts): Tena
       commit.status,
       exactJson(commit.head),
       commit.output.length,
+      ...hashValues(commit),
     ];
     const attempt = attemptEndRow(tenant, commit.id, commit.attempt);
     const items = valueArrays(itemValues(commit.output));
@@ -149,7 +153,7 @@ export function createTenantStore(tenant: string, parts: TenantStoreParts): Tena
             retention.expiresBeforeMs(),
             owner,
             epoch,
-            ...row.slice(6),
+            ...row.slice(6, 8),
           ])
         : [];
     if (turn === undefined) {
@@ -159,7 +163,7 @@ export function createTenantStore(tenant: string, parts: TenantStoreParts): Tena
     const isAppended = turn.conversation !== null && (status === 'completed' || status === 'incomplete');
     if (isAppended) await query(sql.moveHead, [tenant, turn.conversation, id]);
     const purged = turn.deleted_at_ms !== null && (await purge(query, tenant, String(id), retention.expiresBeforeMs()));
-    if ((turn.stored === 1 || isAppended) && !purged) {
+    if ((turn.stored === 1 || turn.stored === 3 || isAppended) && !purged) {
       await query(statements.insertOutput, [tenant, id, turn.bucket, turn.input_count, ...items]);
     }
     if (turn.stored === 2 && !isAppended) await query(sql.dropUnkept, [tenant, id]);
@@ -229,6 +233,10 @@ export function createTenantStore(tenant: string, parts: TenantStoreParts): Tena
   return {
     seal: sealer.forTenant(tenant),
     ...createTenantReads(tenant, (text, ...parameters) => database.query(text, parameters), retention.expiresBeforeMs),
+    ...createContextFinder(parts.contextKey, tenant, retention.expiresBeforeMs, async (hashes, expiry) => {
+      const [found] = await database.query<FoundRow>(statements.selectByContext, [tenant, hashes.join(','), ...expiry]);
+      return found;
+    }),
 
     files: parts.files.forTenant(tenant),
     conversations: createConversationStore(tenant, {
@@ -241,7 +249,7 @@ export function createTenantStore(tenant: string, parts: TenantStoreParts): Tena
     beginTurn(intent) {
       const { id, attempt, owner, epoch, createdAtMs } = intent;
       const failed = async () => {
-        const head = intent.store ? failedHead(intent.head, createdAtMs, neverBegun) : '';
+        const head = intent.keepsContent ? failedHead(intent.head, createdAtMs, neverBegun) : '';
         const commit = {
           id,
           owner,

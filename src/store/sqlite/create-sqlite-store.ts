@@ -6,6 +6,7 @@ import { weekEndMs, weekOf } from '../bucket.ts';
 import { createFileStore } from '../create-file-store.ts';
 import { createKeyStore } from '../create-key-store.ts';
 import { createRunStore, type RunEngine } from '../create-run-store.ts';
+import { contextKeyOf } from '../context-finder.ts';
 import { envelopeKeyOf } from '../envelope-hash.ts';
 import { crashError, failedHead } from '../failed-head.ts';
 import { createRecentSet } from '../recent-set.ts';
@@ -115,6 +116,7 @@ export async function createSqliteStore(options: SqliteStoreOptions): Promise<Fu
     retention,
     files,
     envelopeKey: envelopeKeyOf(secret),
+    contextKey: contextKeyOf(secret),
     sealer: createSealer(secret),
     knownEnvelopes: createRecentSet(rememberedEnvelopes),
   };

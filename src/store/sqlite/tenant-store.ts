@@ -1,5 +1,6 @@
 import { checkBegun, notRunning } from '../begin-outcome.ts';
 import { columnText, exactJson } from '../column-text.ts';
+import { createContextFinder, type FoundRow } from '../context-finder.ts';
 import { commitOrFail } from '../commit-or-fail.ts';
 import { createConversationStore } from '../create-conversation-store.ts';
 import { envelopeHash, knownEnvelope } from '../envelope-hash.ts';
@@ -14,12 +15,14 @@ import {
   attemptEndRow,
   attemptStartRow,
   envelopesOf,
+  hashValues,
   itemValues,
   keptInput,
   keptValues,
   placeOf,
   turnRow,
 } from '../rows.ts';
+import { sql } from '../sql.ts';
 import type { AttemptEnd, AttemptStart, KeyHolder, TenantStore, TurnCommit, TurnIntent } from '../store.ts';
 import { createTenantReads } from '../tenant-reads.ts';
 import type { Unfinished } from '../unfinished.ts';
@@ -34,6 +37,7 @@ export interface TenantStoreParts {
   retention: Retention;
   files: FileStore;
   envelopeKey: string;
+  contextKey: string;
   sealer: Sealer;
   /** `knownEnvelope`s that are in the database for sure, and need not be sent to the writer again. */
   knownEnvelopes: RecentSet;
@@ -57,6 +61,7 @@ export function createTenantStore(tenant: string, parts: TenantStoreParts): Tena
       epoch: commit.epoch,
       status: commit.status,
       head: exactJson(commit.head),
+      hashes: hashValues(commit),
       items: itemValues(commit.output),
       expiryMs: retention.expiresBeforeMs(),
       attempt: attemptEndRow(tenant, commit.id, commit.attempt),
@@ -103,6 +108,13 @@ export function createTenantStore(tenant: string, parts: TenantStoreParts): Tena
   return {
     seal: sealer.forTenant(tenant),
     ...createTenantReads(tenant, reader.all, retention.expiresBeforeMs),
+    ...createContextFinder(parts.contextKey, tenant, retention.expiresBeforeMs, async (hashes, expiry) => {
+      for (const hash of hashes) {
+        const [found] = reader.all<FoundRow>(sql.selectByContext, tenant, hash, ...expiry);
+        if (found !== undefined) return found;
+      }
+      return undefined;
+    }),
 
     files: parts.files.forTenant(tenant),
     conversations: createConversationStore(tenant, {

@@ -182,12 +182,12 @@ export function createGroupWriter(db: DatabaseSync): (ops: WriteOp[]) => (WriteR
   };
 
   const commit = (op: OpOf<'commit'>) => {
-    const { tenant, id, owner, epoch, status, head, expiryMs, items } = op;
+    const { tenant, id, owner, epoch, status, head, hashes, expiryMs, items } = op;
     const week = weekOfId(id);
     prepare(sql.endAttempt).run(...op.attempt);
     if (op.settles !== undefined) settle(op.settles);
     const count = items.length / itemValueCount;
-    const ended = prepare(sql.commitTurn).get(tenant, id, week, owner, epoch, status, head, count) as
+    const ended = prepare(sql.commitTurn).get(tenant, id, week, owner, epoch, status, head, count, ...hashes) as
       | EndedTurn
       | undefined;
     if (ended !== undefined) runSteps(op.steps);
@@ -200,7 +200,7 @@ export function createGroupWriter(db: DatabaseSync): (ops: WriteOp[]) => (WriteR
     if (isAppended) prepare(sql.moveHead).run(tenant, turn.conversation, id);
     // Deleted while it ran: its output is written only if somebody has come to need it.
     const purged = turn.deleted_at_ms !== null && purge(tenant, id, expiryMs);
-    if ((turn.stored === 1 || isAppended) && !purged) {
+    if ((turn.stored === 1 || turn.stored === 3 || isAppended) && !purged) {
       insertItems({ tenant, id, bucket: turn.bucket }, items, turn.input_count, itemMarks.output);
     }
     if (turn.stored === 2 && !isAppended) prepare(sql.dropUnkept).run(tenant, id);

@@ -60,6 +60,8 @@ export type WriteOp =
       epoch: number;
       status: TurnStatus;
       head: string;
+      /** `hashValues`. */
+      hashes: SqlValue[];
       expiryMs: number;
       items: SqlValue[];
       attempt: SqlValue[];

@@ -32,7 +32,7 @@ const someInput = { role: 'user', content: 'input' };
  */
 export async function queueTurn(dependencies: TurnDependencies, call: BackgroundCall): Promise<Queued> {
   const { client, store, idempotency, body, runs, maxQueued } = call;
-  const { router, ids, nowMs, owner } = dependencies;
+  const { router, ids, nowMs } = dependencies;
   const behind = (error: unknown) => holderBehind(dependencies, call, error);
   const heldBy = ({ turnId, bodyHash }: KeyHolder): Queued => {
     if (bodyHash !== idempotency?.bodyHash) throw keyMismatch();
@@ -54,7 +54,7 @@ export async function queueTurn(dependencies: TurnDependencies, call: Background
   const input = request.compaction === undefined ? [someInput] : [someInput, { type: 'compaction_trigger' }];
   const stored = JSON.stringify({ ...body, input });
   const run = { streamed: request.stream, body: stored, events };
-  const holder = await runs.queue({ ...intentOf(turn, { ...call, request }, owner, start), run }).catch(behind);
+  const holder = await runs.queue({ ...intentOf(dependencies, turn, { ...call, request }, start), run }).catch(behind);
   crashPoint('intent-written');
   return holder === undefined ? { turn, warnings: encoded.warnings } : heldBy(holder);
 }

@@ -1,0 +1,62 @@
+import { hash } from 'node:crypto';
+import { weekEndMs, weekOf } from './bucket.ts';
+import type { SqlValue } from './rows.ts';
+import { deriveKey } from './secret.ts';
+import type { TenantStore } from './store.ts';
+
+/** Key of the contexts' hashes, in hex: what was said cannot be guessed from the database. */
+export function contextKeyOf(secret: Uint8Array): string {
+  return deriveKey(secret, 'context hash').toString('hex');
+}
+
+/** 144 bits: nobody is shown one, and two that meet by chance are not to be feared. */
+const hashLength = 24;
+
+/** A row of `sql.selectByContext`. */
+export interface FoundRow {
+  id: string;
+  bucket: number;
+  session_id: string;
+  anchor: string;
+  depth: number;
+  context_hash: string;
+  settings_hash: string;
+  length: number;
+}
+
+/** @see TenantStore.contextHash. A prefix does for a key here, as it does for envelopes. */
+export function contextHasher(key: string, tenant: string): TenantStore['contextHash'] {
+  const prefix = `${key}\0${tenant}\0`;
+  return (text) => hash('sha256', prefix + text, 'base64url').slice(0, hashLength);
+}
+
+/** @param first runs the engine's statement: the hashes in their order, then the last two parameters of `sql.selectByContext`. */
+export function createContextFinder(
+  key: string,
+  tenant: string,
+  expiresBeforeMs: () => number,
+  first: (hashes: readonly string[], expiry: [SqlValue, SqlValue]) => Promise<FoundRow | undefined>,
+): Pick<TenantStore, 'contextHash' | 'findContext'> {
+  return {
+    contextHash: contextHasher(key, tenant),
+
+    async findContext(said) {
+      if (said.length === 0) return undefined;
+      const expiry = expiresBeforeMs();
+      const row = await first(said, [expiry, weekOf(expiry)]);
+      if (row === undefined) return undefined;
+      const { id, bucket, session_id: sessionId, anchor, depth, length } = row;
+      const hashes = { said: row.context_hash, settings: row.settings_hash };
+      return {
+        id,
+        bucket,
+        bucketSpanMs: [weekEndMs(bucket - 1), weekEndMs(bucket)],
+        sessionId,
+        anchor,
+        depth,
+        length,
+        ...hashes,
+      };
+    },
+  };
+}

@@ -1,0 +1,81 @@
+import type { ContextItem } from '../core/items.ts';
+import type { TurnRequest } from '../core/request.ts';
+import type { ContextHashes, FoundContext, TenantStore } from '../store/store.ts';
+import { beginChain, type ContextChain, endChain, extendChain, isOutput } from './context-hash.ts';
+import { keepsContent, type LedgerRule } from './keeps-content.ts';
+
+/** Whose turns a request's own history can go on from. */
+export interface Linker {
+  keyId: string;
+  endUser: string | undefined;
+  /** The session that the client names. */
+  sessionId: string | undefined;
+}
+
+/** What is known of a context by its content. */
+export interface Linked {
+  /** The context that the turn's output goes on from. */
+  chain: ContextChain;
+  /** The turn whose context the input starts with; undefined: there is none. */
+  link: HistoryLink | undefined;
+}
+
+/** A parent that no one has named. What the model sees is the client's own input all the same. */
+export interface HistoryLink {
+  found: FoundContext;
+  /** How many items of the input the parent's context stands for. */
+  items: number;
+}
+
+/** A place in the input where a stored context may end. */
+interface End extends ContextHashes {
+  /** Items up to there. */
+  items: number;
+}
+
+/**
+ * Finds the turn whose whole context is the longest beginning of the input: of the same key, for the same end user, stored as
+ * this one is to be. It ends in something that a model put out, so that two who begin with the same words are not one.
+ */
+export async function linkHistory(
+  store: TenantStore,
+  context: readonly ContextItem[],
+  { store: stored }: TurnRequest,
+  { keyId, endUser }: Linker,
+): Promise<Linked> {
+  const hash = (text: string) => store.contextHash(text);
+  let chain = beginChain(hash, [keyId, endUser ?? null, stored]);
+  const ends: End[] = [];
+  for (const [index, { item }] of context.entries()) {
+    chain = extendChain(hash, chain, item);
+    if (item.type !== 'reasoning' && isOutput(item)) ends.push({ ...endChain(hash, chain), items: index + 1 });
+  }
+  ends.reverse();
+  const found = await store.findContext(ends.map(({ said }) => said));
+  const end = ends.find(({ said }) => said === found?.said);
+  if (found === undefined || end === undefined) return { chain, link: undefined };
+  // Settings that were changed in what the parent holds are told as they are now: nothing of it stands for them.
+  const items = found.settings === end.settings ? behindReasoning(context, end.items) : 0;
+  return { chain, link: { found, items } };
+}
+
+/** Reasoning that a turn's output ends with stands in its context too. */
+function behindReasoning(context: readonly ContextItem[], from: number): number {
+  let at = from;
+  while (context[at]?.item.type === 'reasoning') at += 1;
+  const next = context[at]?.item;
+  return next === undefined || !isOutput(next) ? at : from;
+}
+
+/** Undefined: nothing of the turn is to be found by its content. */
+export function linkerOf(
+  rule: LedgerRule,
+  { request, keyId, sessionId }: { request: TurnRequest; keyId: string; sessionId: string | undefined },
+): Linker | undefined {
+  if (!request.generate || !keepsContent(rule, request)) return undefined;
+  return { keyId, endUser: endUserOf(request), sessionId };
+}
+
+export function endUserOf({ safetyIdentifier, user }: TurnRequest): string | undefined {
+  return safetyIdentifier ?? user;
+}

@@ -1,0 +1,263 @@
+/** Clients that send their whole history with each request: what their turns go on from, what is stored of them and what is sent. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { describe, expect, test } from 'vitest';
+import { type Answer, type Client, createClient } from './support/client.ts';
+import { connect } from './support/socket-client.ts';
+import { fakeMessagesModel } from './support/fake-models.ts';
+import { type SpawnedGateway, spawnGateway, temporaryFolder } from './support/spawn-gateway.ts';
+
+const sessionOf = ({ headers }: Answer) => headers.get('x-turnpike-session-id');
+const tool = {
+  type: 'function',
+  name: 'look',
+  parameters: { type: 'object', properties: { at: { type: 'string' } }, required: ['at'] },
+};
+
+/** A gateway of its own over a model that calls a tool for whatever it is told, then says what it has seen. */
+async function rigWith(ledger = '', keys = '') {
+  const upstream = await fakeMessagesModel();
+  let calls = 0;
+  upstream.answer = ({ body }) => {
+    const content = body.messages.at(-1)?.content;
+    const [last] = Array.isArray(content) ? content.slice(-1) : [{ type: 'text', text: content }];
+    if (last.type === 'tool_result')
+      return { blocks: [{ type: 'text', text: `Seen: ${JSON.stringify(last.content)}` }] };
+    const call = { type: 'tool_use', id: `toolu_${++calls}`, name: 'look', input: { at: last.text, 10: 1, 2: 2 } };
+    return { blocks: [{ type: 'text', text: 'I look.' }, call], stopReason: 'tool_use' };
+  };
+  const folder = temporaryFolder();
+  const config = `
+models: [{ name: m, provider: anthropic, model: claude-haiku-4-5, base_url: "${upstream.url}", api_key: k }]
+${ledger === '' ? '' : `ledger: { content: ${ledger} }`}
+${keys}
+`;
+  let gateway: SpawnedGateway;
+  const start = async () => {
+    gateway = await spawnGateway({ config, folder });
+    return gateway.url;
+  };
+  let url = await start();
+  let client: Client = createClient(url);
+  const query = (sql: string, ...values: string[]) => {
+    const db = new DatabaseSync(join(folder, 'turnpike.db'), { readOnly: true });
+    try {
+      return db.prepare(sql).all(...values);
+    } finally {
+      db.close();
+    }
+  };
+  return {
+    upstream,
+    folder,
+    query,
+    url: () => url,
+    async restart() {
+      await gateway.kill('SIGKILL');
+      url = await start();
+      client = createClient(url);
+    },
+    create: async (body: object, headers?: Record<string, string>) => {
+      const answer = await client.create({ model: 'm', tools: [tool], ...body }, headers);
+      expect(answer.status, answer.text).toBe(200);
+      return answer;
+    },
+    request: (method: string, path: string) => client.request(method, path),
+    client: () => client,
+    parentOf: ({ body }: Answer) => query('SELECT parent FROM turns WHERE id = ?', String(body.id))[0]?.['parent'],
+    itemsOf: ({ body }: Answer) => query('SELECT body FROM items WHERE turn_id = ?', String(body.id)).length,
+  };
+}
+
+/** A client that keeps its history, as items without ids, and says more with each request. */
+function agentOf(rig: Awaited<ReturnType<typeof rigWith>>, body: object = {}, headers?: Record<string, string>) {
+  const history: object[] = [];
+  return {
+    history,
+    async say(...items: object[]) {
+      history.push(...items);
+      const answer = await rig.create({ input: history, ...body }, headers);
+      for (const { id: _id, status: _status, ...item } of answer.body.output) history.push(item);
+      return answer;
+    },
+  };
+}
+const user = (text: string) => ({ role: 'user', content: text });
+const outputOf = (answer: Answer, output: string) => ({
+  type: 'function_call_output',
+  call_id: answer.body.output.at(-1).call_id,
+  output,
+});
+
+describe('a client that carries its history', () => {
+  test('has one session and a chain, of which each turn stores what is new; the model sees what was sent', async () => {
+    const rig = await rigWith();
+    const agent = agentOf(rig);
+    const first = await agent.say({ role: 'developer', content: 'Be brief.' }, user('one'));
+    const second = await agent.say(outputOf(first, 'N-1'));
+    const third = await agent.say(user('two'));
+    const turns = [first, second, third];
+    expect(new Set(turns.map(sessionOf)).size).toBe(1);
+    expect(turns.map(rig.parentOf)).toEqual([null, first.body.id, second.body.id]);
+    expect(turns.map(rig.itemsOf)).toEqual([4, 2, 3]);
+    // The context that the turns make together is the one that a client that stores it would have.
+    const listed = await rig.request('GET', `/v1/responses/${third.body.id}/input_items?order=asc`);
+    const types = listed.body.data.map(({ type, role }: { type: string; role?: string }) => role ?? type);
+    expect(types).toEqual([
+      'developer',
+      'user',
+      'assistant',
+      'function_call',
+      'function_call_output',
+      'assistant',
+      'user',
+    ]);
+    // Upstreams are sent what a client would be that has just come with the same history.
+    const sent = rig.upstream.requests.at(-1)?.body;
+    const stranger = await rigWith();
+    await stranger.create({ input: agent.history.slice(0, -2) });
+    expect(stranger.upstream.requests.at(-1)?.body).toEqual(sent);
+    // And a turn can go on from it by its id.
+    const chained = await rig.create({ previous_response_id: second.body.id, input: 'three' });
+    expect(sessionOf(chained)).toBe(sessionOf(first));
+    expect(rig.upstream.requests.at(-1)?.body.messages.slice(0, -1)).toEqual(sent.messages.slice(0, -1));
+  });
+
+  test('is linked after a kill too, and by others of its spelling', async () => {
+    const rig = await rigWith();
+    const first = await rig.create({ input: 'one' });
+    const [said, call] = first.body.output;
+    await rig.restart();
+    const second = await rig.create({
+      input: [
+        user('one'),
+        {
+          role: 'assistant',
+          content: [
+            { type: 'output_text', text: 'I ' },
+            { type: 'output_text', text: 'look.' },
+          ],
+        },
+        { ...call, id: undefined, arguments: JSON.stringify(JSON.parse(call.arguments), null, 1) },
+        outputOf(first, 'N-1'),
+      ],
+    });
+    expect(said.content[0].text).toBe('I look.');
+    expect([rig.parentOf(second), sessionOf(second)]).toEqual([first.body.id, sessionOf(first)]);
+    // Spelled as the client did, not as it is stored.
+    const sent = JSON.stringify(rig.upstream.requests.at(-1)?.body.messages[1]);
+    expect(sent).toContain('"text":"I "');
+  });
+
+  test('agents at once that begin with the same words have sessions of their own', async () => {
+    const rig = await rigWith();
+    const agents = Array.from({ length: 8 }, () => agentOf(rig));
+    const sessions = await Promise.all(
+      agents.map(async (agent, number) => {
+        const turns = [await agent.say({ role: 'system', content: 'You are an agent.' }, user('one'))];
+        for (let n = 0; n < 4; n++) {
+          const last = turns.at(-1) as Answer;
+          const isCall = last.body.output.at(-1).type === 'function_call';
+          turns.push(await agent.say(isCall ? outputOf(last, `N-${number}`) : user('go on')));
+        }
+        expect(turns.slice(1).map(rig.parentOf)).toEqual(turns.slice(0, -1).map(({ body }) => body.id));
+        return new Set(turns.map(sessionOf));
+      }),
+    );
+    expect(sessions.map((own) => own.size)).toEqual(agents.map(() => 1));
+    expect(new Set(sessions.flatMap((own) => Array.from(own))).size).toBe(agents.length);
+  });
+
+  test('that edits, forks or shortens its history goes on from where it is still the same', async () => {
+    const rig = await rigWith();
+    const agent = agentOf(rig);
+    const first = await agent.say(user('one'));
+    const second = await agent.say(outputOf(first, 'N-1'));
+    const untilSecond = agent.history.slice();
+    await agent.say(user('two'));
+    const fork = await rig.create({ input: [...untilSecond, user('2')] });
+    const edited = await rig.create({ input: [...untilSecond.slice(0, 3), outputOf(first, 'N-2')] });
+    const rewound = await rig.create({ input: [user('ONE'), ...untilSecond.slice(1)] });
+    const summed = await rig.create({ input: [user('Summary: one was looked at.'), user('two')] });
+    expect([fork, edited, rewound, summed].map(rig.parentOf)).toEqual([second.body.id, first.body.id, null, null]);
+    const named = await rig.create({ input: [user('Summary.')] }, { 'x-session-id': String(sessionOf(first)) });
+    expect([rig.parentOf(named), sessionOf(named)]).toEqual([null, sessionOf(first)]);
+  });
+
+  test('with another key of its team is another', async () => {
+    const keys = 'auth: { keys: [{ name: a, key: sk-a, team: t }, { name: b, key: sk-b, team: t }] }';
+    const rig = await rigWith('', keys);
+    const as = (key: string) => ({ authorization: `Bearer ${key}` });
+    const agent = agentOf(rig, {}, as('sk-a'));
+    const first = await agent.say(user('one'));
+    const input = [...agent.history, outputOf(first, 'N-1')];
+    const [own, other] = [await rig.create({ input }, as('sk-a')), await rig.create({ input }, as('sk-b'))];
+    expect([rig.parentOf(own), rig.parentOf(other)]).toEqual([first.body.id, null]);
+    expect(sessionOf(other)).not.toBe(sessionOf(first));
+  });
+});
+
+describe('ledger.content', () => {
+  /** Two turns that are not stored, the first of which names its session. */
+  const unstored = async (rig: Awaited<ReturnType<typeof rigWith>>) => {
+    const agent = agentOf(rig, { store: false }, { 'session-id': 'codex-1' });
+    const first = await agent.say(user('canary one'));
+    return [first, await agent.say(outputOf(first, 'canary two'))] as const;
+  };
+  const filesWith = ({ folder }: { folder: string }, text: string) =>
+    readdirSync(folder).filter(
+      (name) => name.startsWith('turnpike.db') && readFileSync(join(folder, name)).includes(text),
+    );
+
+  test('request: what is not stored leaves no content and no hash, and is in the session that it names', async () => {
+    const rig = await rigWith();
+    const turns = await unstored(rig);
+    expect(turns.map(sessionOf)).toEqual(['codex-1', 'codex-1']);
+    expect(turns.map(rig.parentOf)).toEqual([null, null]);
+    expect(filesWith(rig, 'canary')).toEqual([]);
+    expect(rig.query('SELECT context_hash, head, envelope_hash FROM turns')).toEqual(
+      turns.map(() => ({ context_hash: null, head: '', envelope_hash: null })),
+    );
+  });
+
+  test('always: its content is kept as a chain, and no id of it resolves', async () => {
+    const rig = await rigWith('always');
+    const [first, second] = await unstored(rig);
+    expect([rig.parentOf(second), rig.itemsOf(first), rig.itemsOf(second)]).toEqual([first.body.id, 3, 2]);
+    expect(filesWith(rig, 'canary')).not.toEqual([]);
+    const { id, output } = first.body;
+    for (const path of [id, `${id}/input_items`]) {
+      expect((await rig.request('GET', `/v1/responses/${path}`)).status).toBe(404);
+    }
+    expect((await rig.request('DELETE', `/v1/responses/${id}`)).status).toBe(404);
+    const chained = await rig.client().create({ model: 'm', previous_response_id: id, input: 'x' });
+    expect(chained.body.error.code).toBe('previous_response_not_found');
+    const referred = await rig.client().create({ model: 'm', input: [{ type: 'item_reference', id: output[0].id }] });
+    expect(referred.status).toBe(404);
+    const [log] = rig.query('SELECT messages, response FROM "LiteLLM_SpendLogs" WHERE request_id = ?', String(id));
+    expect(String(log?.['messages'])).toContain('canary one');
+    expect(JSON.parse(String(log?.['response']))).toMatchObject({ id, store: false, output: [{}, {}] });
+  });
+
+  test('always: over a WebSocket each turn of a chain that its connection keeps stores what is new', async () => {
+    const rig = await rigWith('always');
+    const socket = await connect(rig.url());
+    const first = (await socket.create({ model: 'm', store: false, input: 'one', tools: [tool] })).at(-1)?.data
+      .response;
+    const output = { type: 'function_call_output', call_id: first.output.at(-1).call_id, output: 'N-1' };
+    const next = { model: 'm', store: false, previous_response_id: first.id, input: [output], tools: [tool] };
+    const second = (await socket.create(next)).at(-1)?.data.response;
+    const counts = rig.query('SELECT count(*) n FROM items GROUP BY turn_id ORDER BY turn_id').map(({ n }) => n);
+    expect(second.status).toBe('completed');
+    expect(counts).toEqual([3, 2]);
+  });
+
+  test('never: what clients store is all that is kept', async () => {
+    const rig = await rigWith('never');
+    await unstored(rig);
+    expect(filesWith(rig, 'canary')).toEqual([]);
+    const stored = await rig.create({ input: 'canary three' });
+    expect((await rig.request('GET', `/v1/responses/${stored.body.id}`)).status).toBe(200);
+  });
+});
