@@ -2,6 +2,8 @@
  * What upstreams find in their caches of prompts: that a request of a growing conversation begins with the one before, byte
  * for byte; that Anthropic is told where to cache it; and that what was read and written is told.
  */
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import fc from 'fast-check';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { arrayElements, sliceJson } from '../src/core/json-slice.ts';
@@ -273,5 +275,64 @@ describe.each([
     const plain = counts.reduce((sum, { input: all }) => sum + all, 0);
     expect(paid / plain).toBeLessThan(0.35);
     expect(others.length).toBe(11);
+  });
+});
+
+/** What each client is told of 150 tokens of which 20 were read and 30 written. */
+const clients = {
+  responses: {
+    path: '/v1/responses',
+    body: { input: 'a' },
+    told: { input_tokens: 150, input_tokens_details: { cached_tokens: 20, cache_write_tokens: 30 } },
+  },
+  chat: {
+    path: '/v1/chat/completions',
+    body: { messages: [{ role: 'user', content: 'a' }] },
+    told: { prompt_tokens: 150, prompt_tokens_details: { cached_tokens: 20, cache_write_tokens: 30 } },
+  },
+  messages: {
+    path: '/v1/messages',
+    body: { messages: [{ role: 'user', content: 'a' }], max_tokens: 100 },
+    told: { input_tokens: 100, cache_read_input_tokens: 20, cache_creation_input_tokens: 30 },
+  },
+};
+
+/** As `toMatchObject` reads it. */
+const nested = (told: object): object =>
+  Object.fromEntries(
+    Object.entries(told).map(([key, value]) => [
+      key,
+      typeof value === 'object' ? expect.objectContaining(value) : value,
+    ]),
+  );
+
+describe.each(Object.entries(clients))('what was cached is told to a client of %s', (_name, { path, body, told }) => {
+  test.each([false, true])('and kept, stream: %s', async (stream) => {
+    const { answer } = rig.messages;
+    const usage = { input_tokens: 100, cache_read_input_tokens: 20, cache_creation_input_tokens: 30 };
+    rig.messages.answer = () => ({ blocks: [{ type: 'text', text: 'b' }], usage });
+    const options = stream && path.endsWith('completions') ? { stream_options: { include_usage: true } } : {};
+    const reply = await fetch(`${rig.gateway.url}${path}`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ model: 'haiku', stream, ...options, ...body }),
+    });
+    const text = await reply.text();
+    rig.messages.answer = answer;
+    expect(reply.status, text).toBe(200);
+    const pieces = stream ? [...text.matchAll(/^data: (\{.*)$/gm)].map(([, data = '']) => data) : [text];
+    const counted = pieces.flatMap((piece): unknown => {
+      const { usage, message, response } = JSON.parse(piece) as Record<string, { usage?: unknown } | null>;
+      return usage ?? message?.usage ?? response?.usage ?? [];
+    });
+    expect(counted, text).toContainEqual(expect.objectContaining(nested(told)));
+
+    const database = new DatabaseSync(join(rig.folder, 'turnpike.db'), { readOnly: true });
+    const counts = 'input_tokens, cached_tokens, cache_write_tokens';
+    const [row = {}] = database.prepare(`SELECT turn_id, ${counts} FROM attempts ORDER BY id DESC LIMIT 1`).all();
+    database.close();
+    const { turn_id, ...spent } = row;
+    expect(spent).toEqual({ input_tokens: 150, cached_tokens: 20, cache_write_tokens: 30 });
+    expect((await rig.client.get(String(turn_id))).body.usage).toMatchObject(clients.responses.told);
   });
 });

@@ -46,6 +46,8 @@ export interface WalkRig {
   sent: () => UpstreamRequest[];
   refusals: () => string[];
   forgetRefusals(): void;
+  /** The folder of its store. */
+  folder: string;
   restart(): Promise<void>;
 }
 
@@ -73,6 +75,7 @@ export async function walkRig(onCleanup: (cleanup: () => void) => void): Promise
   const folder = temporaryFolder();
   const sent: UpstreamRequest[] = [];
   const rig: WalkRig = {
+    folder,
     messages,
     openai,
     chat,
