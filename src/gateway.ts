@@ -20,12 +20,15 @@ import { listen } from './http/serve.ts';
 import { hashKey } from './keys/hash-key.ts';
 import { configuredKeyId, createKeyring, isStoredTeam, type KeyringOptions } from './keys/keys.ts';
 import { createStoredKeys } from './keys/stored-keys.ts';
+import { aiSdkCodec } from './protocols/ai-sdk/index.ts';
 import { chatCodec } from './protocols/chat/index.ts';
 import { embeddingsCodec } from './protocols/embeddings/index.ts';
 import { geminiCodec } from './protocols/gemini/index.ts';
 import { messagesCodec } from './protocols/messages/index.ts';
 import { responsesCodec } from './protocols/responses/index.ts';
 import { responsesUpstreamCodec } from './protocols/responses/upstream.ts';
+import { createAiSdkProvider } from './providers/ai-sdk/ai-sdk.ts';
+import { createAiSdkTransport } from './providers/ai-sdk/transport.ts';
 import { createAnthropicProvider } from './providers/anthropic.ts';
 import { createBedrockProvider } from './providers/bedrock.ts';
 import { createGeminiProvider } from './providers/gemini.ts';
@@ -79,6 +82,7 @@ export async function startGateway(
   await store.sweep(Date.now());
 
   const sockets = createSocketTransport({ log });
+  const aiSdk = createAiSdkTransport();
   const providers: Record<ProviderName, Provider> = {
     anthropic: createAnthropicProvider(messagesCodec, sockets),
     openai: createOpenAiProvider(responsesUpstreamCodec, chatCodec, sockets),
@@ -90,6 +94,7 @@ export async function startGateway(
     bedrock: createBedrockProvider(messagesCodec, sockets, Date.now),
     vertex: createVertexProvider(messagesCodec, sockets),
     'vertex-gemini': createVertexGeminiProvider(geminiCodec, sockets),
+    'ai-sdk': createAiSdkProvider(aiSdkCodec, aiSdk),
     ...createVendorProviders(chatCodec, sockets),
   };
   const ids = createIdMint();
@@ -176,7 +181,7 @@ export async function startGateway(
     async close() {
       await Promise.all([http.close(), background.close()]);
       await app.settled();
-      await sockets.close();
+      await Promise.all([sockets.close(), aiSdk.close()]);
       clearInterval(tidying);
       await budgets.close();
       await sweeping.stop();

@@ -108,7 +108,7 @@ const mayImport: Record<string, readonly string[]> = {
 };
 
 /** The named vendors; what else is in `providers` is shared by them. */
-const providers = ['anthropic', 'openai', 'openai-compatible', 'gemini', 'bedrock', 'vertex', 'simulator'];
+const providers = ['anthropic', 'openai', 'openai-compatible', 'gemini', 'bedrock', 'vertex', 'ai-sdk', 'simulator'];
 /** Whose models each serves. */
 const served: Record<string, readonly string[]> = {
   bedrock: ['anthropic'],

@@ -4,12 +4,14 @@ import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { GatewayError } from '../../src/core/errors.ts';
 import type { Warning } from '../../src/core/warning.ts';
+import { aiSdkCodec } from '../../src/protocols/ai-sdk/index.ts';
 import { chatCodec } from '../../src/protocols/chat/index.ts';
 import type { ModelProfile, UpstreamCodec } from '../../src/protocols/codec.ts';
 import { geminiCodec } from '../../src/protocols/gemini/index.ts';
 import { messagesCodec } from '../../src/protocols/messages/index.ts';
 import { decodeRequest } from '../../src/protocols/responses/request.ts';
 import { responsesUpstreamCodec } from '../../src/protocols/responses/upstream.ts';
+import { createAiSdkProvider } from '../../src/providers/ai-sdk/ai-sdk.ts';
 import { anthropicProfile } from '../../src/providers/anthropic.ts';
 import { geminiProfile } from '../../src/providers/gemini.ts';
 import { openAiProfile } from '../../src/providers/openai.ts';
@@ -40,7 +42,8 @@ type Result = { refused: Warning } | { body: Body; warnings: Warning[] };
 const modelsOf = (profileOf: (model: string) => ModelProfile, names: string[]): Model[] =>
   names.map((name) => ({ name, profile: profileOf(name) }));
 
-const simulator = createSimulatorProvider(messagesCodec, createSimulatorTransport());
+const nowhere = createSimulatorTransport();
+const simulator = createSimulatorProvider(messagesCodec, nowhere);
 const plainChat = openAiCompatibleProfile('qwen3-32b');
 
 const backends: Backend[] = [
@@ -73,6 +76,11 @@ const backends: Backend[] = [
     name: 'Gemini',
     codec: geminiCodec,
     models: modelsOf(geminiProfile, ['gemini-3.1-pro', 'gemini-3-flash', 'gemini-2.5-pro', 'gemini-2.5-flash']),
+  },
+  {
+    name: 'AI SDK',
+    codec: aiSdkCodec,
+    models: [{ name: 'command-a', profile: createAiSdkProvider(aiSdkCodec, nowhere).profileOf('command-a') }],
   },
   {
     name: 'simulator',

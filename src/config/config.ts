@@ -13,6 +13,7 @@ export const providerNames = [
   'bedrock',
   'vertex',
   'vertex-gemini',
+  'ai-sdk',
   'simulator',
   ...vendorNames,
 ] as const;

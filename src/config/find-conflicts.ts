@@ -129,11 +129,15 @@ const keyOwners: Readonly<Record<string, readonly string[]>> = {
   region: ['bedrock', 'vertex', 'vertex-gemini'],
   project: ['vertex', 'vertex-gemini'],
   aws: ['bedrock'],
+  package: ['ai-sdk'],
+  factory: ['ai-sdk'],
+  settings: ['ai-sdk'],
 };
 
 const googleKeys = { region: 'where the models are, such as us-east5 or global', project: 'whose models they are' };
 
 const neededKeys: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  'ai-sdk': { package: 'such as "@ai-sdk/cohere"' },
   bedrock: { region: 'where the models are, such as us-east-1' },
   vertex: googleKeys,
   'vertex-gemini': googleKeys,

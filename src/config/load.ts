@@ -193,6 +193,9 @@ function toModel(model: FileModel): ModelConfig {
       ...(model.api_version !== undefined && { apiVersion: model.api_version }),
       ...(model.region !== undefined && { region: model.region }),
       ...(model.project !== undefined && { project: model.project }),
+      ...(model.package !== undefined && { package: model.package }),
+      ...(model.factory !== undefined && { factory: model.factory }),
+      ...(model.settings !== undefined && { settings: model.settings }),
       ...(model.aws !== undefined && {
         aws: {
           accessKeyId: model.aws.access_key_id,

@@ -87,6 +87,10 @@ const modelSchema = z.strictObject({
   region: placeName.optional(),
   /** Google's. */
   project: placeName.optional(),
+  /** The AI SDK's, whose provider its factory makes of the settings. */
+  package: text.regex(/^(?:@[a-z0-9-]+\/)?[a-z0-9][a-z0-9._-]*$/, 'must be the name of a package').optional(),
+  factory: text.optional(),
+  settings: z.record(z.string(), z.unknown()).optional(),
   aws: z
     .strictObject({ access_key_id: credential, secret_access_key: credential, session_token: credential.optional() })
     .optional(),

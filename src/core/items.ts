@@ -201,10 +201,10 @@ export interface Origin {
 }
 
 /** `embeddings`: no model's answer, but a turn in every other respect. */
-export type Protocol = 'responses' | 'chat' | 'messages' | 'gemini' | 'embeddings';
+export type Protocol = 'responses' | 'chat' | 'messages' | 'gemini' | 'ai-sdk' | 'embeddings';
 
 /** The protocols that clients speak. */
-export type ClientProtocol = Exclude<Protocol, 'gemini'>;
+export type ClientProtocol = Exclude<Protocol, 'gemini' | 'ai-sdk'>;
 
 /** An item in its place in a conversation. */
 export interface ContextItem {

@@ -75,6 +75,10 @@ export interface ProviderOptions {
   project?: string;
   /** Signs in place of an API key. */
   aws?: AwsCredentials;
+  /** Of the AI SDK's: the package, the name of what makes its provider, and what that is given. */
+  package?: string;
+  factory?: string;
+  settings?: Readonly<Record<string, unknown>>;
 }
 
 export interface PriceOverride {
