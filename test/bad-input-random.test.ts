@@ -65,6 +65,41 @@ const weather = {
   parameters: { type: 'object', properties: { city: { type: 'string' } }, required: ['city'] },
   strict: false,
 };
+const chatTools = [
+  { type: 'function', function: { name: 'get_weather', parameters: weather.parameters } },
+  {
+    type: 'custom',
+    custom: { name: 'note', format: { type: 'grammar', grammar: { syntax: 'regex', definition: 'x' } } },
+  },
+];
+const chatHistory = [
+  { role: 'system', content: 'Look things up.' },
+  {
+    role: 'user',
+    name: 'ann',
+    content: [
+      { type: 'text', text: 'Hello.', cache_control: { type: 'ephemeral' } },
+      { type: 'image_url', image_url: { url: 'data:image/png;base64,iVBORw0KGgo=', detail: 'low' } },
+      { type: 'file', file: { file_data: 'data:text/plain,x', filename: 'a.txt' } },
+    ],
+  },
+  {
+    role: 'assistant',
+    content: null,
+    reasoning_content: 'Hm.',
+    refusal: null,
+    tool_calls: [
+      { id: 'call_1', type: 'function', function: { name: 'get_weather', arguments: '{"city":"Oslo"}' } },
+      { id: 'call_2', type: 'custom', custom: { name: 'note', input: 'x' } },
+    ],
+  },
+  { role: 'tool', tool_call_id: 'call_1', content: '18 °C' },
+  { role: 'tool', tool_call_id: 'call_2', content: [{ type: 'text', text: 'done' }] },
+  { role: 'assistant', content: null, function_call: { name: 'get_weather', arguments: '{}' } },
+  { role: 'function', name: 'get_weather', content: '18 °C' },
+  { role: 'assistant', content: [{ type: 'text', text: 'Well.' }], annotations: [], audio: null },
+  { role: 'user', content: 'Go on.' },
+];
 const history = [
   user,
   { type: 'reasoning', id: 'rs_1', summary: [{ type: 'summary_text', text: 'Hm.' }], encrypted_content: 'x' },
@@ -132,6 +167,36 @@ const requests: { method: string; path: string; body?: object }[] = [
   { method: 'POST', path: '/v1/responses', body: { input: [user], background: true, store: true } },
   { method: 'POST', path: '/v1/responses', body: { input: [user], previous_response_id: '{response}' } },
   { method: 'POST', path: '/v1/responses', body: { input: [user], conversation: { id: '{conversation}' } } },
+  { method: 'POST', path: '/v1/chat/completions', body: { messages: chatHistory, tools: chatTools } },
+  {
+    method: 'POST',
+    path: '/v1/chat/completions',
+    body: {
+      messages: [{ role: 'user', content: 'Hello.' }],
+      stream: true,
+      stream_options: { include_usage: true },
+      max_tokens: 100,
+      temperature: 1,
+      top_p: 1,
+      n: 1,
+      stop: ['x'],
+      seed: 1,
+      presence_penalty: 0.5,
+      logit_bias: { '1': 1 },
+      logprobs: false,
+      reasoning_effort: 'low',
+      verbosity: 'low',
+      response_format: { type: 'json_schema', json_schema: { name: 'a', schema: weather.parameters, strict: true } },
+      functions: [{ name: 'get_weather', parameters: weather.parameters }],
+      function_call: { name: 'get_weather' },
+      modalities: ['text'],
+      prediction: { type: 'content', content: 'x' },
+      web_search_options: { user_location: { type: 'approximate', approximate: { city: 'Oslo' } } },
+      metadata: { a: 'b' },
+      service_tier: 'auto',
+      store: true,
+    },
+  },
   { method: 'POST', path: '/v1/responses/compact', body: { input: history, instructions: 'Be brief.' } },
   { method: 'POST', path: '/v1/responses/input_tokens', body: { input: history, tools: [weather] } },
   { method: 'POST', path: '/v1/responses/{response}/cancel' },
@@ -223,7 +288,7 @@ const changed = fc
   .map(({ at, model: name, changes }) => {
     const { method, path, body } = structuredClone(requests[at] as (typeof requests)[number]);
     const whole: { path: string; body?: object } = { path, ...(body && { body }) };
-    if (path.startsWith('/v1/responses') && body !== undefined) Object.assign(body, { model: name });
+    if (/^\/v1\/(responses|chat)/.test(path) && body !== undefined) Object.assign(body, { model: name });
     if (body !== undefined) for (const each of changes) apply(body, each);
     // What has no body is changed in its address.
     else whole.path = path.replace(/[^/?=&]+$/, () => encodeURIComponent(wordOf(changes[0]?.value)));

@@ -241,3 +241,22 @@ describe('a stream that breaks', () => {
     ]);
   });
 });
+
+test('who sends a message back whole brings what the model signed of its thoughts', async () => {
+  const thinking = { type: 'thinking', thinking: 'Hm.', signature: 'c2lnbmVk/+==' };
+  const called = { type: 'tool_use', id: 'toolu_1', name: 'get_weather', input: { city: 'Oslo' } };
+  const body = { model: 'sonnet', tools, reasoning_effort: 'low', max_tokens: 4000 };
+  for (const way of Object.values(ways)) {
+    rig.messages.answer = () => ({ blocks: [thinking, called], stopReason: 'tool_use' });
+    // oxlint-disable-next-line no-await-in-loop -- a conversation
+    const { completion } = await ask({ ...body, ...way, messages: [user('Hi')] });
+    const { message } = completion.choices[0];
+    rig.messages.answer = () => ({ blocks: [{ type: 'text', text: 'Done.' }] });
+    const output = { role: 'tool', tool_call_id: message.tool_calls[0].id, content: '18' };
+    // oxlint-disable-next-line no-await-in-loop -- a conversation
+    const second = await ask({ ...body, ...way, messages: [user('Hi'), message, output] });
+    expect(second.status, second.text).toBe(200);
+    expect(rig.messages.requests.at(-1)?.body.messages[1].content[0]).toEqual(thinking);
+    expect(warnedOf(second)).toEqual([]);
+  }
+});

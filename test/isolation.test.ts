@@ -229,6 +229,14 @@ const bodiesWithId: Record<string, Way> = {
     of: 'file',
   },
   'a file in a message': { ...bodyWith(messageWith, 400, '/v1/messages'), of: 'file' },
+  'a file in a chat': {
+    ...bodyWith(
+      (file_id) => ({ messages: [{ role: 'user', content: [{ type: 'file', file: { file_id } }] }] }),
+      400,
+      '/v1/chat/completions',
+    ),
+    of: 'file',
+  },
   'a file in a message that is counted': { ...bodyWith(messageWith, 400, '/v1/messages/count_tokens'), of: 'file' },
   conversation: { ...bodyWith((id) => ({ conversation: id }), 404), of: 'conversation' },
   'conversation of a count': { ...bodyWith((id) => ({ conversation: id }), 404, counting), of: 'conversation' },
@@ -266,6 +274,7 @@ const routesWithoutId = [
   'POST /v1/embeddings',
   'POST /v1/messages',
   'POST /v1/messages/count_tokens',
+  'POST /v1/chat/completions',
 ];
 
 const ways = Object.entries({ ...routesWithId, ...queriesWithId, ...bodiesWithId });

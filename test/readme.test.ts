@@ -63,18 +63,19 @@ describe('README.md', () => {
     const folder = temporaryFolder();
     const gateway = await spawnGateway({ folder });
     const script = blocks(readme, 'sh').filter((code) => code.includes('curl'));
-    expect(script).toHaveLength(3);
+    expect(script).toHaveLength(4);
     // One shell for all blocks, as a reader has.
     const shown = script.map((code) => at(gateway.url, code)).join('\necho; echo =====\n');
     const { out, err, code } = await run('bash', ['--norc', '-euo', 'pipefail', '-c', shown], folder);
     expect(err).toBe('');
     expect(code).toBe(0);
-    const [first = '', second = '', stream = ''] = out.split('=====\n');
+    const [first = '', second = '', stream = '', chat = ''] = out.split('=====\n');
     const call = { type: 'function_call', name: 'get_weather', arguments: '{"city":"Paris"}' };
     expect(JSON.parse(first).output).toMatchObject([call]);
     expect(JSON.parse(second).output[0].content[0].text).toContain('18 °C and sunny');
     expect(stream).toContain('event: response.completed\n');
     expect(stream).toContain('18 °C and sunny');
+    expect(JSON.parse(chat).output[0].content[0].text).toContain('kestrel');
   });
 
   test('the example of the OpenAI SDK', async () => {

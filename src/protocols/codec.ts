@@ -229,10 +229,12 @@ export interface ClientCodec {
  */
 export interface VerbatimLane {
   /**
-   * @param body JSON text that `decodeRequest` has taken; every value that is not edited is sent as it is spelled there.
+   * @param body JSON text that `decodeRequest` has taken, and made `request` of; every value that is not edited is sent as it
+   * is spelled there.
    * @param model the upstream's name of the model.
+   * @returns undefined where the upstream would refuse it, or not heed all of it: it then goes through the neutral model.
    */
-  patchRequest(body: string, model: string): string;
+  patchRequest(body: string, model: string, request: TurnRequest, profile: ModelProfile): string | undefined;
   /** Of one attempt's stream. `reply` tells the id and the model that the client is to see. */
   createForwarder(reply: Reply): FrameForwarder;
   /** A plain reply's body as the client gets it. */

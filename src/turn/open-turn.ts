@@ -86,7 +86,7 @@ export function prepareAttempt(
   const { provider, model } = deployment;
   const dialect = dialectOf(deployment, request);
   const { codec, profile } = dialect;
-  const verbatim = verbatimRequest(call, history, codec, model);
+  const verbatim = verbatimRequest(call, history, codec, model, profile);
   if (verbatim === undefined) refuseVerbatimOnly(request);
   const encoded =
     verbatim?.encoded ??

@@ -1,4 +1,4 @@
-import type { EncodedRequest, UpstreamCodec, VerbatimLane } from '../protocols/codec.ts';
+import type { EncodedRequest, ModelProfile, UpstreamCodec, VerbatimLane } from '../protocols/codec.ts';
 import type { History } from './resolve-history.ts';
 import type { TurnCall } from './turn.ts';
 
@@ -16,12 +16,14 @@ export function verbatimRequest(
   history: History,
   codec: UpstreamCodec,
   model: string,
+  profile: ModelProfile,
 ): VerbatimRequest | undefined {
   const { verbatim: lane, protocol } = client;
   if (lane === undefined || bodyText === undefined || protocol !== codec.protocol) return undefined;
   if (request.previousResponseId !== undefined || request.conversationId !== undefined) return undefined;
   if (isRewritten(history)) return undefined;
-  const body = lane.patchRequest(bodyText, model);
+  const body = lane.patchRequest(bodyText, model, request, profile);
+  if (body === undefined) return undefined;
   return { lane, encoded: { body, warnings: [], inputTransformations: [], decode: { tools: new Map() } } };
 }
 

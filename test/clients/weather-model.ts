@@ -101,7 +101,10 @@ interface ChatBody {
   response_format?: unknown;
 }
 
-const textOf = (content: ChatBody['messages'][number]['content']) => (typeof content === 'string' ? content : '');
+function textOf(content: ChatBody['messages'][number]['content']): string {
+  if (typeof content === 'string') return content;
+  return (content ?? []).map((part) => ('text' in part ? String(part.text) : '')).join('');
+}
 
 /** The model behind OpenAI's Chat Completions. */
 function answerAsChat({ body }: UpstreamRequest, response: ServerResponse, count: number): void {
@@ -150,8 +153,10 @@ interface ResponsesBody {
   reasoning?: { effort?: string };
 }
 
-/** The model behind OpenAI's Responses API. */
-function answerAsOpenAi({ body }: UpstreamRequest, response: ServerResponse, count: number): void {
+/** The model behind OpenAI's API: Responses, and Chat Completions for clients of those. */
+function answerAsOpenAi(request: UpstreamRequest, response: ServerResponse, count: number): void {
+  const { body, path } = request;
+  if (path.endsWith('/chat/completions')) return answerAsChat(request, response, count);
   const { model, input, stream, text, reasoning } = body as ResponsesBody;
   const answer = answerTo({
     question: input.at(-1)?.content?.findLast((part) => part.text !== undefined)?.text,
@@ -246,6 +251,17 @@ export const openAi: Backend = {
   repeats: 'all',
   entry: (url) => `provider: openai, model: gpt-5.1, base_url: "${url}/v1", api_key: upstream-key`,
   answer: answerAsOpenAi,
+};
+
+/** Of models that OpenAI does not serve in Chat Completions. */
+export const openAiInResponsesOnly: Backend = {
+  ...openAi,
+  name: 'openai, in Responses only',
+  answer(request, response, count) {
+    if (!request.path.endsWith('/chat/completions')) return answerAsOpenAi(request, response, count);
+    const message = 'This model is only supported in v1/responses and not in v1/chat/completions.';
+    sendJson(response, { error: { message, type: 'invalid_request_error', param: 'model', code: null } }, 404);
+  },
 };
 
 export const gemini: Backend = {

@@ -39,7 +39,7 @@ export function applyQuirks(
 }
 
 /** Nine letters and digits are what Mistral makes and takes. @see https://docs.mistral.ai/capabilities/function_calling */
-const shortCallId = /^[a-zA-Z0-9]{9}$/;
+export const shortCallId = /^[a-zA-Z0-9]{9}$/;
 
 /** An id as the vendor takes it: itself where it can be. The same for a call and its output. */
 export function wireCallId(callId: string, quirks: ChatQuirks | undefined): string {

@@ -60,13 +60,13 @@ export function decodeMessages(messages: unknown, notes: RequestNotes): Item[] {
   function addAssistant(message: JsonObject, path: string): void {
     const { refusal, tool_calls, function_call, annotations, ...thought } = check(assistantMessage, message, path);
     refuseAudio(message['audio'], `${path}.audio`);
-    const reasoning = reasoningOf(thought);
-    if (reasoning !== undefined) add(reasoning, path);
+    const thoughts = thoughtsOf(thought);
+    for (const each of thoughts) add(each, path);
     const content = decodeAssistantContent(message['content'], `${path}.content`, notes);
     cite(content, annotations ?? []);
     if (typeof refusal === 'string' && refusal !== '') content.push({ type: 'refusal', refusal });
     const calls = tool_calls ?? [];
-    const saysMore = calls.length > 0 || isJsonObject(function_call) || reasoning !== undefined;
+    const saysMore = calls.length > 0 || isJsonObject(function_call) || thoughts.length > 0;
     if (content.length > 0 || !saysMore) {
       if (typeof message['content'] !== 'string' && content.length === 0 && !Array.isArray(message['content'])) {
         throw invalidType(`${path}.content`, 'one of a string or an array of content parts', message['content']);
@@ -146,19 +146,43 @@ function refuseAudio(audio: unknown, param: string): void {
   throw new GatewayError('unsupported_parameter', message, { param });
 }
 
-/** As clients send it back. Who signed it, if anybody, is not in there. */
-function reasoningOf(thought: {
+/** As clients send it back: under its own names where we gave them; else its text, of which nobody knows who signed it. */
+function thoughtsOf(thought: {
   reasoning_content?: string | null | undefined;
   reasoning?: string | null | undefined;
   reasoning_details?: unknown[] | null | undefined;
-}): ReasoningItem | undefined {
+}): ReasoningItem[] {
   const details = (thought.reasoning_details ?? []).filter(isJsonObject);
+  const named = details.flatMap((detail) => (ownId.test(String(detail['id'])) ? [String(detail['id'])] : []));
+  if (named.length > 0) {
+    return [...new Set(named)].map((id) =>
+      thoughtOf(
+        id,
+        details.filter((detail) => detail['id'] === id),
+      ),
+    );
+  }
   const written =
     textOf(thought.reasoning_content) ??
     textOf(thought.reasoning) ??
     details.map((detail) => textOf(detail['text']) ?? textOf(detail['summary']) ?? '').join('');
-  if (written === '') return undefined;
-  return { type: 'reasoning', id: '', summary: [], content: [{ type: 'reasoning_text', text: written }] };
+  return written === '' ? [] : [thoughtOf('', [{ type: 'reasoning.text', text: written }])];
+}
+
+const ownId = /^rs_[0-9a-f]{40,61}$/;
+
+function thoughtOf(id: string, details: readonly JsonObject[]): ReasoningItem {
+  const texts = (field: string) =>
+    details.flatMap((detail) => (typeof detail[field] === 'string' ? [detail[field]] : []));
+  const content = texts('text').map((said) => ({ type: 'reasoning_text' as const, text: said }));
+  const [sealed] = texts('data');
+  return {
+    type: 'reasoning',
+    id,
+    summary: texts('summary').map((said) => ({ type: 'summary_text', text: said })),
+    ...(content.length === 0 ? {} : { content }),
+    ...(sealed === undefined ? {} : { encrypted_content: sealed }),
+  };
 }
 
 /** Chat nests what items write flat, and says it of the message. */

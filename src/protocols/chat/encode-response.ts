@@ -116,7 +116,8 @@ function logprobsOf(output: readonly FinishedItem[]): unknown[] {
 }
 
 /**
- * What a message says beside what is written as it comes: citations, each with its place in the whole content; the items
+ * What a message says beside what is written as it comes: what it thought once more, by the names of its items, so that who sends
+ * the message back whole brings what the upstream signed of it; citations, each with its place in the whole content; the items
  * that chat has no word for, such as what a tool of the upstream's own did, as the Responses API shows them; and a content that
  * can be read where nothing was said at all.
  */
@@ -125,11 +126,24 @@ export function closingFields(output: readonly FinishedItem[]): object {
   const annotations = annotationsOf(items);
   const isSilent = !items.some(isToolCall) && partsOf(items).every(({ part }) => lengthOf(part) === 0);
   const others = output.filter(({ item }) => isNative(item) || item.type.includes(':')).map(({ item }) => item);
+  const thoughts = items.flatMap(encodeThought);
   return {
     ...(isSilent ? { content: '' } : {}),
+    ...(thoughts.length === 0 ? {} : { reasoning_details: thoughts }),
     ...(annotations.length === 0 ? {} : { annotations }),
     ...(others.length === 0 ? {} : { output_items: others }),
   };
+}
+
+/** @see https://openrouter.ai/docs/use-cases/reasoning-tokens */
+function encodeThought(item: Item): object[] {
+  if (item.type !== 'reasoning' || !('summary' in item)) return [];
+  const { id, summary, content = [], encrypted_content: data } = item;
+  return [
+    ...summary.map(({ text }) => ({ type: 'reasoning.summary', summary: text, id })),
+    ...content.map(({ text }) => ({ type: 'reasoning.text', text, id })),
+    ...(typeof data === 'string' ? [{ type: 'reasoning.encrypted', data, id }] : []),
+  ].map((detail, index) => ({ ...detail, index }));
 }
 
 const lengthOf = (part: OutputPart): number => (part.type === 'refusal' ? part.refusal : part.text).length;

@@ -20,31 +20,57 @@ import {
   toolName,
 } from './wire.ts';
 
+interface EncodedItems {
+  messages: ChatMessage[];
+  /** What of the request's `extra` they hold. */
+  carried: ReadonlySet<string>;
+}
+
 /**
  * The context as messages. Chat's grammar wants all that the assistant says in one go in one message, and the results of
  * its calls, all of them, directly behind it; whatever else stood between moves behind the results.
  * Texts of several parts are joined by a newline, since many servers take a list of parts from users only.
  * @throws GatewayError 400 for what chat cannot carry.
  */
-export function encodeItems(input: EncodeInput, offer: ToolOffer, report: Report): ChatMessage[] {
+export function encodeItems(input: EncodeInput, offer: ToolOffer, report: Report): EncodedItems {
+  const carried = new Set<string>();
   const entries = groupItems(input, report);
   const openFrom = openLoopStart(entries);
   const { quirks } = input.profile;
   const messages: ChatMessage[] = [];
   entries.forEach((entry, position) => {
     if (entry.kind === 'system') messages.push({ role: 'system', content: encodeText(entry.message) });
-    else if (entry.kind === 'user') messages.push({ role: 'user', content: encodeUserContent(entry.message, report) });
-    else {
+    else if (entry.kind === 'user') {
+      const content = encodeUserContent(entry.message, report);
+      messages.push({ role: 'user', content, ...nameOf([entry.message], input, carried) });
+    } else {
       const message = encodeAssistant(entry, input, offer, report);
       const empty = message.content === null && message.tool_calls === undefined;
       const wanted = position >= openFrom || (quirks?.replays === 'calls' && entry.calls.length > 0);
       const reasoning = encodeReasoning(entry, input, !empty && wanted, report);
       if (empty) return;
-      messages.push(withReasoning(message, reasoning, input));
+      messages.push({ ...withReasoning(message, reasoning, input), ...nameOf(entry.messages, input, carried) });
       messages.push(...encodeOutputs(entry.calls, quirks, report));
     }
   });
-  return quirks?.alternates === true ? inTurns(messages, report) : messages;
+  return { messages: quirks?.alternates === true ? inTurns(messages, report) : messages, carried };
+}
+
+/** Who of several speaks, as a client of chat says it. */
+function nameOf(
+  messages: readonly Placed<MessageItem>[],
+  { request: { protocol, extra, places = {} } }: EncodeInput,
+  carried: Set<string>,
+): { name?: string } {
+  if (protocol !== 'chat') return {};
+  for (const { path } of messages) {
+    const param = `${places[path]}.name`;
+    const name = extra[param];
+    if (typeof name !== 'string') continue;
+    carried.add(param);
+    return { name };
+  }
+  return {};
 }
 
 /** The first entry of the tool loop that is still going on; past the end where none is. */

@@ -30,6 +30,12 @@ function encodeImage({ image_url, detail }: InputImage, path: string): ChatPart 
   return { type: 'image_url', image_url: { url: image_url, ...withDetail } };
 }
 
+/** The kinds of sound that chat has a word for. */
+const audioFormats: ReadonlyMap<string, 'wav' | 'mp3'> = new Map([
+  ['audio/wav', 'wav'],
+  ['audio/mpeg', 'mp3'],
+]);
+
 /** @see https://platform.openai.com/docs/guides/pdf-files?api-mode=chat */
 function encodeFile({ file_data, file_url, file_id, filename }: InputFile, path: string, report: Report): ChatPart {
   if (file_data === null || file_data === undefined) {
@@ -44,6 +50,8 @@ function encodeFile({ file_data, file_url, file_id, filename }: InputFile, path:
     const url = readDataUrl(file_data) === undefined ? `data:application/pdf;base64,${file_data}` : file_data;
     return { type: 'file', file: { filename: filename ?? 'file.pdf', file_data: url } };
   }
+  const format = audioFormats.get(data.mediaType);
+  if (format !== undefined) return { type: 'input_audio', input_audio: { data: data.payload, format } };
   if (!isTextFile(data)) {
     throw unsupported(path, 'file_data', 'The model behind this deployment takes PDF and text files only.');
   }

@@ -8,7 +8,8 @@ import {
   type ToolOffer,
   type ToolTarget,
 } from '../../core/offer-tools.ts';
-import type { CustomTool, FunctionTool } from '../../core/request.ts';
+import { isJsonObject } from '../../core/json-object.ts';
+import type { CustomTool, FunctionTool, NativeTool, TurnRequest } from '../../core/request.ts';
 import type { EncodeInput, ModelProfile } from '../codec.ts';
 import type { Report } from '../../core/report.ts';
 import { type ChatTool, type ChatToolChoice, maxToolNameLength, toolName } from './wire.ts';
@@ -17,14 +18,16 @@ export interface EncodedTools {
   tools: ChatTool[];
   /** Undefined: the upstream's default, which is `auto`. */
   choice: ChatToolChoice | undefined;
+  /** `web_search_options`; undefined: none are sent. */
+  webSearch: object | undefined;
   offer: ToolOffer;
 }
 
-/** Chat servers run no tools that all of them agree on. */
-const targetOf = ({ customTools }: ModelProfile): ToolTarget => ({
+/** Chat servers run no tools that all of them agree on; whether its server searches the web a client of chat knows. */
+const targetOf = ({ customTools }: ModelProfile, { protocol }: TurnRequest): ToolTarget => ({
   maxNameLength: maxToolNameLength,
   holdsGrammars: customTools,
-  hosts: () => undefined,
+  hosts: ({ type }) => (protocol === 'chat' && type === 'web_search' ? type : undefined),
 });
 
 /**
@@ -32,7 +35,7 @@ const targetOf = ({ customTools }: ModelProfile): ToolTarget => ({
  * @throws GatewayError 400 for a tool choice that no tool can answer.
  */
 export function encodeTools({ request, context, inheritedTools, profile }: EncodeInput, report: Report): EncodedTools {
-  const target = targetOf(profile);
+  const target = targetOf(profile, request);
   const own = offerTools(request, context, target, report);
   const inherits = own.called.size === 0 && context.some(({ item }) => isCallType(item.type));
   const offer = inherits ? offerInherited(inheritedTools, target) : own;
@@ -41,6 +44,7 @@ export function encodeTools({ request, context, inheritedTools, profile }: Encod
   return {
     tools: callable.map((each) => encodeTool(each, profile.customTools)),
     choice: encodeChoice(own.choice, callable.length, inherits && callable.length > 0, profile.customTools),
+    webSearch: own.offers.filter((each) => each.kind === 'hosted').map(({ tool }) => encodeWebSearch(tool))[0],
     offer,
   };
 }
@@ -50,6 +54,15 @@ function refuseTools([first]: readonly CallableOffer[], hasCalls: boolean): void
   if (first === undefined && !hasCalls) return;
   const message = 'The model behind this deployment calls no tools.';
   throw new GatewayError('unsupported_value', message, { param: hasCalls ? 'input' : (first?.path ?? 'tools') });
+}
+
+/** @see https://platform.openai.com/docs/guides/tools-web-search?api-mode=chat */
+function encodeWebSearch({ search_context_size: size, user_location: location }: NativeTool): object {
+  const { type, ...approximate } = isJsonObject(location) ? location : {};
+  return {
+    ...(size === undefined ? {} : { search_context_size: size }),
+    ...(type === undefined ? {} : { user_location: { type, approximate } }),
+  };
 }
 
 function encodeChoice(

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { call, encode, type Given, message, output } from '../../../test/fixtures/chat/encode-input.ts';
 import type { Item } from '../../core/items.ts';
 import type { TurnRequest } from '../../core/request.ts';
+import { decodeRequest } from './decode-request.ts';
 
 const schema = { type: 'object', properties: { a: { type: 'string' } } };
 const jsonSchema = { type: 'json_schema', name: 'n', schema, strict: null } as const;
@@ -207,5 +208,54 @@ describe('halves of characters', () => {
     const { parsed, warned } = encode({ items: [call('1', text), output('1')] });
     expect(parsed.messages[0]).toMatchObject({ tool_calls: [{ function: { arguments: text } }] });
     expect(warned).toEqual([]);
+  });
+});
+
+describe('a client of chat, where its words cannot go as they are', () => {
+  const asked = (body: object, messages: object[] = [{ role: 'user', content: 'Hi' }]) => {
+    const request = decodeRequest({ model: 'm', messages, ...body });
+    return encode({ request, items: request.input.filter((item) => item.type !== 'item_reference') });
+  };
+
+  test('loses none of them', () => {
+    const body = {
+      user: 'u',
+      safety_identifier: 's',
+      prompt_cache_key: 'k',
+      seed: 4,
+      stop: ['x'],
+      logit_bias: { '1': 2 },
+      prediction: { type: 'content', content: 'y' },
+      web_search_options: {
+        search_context_size: 'low',
+        user_location: { type: 'approximate', approximate: { city: 'Oslo' } },
+      },
+      some_field: { a: 1 },
+    };
+    const { parsed, warned } = asked(body);
+    expect(parsed).toMatchObject(body);
+    expect(warned).toEqual([]);
+  });
+
+  test('names of users and assistants go along, others are told', () => {
+    const { parsed, warned } = asked({}, [
+      { role: 'system', content: 'a', name: 'sys' },
+      { role: 'user', content: 'b', name: 'ann' },
+      { role: 'assistant', content: 'c', name: 'bot' },
+      { role: 'user', content: 'd' },
+    ]);
+    expect(parsed.messages).toEqual([
+      { role: 'system', content: 'a' },
+      { role: 'user', content: 'b', name: 'ann' },
+      { role: 'assistant', content: 'c', name: 'bot' },
+      { role: 'user', content: 'd' },
+    ]);
+    expect(warned).toEqual(['messages[0].name']);
+  });
+
+  test('sound is sent as sound', () => {
+    const input_audio = { data: 'UklG', format: 'mp3' };
+    const { parsed } = asked({}, [{ role: 'user', content: [{ type: 'input_audio', input_audio }] }]);
+    expect(parsed.messages).toEqual([{ role: 'user', content: [{ type: 'input_audio', input_audio }] }]);
   });
 });

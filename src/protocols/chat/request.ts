@@ -30,12 +30,12 @@ export function encodeRequest(given: EncodeInput): EncodedRequest {
   const context = withFunctionCalls(input.context, tools.offer.nameOfNative);
   const encoded = encodeItems({ ...input, context }, tools.offer, report);
   const format = encodeFormat(request, profile, report);
-  const first = encoded.findIndex(({ role }) => role !== 'system');
-  const leading = first < 0 ? encoded : encoded.slice(0, first);
+  const first = encoded.messages.findIndex(({ role }) => role !== 'system');
+  const leading = first < 0 ? encoded.messages : encoded.messages.slice(0, first);
   const texts = leading.flatMap((message) => (message.role === 'system' ? [message.content] : []));
   const messages = [
     ...leadingMessage([request.instructions ?? '', ...texts, format.instructions]),
-    ...encoded.slice(leading.length),
+    ...encoded.messages.slice(leading.length),
   ];
   if (messages.length === 0) {
     throw new GatewayError('invalid_value', 'The input holds nothing that the model can be sent.', { param: 'input' });
@@ -48,6 +48,7 @@ export function encodeRequest(given: EncodeInput): EncodedRequest {
     messages,
     ...(tools.tools.length === 0 ? {} : { tools: tools.tools }),
     ...(tools.choice === undefined ? {} : { tool_choice: tools.choice }),
+    ...(tools.webSearch === undefined ? {} : { web_search_options: tools.webSearch }),
     ...(tools.tools.length === 0 || request.parallelToolCalls ? {} : { parallel_tool_calls: false }),
     ...encodeLimit(request, profile, report),
     ...encodeSampling(request, profile, report),
@@ -60,7 +61,7 @@ export function encodeRequest(given: EncodeInput): EncodedRequest {
     ...(request.serviceTier === undefined || request.serviceTier === 'auto'
       ? {}
       : { service_tier: request.serviceTier }),
-    ...encodeExtra(request, report),
+    ...encodeExtra(request, encoded.carried, report),
     ...(request.stream ? { stream: true, stream_options: { include_usage: true } } : {}),
   };
   const body = profile.quirks === undefined ? fields : applyQuirks(fields, profile.quirks, report);
@@ -138,13 +139,14 @@ function encodeStop({ stop = [], topK }: TurnRequest, report: Report): Fields {
   return stop.length === 0 ? {} : { stop };
 }
 
-/** Fields that the decoder of the request did not know: to an upstream of the same words as they are. */
-function encodeExtra({ protocol, extra }: TurnRequest, report: Report): Fields {
-  if (protocol === 'chat') return extra;
+/** Fields that the decoder of the request did not know: to an upstream of the same words as they are, where they stand alone. */
+function encodeExtra({ protocol, extra }: TurnRequest, carried: ReadonlySet<string>, report: Report): Fields {
+  const fields: Fields = {};
   for (const [param, value] of Object.entries(extra)) {
-    if (value !== null) report.warn(param, 'The upstream has no such parameter.');
+    if (protocol === 'chat' && !/[.[]/.test(param)) fields[param] = value;
+    else if (value !== null && !carried.has(param)) report.warn(param, 'The upstream has no such parameter.');
   }
-  return {};
+  return fields;
 }
 
 function encodeReasoningOptions({ reasoning, verbosity }: TurnRequest, profile: ModelProfile, report: Report): Fields {
@@ -181,8 +183,15 @@ function encodeLogprobs({ topLogprobs = 0, include }: TurnRequest): Fields {
   return include.includes('message.output_text.logprobs') ? { logprobs: true } : {};
 }
 
-/** `safety_identifier` is newer than most servers; `user` is known to all. */
-function encodeUser({ user, safetyIdentifier }: TurnRequest, report: Report): Fields {
+/** `safety_identifier` is newer than most servers; `user` is known to all. A client of chat knows which of them its server takes. */
+function encodeUser({ protocol, user, safetyIdentifier, promptCacheKey }: TurnRequest, report: Report): Fields {
+  if (protocol === 'chat') {
+    return {
+      ...(user === undefined ? {} : { user }),
+      ...(safetyIdentifier === undefined ? {} : { safety_identifier: safetyIdentifier }),
+      ...(promptCacheKey === undefined ? {} : { prompt_cache_key: promptCacheKey }),
+    };
+  }
   const sent = safetyIdentifier ?? user;
   if (user !== undefined && user !== sent)
     report.warn('user', 'The upstream takes one name of the user: safety_identifier was sent.');
@@ -190,7 +199,8 @@ function encodeUser({ user, safetyIdentifier }: TurnRequest, report: Report): Fi
 }
 
 function warnOfUnsent(request: TurnRequest, report: Report): void {
-  if (request.promptCacheKey !== undefined) report.warn('prompt_cache_key', 'The upstream has no cache keys.');
+  if (request.promptCacheKey !== undefined && request.protocol !== 'chat')
+    report.warn('prompt_cache_key', 'The upstream has no cache keys.');
   if (request.maxToolCalls !== undefined) report.warn('max_tool_calls', 'The upstream runs no tools of its own.');
   for (const wish of request.include) {
     if (!servedIncludes.has(wish)) report.warn('include', `The upstream cannot give ${wish}.`);

@@ -2,8 +2,9 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { plainProfile } from '../../../test/fixtures/chat/encode-input.ts';
 import { fixtures } from '../../../test/fixtures/chat/collect-reply.ts';
-import type { Reply } from '../codec.ts';
+import type { ModelProfile, Reply } from '../codec.ts';
 import { decodeRequest } from './decode-request.ts';
 import { chatVerbatim } from './verbatim.ts';
 
@@ -18,8 +19,8 @@ const tellingUsage = replyTo({ stream: true, stream_options: { include_usage: tr
 test.each<[what: string, body: string, sent: string]>([
   [
     'the model, and nothing else of a plain request; numbers and the order of keys stay',
-    '{"seed": 18446744073709551617, "model" : "group","x":{"2":1.0,"1":-0},"messages":[ {"role":"user"} ]}',
-    '{"seed":18446744073709551617,"model":"up","x":{"2":1.0,"1":-0},"messages":[ {"role":"user"} ]}',
+    '{"big": 18446744073709551617, "model" : "group","x":{"2":1.0,"1":-0},"messages":[ {"role":"user","content":"\\u0048i"} ]}',
+    '{"big":18446744073709551617,"model":"up","x":{"2":1.0,"1":-0},"messages":[ {"role":"user","content":"\\u0048i"} ]}',
   ],
   ['what is ours', '{"model":"group","store":true,"metadata":{"a":"b"},"n":2}', '{"model":"up","n":2}'],
   [
@@ -38,7 +39,75 @@ test.each<[what: string, body: string, sent: string]>([
     '{"model":"up","stream":true,"stream_options":{"include_usage":true}}',
   ],
 ])('%s', (_, body, sent) => {
-  expect(chatVerbatim.patchRequest(body, 'up')).toBe(sent);
+  expect(patch(body)).toBe(sent);
+});
+
+/** What is sent; undefined: it goes through the neutral model. */
+function patch(body: string, profile: Partial<ModelProfile> = {}): string | undefined {
+  const whole = { messages: [{ role: 'user', content: 'Hi' }], ...(JSON.parse(body) as object) };
+  const request = decodeRequest(whole);
+  return chatVerbatim.patchRequest(body, 'up', request, { ...plainProfile, customTools: true, ...profile });
+}
+
+test.each<[profile: Partial<ModelProfile>, body: object, sent: object]>([
+  [{ maxTokensField: 'max_tokens' }, { max_completion_tokens: 5 }, { max_tokens: 5 }],
+  [{}, { max_tokens: 5, max_completion_tokens: null }, { max_completion_tokens: 5 }],
+  [
+    { quirks: { refuses: ['stream_options'] } },
+    { stream: true, stream_options: { include_usage: true } },
+    { stream: true },
+  ],
+])('%j: %j is said in the words of the upstream', (profile, body, sent) => {
+  const patched = patch(JSON.stringify({ model: 'group', ...body }), profile) ?? '';
+  expect(Object.entries(JSON.parse(patched)).filter(([, value]) => value !== null)).toEqual(
+    Object.entries({ model: 'up', ...sent }),
+  );
+});
+
+const user = { role: 'user', content: 'Hi' };
+const thinking = (fields: object = {}) => ({
+  messages: [
+    user,
+    {
+      role: 'assistant',
+      content: null,
+      tool_calls: [{ id: 'call_1', type: 'function', function: { name: 'f', arguments: '{}' } }],
+      ...fields,
+    },
+    { role: 'tool', tool_call_id: 'call_1', content: 'x' },
+  ],
+});
+const tools = [{ type: 'function', function: { name: 'f' } }];
+const format = (type: string) => ({ response_format: { type, json_schema: { name: 'n' } } });
+
+test.each<[profile: Partial<ModelProfile>, body: object, fits: boolean]>([
+  [{ quirks: { refuses: ['seed', 'user'] } }, { seed: 1 }, false],
+  [{ quirks: { refuses: ['seed', 'user'] } }, { seed: null, stop: 'x' }, true],
+  [{ quirks: { renames: { seed: 'random_seed' } } }, { seed: 1 }, false],
+  [{ samplingParameters: false }, { temperature: 1 }, false],
+  [{ samplingParameters: false }, {}, true],
+  [{ quirks: { effortField: 'reasoning' } }, { reasoning_effort: 'low' }, false],
+  [{ quirks: { efforts: { max: 'high' } } }, { reasoning_effort: 'max' }, false],
+  [{ quirks: { efforts: { max: 'high' } } }, { reasoning_effort: 'low' }, true],
+  [{ quirks: { thinkingSwitch: true } }, { reasoning_effort: 'none' }, false],
+  [{ quirks: { tools: false } }, { tools }, false],
+  [{ customTools: false }, { tools: [{ type: 'custom', custom: { name: 'f' } }] }, false],
+  [{ customTools: false }, { tools }, true],
+  [{ quirks: { shortCallIds: true } }, thinking(), false],
+  [{ jsonSchemaOutput: false }, format('json_schema'), false],
+  [{ jsonSchemaOutput: false }, format('json_object'), true],
+  [{ quirks: { jsonObjectOutput: false } }, format('json_object'), false],
+  [{ quirks: { alternates: true } }, {}, false],
+  [{ customTools: false }, { messages: [{ role: 'developer', content: 'a' }, user] }, false],
+  [{ customTools: false }, { messages: [{ role: 'system', content: 'a' }, user] }, true],
+  [{ reasoningField: 'none' }, thinking({ reasoning_content: 'Hm.' }), false],
+  [{ reasoningField: 'reasoning_content' }, thinking({ reasoning_content: 'Hm.' }), true],
+  [{ reasoningField: 'reasoning_content', quirks: { replays: 'calls' } }, thinking({ reasoning_content: 'Hm.' }), true],
+  [{ reasoningField: 'reasoning_content', quirks: { replays: 'calls' } }, thinking(), false],
+  [{}, thinking({ output_items: [] }), false],
+  [{}, { ...thinking({ annotations: [] }), n: 2, some_field: 1 }, true],
+])('%j: %j fits: %j', (profile, body, fits) => {
+  expect(patch(JSON.stringify({ model: 'group', ...body }), profile) !== undefined).toBe(fits);
 });
 
 test('of a plain reply the id and the model', () => {

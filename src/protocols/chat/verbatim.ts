@@ -1,29 +1,39 @@
 import { isJsonObject, type JsonObject, parseJsonObject } from '../../core/json-object.ts';
 import { objectMembers, printMembers, replaceMembers } from '../../core/json-slice.ts';
 import type { FrameForwarder, Reply, VerbatimLane } from '../codec.ts';
+import { fitsDialect } from './fits-dialect.ts';
 
 const done = '[DONE]';
 
 /**
  * Chat in and chat out. What is changed on the way in: `model`; `store` and `metadata`, which are the gateway's own, are taken out;
- * a stream is asked for its usage, which is the bill. On the way out: `id` and `model`, and the usage that the client did not
- * ask for.
+ * the limit has the name that the upstream knows it by; a stream is asked for its usage, which is the bill. On the way out: `id`
+ * and `model`, and the usage that the client did not ask for.
  */
 export const chatVerbatim = {
-  patchRequest(body, model) {
+  patchRequest(body, model, request, profile) {
     const members = objectMembers(body) ?? new Map<string, string>();
+    if (!fitsDialect(members, request, profile)) return undefined;
+    for (const name of ['store', 'metadata']) members.delete(name);
     members.set('model', JSON.stringify(model));
-    members.delete('store');
-    members.delete('metadata');
-    if (members.get('stream') === 'true') {
+    if (request.stream && profile.quirks?.refuses?.includes('stream_options') !== true) {
       const options = objectMembers(members.get('stream_options') ?? '') ?? new Map<string, string>();
       members.set('stream_options', printMembers(options.set('include_usage', 'true')));
-    }
-    return printMembers(members);
+    } else members.delete('stream_options');
+    return printMembers(withLimit(members, profile.maxTokensField));
   },
   createForwarder,
   patchReply: (body, reply) => replaceMembers(body, namesOf(reply)),
 } satisfies VerbatimLane;
+
+/** A limit under the name that the upstream knows; null is none. */
+function withLimit(members: Map<string, string>, field: string): Map<string, string> {
+  const entries = [...members].flatMap(([name, value]): [string, string][] => {
+    if (name !== 'max_tokens' && name !== 'max_completion_tokens') return [[name, value]];
+    return value === 'null' ? [] : [[field, value]];
+  });
+  return new Map(entries);
+}
 
 function namesOf({ state }: Reply): Map<string, string> {
   return new Map([

@@ -7,6 +7,7 @@
 export type ChatPart =
   | { type: 'text'; text: string }
   | { type: 'image_url'; image_url: { url: string; detail?: string } }
+  | { type: 'input_audio'; input_audio: { data: string; format: 'wav' | 'mp3' } }
   | { type: 'file'; file: { filename: string; file_data: string } };
 
 export type ChatToolCall =
@@ -20,6 +21,7 @@ export type ChatThinkingPart =
 
 export interface ChatAssistantMessage {
   role: 'assistant';
+  name?: string;
   /** Null only beside tool calls. */
   content: string | null | ChatThinkingPart[];
   reasoning_content?: string;
@@ -36,7 +38,7 @@ export interface ChatToolMessage {
 
 export type ChatMessage =
   | { role: 'system'; content: string }
-  | { role: 'user'; content: string | ChatPart[] }
+  | { role: 'user'; content: string | ChatPart[]; name?: string }
   | ChatAssistantMessage
   | ChatToolMessage;
 
