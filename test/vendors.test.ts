@@ -265,3 +265,36 @@ test.each([
   });
   expect(upstream.requests[1]?.body.messages[1]).toMatchObject({ role: 'assistant', ...sent });
 });
+
+test('a chat client’s history reaches Mistral with ids that it takes, and the others as the client wrote it', async () => {
+  const upstream = await vendorServer();
+  const names = ['mistral', 'groq'] as const;
+  const gateway = await spawnGateway({
+    folder: temporaryFolder(),
+    config: `models:\n${names.map((name) => `  - { name: ${name}, provider: ${name}, model: "${shapes[name].model}", base_url: "${upstream.url}/${name}" }\n`).join('')}`,
+  });
+  const messages = [
+    { role: 'user', content: 'Oslo?' },
+    {
+      role: 'assistant',
+      content: null,
+      tool_calls: [
+        { id: 'toolu_01', type: 'function', function: { name: 'get_weather', arguments: '{ "city": "Oslo" }' } },
+      ],
+    },
+    { role: 'tool', tool_call_id: 'toolu_01', content: '-3 °C' },
+  ];
+  for (const model of names) {
+    const response = await fetch(`${gateway.url}/v1/chat/completions`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ model, messages, stream: true }),
+    });
+    expect(await response.text()).toContain('data: [DONE]');
+  }
+  const [mistral, groq] = upstream.requests.map(({ body }) => body);
+  expect(mistral.messages[1].tool_calls[0].id).toMatch(/^[a-zA-Z0-9]{9}$/);
+  expect(mistral.messages[2].tool_call_id).toBe(mistral.messages[1].tool_calls[0].id);
+  expect(mistral).not.toHaveProperty('stream_options');
+  expect(groq.messages).toEqual(messages);
+});
