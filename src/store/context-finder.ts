@@ -22,6 +22,7 @@ export interface FoundRow {
   context_hash: string;
   settings_hash: string;
   length: number;
+  deployment: string | null;
 }
 
 /** @see TenantStore.contextHash. A prefix does for a key here, as it does for envelopes. */
@@ -55,6 +56,7 @@ export function createContextFinder(
         anchor,
         depth,
         length,
+        deployment: row.deployment ?? undefined,
         ...hashes,
       };
     },

@@ -140,7 +140,9 @@ export const sql = {
 
   /** tenant, hash, expiry, week of the expiry. A hash does not tell when it was stored: every younger bucket is asked. */
   selectByContext: `SELECT t.id, t.bucket, t.session_id, t.anchor, t.depth, t.context_hash, t.settings_hash,
-      t.keep + t.kept_count + t.input_count + t.output_count AS length
+      t.keep + t.kept_count + t.input_count + t.output_count AS length,
+      (SELECT ${deploymentOf('a')} FROM attempts a WHERE a.tenant = $1 AND a.turn_id = t.id AND a.bucket = t.bucket
+        ORDER BY a.number DESC LIMIT 1) AS deployment
     FROM turns t WHERE t.tenant = $1 AND t.context_hash = $2 AND t.bucket >= $4 AND t.created_at_ms >= $3 AND ${kept('t')}
     ORDER BY t.id DESC LIMIT 1`,
 

@@ -164,7 +164,7 @@ export interface ContextHashes {
 
 /** A turn that was found by its context. */
 export interface FoundContext
-  extends ContextHashes, Pick<StoredContext, 'bucket' | 'sessionId' | 'anchor' | 'depth' | 'length'> {
+  extends ContextHashes, Pick<StoredContext, 'bucket' | 'sessionId' | 'anchor' | 'depth' | 'length' | 'deployment'> {
   id: string;
   /** Turns that begin from the first time on, and before the second, lie in the same bucket. */
   bucketSpanMs: readonly [from: number, until: number];

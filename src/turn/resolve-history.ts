@@ -18,7 +18,7 @@ import { type AttachedFiles, attachFiles } from './attach-files.ts';
 import { applyConfiguration } from './apply-configuration.ts';
 import { fromLastCompaction, type Split, splitOpenCalls } from './compact-context.ts';
 import type { Compaction } from './compaction-envelope.ts';
-import { type Linked, linkHistory, type Linker } from './link-history.ts';
+import { type HistoryLink, type Linked, linkHistory, type Linker } from './link-history.ts';
 import { pairToolCalls } from './pair-tool-calls.ts';
 import { openReasoning } from './reasoning-envelope.ts';
 import { summaryPrompt } from './summary.ts';
@@ -110,9 +110,10 @@ export async function resolveHistory(
     throw new GatewayError('invalid_value', message, { param: 'input' });
   }
 
-  const pinned = isLoop(ancestors, context) ? deployment : undefined;
   const isNamed = past.parent !== undefined || past.conversation !== undefined;
   const linked = linker === undefined || isNamed ? undefined : await linkHistory(store, context, request, linker);
+  const pinned =
+    linked?.link === undefined ? (isLoop(ancestors, context) ? deployment : undefined) : pinOf(linked.link, context);
   const sessionId = past.sessionId ?? linker?.sessionId ?? linked?.link?.found.sessionId;
   const history = await historyOf(store, request, context, { ancestors, input, pinned, ...past, sessionId }, tools);
   return { ...history, linked };
@@ -121,13 +122,21 @@ export async function resolveHistory(
 /** Whether what follows the ancestors answers calls that the newest turn of theirs has made. */
 function isLoop(ancestors: readonly StoredContextItem[], context: readonly ContextItem[]): boolean {
   const newest = ancestors.at(-1)?.turnId;
-  const calls = new Set<string>();
-  for (let at = ancestors.length - 1; at >= 0 && ancestors[at]?.turnId === newest; at--) {
-    const made = context[at];
-    const call = made === undefined ? undefined : callHalf(made.item);
-    if (call !== undefined) calls.add(call.id);
-  }
-  return calls.size > 0 && context.slice(ancestors.length).some(({ item }) => calls.has(answerHalf(item)?.id ?? ''));
+  const from = ancestors.findLastIndex(({ turnId }) => turnId !== newest) + 1;
+  return answersCalls(context.slice(from, ancestors.length), context.slice(ancestors.length));
+}
+
+/** What the turn was made on whose calls the rest of the client's own history answers. */
+function pinOf({ found, items }: HistoryLink, context: readonly ContextItem[]): string | undefined {
+  const before = context.slice(0, items);
+  const from =
+    before.findLastIndex(({ item }) => answerHalf(item) !== undefined || ('role' in item && item.role === 'user')) + 1;
+  return answersCalls(before.slice(from), context.slice(items)) ? found.deployment : undefined;
+}
+
+function answersCalls(said: readonly ContextItem[], rest: readonly ContextItem[]): boolean {
+  const calls = new Set(said.flatMap(({ item }) => callHalf(item)?.id ?? []));
+  return calls.size > 0 && rest.some(({ item }) => calls.has(answerHalf(item)?.id ?? ''));
 }
 
 /** As `resolveHistory` gave it when the turn was queued, read back. @param turnId its own. */

@@ -48,6 +48,11 @@ export interface TurnRow {
   readonly attempts: AttemptRow[];
 }
 
+function deploymentOf({ attempts, intent }: TurnRow): string {
+  const { provider, apiBase, upstreamModel } = attempts.at(-1)?.start ?? intent.attempt;
+  return `${provider} ${apiBase} ${upstreamModel}`;
+}
+
 /**
  * What `src/store/store.ts` says of a store, in the plainest words there are: a map, and one call at a time. Any number of
  * processes may share one.
@@ -185,8 +190,7 @@ export function createModelDatabase(): ModelDatabase {
       const { anchor, depth } = parent ?? { anchor: id, depth: 0 };
       const items = itemsOf(turn, true);
       const bucket = bucketOf(turn.intent);
-      const { provider, apiBase, upstreamModel } = turn.attempts.at(-1)?.start ?? turn.intent.attempt;
-      const deployment = `${provider} ${apiBase} ${upstreamModel}`;
+      const deployment = deploymentOf(turn);
       return { bucket, status: turn.status, sessionId, anchor, depth, deployment, length: items.length, items };
     },
 
@@ -238,8 +242,9 @@ export function createModelDatabase(): ModelDatabase {
         .filter((turn) => turn.tenant === tenant && turn.intent.store && !turn.deleted)
         .toSorted((a, b) => (a.intent.id < b.intent.id ? 1 : -1));
       for (const hash of hashes) {
-        const { intent, context } = found.find((turn) => turn.context?.said === hash) ?? {};
-        if (intent === undefined || context === undefined) continue;
+        const turn = found.find(({ context }) => context?.said === hash);
+        const { intent, context } = turn ?? {};
+        if (turn === undefined || intent === undefined || context === undefined) continue;
         const { id, sessionId, parent } = intent;
         const { anchor, depth } = parent !== undefined && parent.keep > 0 ? parent : { anchor: id, depth: 0 };
         const { length } = itemsOf(turns.get(id) as TurnRow, true);
@@ -252,6 +257,7 @@ export function createModelDatabase(): ModelDatabase {
           anchor,
           depth,
           length,
+          deployment: deploymentOf(turn),
           ...context,
         };
       }
