@@ -132,6 +132,7 @@ const keyOwners: Readonly<Record<string, readonly string[]>> = {
   package: ['ai-sdk'],
   factory: ['ai-sdk'],
   settings: ['ai-sdk'],
+  credential: ['anthropic'],
 };
 
 const googleKeys = { region: 'where the models are, such as us-east5 or global', project: 'whose models they are' };
@@ -143,8 +144,11 @@ const neededKeys: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   'vertex-gemini': googleKeys,
 };
 
+const originOf = (baseUrl: unknown) => (typeof baseUrl === 'string' ? (URL.parse(baseUrl)?.origin ?? baseUrl) : 'own');
+
 function modelConflicts({ models }: Draft, { host, port }: Effective): Conflict[] {
   const conflicts: Conflict[] = [];
+  let lentTo: string | undefined;
   models.forEach(({ name, provider, model, base_url: baseUrl, ...others }, index) => {
     const conflict = (field: string, message: string): number =>
       conflicts.push({ path: ['models', index, field], message });
@@ -160,6 +164,12 @@ function modelConflicts({ models }: Draft, { host, port }: Effective): Conflict[
     }
     if (provider === 'bedrock' && 'aws' in others === 'api_key' in others) {
       conflict('aws', 'or api_key must be there, and not both: the one signs requests, the other is a bearer token');
+    }
+    if ('credential' in others) {
+      if ('api_key' in others) conflict('credential', "is the caller's own, so that there can be no api_key");
+      const origin = originOf(baseUrl);
+      lentTo ??= origin;
+      if (origin !== lentTo) conflict('credential', 'goes to one origin only, and another model sends it elsewhere');
     }
     if (typeof baseUrl === 'string' && pointsAtItself(baseUrl, host, port)) {
       conflict('base_url', 'is this gateway itself');

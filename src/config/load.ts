@@ -190,6 +190,7 @@ function toModel(model: FileModel): ModelConfig {
       ...(quirks?.custom_tools !== undefined && { customTools: quirks.custom_tools }),
     },
     options: {
+      ...(model.credential === 'client' && { clientCredential: true as const }),
       ...(model.api_version !== undefined && { apiVersion: model.api_version }),
       ...(model.region !== undefined && { region: model.region }),
       ...(model.project !== undefined && { project: model.project }),

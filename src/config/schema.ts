@@ -72,6 +72,8 @@ const modelSchema = z.strictObject({
   model: text,
   base_url: baseUrl.optional(),
   api_key: credential.optional(),
+  /** Whose: the caller's own. */
+  credential: z.literal('client').optional(),
   headers: z.record(headerName, headerValue).optional(),
   timeouts: z
     .strictObject({

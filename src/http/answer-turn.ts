@@ -40,6 +40,7 @@ export async function answerTurn(
     store: store.forTenant(principal.tenant),
     keyId: principal.keyId,
     budgetIds: principal.budgetIds,
+    credential: exchange.credential,
     sessionId: namedSession(request, decoded),
     idempotency,
   };

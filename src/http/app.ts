@@ -4,6 +4,7 @@ import type { Log } from '../core/log.ts';
 import type { Keyring } from '../keys/keys.ts';
 import { authenticate } from './authenticate.ts';
 import { parseJson } from './check-json.ts';
+import { clientCredential, mayLend } from './client-credential.ts';
 import { checkContent, checkLocal, checkTarget } from './check-request.ts';
 import { errorResponse } from './error-response.ts';
 import { type BodyLimits, checkLength, defaultBodyLimits, readBody } from './read-body.ts';
@@ -93,7 +94,9 @@ export function createApp({ routes, keyring, encodeError, newRequestId, log, ...
     const principal = authenticated instanceof Promise ? await authenticated : authenticated;
     if (route.auth === 'master' && !principal.isMaster) throw needsMaster();
     checkContent(exchange.request, route.content);
-    await route.handle(Object.assign(exchange, { principal }));
+    const { request } = exchange;
+    const credential = mayLend(request, keyring) ? await clientCredential(request, keyring) : undefined;
+    await route.handle(Object.assign(exchange, { principal, credential }));
   }
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { GatewayError } from '../core/errors.ts';
 import type { Principal } from '../keys/keys.ts';
+import type { ClientCredential } from '../turn/lend-credential.ts';
 
 /** One request and its answer. A handler writes to `response` itself, or throws before it has. */
 export interface Exchange {
@@ -23,6 +24,8 @@ export interface Exchange {
 
 export interface KeyExchange extends Exchange {
   principal: Principal;
+  /** For deployments that are called with their caller's own. */
+  credential: ClientCredential | undefined;
 }
 
 interface RouteShape {

@@ -73,6 +73,8 @@ export interface ProviderOptions {
   region?: string;
   /** Of Google. */
   project?: string;
+  /** It is called with the credential of whoever asks, which goes to the deployment's origin and nowhere else. */
+  clientCredential?: true;
   /** Signs in place of an API key. */
   aws?: AwsCredentials;
   /** Of the AI SDK's: the package, the name of what makes its provider, and what that is given. */

@@ -7,6 +7,7 @@ import type { Deployment, Transport, UpstreamRequest } from '../providers/provid
 import type { Router } from '../routing/router.ts';
 import { estimateInputTokens } from '../spend/estimate-input.ts';
 import type { TenantStore } from '../store/store.ts';
+import { type ClientCredential, lendCredential, lentRefused, withoutCredential } from './lend-credential.ts';
 import { type History, resolveHistory } from './resolve-history.ts';
 import { sentContext } from './sent-context.ts';
 import { summaryRequest } from './summary.ts';
@@ -29,6 +30,7 @@ const timeouts = { firstByteMs: 20_000, idleMs: 10_000 };
  * Tokens of the input that a turn would have: by the upstream's own counter where it has one, else by estimate. The state is
  * read as for a turn, and nothing is written.
  * @param signal the client has gone.
+ * @param credential what the caller lends, where a deployment wants it.
  * @throws GatewayError as the turn would, up to its first attempt, and what the counter fails with.
  */
 export async function countInputTokens(
@@ -36,12 +38,13 @@ export async function countInputTokens(
   store: TenantStore,
   given: TurnRequest,
   signal: AbortSignal,
+  credential: ClientCredential | undefined,
 ): Promise<TokenCount> {
   const history = await resolveHistory(store, given, ids, nowMs());
   let failure: GatewayError | undefined;
   for (const deployment of router.route(given.model, history.pinned)) {
     try {
-      return await countAt(deployment, history, signal);
+      return await countAt(deployment, history, signal, credential);
     } catch (error) {
       if (!(error instanceof GatewayError) || !error.retryable) throw error;
       failure = error;
@@ -50,7 +53,12 @@ export async function countInputTokens(
   throw failure ?? new GatewayError('no_healthy_deployment', 'No deployment of the model can be asked.');
 }
 
-async function countAt(deployment: Deployment, history: History, signal: AbortSignal): Promise<TokenCount> {
+async function countAt(
+  deployment: Deployment,
+  history: History,
+  signal: AbortSignal,
+  credential: ClientCredential | undefined,
+): Promise<TokenCount> {
   const { provider, model, profile } = deployment;
   const request = history.request.compaction === undefined ? history.request : summaryRequest(history.request);
   const { inheritedTools, report } = history;
@@ -60,16 +68,15 @@ async function countAt(deployment: Deployment, history: History, signal: AbortSi
   const warnings = [...report.warnings, ...encoded.warnings];
   const counter = provider.counter;
   if (counter !== undefined) {
-    const upstream = counter.buildRequest(
-      deployment,
-      encoded.body,
-      request.protocol === provider.codec.protocol ? request.headers : undefined,
-    );
+    const headers = request.protocol === provider.codec.protocol ? request.headers : undefined;
+    const upstream = lendCredential(counter.buildRequest(deployment, encoded.body, headers), deployment, credential);
     const bounded = { ...upstream, timeouts: { ...upstream.timeouts, ...timeouts } };
-    const { status, headers, body } = await send(provider.transport, bounded, signal);
+    const reply = await send(provider.transport, bounded, signal);
+    const { status } = reply;
     // Not every server that speaks a protocol has its counter.
     if (status !== 404 && status !== 405 && status !== 501) {
-      if (status !== 200) throw provider.codec.decodeError(status, headers, body);
+      const body = withoutCredential(reply.body, upstream);
+      if (status !== 200) throw lentRefused(provider.codec.decodeError(status, reply.headers, body), deployment);
       const inputTokens = tokenCount(counter.readCount(body));
       if (inputTokens !== undefined) return { inputTokens, warnings };
       throw new GatewayError('upstream_invalid_response', "The upstream's count cannot be read.", { retryable: true });

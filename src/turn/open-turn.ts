@@ -13,6 +13,7 @@ import type { RemovalReason, Warning } from '../core/warning.ts';
 import { costOf } from './cost-of.ts';
 import { keepsContent, keptItems } from './keeps-content.ts';
 import { endUserOf } from './link-history.ts';
+import { lendCredential } from './lend-credential.ts';
 import type { History } from './resolve-history.ts';
 import { sentContext } from './sent-context.ts';
 import { storedLink } from './stored-link.ts';
@@ -77,7 +78,7 @@ const codecVersion = 2;
 /** @throws GatewayError 400 for what the deployment's protocol cannot carry. */
 export function prepareAttempt(
   { ids, nowMs }: TurnDependencies,
-  call: Pick<TurnCall, 'request' | 'client' | 'bodyText'>,
+  call: Pick<TurnCall, 'request' | 'client' | 'bodyText' | 'credential'>,
   history: History,
   deployment: Deployment,
   number: number,
@@ -97,7 +98,7 @@ export function prepareAttempt(
       model,
       profile,
     });
-  const upstream = dialect.buildRequest(encoded.body, request.stream);
+  const upstream = lendCredential(dialect.buildRequest(encoded.body, request.stream), deployment, call.credential);
   const startedAtMs = nowMs();
   const estimatedInputTokens = estimateTokens(encoded.body.length);
   return {

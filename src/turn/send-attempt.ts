@@ -5,6 +5,7 @@ import type { StreamDecoder } from '../protocols/codec.ts';
 import { createSseParser } from '../sse/parse.ts';
 import type { UpstreamCall, UpstreamListener } from '../providers/provider.ts';
 import type { Assembler } from './assembler.ts';
+import { lentRefused, withoutCredential } from './lend-credential.ts';
 import type { AttemptResult, PreparedAttempt } from './turn.ts';
 
 /** Where the reply goes while it comes. */
@@ -60,7 +61,7 @@ export function sendAttempt(
   function finish(outcome: AttemptResult['outcome'], error?: GatewayError): void {
     if (settled) return;
     settled = true;
-    const rawReply = error === undefined ? '' : raw.text();
+    const rawReply = error === undefined ? '' : withoutCredential(raw.text(), upstream);
     settle({ outcome, sent, answered: begun, error, firstTokenAtMs, rawReply, body: plainReply });
   }
 
@@ -145,7 +146,8 @@ export function sendAttempt(
           plainReply = Buffer.concat(body).toString('utf8');
           codec.decodeResponse(plainReply, encoded.decode, emit);
         } else {
-          finish('failed', codec.decodeError(status, headers, Buffer.concat(body).toString('utf8')));
+          const text = withoutCredential(Buffer.concat(body).toString('utf8'), upstream);
+          finish('failed', lentRefused(codec.decodeError(status, headers, text), deployment));
           return;
         }
         body = [];

@@ -11,6 +11,7 @@ import type { EventBatch } from '../store/event-batch.ts';
 import type { BudgetBook, BudgetHold } from '../spend/budget-book.ts';
 import type { AttemptStart, StoredItem, TenantStore } from '../store/store.ts';
 import type { Assembler } from './assembler.ts';
+import type { ClientCredential } from './lend-credential.ts';
 import type { TurnState } from './lifecycle.ts';
 import type { History, LocalParents } from './resolve-history.ts';
 
@@ -48,6 +49,8 @@ export interface TurnCall {
   keyId: string;
   /** The budgets that its cost counts in, the key's before the team's. Absent: none. */
   budgetIds?: readonly string[] | undefined;
+  /** What the caller lends to deployments that want it. Absent: nothing. */
+  credential?: ClientCredential | undefined;
   /** The client's session header; undefined: none. */
   sessionId: string | undefined;
   /** What the connection remembers; absent: nothing. */

@@ -25,6 +25,9 @@ export const order = (command: string) => `Please do RUN[${command}] and tell me
 const ordered = /RUN\[([^\]]+)\]/;
 const code = /\bcode-[0-9a-f]{8}\b/g;
 
+// oxlint-disable-next-line no-explicit-any -- JSON of a provider's protocol
+type Json = any;
+
 interface Said {
   by: 'user' | 'tool';
   text: string;
@@ -34,21 +37,26 @@ type Thought = { command: string } | { answer: string };
 /** What it has said is among the outputs: a summary stands for them. */
 const told = 'The tools have said';
 
-/** Does what was ordered last, and when that is done tells every code that any tool has ever put out. */
-function think(said: Said[]): Thought {
+/**
+ * Does what was ordered last, and when that is done tells every code that any tool has ever put out.
+ * @param body without tools, as that of a title is, it has nothing to do it with.
+ */
+function think(said: Said[], body: Json): Thought {
   const orderAt = said.findLastIndex(({ by, text: words }) => by === 'user' && ordered.test(words));
   const isOutput = ({ by, text: words }: Said) => by === 'tool' || words.includes(told);
   const outputAt = said.findLastIndex(isOutput);
   const command = ordered.exec(said[orderAt]?.text ?? '')?.[1];
-  if (command !== undefined && outputAt < orderAt) return { command };
+  if (command !== undefined && outputAt < orderAt && hasTools(body)) return { command };
   const outputs = said.filter(isOutput).map(({ text: words }) => words);
   return { answer: `${told} ${[...new Set(outputs.join(' ').match(code))].join(' and ')}.` };
 }
 
-// oxlint-disable-next-line no-explicit-any -- JSON of a provider's protocol
-type Json = any;
 const textOf = (content: Json): string =>
   typeof content === 'string' ? content : (content ?? []).map((part: Json) => part.text ?? '').join('\n');
+
+/** Codex brings some of them inside of an item. */
+const hasTools = ({ tools = [], input = [] }: Json): boolean =>
+  tools.length > 0 || input.some(({ type }: Json) => type === 'additional_tools');
 
 function saidInMessages({ messages }: Json): Said[] {
   return messages.flatMap(({ role, content }: Json): Said[] => {
@@ -98,7 +106,7 @@ async function scriptedMessages(shell: Shell, onCleanup: (cleanup: () => void) =
       sendJson(response, { type: 'error', error: { type, message } }, status);
       return undefined;
     }
-    const thought = think(saidInMessages(request.body));
+    const thought = think(saidInMessages(request.body), request.body);
     if ('answer' in thought) return { blocks: [{ type: 'text', text: thought.answer }], model: request.body.model };
     const blocks: Block[] = [
       { type: 'tool_use', id: newId('toolu_'), name: nameOf(shell), input: shell.argumentsOf(thought.command) },
@@ -122,7 +130,7 @@ const nameOf = ({ name, namespace }: Shell) => (namespace === undefined ? name :
 async function scriptedChat(shell: Shell, onCleanup: (cleanup: () => void) => void): Promise<Scripted> {
   const upstream = await fakeChatModel(onCleanup);
   upstream.answer = (request) => {
-    const thought = think(saidInChat(request.body));
+    const thought = think(saidInChat(request.body), request.body);
     if ('answer' in thought) return { content: thought.answer };
     const argumentsText = JSON.stringify(shell.argumentsOf(thought.command));
     const fn = { name: nameOf(shell), arguments: argumentsText };
@@ -134,7 +142,7 @@ async function scriptedChat(shell: Shell, onCleanup: (cleanup: () => void) => vo
 async function scriptedOpenAi(shell: Shell, onCleanup: (cleanup: () => void) => void): Promise<Scripted> {
   const upstream = await openAiUpstream(onCleanup);
   upstream.answer = (request) => {
-    const thought = think(saidInResponses(request.body));
+    const thought = think(saidInResponses(request.body), request.body);
     if ('answer' in thought) return { output: [text(thought.answer)] };
     const given = shell.argumentsOf(thought.command);
     const { name, namespace } = shell;

@@ -27,7 +27,7 @@ export function messagesRoutes(routes: TurnRoutes): Route[] {
       auth: 'key',
       content: 'json',
       encodeError,
-      async handle({ request, response, principal, body }) {
+      async handle({ request, response, principal, credential, body }) {
         const gone = new AbortController();
         response.once('close', () => gone.abort());
         let text: string | undefined;
@@ -35,7 +35,7 @@ export function messagesRoutes(routes: TurnRoutes): Route[] {
         const header = (name: string) => headerValues(request, name).join(',') || undefined;
         const decoded = decodeCountRequest(json, { text, header });
         const tenant = store.forTenant(principal.tenant);
-        const { inputTokens, warnings } = await countInputTokens(turns, tenant, decoded, gone.signal);
+        const { inputTokens, warnings } = await countInputTokens(turns, tenant, decoded, gone.signal, credential);
         if (warnings.length > 0) response.setHeader('x-turnpike-warnings', warningsHeader(warnings));
         sendJson(response, JSON.stringify({ input_tokens: inputTokens }));
       },

@@ -43,7 +43,13 @@ export function responsesRoutes(routes: TurnRoutes): Route[] {
         const gone = new AbortController();
         response.once('close', () => gone.abort());
         const request = decodeCountRequest(await exchange.body());
-        const { inputTokens, warnings } = await countInputTokens(turns, tenantOf(exchange), request, gone.signal);
+        const { inputTokens, warnings } = await countInputTokens(
+          turns,
+          tenantOf(exchange),
+          request,
+          gone.signal,
+          exchange.credential,
+        );
         if (warnings.length > 0) response.setHeader('x-turnpike-warnings', warningsHeader(warnings));
         sendJson(response, inputTokensText(inputTokens));
       },

@@ -1,0 +1,45 @@
+import { GatewayError } from '../core/errors.ts';
+import type { Deployment, UpstreamRequest } from '../providers/provider.ts';
+
+/** A credential for an upstream that a client lends for one request. Never stored, never logged. */
+export interface ClientCredential {
+  header: 'authorization' | 'x-api-key';
+  value: string;
+}
+
+/**
+ * The request with the caller's own credential, where the deployment is one that is called with it: the configuration binds
+ * such deployments to one origin. To any other the request goes as it is.
+ * @throws GatewayError invalid_api_key, where there is none to lend.
+ */
+export function lendCredential(
+  upstream: UpstreamRequest,
+  { options }: Deployment,
+  credential: ClientCredential | undefined,
+): UpstreamRequest {
+  if (options?.clientCredential !== true) return upstream;
+  if (credential === undefined) {
+    const message =
+      "This model is called with its caller's own credential: send it in 'authorization' or 'x-api-key', and the key of the " +
+      "gateway, where it has one, in 'x-turnpike-key'. A background response cannot lend one.";
+    throw new GatewayError('invalid_api_key', message);
+  }
+  const { authorization: _, 'x-api-key': __, ...headers } = upstream.headers;
+  return { ...upstream, headers: { ...headers, [credential.header]: credential.value } };
+}
+
+/** It is the client's to renew: what tells it to is a 401. */
+export function lentRefused(error: GatewayError, { options }: Deployment): GatewayError {
+  if (options?.clientCredential !== true || error.code !== 'upstream_auth') return error;
+  return new GatewayError('invalid_api_key', 'The upstream refused the credential that you sent.', { cause: error });
+}
+
+/** An upstream's text without the credential that it was sent, should it repeat it. */
+export function withoutCredential(text: string, { headers }: UpstreamRequest): string {
+  const { authorization = '', 'x-api-key': apiKey = '' } = headers;
+  let safe = text;
+  for (const secret of [authorization.replace(/^\S+ +/, ''), apiKey]) {
+    if (secret.length >= 8) safe = safe.replaceAll(secret, '…');
+  }
+  return safe;
+}
