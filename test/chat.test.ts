@@ -166,6 +166,7 @@ describe('reasoning, refusals and cuts as chat clients know them', () => {
     const body = { model: 'sonnet', messages: [user('Hi')], reasoning_effort: 'low', max_tokens: 4000 };
     const { completion } = await ask({ ...body, ...way });
     expect(completion.choices[0].message).toMatchObject({ content: 'Done.', reasoning_content: 'Hm.' });
+    expect(rig.messages.requests[0]?.text).not.toContain('omitted');
   });
 
   test.each(Object.entries(ways))('%s: cut by the limit, and refused', async (_, way) => {

@@ -131,7 +131,7 @@ test('every parameter has its place', () => {
     seed: -7,
     include: ['message.output_text.logprobs'],
     topLogprobs: 3,
-    reasoning: { effort: 'high', summary: null },
+    reasoning: { effort: 'high', summary: 'auto' },
     verbosity: 'low',
     user: 'u',
     safetyIdentifier: 's',

@@ -116,8 +116,9 @@ export function decodeRequest(body: unknown): TurnRequest {
     frequencyPenalty: fields.frequency_penalty ?? undefined,
     textFormat: decodeFormat(fields.response_format ?? undefined, notes),
     verbosity: fields.verbosity ?? undefined,
+    // Chat has no word for it, and shows what it is given in `reasoning_content`.
     reasoning:
-      typeof fields.reasoning_effort === 'string' ? { effort: fields.reasoning_effort, summary: null } : undefined,
+      typeof fields.reasoning_effort === 'string' ? { effort: fields.reasoning_effort, summary: 'auto' } : undefined,
     include: fields.logprobs === true ? ['message.output_text.logprobs'] : [],
     metadata: decodeMetadata(body['metadata']),
     truncation: 'disabled',

@@ -149,9 +149,13 @@ function encodeExtra({ protocol, extra }: TurnRequest, carried: ReadonlySet<stri
   return fields;
 }
 
-function encodeReasoningOptions({ reasoning, verbosity }: TurnRequest, profile: ModelProfile, report: Report): Fields {
+function encodeReasoningOptions(
+  { protocol, reasoning, verbosity }: TurnRequest,
+  profile: ModelProfile,
+  report: Report,
+): Fields {
   const effort = reasoning?.effort ?? undefined;
-  if (reasoning !== undefined && reasoning.summary !== null) {
+  if (protocol !== 'chat' && reasoning !== undefined && reasoning.summary !== null) {
     report.warn('reasoning.summary', 'The upstream summarises no reasoning; what it shows of it is passed on.');
   }
   if (profile.reasoning !== 'effort') {

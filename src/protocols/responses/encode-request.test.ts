@@ -100,6 +100,19 @@ describe('parameters', () => {
     expect(encoded.warned).toEqual([]);
   });
 
+  test('a client of chat, which has no word for summaries, asks for none', () => {
+    const request = {
+      ...decodeRequest({ model: 'group', input: 'Hi', reasoning: { effort: 'low', summary: 'auto' } }),
+    };
+    const context = request.input.map((item) => ({ item: item as Item, origin: undefined }));
+    const asked = (protocol: 'chat' | 'responses') => {
+      const input = { request: { ...request, protocol }, context, inheritedTools: [], model: 'gpt-5', profile };
+      return (JSON.parse(codec.encodeRequest(input).body) as { reasoning: unknown }).reasoning;
+    };
+    expect(asked('responses')).toEqual({ effort: 'low', summary: 'auto' });
+    expect(asked('chat')).toEqual({ effort: 'low' });
+  });
+
   test('a model that does not reason is not asked to', () => {
     const { body, warned } = encode({ reasoning: { effort: 'low' } }, { reasoning: 'none' });
     expect([body.reasoning, warned]).toEqual([undefined, ['reasoning']]);

@@ -96,9 +96,12 @@ function formatOf(format: TextFormat): JsonObject {
   return { format: strict === null ? rest : { ...rest, strict } };
 }
 
-function encodeReasoning({ reasoning }: TurnRequest, profile: ModelProfile, report: Report): JsonObject {
+function encodeReasoning({ protocol, reasoning }: TurnRequest, profile: ModelProfile, report: Report): JsonObject {
   if (reasoning === undefined) return {};
-  const asked = Object.entries(reasoning).filter(([, value]) => value !== null);
+  // A client of chat did not ask for summaries, which OpenAI gives to some organisations only.
+  const asked = Object.entries(reasoning).filter(
+    ([field, value]) => value !== null && !(field === 'summary' && protocol === 'chat'),
+  );
   if (asked.length === 0) return {};
   if (profile.reasoning === 'none') {
     if (reasoning.effort !== 'none') report.warn('reasoning', 'The model does not reason; the field was left out.');
