@@ -212,6 +212,8 @@ export interface ContextItem {
   origin: Origin | undefined;
   /** Reasoning that no upstream may see, and why; undefined: where it may go is for the target's codec to say. */
   withheld?: RemovalReason;
+  /** Of a compaction: the messages of users and instructions before it are not in it. */
+  keepsMessages?: boolean;
 }
 
 export function isToolCall(item: Item): item is ToolCallItem {

@@ -162,9 +162,9 @@ export interface TurnRequest {
   truncation: 'auto' | 'disabled';
   /**
    * The answer is to be one compaction item: `item` in a response (a `compaction_trigger`), `window` with the messages that
-   * stay before it (`/v1/responses/compact`).
+   * stay before it (`/v1/responses/compact`), `summary` where it must be one that every model can read.
    */
-  compaction?: 'item' | 'window';
+  compaction?: 'item' | 'window' | 'summary';
   /** Above so many tokens the context is compacted before the model answers; undefined: never. */
   compactThreshold?: number;
   user: string | undefined;

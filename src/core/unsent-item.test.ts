@@ -9,7 +9,6 @@ const needed = new Set([
   'computer_call',
   'computer_call_output',
   'configuration_update',
-  'compaction',
   'local_shell_call',
   'local_shell_call_output',
   'shell_call',

@@ -22,7 +22,7 @@ const fates: Record<NativeItemType, 'answered' | 'tools' | 'needed'> = {
   computer_call: 'needed',
   computer_call_output: 'needed',
   configuration_update: 'needed',
-  compaction: 'needed',
+  compaction: 'answered',
   local_shell_call: 'needed',
   local_shell_call_output: 'needed',
   shell_call: 'needed',
@@ -38,8 +38,10 @@ const fates: Record<NativeItemType, 'answered' | 'tools' | 'needed'> = {
  * @param path where the client finds the item: `input[2]`, or `input` for one of an earlier turn.
  * @throws GatewayError 400 where the conversation cannot do without it.
  */
-export function leaveOut({ type, status }: NativeItem, path: string, report: Report): void {
+export function leaveOut({ id, type, status }: NativeItem, path: string, report: Report): void {
   if (fates[type] === 'tools') return;
+  // What it was made of stands before it, unless the client carries the conversation and has dropped that.
+  if (type === 'compaction') report.removed(id, 'model_mismatch');
   if (fates[type] === 'answered' || status === 'incomplete') {
     report.warn('input', `An item of type ${type} was left out.`);
     return;

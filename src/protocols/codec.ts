@@ -41,6 +41,8 @@ export interface ModelProfile {
   quirks?: ChatQuirks;
   /** Responses only. False: the model refuses to be asked for encrypted reasoning. Absent: if it reasons, it takes it. */
   encryptedReasoning?: boolean;
+  /** Responses only. The upstream compacts a context itself. Absent: a summary is written in its place. */
+  nativeCompaction?: boolean;
   /** Gemini only. Absent: the newest generation, with the levels that all of its models have. */
   gemini?: GeminiProfile;
 }

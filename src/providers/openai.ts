@@ -69,6 +69,8 @@ export function createAzureChatProvider(chat: UpstreamCodec, transport: Transpor
 function createProviderAt(place: Place, codec: UpstreamCodec, chat: UpstreamCodec, transport: Transport): Provider {
   /** Deployments whose upstream has refused to be asked for encrypted reasoning. */
   const withoutEncryptedReasoning = createRemembered();
+  /** Deployments whose upstream does not know how to compact. */
+  const withoutCompaction = createRemembered();
   /** Deployments that are not there in Chat Completions: OpenAI serves some models on Responses only. */
   const withoutChat = createRemembered();
   const chatCodec = { ...chat, decodeError: chatError(chat) };
@@ -87,8 +89,10 @@ function createProviderAt(place: Place, codec: UpstreamCodec, chat: UpstreamCode
       readCount: (body) => parseJsonObject(body)?.['input_tokens'],
     },
     profileNow(deployment) {
-      if (!withoutEncryptedReasoning.has(deployment)) return deployment.profile;
-      return { ...deployment.profile, encryptedReasoning: false };
+      const learnt: Partial<ModelProfile> = {};
+      if (withoutEncryptedReasoning.has(deployment)) learnt.encryptedReasoning = false;
+      if (withoutCompaction.has(deployment)) learnt.nativeCompaction = false;
+      return Object.keys(learnt).length === 0 ? deployment.profile : { ...deployment.profile, ...learnt };
     },
     dialect(deployment, protocol) {
       if (protocol !== 'chat' || withoutChat.has(deployment)) return undefined;
@@ -100,6 +104,7 @@ function createProviderAt(place: Place, codec: UpstreamCodec, chat: UpstreamCode
     },
     learn(deployment, error, protocol) {
       if (protocol === 'chat') return error.message === notInChat && withoutChat.add(deployment);
+      if (refusesCompaction(error)) return withoutCompaction.add(deployment);
       return refusesEncryptedReasoning(error) && withoutEncryptedReasoning.add(deployment);
     },
   } satisfies Provider;
@@ -174,6 +179,11 @@ function refusesEncryptedReasoning({ code, message }: GatewayError): boolean {
   return code === 'upstream_rejected' && /encrypted.?content.* not supported/i.test(message);
 }
 
+/** Of a server that speaks the API and is older than its compaction: it names what it does not know. */
+function refusesCompaction({ code, message }: GatewayError): boolean {
+  return code === 'upstream_rejected' && /compaction_trigger|context_management/.test(message);
+}
+
 export function openAiProfile(model: string): ModelProfile {
   return {
     maxOutputTokens: undefined,
@@ -184,5 +194,6 @@ export function openAiProfile(model: string): ModelProfile {
     jsonSchemaOutput: true,
     customTools: true,
     samplingParameters: !refusesSampling.test(model),
+    nativeCompaction: true,
   };
 }

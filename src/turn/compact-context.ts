@@ -14,7 +14,12 @@ export function fromLastCompaction(context: ContextItem[], seal: Seal, report: R
     const item = context[at]?.item;
     if (item?.type !== 'compaction') continue;
     const compaction = openCompaction(seal, item['encrypted_content']);
-    if (compaction !== undefined) return [...standIn(item.id, compaction, context.slice(0, at)), ...after(context, at)];
+    const before = context.slice(0, at);
+    if (compaction?.native !== undefined) {
+      const placed = { item, origin: compaction.native, keepsMessages: compaction.keepsUsers };
+      return [...withKept(fromLastCompaction(before, seal, report), compaction, placed), ...after(context, at)];
+    }
+    if (compaction !== undefined) return [...standIn(item.id, compaction, before), ...after(context, at)];
     report.removed(item.id, 'organization_mismatch');
     report.warn(
       'input',
@@ -27,11 +32,29 @@ export function fromLastCompaction(context: ContextItem[], seal: Seal, report: R
 const after = (context: ContextItem[], at: number) =>
   context.slice(at + 1).filter(({ item }) => item.type !== 'compaction');
 
-function standIn(id: string, { summary, head, tail, keepsUsers }: Compaction, before: ContextItem[]): ContextItem[] {
+function standIn(
+  id: string,
+  { summary, head, tail, keepsUsers }: Compaction & { native?: undefined },
+  before: ContextItem[],
+): ContextItem[] {
   const kept = keepsUsers ? before.filter(({ item }) => isInstruction(item) || isUsers(item)) : [];
-  // A client that keeps its instructions itself sends them before the item again.
+  return [...unknownTo(kept, head), ...kept, summaryMessage(id, summary), ...tail];
+}
+
+/** A client that keeps its instructions itself sends them before the item again. */
+function unknownTo(kept: ContextItem[], head: ContextItem[]): ContextItem[] {
   const known = new Set(kept.map(({ item }) => contentOf(item)));
-  return [...head.filter(({ item }) => !known.has(contentOf(item))), ...kept, summaryMessage(id, summary), ...tail];
+  return head.filter(({ item }) => !known.has(contentOf(item)));
+}
+
+/**
+ * What an upstream compacted itself, with all that stands before it, as far as it is known: an upstream that cannot read the
+ * item is sent that. What must stay word for word comes behind it, where the one that can reads it too.
+ */
+function withKept(before: ContextItem[], { head, tail }: Compaction, compaction: ContextItem): ContextItem[] {
+  const moved = new Set(tail.map(({ item }) => item.id));
+  const rest = before.filter(({ item }) => !moved.has(item.id));
+  return [...unknownTo(rest, head), ...rest, compaction, ...tail];
 }
 
 const isUsers = (item: Item) => item.type === 'message' && item.role === 'user';

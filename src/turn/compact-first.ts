@@ -65,7 +65,8 @@ async function sumUp(
       conversationId: undefined,
       store: false,
       stream: false,
-      compaction: 'item',
+      background: false,
+      compaction: 'summary',
     },
     idempotency: undefined,
     local: undefined,
@@ -76,7 +77,7 @@ async function sumUp(
   const output: unknown = parseJsonObject(answer.text())?.['output'];
   const [item] = Array.isArray(output) ? (output as unknown[]) : [];
   const compaction = isJsonObject(item) ? openCompaction(call.store.seal, item['encrypted_content']) : undefined;
-  if (compaction === undefined) throw new GatewayError('upstream_error', 'The model wrote no whole summary.');
+  if (compaction?.summary === undefined) throw new GatewayError('upstream_error', 'The model wrote no whole summary.');
   return compaction.summary;
 }
 

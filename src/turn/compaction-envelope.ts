@@ -1,12 +1,25 @@
-import type { ContextItem } from '../core/items.ts';
+import type { ContextItem, Origin } from '../core/items.ts';
 import type { Seal } from '../store/store.ts';
 
 /** What a compaction item holds, sealed for its tenant: all that the model needs of what stood before it. */
-export interface Compaction {
+export type Compaction = KeptWords & (Summary | NativeCompaction);
+
+interface Summary {
   summary: string;
+  native?: undefined;
+}
+
+/** What an upstream made of it that compacts by itself, which no other can read. */
+interface NativeCompaction {
+  native: Origin;
+  summary?: undefined;
+}
+
+/** What stays word for word. */
+export interface KeptWords {
   /** System and developer messages of what was compacted: instructions are never summed up. */
   head: ContextItem[];
-  /** What stays word for word behind the summary: tool calls that wait for their outputs, and what was just said. */
+  /** What stays behind the item: tool calls that wait for their outputs, and what was just said. */
   tail: ContextItem[];
   /** The messages of users that stand before the item stay too: it was made to follow them (`/compact`, a trigger). */
   keepsUsers: boolean;

@@ -15,6 +15,7 @@ import { keepsContent, keptItems } from './keeps-content.ts';
 import { endUserOf } from './link-history.ts';
 import { lendCredential } from './lend-credential.ts';
 import type { History } from './resolve-history.ts';
+import { wantsCompaction } from './native-compaction.ts';
 import { sentContext } from './sent-context.ts';
 import { storedLink } from './stored-link.ts';
 import { summaryRequest } from './summary.ts';
@@ -87,13 +88,14 @@ export function prepareAttempt(
   const { provider, model } = deployment;
   const dialect = dialectOf(deployment, request);
   const { codec, profile } = dialect;
+  const compactsNatively = wantsCompaction(request) && profile.nativeCompaction === true;
   const verbatim = verbatimRequest(call, history, codec, model, profile);
   if (verbatim === undefined) refuseVerbatimOnly(request);
   const encoded =
     verbatim?.encoded ??
     codec.encodeRequest({
-      request: request.compaction === undefined ? request : summaryRequest(request),
-      context: sentContext(history, codec.protocol),
+      request: requestOf(request, history),
+      context: sentContext(compactsNatively ? withoutPrompt(history) : history, codec.protocol),
       inheritedTools: history.inheritedTools,
       model,
       profile,
@@ -105,6 +107,7 @@ export function prepareAttempt(
     deployment,
     codec,
     lane: verbatim?.lane,
+    compactsNatively,
     encoded: withReport(encoded, history.report, request),
     upstream,
     usage: noUsage,
@@ -121,6 +124,19 @@ export function prepareAttempt(
       estimatedCostNanoUsd: costOf({ ...noUsage, inputTokens: estimatedInputTokens }, deployment) ?? 0,
     },
   };
+}
+
+/** The context without what asks for a summary, which ends it. */
+function withoutPrompt(history: History): History {
+  return { ...history, context: history.context.slice(0, -1) };
+}
+
+/** What is asked of the upstream. A context that we have compacted just now is not to be compacted once more. */
+function requestOf(request: TurnRequest, { lead }: History): TurnRequest {
+  if (request.compaction !== undefined) return summaryRequest(request);
+  if (lead === undefined) return request;
+  const { compactThreshold: _, ...rest } = request;
+  return rest;
 }
 
 /** The client's own protocol where the vendor speaks it too, since nothing is lost in it; else the one that the provider prefers. */

@@ -19,6 +19,8 @@ import { applyConfiguration } from './apply-configuration.ts';
 import { fromLastCompaction, type Split, splitOpenCalls } from './compact-context.ts';
 import type { Compaction } from './compaction-envelope.ts';
 import { type HistoryLink, type Linked, linkHistory, type Linker } from './link-history.ts';
+import type { KeptWords } from './compaction-envelope.ts';
+import { type Linked, linkHistory, type Linker } from './link-history.ts';
 import { pairToolCalls } from './pair-tool-calls.ts';
 import { openReasoning } from './reasoning-envelope.ts';
 import { summaryPrompt } from './summary.ts';
@@ -56,7 +58,7 @@ export interface History {
   /** What its context is found again by, and the parent that was found so; absent: it is not to be found. */
   linked?: Linked | undefined;
   /** What stays beside the summary, where this turn compacts the context; `users`: the messages before it that stay. */
-  compaction: (Omit<Compaction, 'summary'> & { users: ContextItem[] }) | undefined;
+  compaction: (KeptWords & { users: ContextItem[] }) | undefined;
 }
 
 /** A response that is kept by one connection alone. */

@@ -8,10 +8,12 @@ import type { Deployment } from '../providers/provider.ts';
 import type { Seal } from '../store/store.ts';
 import type { Answer } from './answer.ts';
 import { type Assembler, createAssembler } from './assembler.ts';
+import { splitOpenCalls } from './compact-context.ts';
 import { sealCompaction } from './compaction-envelope.ts';
 import { usageOf } from './conclude.ts';
 import { leadWith } from './lead-with.ts';
 import { move, turnLifecycle } from './lifecycle.ts';
+import { sealNativeCompaction } from './native-compaction.ts';
 import { prepareAttempt } from './open-turn.ts';
 import { sealReasoning, wantsReasoning } from './reasoning-envelope.ts';
 import { replayReply } from './replay-reply.ts';
@@ -22,7 +24,7 @@ import { createCompactor } from './summary.ts';
 import type { AttemptOutcome, PreparedAttempt, Turn, TurnCall, TurnDependencies } from './turn.ts';
 
 /** The client had left before there was anything to pay for. */
-const notSent = {
+export const notSent = {
   outcome: 'cancelled',
   sent: false,
   answered: false,
@@ -78,7 +80,13 @@ export async function runAttempt(
   if (sink.closed) return { ...notSent, assembler };
   attempt.usage = { ...noUsage, inputTokens: attempt.start.estimatedInputTokens, estimated: true };
   const receiver = {
-    accept: throughCompaction((event) => assembler.accept(event), turn.history, store.seal, paused !== undefined),
+    accept: throughCompaction(
+      (event) => assembler.accept(event),
+      turn.history,
+      store.seal,
+      attempt,
+      paused !== undefined,
+    ),
     get end() {
       return assembler.end;
     },
@@ -125,9 +133,25 @@ function grammarOf({ tools }: DecodeOptions, name: string, namespace: string | u
 }
 
 /** What a compaction makes of the upstream's events: one item of all that was said, or one item before all. */
-function throughCompaction(emit: Emit, { compaction, lead }: History, seal: Seal, goesOn: boolean): Emit {
+function throughCompaction(
+  emit: Emit,
+  { compaction, lead, shown }: History,
+  seal: Seal,
+  { codec, deployment, compactsNatively }: PreparedAttempt,
+  goesOn: boolean,
+): Emit {
   if (lead !== undefined) return goesOn ? emit : leadWith(lead, emit);
-  if (compaction === undefined) return emit;
+  if (compaction === undefined || compactsNatively) {
+    return sealNativeCompaction(emit, {
+      protocol: codec.protocol,
+      signatureScope: (upstreamModel = deployment.model) => codec.signatureScope(upstreamModel, deployment.model),
+      isDemanded: compactsNatively,
+      seal(native) {
+        const { head, tail } = splitOpenCalls(shown);
+        return sealCompaction(seal, { native, head, tail, keepsUsers: compactsNatively });
+      },
+    });
+  }
   const { head, tail, keepsUsers } = compaction;
   return createCompactor(emit, (summary) => sealCompaction(seal, { summary, head, tail, keepsUsers }));
 }

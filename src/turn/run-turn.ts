@@ -12,6 +12,7 @@ import { continueAttempt } from './continue-attempt.ts';
 import { failTurn } from './fail-turn.ts';
 import { keepsContent } from './keeps-content.ts';
 import { linkerOf } from './link-history.ts';
+import { compactsItself } from './native-compaction.ts';
 import { openTurn, prepareAttempt } from './open-turn.ts';
 import { prepareTurn } from './prepare-turn.ts';
 import { resolveHistory } from './resolve-history.ts';
@@ -40,10 +41,13 @@ export async function runTurn(dependencies: TurnDependencies, given: TurnCall): 
   if ('turnId' in resolved) return answerAgain(dependencies, given, resolved, runTurn);
   const { request } = resolved;
   const call: TurnCall = { ...given, request };
-  const history = await compactFirst(dependencies, call, resolved, runTurn);
 
   // 5 route: in the order in which they are to be tried
-  const [first, ...others] = router.route(request.model, history.pinned);
+  const deployments = router.route(request.model, resolved.pinned);
+  const [first, ...others] = deployments;
+  const history = deployments.every(compactsItself)
+    ? resolved
+    : await compactFirst(dependencies, call, resolved, runTurn);
 
   if (!request.generate) return prepareTurn(dependencies, call, history);
 

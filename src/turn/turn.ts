@@ -136,6 +136,8 @@ export interface PreparedAttempt {
   /** Undefined: request and reply go through the neutral model. */
   lane: VerbatimLane | undefined;
   encoded: EncodedRequest;
+  /** The upstream is asked to compact the context: its last item, which asks for a summary, was not sent. */
+  compactsNatively: boolean;
   upstream: UpstreamRequest;
   start: AttemptStart;
   /** As far as is known: nothing, from the moment that it is sent our estimate, in the end what came of it. */

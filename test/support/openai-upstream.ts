@@ -50,6 +50,7 @@ const itemRules: Record<string, { prefix: string; needs: string[] }> = {
   web_search_call: { prefix: 'ws', needs: ['id', 'status', 'action'] },
   compaction: { prefix: 'cmp', needs: ['encrypted_content'] },
   additional_tools: { prefix: 'at', needs: ['role', 'tools'] },
+  compaction_trigger: { prefix: 'cmp', needs: [] },
 };
 
 const reasons = (model: string) => /^(o\d|gpt-5)/.test(model);
@@ -105,7 +106,13 @@ export async function openAiUpstream(onCleanup?: (cleanup: () => void) => void):
   return fake;
 }
 
-export const openAiEcho: OpenAiUpstream['answer'] = ({ body }) => ({ output: [text(`Re: ${lastSaid(body.input)}`)] });
+export const openAiEcho: OpenAiUpstream['answer'] = ({ body }) => {
+  const { model, input, context_management: managed } = body;
+  if (input.at(-1).type === 'compaction_trigger') return { output: [compaction(model)] };
+  const said = text(`Re: ${lastSaid(input)}`);
+  const threshold = managed?.[0].compact_threshold ?? Infinity;
+  return { output: JSON.stringify(input).length / 4 > threshold ? [compaction(model), said] : [said] };
+};
 
 function lastSaid(input: Json[]): string {
   const { content, output } = input.at(-1);
@@ -129,6 +136,12 @@ export const thought = (model: string, said: string): Json => ({
   type: 'reasoning',
   encrypted_content: sealed(model, said),
   summary: [{ type: 'summary_text', text: said }],
+});
+/** Also what stood before it, as this vendor keeps it. */
+export const compaction = (model: string): Json => ({
+  id: idOf('cmp'),
+  type: 'compaction',
+  encrypted_content: sealed(model, 'compacted'),
 });
 export const call = (name: string, argumentsText: string, call_id = idOf('call')): Json => ({
   id: idOf('fc'),
@@ -271,6 +284,8 @@ function checkItems(input: Json[], model: string): void {
       ids.add(item.id);
     }
     if (type === 'message') checkMessage(item, at);
+    if (type === 'compaction') unseal(item.encrypted_content, model);
+    if (type === 'compaction_trigger' && at < input.length - 1) throw new Refusal('A compaction trigger comes last.');
     if (type === 'reasoning') {
       if (item.status !== undefined) throw new Refusal(`Unknown parameter: 'input[${at}].status'.`);
       if (typeof item.encrypted_content !== 'string') {
@@ -298,6 +313,7 @@ function checkItems(input: Json[], model: string): void {
       calls.set(item.call_id, 'answered');
     }
   });
+  if (input.at(-1).type === 'compaction_trigger') return;
   for (const [id, state] of calls) {
     if (state !== 'answered') throw new Refusal(`No tool output found for function call ${id}.`);
   }

@@ -10,7 +10,7 @@ import {
   type ToolTarget,
 } from '../../core/offer-tools.ts';
 import type { Report } from '../../core/report.ts';
-import { type CustomTool, type FunctionTool, isNativeTool } from '../../core/request.ts';
+import { type FunctionTool, isNativeTool } from '../../core/request.ts';
 import type { EncodeInput } from '../codec.ts';
 import { hostedDefinition, hostedName } from './hosted-tools.ts';
 import { readableSchema } from './request-schema.ts';
@@ -42,20 +42,6 @@ const customSchema = {
   required: [customInputField],
 };
 
-function describedCustom(
-  { description, format }: CustomTool,
-  at: (field: string) => string,
-  report: Report,
-): string | null {
-  if (format.type === 'text') return description;
-  report.warn(at('format'), 'The upstream cannot hold a tool to a grammar; it was put into the description.');
-  return [
-    ...(description === null ? [] : [description]),
-    `The input must match this ${format.syntax} grammar:`,
-    format.definition,
-  ].join('\n');
-}
-
 function parametersOf(
   { parameters, strict }: FunctionTool,
   at: (field: string) => string,
@@ -81,7 +67,7 @@ function declaration({ tool, wireName, path }: CallableOffer, report: Report): s
     throw new GatewayError('invalid_value', message, { param: at('name') });
   }
   const isCustom = tool.type === 'custom';
-  const description = isCustom ? describedCustom(tool, at, report) : tool.description;
+  const { description } = tool;
   return JSON.stringify({
     name: wireName,
     description: description === null || description === '' ? undefined : description,

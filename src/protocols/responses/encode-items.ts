@@ -52,8 +52,11 @@ export function encodeItems({ context, request, model }: EncodeInput, report: Re
     bare = false;
   }
 
+  const begin = lastCompaction(context, model, report);
   context.forEach((placed, index) => {
     const { item, origin } = placed;
+    if (index < begin && !isBeside(item, context[begin])) return;
+    if (item.type === 'compaction' && index !== begin) return;
     if (isNative(item) && item.status === 'incomplete') {
       report.warn('input', `An item of type ${item.type} that was cut was left out.`);
       return;
@@ -74,6 +77,25 @@ export function encodeItems({ context, request, model }: EncodeInput, report: Re
   });
   endAnswer();
   return encoded;
+}
+
+/** What stands before a compaction and is not in it. */
+function isBeside(item: Item, compaction: ContextItem | undefined): boolean {
+  if (item.type === 'additional_tools') return true;
+  return compaction?.keepsMessages === true && item.type === 'message' && item.role !== 'assistant';
+}
+
+/** Where the upstream's own compaction stands for all that was before it; -1: there is none that this model can read. */
+function lastCompaction(context: readonly ContextItem[], model: string, report: Report): number {
+  const isReadable = ({ item, origin }: ContextItem) =>
+    item.type === 'compaction' && isOwn(origin) && signatureScope(origin.model) === signatureScope(model);
+  const begin = context.findLastIndex(isReadable);
+  context.forEach(({ item }, index) => {
+    if (item.type !== 'compaction' || index <= begin) return;
+    report.removed(item.id, 'model_mismatch');
+    report.warn('input', 'A compaction by another model was left out; what stands before it is sent.');
+  });
+  return begin;
 }
 
 function isSaidByModel({ item, origin }: ContextItem): boolean {

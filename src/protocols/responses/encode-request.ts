@@ -22,11 +22,14 @@ export function encodeRequest(input: EncodeInput): EncodedRequest {
   refuseObjectsInExtra(request.extra);
   warnOfUnknown(request, report);
   const items = encodeItems(input, report);
+  const compacts = profile.nativeCompaction === true;
+  const isTrigger = compacts && (request.compaction === 'item' || request.compaction === 'window');
   if (items.length === 0) {
     throw new GatewayError('invalid_value', 'The input holds nothing that the model can be sent.', { param: 'input' });
   }
   const last = input.context.at(-1)?.item;
-  if (last?.type === 'message' && 'role' in last && last.role === 'assistant') refuseNothingNew(request);
+  if (isTrigger) items.push('{"type":"compaction_trigger"}');
+  else if (last?.type === 'message' && 'role' in last && last.role === 'assistant') refuseNothingNew(request);
 
   const known: JsonObject = {
     model,
@@ -40,6 +43,7 @@ export function encodeRequest(input: EncodeInput): EncodedRequest {
     ...encodeText(request),
     ...encodeReasoning(request, profile, report),
     ...encodeInclude(request, profile),
+    ...(compacts ? encodeThreshold(request) : {}),
     ...(request.truncation === 'auto' ? { truncation: 'auto' } : {}),
     ...given('user', request.user),
     ...given('safety_identifier', request.safetyIdentifier),
@@ -51,6 +55,11 @@ export function encodeRequest(input: EncodeInput): EncodedRequest {
   if (replaced) report.warn('input', 'Halves of characters, which no upstream can read, were replaced by U+FFFD.');
   const { warnings, inputTransformations } = report;
   return { body: text, warnings, inputTransformations, decode: { tools: new Map() } };
+}
+
+function encodeThreshold({ compactThreshold, compaction }: TurnRequest): JsonObject {
+  if (compactThreshold === undefined || compaction !== undefined) return {};
+  return { context_management: [{ type: 'compaction', compact_threshold: compactThreshold }] };
 }
 
 function given(field: string, value: unknown): JsonObject {

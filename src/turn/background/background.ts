@@ -5,6 +5,7 @@ import type { FullStore } from '../../store/run-store.ts';
 import { carryOut } from '../run-turn.ts';
 import type { TurnDependencies } from '../turn.ts';
 import { beginQueued } from './begin-queued.ts';
+import { compactQueued } from './compact-queued.ts';
 import { createDeafLog, createEventLog, type EventLog, type EventLogLimits } from './event-log.ts';
 import { createFollowers, type FollowOptions, responseNotFound } from './follow.ts';
 import { type BackgroundCall, type Queued, queueTurn } from './queue-turn.ts';
@@ -124,7 +125,11 @@ export function createBackground({ store, client, dependencies, limits }: Backgr
       }
       entry.sinceMs = performance.now();
       const { call, turn, attempt, others } = ready;
-      void carryOut(dependencies, call, turn, attempt, others)
+      const carry = async () => {
+        const sent = await compactQueued(dependencies, call, turn, attempt, others);
+        await carryOut(dependencies, call, turn, sent, others);
+      };
+      void carry()
         .catch((err: unknown) => log.error({ responseId: id, err }, 'a background turn failed'))
         .finally(() => {
           end();

@@ -45,7 +45,7 @@ export async function beginQueued(
   if (run === undefined || input === undefined) return undefined;
   try {
     // Always as a stream, so that a turn that is cancelled leaves what there is.
-    const { compactThreshold: _, ...given } = client.decodeRequest(JSON.parse(run.body));
+    const given = client.decodeRequest(JSON.parse(run.body));
     const history = await storedHistory(store, { ...given, input: [], stream: true }, input, run.sessionId, id);
     const { request } = history;
     const [first, ...others] = router.route(request.model, history.pinned);

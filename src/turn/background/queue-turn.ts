@@ -42,9 +42,6 @@ export async function queueTurn(dependencies: TurnDependencies, call: Background
   const history = await resolveHistory(store, call.request, ids, nowMs()).catch(behind);
   if ('turnId' in history) return heldBy(history);
   const { request } = history;
-  if (request.compactThreshold !== undefined) {
-    history.report.warn('context_management', 'The context of a background response is not compacted.');
-  }
   const [deployment] = router.route(request.model, history.pinned);
   const turn = openTurn(dependencies, { ...call, request }, history);
   const { encoded, start } = prepareAttempt(dependencies, { request, client }, history, deployment, 1);
