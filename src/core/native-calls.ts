@@ -7,6 +7,7 @@ import {
   isNative,
   type Item,
   type NativeItem,
+  type NativeItemType,
 } from './items.ts';
 import type { FunctionTool, NativeTool } from './request.ts';
 
@@ -14,16 +15,23 @@ import type { FunctionTool, NativeTool } from './request.ts';
 export const clientToolTypes = ['local_shell', 'shell', 'apply_patch', 'tool_search'] as const;
 export type ClientToolType = (typeof clientToolTypes)[number];
 
-interface ClientTool {
-  description: string;
-  parameters: JsonObject;
+/** How a call of a tool that the client runs reads as an item of the API's own. */
+export interface CallShape {
+  type: NativeItemType;
+  /** What the model calls it. */
+  name: string;
   /** The fields of the call's item that say what is to be done; undefined: the arguments do not say it. */
   read: (given: JsonObject) => JsonObject | undefined;
-  /** The arguments that the item stands for. */
-  write: (item: NativeItem) => unknown;
   /** The item's fields while the model has not said what is to be done, and the events in which it then says it. */
   zero: JsonObject;
   events: (fields: JsonObject) => [name: string, fields: JsonObject][];
+}
+
+interface ClientTool extends Omit<CallShape, 'type' | 'name'> {
+  description: string;
+  parameters: JsonObject;
+  /** The arguments that the item stands for. */
+  write: (item: NativeItem) => unknown;
   /** What the model is told of the output. */
   output: (item: NativeItem) => string;
 }
@@ -159,34 +167,39 @@ function isLocal(environment: unknown): boolean {
  * Tells of a call that the model made of one of these functions, once it is whole. A call whose arguments do not say what is
  * to be done is nobody's to run, and is not lost: it comes as the function call that it is, for the client to answer.
  */
-export function emitNativeCall(
-  type: ClientToolType,
-  {
-    callId,
-    text: argumentsText,
-    complete,
-    source,
-  }: { callId: string; text: string; complete: boolean; source: string },
+export function emitNativeCall(type: ClientToolType, call: WholeCall, index: number, emit: Emit): void {
+  emitShapedCall({ ...clientTools[type], type: `${type}_call`, name: type }, call, index, emit);
+}
+
+export interface WholeCall {
+  callId: string;
+  text: string;
+  complete: boolean;
+  source: string;
+}
+
+export function emitShapedCall(
+  { type, name, read, zero, events }: CallShape,
+  { callId, text: argumentsText, complete, source }: WholeCall,
   index: number,
   emit: Emit,
 ): void {
-  const { read, zero, events } = clientTools[type];
   const args = complete ? parseJsonObject(argumentsText === '' ? '{}' : argumentsText) : undefined;
   const fields = args === undefined ? undefined : read(args);
   if (fields === undefined) {
-    emit({ type: 'item-start', index, start: { kind: 'function_call', callId, name: type } });
+    emit({ type: 'item-start', index, start: { kind: 'function_call', callId, name } });
     if (argumentsText !== '') emit({ type: 'item-delta', index, part: 0, delta: argumentsText });
     emit({ type: 'item-end', index, complete, source });
     if (!complete) return;
-    const message = `The model called ${type} with arguments that it does not take; they are passed on as a function call.`;
+    const message = `The model called ${name} with arguments that it does not take; they are passed on as a function call.`;
     emit({ type: 'warning', warning: { param: 'output', message } });
     return;
   }
-  const item: NativeItem = { id: '', type: `${type}_call`, status: 'in_progress', call_id: callId };
+  const item: NativeItem = { id: '', type, status: 'in_progress', call_id: callId };
   // Of a patch, all but the diff is known from the start.
-  const begun = type === 'apply_patch' ? { operation: withoutDiff(objectOf(fields['operation'])) } : zero;
+  const begun = type === 'apply_patch_call' ? { operation: withoutDiff(objectOf(fields['operation'])) } : zero;
   emit({ type: 'item-start', index, start: { kind: 'native', item: { ...item, ...begun } } });
-  for (const [name, said] of events(fields)) emit({ type: 'item-event', index, name, fields: said });
+  for (const [event, said] of events(fields)) emit({ type: 'item-event', index, name: event, fields: said });
   emit({ type: 'item-end', index, complete, source, native: { ...item, status: 'completed', ...fields } });
 }
 

@@ -2,7 +2,7 @@ import { hash } from 'node:crypto';
 import { GatewayError } from './errors.ts';
 import { type Grammar, readGrammar } from './grammar/grammar.ts';
 import type { CallFields, ContextItem } from './items.ts';
-import { asFunction, type ClientToolType } from './native-calls.ts';
+import { asFunction, type CallShape, type ClientToolType } from './native-calls.ts';
 import { readTools } from './read-tool.ts';
 import type { Report } from './report.ts';
 import {
@@ -24,7 +24,9 @@ export type CalledTool =
   /** `grammar`: its input is to be held to it, since the upstream does not. */
   | { kind: 'custom'; name: string; fields?: CallFields; grammar?: Grammar }
   /** One of the API's own that the client runs, and that is a function to the upstream. */
-  | { kind: 'native'; name: ClientToolType };
+  | { kind: 'native'; name: ClientToolType }
+  /** One that the upstream has a definition of its own for, and the client runs. */
+  | { kind: 'shaped'; name: string; shape: CallShape; fields?: undefined };
 
 /** A tool that the client runs, as an upstream is offered it that knows functions only. */
 export interface CallableOffer {
@@ -43,6 +45,8 @@ export interface HostedOffer {
   wireName: string;
   tool: NativeTool;
   path: string;
+  /** Calls of it are the client's to run after all, and read so. */
+  shape?: CallShape | undefined;
 }
 
 export type Offer = CallableOffer | HostedOffer;
@@ -54,6 +58,8 @@ export interface ToolTarget {
   holdsGrammars?: boolean;
   /** The upstream's name of a tool that it runs itself; undefined: it does not. */
   hosts: (tool: NativeTool) => string | undefined;
+  /** Of a tool that it has a definition for and does not run. */
+  shapes?: (tool: NativeTool) => CallShape | undefined;
 }
 
 export type OfferedChoice = 'auto' | 'none' | 'required' | Offer;
@@ -182,7 +188,7 @@ function offerPlaced(
         add({ kind: 'callable', wireName: nameOfNative(own.type), tool: own.tool, called, path });
         continue;
       }
-      if (wireName !== undefined) add({ kind: 'hosted', wireName, tool, path });
+      if (wireName !== undefined) add({ kind: 'hosted', wireName, tool, path, shape: target.shapes?.(tool) });
       else if (!isLeftOut(tool, toolChoice, path, report)) throw unhosted(tool, path);
     }
   }
@@ -192,10 +198,16 @@ function offerPlaced(
     offers: allowedOffers(all, toolChoice),
     all,
     choice: choiceOf(all, toolChoice),
-    called: new Map(all.flatMap((offer) => (offer.kind === 'callable' ? [[offer.wireName, offer.called]] : []))),
+    called: new Map(all.flatMap((offer) => calledOf(offer))),
     nameOfNative,
     nameOfCall: wireNameOf,
   };
+}
+
+function calledOf(offer: Offer): [string, CalledTool][] {
+  const { wireName: name } = offer;
+  if (offer.kind === 'callable') return [[name, offer.called]];
+  return offer.shape === undefined ? [] : [[name, { kind: 'shaped', name, shape: offer.shape }]];
 }
 
 type NamespaceOf = { name: string; description: string | null } | undefined;

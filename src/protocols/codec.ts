@@ -43,6 +43,8 @@ export interface ModelProfile {
   encryptedReasoning?: boolean;
   /** Responses only. The upstream compacts a context itself. Absent: a summary is written in its place. */
   nativeCompaction?: boolean;
+  /** Messages only: the version of Anthropic's computer tool that the model was taught. Absent: none. */
+  computerTool?: string | undefined;
   /** Gemini only. Absent: the newest generation, with the levels that all of its models have. */
   gemini?: GeminiProfile;
 }

@@ -54,6 +54,17 @@ test.each([
   expect(anthropicProfile(model)).toMatchObject({ minCachedTokens });
 });
 
+test.each([
+  ['claude-3-5-haiku-latest', undefined],
+  ['claude-sonnet-4@20250514', 'computer_20250124'],
+  ['claude-haiku-4-5', 'computer_20250124'],
+  ['claude-opus-4-5', 'computer_20251124'],
+  ['claude-sonnet-4-6', 'computer_20251124'],
+  ['claude-opus-5', 'computer_20251124'],
+])('%s uses a computer by %s', (model, computerTool) => {
+  expect(anthropicProfile(model).computerTool).toBe(computerTool);
+});
+
 describe.each(rows)(
   '%s',
   (model, maxOutputTokens, reasoning, jsonSchemaOutput, midConversationSystem, samplingParameters) => {

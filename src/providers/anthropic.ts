@@ -14,6 +14,8 @@ interface Generation {
   midConversationSystem: boolean;
   samplingParameters: boolean;
   minCachedTokens: number;
+  /** The computer tool that it was taught. */
+  computerTool?: string;
 }
 
 /** What the newest models have in common. */
@@ -24,6 +26,7 @@ const adaptive = {
   midConversationSystem: false,
   samplingParameters: false,
   minCachedTokens: 1024,
+  computerTool: 'computer_20251124',
 } as const;
 
 const budget = {
@@ -32,6 +35,7 @@ const budget = {
   midConversationSystem: false,
   samplingParameters: true,
   minCachedTokens: 1024,
+  computerTool: 'computer_20250124',
 } as const;
 
 /**
@@ -45,6 +49,7 @@ const budget = {
  * @see https://platform.claude.com/docs/en/build-with-claude/structured-outputs
  * @see https://platform.claude.com/docs/en/build-with-claude/mid-conversation-system-messages
  * @see https://platform.claude.com/docs/en/build-with-claude/prompt-caching
+ * @see https://platform.claude.com/docs/en/agents-and-tools/tool-use/computer-use-tool
  */
 const generations: readonly Generation[] = [
   { from: 501, ...adaptive, midConversationSystem: true },
@@ -55,6 +60,15 @@ const generations: readonly Generation[] = [
   { from: 406, family: 'sonnet', ...adaptive, samplingParameters: true, minCachedTokens: 2048 },
   { from: 406, ...adaptive, samplingParameters: true, minCachedTokens: 4096 },
   { from: 405, family: 'sonnet', ...budget, maxOutputTokens: 64_000, jsonSchemaOutput: true },
+  {
+    from: 405,
+    family: 'opus',
+    ...budget,
+    maxOutputTokens: 64_000,
+    jsonSchemaOutput: true,
+    minCachedTokens: 4096,
+    computerTool: 'computer_20251124',
+  },
   { from: 405, ...budget, maxOutputTokens: 64_000, jsonSchemaOutput: true, minCachedTokens: 4096 },
   { from: 400, family: 'opus', ...budget, maxOutputTokens: 32_000 },
   { from: 307, ...budget, maxOutputTokens: 64_000 },
@@ -99,11 +113,18 @@ function anthropicRequest(
   if (deployment.apiKey !== undefined) headers['x-api-key'] = deployment.apiKey;
   const isVersioned = /\/v1\/*$/.test(URL.parse(deployment.baseUrl)?.pathname ?? '');
   const request = requestTo(deployment, isVersioned ? `/${path}` : `/v1/${path}`, headers, body);
-  // A feature is switched on by the operator or by the client: neither switches off what the other wants.
+  // A feature is switched on by the operator, the client or the request: none switches off what another wants.
   const { [beta]: wanted } = clientHeaders;
   const { [beta]: configured } = request.headers;
-  if (wanted !== undefined && configured !== wanted) request.headers[beta] = `${configured},${wanted}`;
+  const betas = [configured, wanted, betaOf(body)].flatMap((each) => each?.split(/\s*,\s*/) ?? []);
+  if (betas.length > 0) request.headers[beta] = [...new Set(betas)].join(',');
   return request;
+}
+
+/** The computer tool is a beta by version. What a text says of it is escaped, and does not match. */
+function betaOf(body: string): string | undefined {
+  const version = /"type":"computer_(\d{4})(\d\d)(\d\d)"/.exec(body);
+  return version === null ? undefined : `computer-use-${version.slice(1).join('-')}`;
 }
 
 const beta = 'anthropic-beta';
@@ -142,6 +163,7 @@ export function anthropicProfile(model: string): ModelProfile {
     customTools: false,
     samplingParameters: row.samplingParameters,
     minCachedTokens: row.minCachedTokens,
+    computerTool: row.reasoning === 'none' ? undefined : row.computerTool,
   };
 }
 

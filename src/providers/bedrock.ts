@@ -22,7 +22,12 @@ export function createBedrockProvider(codec: UpstreamCodec, transport: Transport
     defaultBaseUrl: undefined,
     addressIn: ({ region }) => `https://bedrock-runtime.${region}.amazonaws.com`,
     priceProviderIdOf: () => 'aws',
-    profileOf: (model) => ({ ...anthropicProfile(model), midConversationSystem: false, hostedTools: [] }),
+    profileOf: (model) => ({
+      ...anthropicProfile(model),
+      midConversationSystem: false,
+      computerTool: undefined,
+      hostedTools: [],
+    }),
     buildRequest: (deployment, body, stream) => bedrockRequest(deployment, body, stream, nowMs()),
   } satisfies Provider;
 }

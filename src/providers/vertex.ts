@@ -27,7 +27,12 @@ export function createVertexProvider(codec: UpstreamCodec, transport: Transport)
     ...onVertex(transport),
     name: 'vertex',
     codec,
-    profileOf: (model) => ({ ...anthropicProfile(model), midConversationSystem: false, hostedTools: ['web_search'] }),
+    profileOf: (model) => ({
+      ...anthropicProfile(model),
+      midConversationSystem: false,
+      computerTool: undefined,
+      hostedTools: ['web_search'],
+    }),
     buildRequest(deployment, body, stream) {
       const members = new Map([['anthropic_version', '"vertex-2023-10-16"'], ...(objectMembers(body) ?? [])]);
       members.delete('model');

@@ -1,7 +1,8 @@
 import type { Emit, ItemStart } from '../../core/events.ts';
 import { GatewayError } from '../../core/errors.ts';
 import { isJsonObject, type JsonObject } from '../../core/json-object.ts';
-import { type ClientToolType, emitNativeCall } from '../../core/native-calls.ts';
+import { emitNativeCall, emitShapedCall } from '../../core/native-calls.ts';
+import type { CalledTool } from '../../core/offer-tools.ts';
 import { sliceJson } from '../../core/json-slice.ts';
 import { safeText } from '../../core/safe-text.ts';
 import type { DecodeOptions } from '../codec.ts';
@@ -57,7 +58,7 @@ interface OpenItem {
   /** Of a tool that the upstream ran. */
   server?: { call: ServerCall; input: JsonObject };
   /** Of a tool of the API's own that the client runs: nothing has been said of the item yet. */
-  own?: { type: ClientToolType; callId: string };
+  own?: { called: CalledTool & { kind: 'native' | 'shaped' }; callId: string };
 }
 
 const genericRefusal = 'The model refused to answer this request.';
@@ -128,7 +129,9 @@ export function createReplyDecoder(options: DecodeOptions): ReplyDecoder {
     const [first] = blocks;
     if (own !== undefined && first !== undefined) {
       const text = complete || !first.changed ? argumentsOf(first) : first.text;
-      emitNativeCall(own.type, { callId: own.callId, text, complete, source: sourceOf(first) }, index, emit);
+      const call = { callId: own.callId, text, complete, source: sourceOf(first) };
+      if (own.called.kind === 'native') emitNativeCall(own.called.name, call, index, emit);
+      else emitShapedCall(own.called.shape, call, index, emit);
       item = undefined;
       return;
     }
@@ -212,10 +215,10 @@ export function createReplyDecoder(options: DecodeOptions): ReplyDecoder {
         const name = stringOf(start.name);
         if (name === undefined) return false;
         const called = options.tools.get(name);
-        if (called?.kind === 'native') {
+        if (called?.kind === 'native' || called?.kind === 'shaped') {
           // Only the whole of its arguments tells what becomes of it.
           const callId = stringOf(start.id) ?? '';
-          item = { index: items++, kind: 'native', parts: 0, blocks: [block], own: { type: called.name, callId } };
+          item = { index: items++, kind: 'native', parts: 0, blocks: [block], own: { called, callId } };
           return true;
         }
         const said = { callId: stringOf(start.id) ?? '', name: called?.name ?? name };

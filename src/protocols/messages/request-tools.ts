@@ -14,6 +14,7 @@ import type { FunctionTool } from '../../core/request.ts';
 import type { EncodeInput, ModelProfile } from '../codec.ts';
 import { closeSchema } from './close-schema.ts';
 import { hostedDefinition, hostedName } from './hosted-tools.ts';
+import { computerCall, computerDefinition, computerName, isComputer } from './computer.ts';
 import type { Entry } from './request-items.ts';
 import { maxToolNameLength } from './wire.ts';
 
@@ -95,13 +96,15 @@ function historicTools(entries: readonly Entry[], inherited: ToolOffer): Callabl
   });
 }
 
-function targetOf({ hostedTools }: ModelProfile): ToolTarget {
+function targetOf({ hostedTools, computerTool }: ModelProfile): ToolTarget {
   return {
     maxNameLength: maxToolNameLength,
     hosts(tool) {
+      if (isComputer(tool)) return computerTool === undefined ? undefined : computerName;
       const name = hostedName(tool);
       return name !== undefined && hostedTools?.includes(name) === false ? undefined : name;
     },
+    shapes: (tool) => (isComputer(tool) ? computerCall : undefined),
   };
 }
 
@@ -135,9 +138,11 @@ export function encodeTools(
     const definitions = historic.map((each) => toolDefinition(each, profile, silent));
     return { tools: definitions, toolChoice: '{"type":"none"}', forced: false };
   }
-  const definitions = offer.offers.map((each) =>
-    each.kind === 'hosted' ? hostedDefinition(each, maxToolCalls, report) : toolDefinition(each, profile, report),
-  );
+  const definitions = offer.offers.map((each) => {
+    if (each.kind === 'callable') return toolDefinition(each, profile, report);
+    if (each.shape !== undefined) return computerDefinition(each, profile.computerTool);
+    return hostedDefinition(each, maxToolCalls, report);
+  });
   // `auto` is the upstream's default too; it is sent only to carry the flag.
   const single = !request.parallelToolCalls && choice.type !== 'none';
   const json = JSON.stringify(single ? { ...choice, disable_parallel_tool_use: true } : choice);

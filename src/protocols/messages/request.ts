@@ -11,6 +11,7 @@ import { replaceLoneSurrogates } from '../../core/well-formed.ts';
 import type { EncodedRequest, EncodeInput, ModelProfile } from '../codec.ts';
 import { breakpointOf, cacheFields, readCacheWishes } from './cache-wishes.ts';
 import { closeSchema } from './close-schema.ts';
+import { withComputerCalls } from './computer.ts';
 import { type CachePlan, placeBreakpoints, type Segment } from './place-breakpoints.ts';
 import { textBlocks, textsOf } from './request-content.ts';
 import { entriesOf } from './request-items.ts';
@@ -223,7 +224,7 @@ export function encodeRequest(given: EncodeInput): EncodedRequest {
   const format = schema === undefined && own === undefined ? formatInstruction(request, profile, report) : undefined;
   const system = systemOf(input, own, leading, format, report);
   const offer = own?.offer ?? offerOf(input, report);
-  const calls = withFunctionCalls(context, offer.nameOfNative);
+  const calls = withComputerCalls(withFunctionCalls(context, offer.nameOfNative));
   const rest = { context: calls.slice(leading), model, nameOfCall: offer.nameOfCall, isOwn: own !== undefined };
   const entries = entriesOf({ ...rest, pathOf: (at) => itemPath(context, request, at + leading) }, report);
   const messages = messagesOf(entries, profile.midConversationSystem, report);

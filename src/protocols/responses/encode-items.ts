@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto';
+import { callHalf } from '../../core/call-pairs.ts';
 import { callIdFor } from '../../core/ids.ts';
 import {
   type ContextItem,
@@ -215,7 +216,8 @@ function encodeOther(
     const own = whole ?? objectMembers(JSON.stringify(item)) ?? new Map<string, string>();
     return printMembers(own.set('id', JSON.stringify(strangerId(typeof id === 'string' ? id : item.id))));
   }
-  if (origin === undefined && isNative(item)) return JSON.stringify(item);
+  // A call is in the API's own words, whichever model made it, and the client's answer to it comes behind.
+  if (isNative(item) && (origin === undefined || callHalf(item) !== undefined)) return JSON.stringify(item);
   report.warn('input', `An item of type ${item.type} was left out.`);
   return undefined;
 }

@@ -354,3 +354,18 @@ describe('objects in the account of the provider', () => {
     expect(encode({}, {}, [{ item, origin: undefined }]).warned).toEqual(['input']);
   });
 });
+
+test("a call that another vendor's model made of a tool of the API's own goes along, with what came of it", () => {
+  const call: Item = {
+    type: 'shell_call',
+    id: 'sh_1',
+    call_id: 'toolu_1',
+    status: 'completed',
+    action: { commands: ['ls'] },
+  };
+  const origin: Origin = { protocol: 'messages', model: 'claude-haiku-4-5', source: '{"type":"tool_use"}' };
+  const output = { type: 'shell_call_output', call_id: 'toolu_1', output: [] };
+  const { body, warned } = encode({ input: [output] }, {}, [{ item: call, origin }]);
+  expect(body.input).toMatchObject([call, output]);
+  expect(warned).toEqual([]);
+});
