@@ -127,6 +127,10 @@ export function createRunStore({ all, write, queueTurn, expiresBeforeMs }: RunEn
         }
       },
 
+      async isAtWork(id) {
+        return (await all(runSql.selectOpenAttempt, tenant, columnText(id), weekOfId(id))).length > 0;
+      },
+
       async readEvents(id, after) {
         const rows = await all<EventRow>(runSql.selectEvents, ...live(id), after, pageLength + 1);
         const [first] = rows;

@@ -89,6 +89,10 @@ export const runSql = {
     WHERE tenant = $1 AND id = $2 AND bucket IN (0, $3) AND owner = $5 AND epoch = $6 + 1 AND status = 'cancelled'
       AND output_count = 0 AND ${live('turns', '$4')} RETURNING stored, deleted_at_ms, input_count, bucket, conversation`,
 
+  /** tenant, id, week. */
+  selectOpenAttempt: `SELECT 1 AS open FROM attempts
+    WHERE tenant = $1 AND turn_id = $2 AND bucket IN (0, $3) AND status = 'started' LIMIT 1`,
+
   /** time, how many. */
   selectExpired: `SELECT tenant, turn_id AS id FROM background_runs WHERE ended_at_ms < $1 AND expired = 0 LIMIT $2`,
 

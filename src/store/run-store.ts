@@ -74,6 +74,8 @@ export interface TenantRuns {
   append(id: string, owner: string, batch: EventBatch): Promise<boolean>;
   /** Undefined: there is no such response. */
   cancel(id: string, nowMs: number): Promise<CancelOutcome | undefined>;
+  /** An attempt has not ended: what it wrote may still come, though the turn has been cancelled. */
+  isAtWork(id: string): Promise<boolean>;
   /** Events with a sequence number above `after`. Undefined: there is no such response. */
   readEvents(id: string, after: number): Promise<EventPage | undefined>;
 }

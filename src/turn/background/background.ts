@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { GatewayError } from '../../core/errors.ts';
 import type { ClientCodec } from '../../protocols/codec.ts';
 import { repeat } from '../../repeat.ts';
@@ -202,6 +203,15 @@ export function createBackground({ store, client, dependencies, limits }: Backgr
     }
   }
 
+  /** Of a turn that another process hangs up on when it looks next, unless that is gone. */
+  async function untilAtRest(tenant: string, id: string): Promise<void> {
+    const looks = Math.ceil((3 * limits.watchMs) / limits.pollMs);
+    for (let look = 0; look < looks; look++) {
+      if (!(await runs.forTenant(tenant).isAtWork(id))) return;
+      await sleep(limits.pollMs);
+    }
+  }
+
   const tell = (err: unknown) => log.warn({ err }, 'the background turns of this process cannot be looked after');
   const repetitions = [
     repeat(limits.queueMs, pump, tell),
@@ -245,12 +255,11 @@ export function createBackground({ store, client, dependencies, limits }: Backgr
       if (outcome === 'synchronous') {
         throw new GatewayError('response_not_cancellable', 'Cannot cancel a synchronous response.');
       }
-      if (outcome === 'ended') return;
-      followers.signal(tenant, id);
+      if (outcome === 'cancelled') followers.signal(tenant, id);
       // Its output so far is written by whoever runs it.
       const entry = running.get(id);
       entry?.sink.cancel();
-      await entry?.done;
+      await (entry === undefined ? untilAtRest(tenant, id) : entry.done);
     },
 
     deleted(tenant, id) {
