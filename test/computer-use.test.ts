@@ -1,9 +1,11 @@
 /** The computer over Anthropic's models: its tool and beta, actions and screenshots both ways, and nobody else's. */
 import { describe, expect, test } from 'vitest';
 import { expectStream } from './support/check-stream.ts';
+import { createSdkCheck } from './support/sdk-schema.ts';
 import { stateRig } from './support/state-rig.ts';
 
 const rig = stateRig();
+const check = createSdkCheck();
 const preview = { type: 'computer_use_preview', display_width: 1024, display_height: 768, environment: 'linux' };
 const screenshot = { type: 'computer_screenshot', image_url: 'data:image/png;base64,iVBORw0KGgo=' };
 
@@ -92,6 +94,8 @@ describe.each([false, true])('stream: %s', (stream) => {
     const answer = await rig.client.create({ ...body, input: 'Look.' });
     expect(answer.status, answer.text).toBe(200);
     if (stream) expectStream(answer.events);
+    for (const { data } of answer.events) expect(check('ResponseStreamEvent', data), JSON.stringify(data)).toEqual([]);
+    expect(check('Response', answer.body), answer.text).toEqual([]);
     const [call] = answer.body.output;
     expect(call).toEqual({
       id: expect.stringMatching(/^cu_/),

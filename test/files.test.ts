@@ -62,7 +62,6 @@ test("OpenAI's client uploads, lists, reads and deletes", async () => {
     filename: name,
     purpose: 'user_data',
     status: 'processed',
-    status_details: null,
   });
   const image = await client.files.create({ file: await toFile(png, 'a.png'), purpose: 'vision' });
   expect(await client.files.retrieve(file.id)).toEqual(file);

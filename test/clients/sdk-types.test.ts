@@ -9,6 +9,7 @@ import { describe, expect, test } from 'vitest';
 import { createClient } from '../support/client.ts';
 import { frame } from '../support/fake-upstream.ts';
 import { createSdkCheck } from '../support/sdk-schema.ts';
+import { spawnGateway, temporaryFolder } from '../support/spawn-gateway.ts';
 import { shareGateway } from './share-gateway.ts';
 import { anthropic, type Backend, backends, openAi, openAiCompatible } from './weather-model.ts';
 
@@ -135,6 +136,25 @@ describe.each(backends)('over $name', (backend) => {
       expect(check('ErrorObject', refused.body.error), refused.text).toEqual([]);
     }
   });
+});
+
+test('files', async () => {
+  const gateway = await spawnGateway({ folder: temporaryFolder() });
+  const { request } = createClient(gateway.url);
+  const form = new FormData();
+  form.set('purpose', 'user_data');
+  form.set('file', new File(['text'], 'a.txt', { type: 'text/plain' }));
+  const made = (await (await fetch(`${gateway.url}/v1/files`, { method: 'POST', body: form })).json()) as {
+    id: string;
+  };
+  expect(check('FileObject', made)).toEqual([]);
+  const found = await request('GET', `/v1/files/${made.id}`);
+  expect(check('FileObject', found.body), found.text).toEqual([]);
+  const listed = await request('GET', '/v1/files');
+  expect(listed.body).toMatchObject({ object: 'list', has_more: false, first_id: made.id, last_id: made.id });
+  for (const each of listed.body.data) expect(check('FileObject', each)).toEqual([]);
+  const gone = await request('DELETE', `/v1/files/${made.id}`);
+  expect(check('FileDeleted', gone.body), gone.text).toEqual([]);
 });
 
 /** Streams as providers sent them. */

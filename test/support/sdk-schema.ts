@@ -15,6 +15,8 @@ const sources = {
   ConversationDeletedResource: 'resources/conversations/conversations.d.ts',
   ConversationItem: 'resources/conversations/items.d.ts',
   ConversationItemList: 'resources/conversations/items.d.ts',
+  FileObject: 'resources/files.d.ts',
+  FileDeleted: 'resources/files.d.ts',
   ErrorObject: 'resources/shared.d.ts',
   Model: 'resources/models.d.ts',
 };

@@ -221,11 +221,10 @@ function shown({ id, size, createdAtMs, expiresAtMs, filename, purpose }: Stored
     object: 'file',
     bytes: size,
     created_at: Math.floor(createdAtMs / 1000),
-    expires_at: expiresAtMs === undefined ? null : Math.floor(expiresAtMs / 1000),
+    ...(expiresAtMs === undefined ? {} : { expires_at: Math.floor(expiresAtMs / 1000) }),
     filename,
     purpose,
     status: 'processed',
-    status_details: null,
   };
 }
 
