@@ -17,10 +17,8 @@ import type { ParentLink, StoredContext, StoredContextItem, StoredItem, TenantSt
 import { type AttachedFiles, attachFiles } from './attach-files.ts';
 import { applyConfiguration } from './apply-configuration.ts';
 import { fromLastCompaction, type Split, splitOpenCalls } from './compact-context.ts';
-import type { Compaction } from './compaction-envelope.ts';
 import { type HistoryLink, type Linked, linkHistory, type Linker } from './link-history.ts';
 import type { KeptWords } from './compaction-envelope.ts';
-import { type Linked, linkHistory, type Linker } from './link-history.ts';
 import { pairToolCalls } from './pair-tool-calls.ts';
 import { openReasoning } from './reasoning-envelope.ts';
 import { summaryPrompt } from './summary.ts';
