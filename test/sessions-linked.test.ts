@@ -1,4 +1,5 @@
 /** Clients that send their whole history with each request: what their turns go on from, what is stored of them and what is sent. */
+// oxlint-disable typescript/no-explicit-any -- a test reads whatever was sent
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -63,7 +64,7 @@ ${keys}
       expect(answer.status, answer.text).toBe(200);
       return answer;
     },
-    request: (method: string, path: string) => client.request(method, path),
+    request: (method: string, path: string, body?: object) => client.request(method, path, body),
     client: () => client,
     parentOf: ({ body }: Answer) => query('SELECT parent FROM turns WHERE id = ?', String(body.id))[0]?.['parent'],
     itemsOf: ({ body }: Answer) => query('SELECT body FROM items WHERE turn_id = ?', String(body.id)).length,
@@ -195,6 +196,96 @@ describe('a client that carries its history', () => {
     const [own, other] = [await rig.create({ input }, as('sk-a')), await rig.create({ input }, as('sk-b'))];
     expect([rig.parentOf(own), rig.parentOf(other)]).toEqual([first.body.id, null]);
     expect(sessionOf(other)).not.toBe(sessionOf(first));
+  });
+});
+
+/** The same conversation as clients of other protocols carry it. */
+const clients = {
+  chat: {
+    path: '/v1/chat/completions',
+    tools: [{ type: 'function', function: { name: tool.name, parameters: tool.parameters } }],
+    begin: [
+      { role: 'system', content: 'Be brief.' },
+      { role: 'user', content: 'one' },
+    ],
+    said: (body: any) => [body.choices[0].message],
+    // As clients do that take an answer apart and put it together again.
+    respelled: ([message]: any[]) => [
+      {
+        role: 'assistant',
+        content: [{ type: 'text', text: message.content }],
+        tool_calls: message.tool_calls?.map((call: any) => ({
+          ...call,
+          function: { ...call.function, arguments: JSON.stringify(JSON.parse(call.function.arguments), null, 2) },
+        })),
+      },
+    ],
+    output: ([message]: any[], text: string) => ({
+      role: 'tool',
+      tool_call_id: message.tool_calls[0].id,
+      content: text,
+    }),
+    user: (text: string): object => ({ role: 'user', content: text }),
+  },
+  messages: {
+    path: '/v1/messages',
+    tools: [{ name: tool.name, input_schema: tool.parameters }],
+    begin: [
+      { role: 'user', content: 'one' },
+      { role: 'system', content: 'Be brief.' },
+    ],
+    said: (body: any) => [{ role: 'assistant', content: body.content }],
+    respelled: ([message]: any[]) => [
+      {
+        ...message,
+        content: message.content.flatMap((block: any) =>
+          block.type === 'text'
+            ? [
+                { type: 'text', text: block.text.slice(0, 2) },
+                { type: 'text', text: block.text.slice(2), cache_control: { type: 'ephemeral' } },
+              ]
+            : [block],
+        ),
+      },
+    ],
+    output: ([message]: any[], text: string) => ({
+      role: 'user',
+      content: [{ type: 'tool_result', tool_use_id: message.content.at(-1).id, content: text }],
+    }),
+    user: (text: string): object => ({
+      role: 'user',
+      content: [{ type: 'text', text, cache_control: { type: 'ephemeral' } }],
+    }),
+  },
+};
+
+describe.each(Object.entries(clients))('a client of %s', (protocol, client) => {
+  test('has one session and a chain, however it spells what it was told, and keeps nothing where nothing is to be kept', async () => {
+    for (const ledger of ['request', 'never']) {
+      const rig = await rigWith(ledger);
+      const ask = async (messages: object[]) => {
+        const body = { model: 'm', max_tokens: 100, messages, tools: client.tools };
+        const answer = await rig.request('POST', client.path, body);
+        expect(answer.status, answer.text).toBe(200);
+        return answer;
+      };
+      const first = await ask(client.begin);
+      const told = client.said(first.body);
+      const second = await ask([...client.begin, ...client.respelled(told), client.output(told, 'N-1')]);
+      const more = client.said(second.body);
+      const third = await ask([...client.begin, ...told, client.output(told, 'N-1'), ...more, client.user('two')]);
+      const rows = rig.query('SELECT id, parent, protocol, context_hash FROM turns ORDER BY id');
+      expect(rows.map((row) => row['protocol'])).toEqual([protocol, protocol, protocol]);
+      const counts = rows.map(({ id }) => rig.query('SELECT 1 FROM items WHERE turn_id = ?', String(id)).length);
+      if (ledger === 'never') {
+        expect(counts).toEqual([0, 0, 0]);
+        expect(rows.map((row) => row['context_hash'])).toEqual([null, null, null]);
+        continue;
+      }
+      expect(rows.map((row) => row['parent'])).toEqual([null, rows[0]?.['id'], rows[1]?.['id']]);
+      expect(counts).toEqual([4, 2, 3]);
+      expect(new Set([first, second, third].map(sessionOf)).size).toBe(1);
+    }
   });
 });
 
