@@ -549,7 +549,8 @@ describe.each(['claude', 'qwen', 'gpt'])('Claude Code over %s', (model) => {
     if (asked.messages.length > 1)
       for (const said of ['You help with software.', 'Read it.', 'Available agent types']) expect(raw).toContain(said);
     if (asked.messages.length > 2) expect(raw).toContain('N-1-09be3b231792');
-    if (model !== 'claude') expect(raw).not.toMatch(/cache_control|context_management|is_error/);
+    // Nor what would be refused: names of users are shorter elsewhere.
+    if (model !== 'claude') expect(raw).not.toMatch(/cache_control|context_management|is_error|device_id/);
     if (openai.refusals.length > 0) throw new Error(openai.refusals.join());
   });
 });
@@ -598,14 +599,98 @@ describe('what is kept', () => {
     expect(JSON.stringify(lastOf(claude).body.messages)).not.toContain('cache_control');
   });
 
-  test('an idempotency key answers with the same message, paid once', async () => {
+  test.each([
+    ['claude', false],
+    ['claude', true],
+    ['qwen', false],
+    ['qwen', true],
+  ])('an idempotency key answers with the same message, paid once: %s (streamed: %s)', async (model, stream) => {
+    claude.answer = () => ({
+      blocks: [
+        { type: 'thinking', thinking: 'Hm.', signature: 'c2ln' },
+        { type: 'text', text: 'Once.' },
+      ],
+    });
     qwen.answer = () => ({ reasoning_content: 'Hm.', content: 'Once.' });
-    const body = { ...hello, max_tokens: 2000, model: 'qwen', thinking: { type: 'adaptive' } };
-    const headers = { 'idempotency-key': 'once' };
-    const first = await post(body, headers);
-    const again = await post(body, headers);
-    expect(again.body).toEqual(first.body);
-    expect(qwen.requests).toHaveLength(1);
+    const body = { ...hello, max_tokens: 2000, model, stream, thinking: { type: 'enabled', budget_tokens: 1024 } };
+    const headers = { 'idempotency-key': `once-${model}-${stream}` };
+    const read = async () => {
+      const sent = await post(body, headers);
+      return stream ? collectMessage(sent.text).message : sent.body;
+    };
+    const first = await read();
+    const again = await read();
+    expect(first.content[0]).toMatchObject({
+      type: 'thinking',
+      thinking: 'Hm.',
+      signature: expect.stringMatching(/./),
+    });
+    expect(again.id).toBe(first.id);
+    expect(again.stop_reason).toBe(first.stop_reason);
+    expect(again.usage).toMatchObject({
+      input_tokens: first.usage.input_tokens,
+      output_tokens: first.usage.output_tokens,
+    });
+    // A text's citations may be null, or not be there.
+    const said = (content: Json) => content.map((block: Json) => ({ ...block, citations: undefined }));
+    expect(said(again.content)).toEqual(said(first.content));
+    expect(claude.requests.length + qwen.requests.length).toBe(1);
+  });
+});
+
+describe('a thread', () => {
+  const cache_control = { type: 'ephemeral' };
+  const asked = {
+    system: [{ type: 'text', text: 'Be brief.', cache_control }],
+    tools: [weather],
+    thread: { type: 'create' },
+    messages: [{ role: 'user', content: [{ type: 'text', text: 'One.', cache_control }] }],
+  };
+  const goOn = (previous_message_id: string, fields: object = {}) => ({
+    thread: { type: 'continue', previous_message_id },
+    messages: [{ role: 'user', content: 'Two.' }],
+    ...fields,
+  });
+
+  test.each(['claude', 'qwen', 'gpt'])('is held here, over %s: its turns bring only what is new', async (model) => {
+    const first = await message({ model, ...asked });
+    const second = await message({ model, ...goOn(first.id) });
+    const third = await message({ model, ...goOn(second.id, { messages: [{ role: 'user', content: 'Three.' }] }) });
+    expect(third.content).toMatchObject([{ type: 'text', text: 'Re: Three.' }]);
+    const { requests } = { claude, qwen, gpt: openai }[model] ?? claude;
+    const [created, , last] = requests;
+    for (const said of ['Be brief.', 'get_weather', 'One.', 'Re: One.', 'Two.', 'Re: Two.', 'Three.'])
+      expect(last?.text).toContain(said);
+    expect(created?.body.thread ?? null).toBeNull();
+    expect(last?.body).not.toHaveProperty('thread');
+    expect(last?.text).not.toContain('cache_control');
+    // A fork sees its ancestors only.
+    await message({ model, ...goOn(first.id) });
+    expect(requests.at(-1)?.text).not.toContain('Three.');
+  });
+
+  test('goes on over another vendor, with what the first one thought kept for it', async () => {
+    const thinking = { type: 'thinking', thinking: 'Hm.', signature: 'c2ln' };
+    claude.answer = () => ({ blocks: [thinking, { type: 'text', text: 'Well.' }] });
+    const first = await message(asked);
+    const second = await message({ model: 'qwen', ...goOn(first.id) });
+    expect(lastOf(qwen).text).not.toContain('Hm.');
+    claude.answer = messagesEcho;
+    await message(goOn(second.id));
+    expect(lastOf(claude).body.messages[1].content[0]).toEqual(thinking);
+  });
+
+  test('that is another’s, or nobody’s, is not found, in words by which an SDK sends it anew', async () => {
+    const { id } = await message(asked);
+    for (const [previous, key] of [
+      [id, 'sk-beta'],
+      ['resp_1', 'sk-alpha'],
+    ] as const) {
+      // oxlint-disable-next-line no-await-in-loop -- one after another
+      const { status, body } = await post({ ...hello, ...goOn(previous) }, { 'x-api-key': key });
+      expect(status).toBe(400);
+      expect(body.error.details).toMatchObject({ error_code: 'thread_not_found', param: 'thread.previous_message_id' });
+    }
   });
 });
 

@@ -187,6 +187,8 @@ export interface TurnRequest {
    * upstream of the same protocol is sent. What of them means something to no other upstream is in `extra` too.
    */
   wire?: JsonObject;
+  /** Instructions and tools are those of the turn that this one goes on from (a thread of the Messages API). */
+  inheritsSettings?: boolean;
   /** Headers of the client's that an upstream of the same protocol is sent. */
   headers?: Readonly<Record<string, string>>;
 }

@@ -54,7 +54,7 @@ export async function answerTurn(
 }
 
 /** From here on parameters are named as the client names them: decoders do so by themselves. */
-function inClientsWords(thrown: unknown, { client, request }: Omit<TurnCall, 'sink'>): unknown {
+export function inClientsWords(thrown: unknown, { client, request }: Pick<TurnCall, 'client' | 'request'>): unknown {
   if (!(thrown instanceof GatewayError) || thrown.param === null || client.paramName === undefined) return thrown;
   return thrown.of(client.paramName(thrown.param, request));
 }

@@ -3,7 +3,7 @@ import type { FinishedItem, OpenItem, OpenPart, ResponseState } from '../core/re
 import { noUsage, type Usage } from '../core/usage.ts';
 import type { InputTransformation } from '../core/warning.ts';
 import type { TurnRequest } from '../core/request.ts';
-import { isNative, isToolCall, type Item } from '../core/items.ts';
+import { isNative, isToolCall, type Item, type Origin } from '../core/items.ts';
 import type { Reply, StreamEncoder } from '../protocols/codec.ts';
 import { headText } from '../protocols/responses/response.ts';
 import type { StoredResponse } from '../store/store.ts';
@@ -44,7 +44,11 @@ export function storedReply(request: TurnRequest, stored: StoredResponse): Reply
     },
     head: stored.head,
     envelope: stored.envelope,
-    output: stored.output.map(({ body }) => ({ item: JSON.parse(body) as Item, body })),
+    output: stored.output.map(({ body, origin }) => ({
+      item: JSON.parse(body) as Item,
+      body,
+      origin: origin === null ? undefined : (JSON.parse(origin) as Origin),
+    })),
   };
 }
 

@@ -110,12 +110,13 @@ export async function resolveHistory(
     throw new GatewayError('invalid_value', message, { param: 'input' });
   }
 
+  const settled = request.inheritsSettings === true ? await withParentsSettings(store, request, ancestors) : request;
   const isNamed = past.parent !== undefined || past.conversation !== undefined;
   const linked = linker === undefined || isNamed ? undefined : await linkHistory(store, context, request, linker);
   const pinned =
     linked?.link === undefined ? (isLoop(ancestors, context) ? deployment : undefined) : pinOf(linked.link, context);
   const sessionId = past.sessionId ?? linker?.sessionId ?? linked?.link?.found.sessionId;
-  const history = await historyOf(store, request, context, { ancestors, input, pinned, ...past, sessionId }, tools);
+  const history = await historyOf(store, settled, context, { ancestors, input, pinned, ...past, sessionId }, tools);
   return { ...history, linked };
 }
 
@@ -355,6 +356,20 @@ export function contextItemOf({ body, origin }: StoredItem): ContextItem {
 function duplicateItem(id: string): GatewayError {
   const message = `Duplicate item found with id ${id}. Remove duplicate items from your input and try again.`;
   return new GatewayError('item_duplicate', message, { param: 'input' });
+}
+
+/** A thread's instructions and tools are those that its last turn had. */
+async function withParentsSettings(
+  store: TenantStore,
+  request: TurnRequest,
+  ancestors: readonly StoredContextItem[],
+): Promise<TurnRequest> {
+  const last = ancestors.at(-1);
+  if (last === undefined || last.envelope === null) return request;
+  const envelope = await store.readEnvelope(last.turnId, last.envelope);
+  if (envelope === undefined) return request;
+  const { instructions }: { instructions: string | null } = JSON.parse(envelope);
+  return { ...request, instructions, tools: toolsOfEnvelope(envelope) };
 }
 
 /** The tools of the newest ancestor that made a call and brought tools of its own. */

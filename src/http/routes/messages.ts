@@ -2,12 +2,12 @@ import { messagesClientCodec } from '../../protocols/messages/client.ts';
 import { decodeCountRequest } from '../../protocols/messages/decode-request.ts';
 import { warningsHeader } from '../../turn/answer.ts';
 import { countInputTokens } from '../../turn/count-tokens.ts';
-import { answerTurn, type TurnRoutes } from '../answer-turn.ts';
+import { answerTurn, inClientsWords, type TurnRoutes } from '../answer-turn.ts';
 import { headerValues } from '../header-values.ts';
 import type { Route } from '../route.ts';
 import { sendJson } from '../send-json.ts';
 
-const { encodeError } = messagesClientCodec;
+const { encodeError, paramName } = messagesClientCodec;
 
 /** Anthropic's Messages API. */
 export function messagesRoutes(routes: TurnRoutes): Route[] {
@@ -35,8 +35,13 @@ export function messagesRoutes(routes: TurnRoutes): Route[] {
         const header = (name: string) => headerValues(request, name).join(',') || undefined;
         const decoded = decodeCountRequest(json, { text, header });
         const tenant = store.forTenant(principal.tenant);
-        const { inputTokens, warnings } = await countInputTokens(turns, tenant, decoded, gone.signal, credential);
-        if (warnings.length > 0) response.setHeader('x-turnpike-warnings', warningsHeader(warnings));
+        const { inputTokens, warnings } = await countInputTokens(turns, tenant, decoded, gone.signal, credential).catch(
+          (thrown: unknown) => {
+            throw inClientsWords(thrown, { client: messagesClientCodec, request: decoded });
+          },
+        );
+        const named = warnings.map((warning) => ({ ...warning, param: paramName(warning.param, decoded) }));
+        if (named.length > 0) response.setHeader('x-turnpike-warnings', warningsHeader(named));
         sendJson(response, JSON.stringify({ input_tokens: inputTokens }));
       },
     },

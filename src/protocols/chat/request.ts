@@ -4,6 +4,7 @@ import { GatewayError } from '../../core/errors.ts';
 import { withFunctionCalls } from '../../core/native-calls.ts';
 import { refuseNothingNew } from '../../core/nothing-new.ts';
 import type { Effort, TurnRequest } from '../../core/request.ts';
+import { sentUser } from '../../core/sent-user.ts';
 import { replaceLoneSurrogates } from '../../core/well-formed.ts';
 import type { ChatQuirks, EncodedRequest, EncodeInput, ModelProfile } from '../codec.ts';
 import { encodeItems } from './request-items.ts';
@@ -196,8 +197,8 @@ function encodeUser({ protocol, user, safetyIdentifier, promptCacheKey }: TurnRe
       ...(promptCacheKey === undefined ? {} : { prompt_cache_key: promptCacheKey }),
     };
   }
-  const sent = safetyIdentifier ?? user;
-  if (user !== undefined && user !== sent)
+  const sent = safetyIdentifier ?? sentUser(user, report);
+  if (user !== undefined && safetyIdentifier !== undefined && user !== safetyIdentifier)
     report.warn('user', 'The upstream takes one name of the user: safety_identifier was sent.');
   return sent === undefined ? {} : { user: sent };
 }

@@ -16,6 +16,7 @@ const text = z.string();
 const requestBody = z.object({
   model: text.min(1),
   messages: z.array(z.unknown()),
+  thread: z.object({ type: z.enum(['create', 'continue']) }).nullish(),
   max_tokens: z.int().min(0).nullish(),
   stream: z.boolean().nullish(),
   stop_sequences: z.array(text.min(1)).nullish(),
@@ -26,6 +27,7 @@ const requestBody = z.object({
   service_tier: z.enum(['auto', 'standard_only']).nullish(),
 });
 
+const continuedThread = z.object({ previous_message_id: text });
 const systemBlock = z.object({ type: z.literal('text'), text });
 
 const decodedFields: ReadonlySet<string> = new Set([
@@ -41,10 +43,10 @@ const decodedFields: ReadonlySet<string> = new Set([
 ]);
 
 /** Fields that the gateway writes itself. */
-const ownFields: ReadonlySet<string> = new Set(['model', 'messages', 'stream']);
+const ownFields: ReadonlySet<string> = new Set(['model', 'messages', 'stream', 'thread']);
 
-/** What would take the request past the gateway's own routing, and its limits and prices, or its state past the gateway's. */
-const refusedFields = ['fallbacks', 'fallback_credit_token', 'billing_policy', 'thread'] as const;
+/** What would take the request past the gateway's own routing, and its limits and prices. */
+const refusedFields = ['fallbacks', 'fallback_credit_token', 'billing_policy'] as const;
 const unsafeFields = ['__proto__', 'constructor', 'prototype'] as const;
 
 /**
@@ -71,14 +73,23 @@ export function decodeCountRequest(body: unknown, sent?: SentRequest): TurnReque
     throw new GatewayError('unsupported_parameter', message, { param: name });
   }
   const fields = check(requestBody, body, '');
-  if (fields.messages.length === 0) throw emptyArray('messages');
-  for (const [name, value] of Object.entries(body)) if (name !== 'messages') refuseField(name, value, name);
+  const continued = decodeThread(fields.thread ?? undefined, body);
+  // The state can hold all that is to be answered.
+  if (fields.messages.length === 0 && continued === undefined) throw emptyArray('messages');
+  for (const [name, value] of Object.entries(body)) {
+    if (name !== 'messages' && name !== 'thread') refuseField(name, value, name);
+  }
   const wire = Object.fromEntries(
     Object.entries(body).filter(([name, value]) => !ownFields.has(name) && value !== null),
   );
   const extra: JsonObject = {};
   const tools = decodeTools(body['tools'], body['mcp_servers'], extra);
-  const { toolChoice, parallelToolCalls } = decodeToolChoice(body['tool_choice'], body['tools'], tools);
+  const { toolChoice, parallelToolCalls } = decodeToolChoice(
+    body['tool_choice'],
+    body['tools'],
+    tools,
+    continued !== undefined,
+  );
   const { reasoning, isOn } = decodeThinking(body['thinking'], body['output_config'] ?? undefined);
   const instructions = decodeSystem(body['system']);
   const { input, places } = decodeMessages(fields.messages, sent?.text);
@@ -89,7 +100,7 @@ export function decodeCountRequest(body: unknown, sent?: SentRequest): TurnReque
     model: fields.model,
     input,
     instructions,
-    previousResponseId: undefined,
+    previousResponseId: continued,
     store: true,
     stream: fields.stream ?? false,
     generate: true,
@@ -119,7 +130,24 @@ export function decodeCountRequest(body: unknown, sent?: SentRequest): TurnReque
     wire,
     places,
     ...(headers === undefined ? {} : { headers }),
+    ...(continued === undefined ? {} : { inheritsSettings: true }),
   };
+}
+
+/**
+ * A thread is a conversation that the server holds, under the ids of its answers: ours, whatever the upstream. What it was
+ * created with is not said again.
+ * @returns the message that is gone on from; undefined: none is.
+ * @see https://platform.claude.com/docs/en/api/beta/messages/create
+ */
+function decodeThread(thread: { type: 'create' | 'continue' } | undefined, body: JsonObject): string | undefined {
+  if (thread?.type !== 'continue') return undefined;
+  for (const name of ['system', 'tools']) {
+    if (body[name] === undefined || body[name] === null) continue;
+    const message = `Invalid '${name}': a thread keeps what it was created with.`;
+    throw new GatewayError('invalid_value', message, { param: name });
+  }
+  return check(continuedThread, thread, 'thread').previous_message_id;
 }
 
 function decodeSystem(value: unknown): string | null {

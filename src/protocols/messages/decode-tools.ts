@@ -172,8 +172,11 @@ interface DecodedChoice {
   parallelToolCalls: boolean;
 }
 
-/** A choice can only be kept if its tool is there, so that is checked here, before anything is spent. */
-export function decodeToolChoice(value: unknown, raw: unknown, tools: readonly Tool[]): DecodedChoice {
+/**
+ * A choice can only be kept if its tool is there, so that is checked here, before anything is spent.
+ * @param more tools come with the thread that is gone on with.
+ */
+export function decodeToolChoice(value: unknown, raw: unknown, tools: readonly Tool[], more: boolean): DecodedChoice {
   if (value === undefined || value === null) return { toolChoice: 'auto', parallelToolCalls: true };
   if (!isJsonObject(value)) throw invalidType('tool_choice', 'an object', value);
   const { type, disable_parallel_tool_use: single } = check(toolChoice, value, 'tool_choice');
@@ -183,12 +186,13 @@ export function decodeToolChoice(value: unknown, raw: unknown, tools: readonly T
     case 'none':
       return { toolChoice: type, parallelToolCalls };
     case 'any':
-      if (tools.length === 0) throw missing('tools');
+      if (tools.length === 0 && !more) throw missing('tools');
       return { toolChoice: 'required', parallelToolCalls };
     case 'tool': {
       const { name } = check(namedChoice, value, 'tool_choice');
       const at = Array.isArray(raw) ? raw.findIndex((each) => isJsonObject(each) && each['name'] === name) : -1;
       const tool = tools[at];
+      if (tool === undefined && more) return { toolChoice: { type: 'function', name }, parallelToolCalls };
       if (tool === undefined) {
         const message = `Tool choice '${name.slice(0, 100)}' not found in 'tools' parameter.`;
         throw new GatewayError('invalid_value', message, { param: 'tool_choice.name' });

@@ -40,9 +40,14 @@ export function encodeError(error: GatewayError, requestId?: string): string {
   const named = param === null || message.includes(param) ? message : `${param}: ${message}`;
   return JSON.stringify({
     type: 'error',
-    error: { type: errorName(error), message: named, details: { code: wireCode, param } },
+    error: { type: errorName(error), message: named, details: { code: wireCode, param, ...threadCode(error) } },
     request_id: requestId,
   });
+}
+
+/** By this the SDKs know that the whole conversation is to be sent anew. */
+function threadCode({ code }: GatewayError): { error_code?: string } {
+  return code === 'previous_response_not_found' ? { error_code: 'thread_not_found' } : {};
 }
 
 /** Of a reply that failed, where no more is known of it than what is stored. */

@@ -9,6 +9,7 @@ const names: readonly [neutral: RegExp, name: string][] = [
   [/^text\.verbosity$|^reasoning\.effort$/, 'output_config.effort'],
   [/^reasoning\.summary$/, 'thinking.display'],
   [/^reasoning(?:\..*)?$|^include$/, 'thinking'],
+  [/^previous_response_id$/, 'thread.previous_message_id'],
   [/^stop$/, 'stop_sequences'],
   [/^parallel_tool_calls$/, 'tool_choice.disable_parallel_tool_use'],
   [/^(?:user|safety_identifier)$/, 'metadata.user_id'],

@@ -183,9 +183,9 @@ export interface EntryInput {
   context: readonly ContextItem[];
   model: string;
   nameOfCall: ToolOffer['nameOfCall'];
-  /** The client speaks this protocol: its cache breakpoints are in its own words. Of an earlier turn's they are past. */
+  /** The client speaks this protocol: what it says of its own messages is in its own words. */
   isOwn: boolean;
-  /** Where the client finds an item of the context. */
+  /** Where the client finds an item of the context: `input` for those of earlier turns. */
   pathOf: (index: number) => string;
 }
 
@@ -193,13 +193,18 @@ export interface EntryInput {
  * One entry per item, in order, without those that cannot be sent (each of which is reported).
  * @throws GatewayError 400 for what this wire cannot carry and what the conversation cannot do without.
  */
-export function entriesOf({ context, model, nameOfCall, isOwn, pathOf }: EntryInput, report: Report): Entry[] {
+export function entriesOf(
+  { context, model, nameOfCall, isOwn: isOwnClient, pathOf }: EntryInput,
+  report: Report,
+): Entry[] {
   const entries: Entry[] = [];
   const push = (kind: 'assistant' | 'user', blocks: Block[]): void => {
     if (blocks.length > 0) entries.push({ kind, blocks });
   };
   for (const [index, entry] of context.entries()) {
     const { item, origin } = entry;
+    // Cache breakpoints of an earlier turn are past.
+    const isOwn = isOwnClient && pathOf(index) !== 'input';
     if (isToolCall(item)) {
       if (item.status === 'incomplete') {
         report.warn('input', `Call ${item.call_id} was cut off; it was left out.`);

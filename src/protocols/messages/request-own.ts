@@ -7,13 +7,18 @@ export type Field = [name: string, json: string | number | undefined];
 
 /** What of a request a client of this protocol has said in its own words, and what an upstream of it is told in the same. */
 export interface OwnRequest {
-  system: Segment[];
-  /** Definitions. */
-  tools: string[];
-  toolChoice: string | undefined;
-  /** The model must call: `any` or `tool`. */
-  forced: boolean;
-  offer: ToolOffer;
+  /** Undefined: it is the thread's, which the request does not say again. */
+  system: Segment[] | undefined;
+  tools:
+    | {
+        /** Definitions. */
+        tools: string[];
+        toolChoice: string | undefined;
+        /** The model must call: `any` or `tool`. */
+        forced: boolean;
+        offer: ToolOffer;
+      }
+    | undefined;
   settings: Field[];
 }
 
@@ -21,8 +26,12 @@ export interface OwnRequest {
 const placed: ReadonlySet<string> = new Set(['system', 'tools', 'tool_choice']);
 
 /** Undefined: the client speaks another protocol. */
-export function ownRequest({ protocol, wire }: TurnRequest): OwnRequest | undefined {
+export function ownRequest({ protocol, wire, inheritsSettings = false }: TurnRequest): OwnRequest | undefined {
   if (protocol !== 'messages' || wire === undefined) return undefined;
+  const settings = Object.entries(wire)
+    .filter(([name]) => !placed.has(name))
+    .map(([name, value]): Field => [name, JSON.stringify(value)]);
+  if (inheritsSettings) return { system: undefined, tools: undefined, settings };
   const { system, tools, tool_choice: choice } = wire;
   const definitions: unknown[] = Array.isArray(tools) ? tools : [];
   const names = definitions.flatMap((tool) =>
@@ -30,20 +39,20 @@ export function ownRequest({ protocol, wire }: TurnRequest): OwnRequest | undefi
   );
   return {
     system: systemOf(system),
-    tools: definitions.map((tool) => JSON.stringify(tool)),
-    toolChoice: isJsonObject(choice) ? JSON.stringify(choice) : undefined,
-    forced: isJsonObject(choice) && (choice['type'] === 'any' || choice['type'] === 'tool'),
-    offer: {
-      offers: [],
-      all: [],
-      choice: 'auto',
-      called: new Map(names.map((name): [string, CalledTool] => [name, { kind: 'function', name }])),
-      nameOfNative: (type) => type,
-      nameOfCall: (name) => name,
+    settings,
+    tools: {
+      tools: definitions.map((tool) => JSON.stringify(tool)),
+      toolChoice: isJsonObject(choice) ? JSON.stringify(choice) : undefined,
+      forced: isJsonObject(choice) && (choice['type'] === 'any' || choice['type'] === 'tool'),
+      offer: {
+        offers: [],
+        all: [],
+        choice: 'auto',
+        called: new Map(names.map((name): [string, CalledTool] => [name, { kind: 'function', name }])),
+        nameOfNative: (type) => type,
+        nameOfCall: (name) => name,
+      },
     },
-    settings: Object.entries(wire)
-      .filter(([name]) => !placed.has(name))
-      .map(([name, value]) => [name, JSON.stringify(value)]),
   };
 }
 

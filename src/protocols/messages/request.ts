@@ -91,7 +91,7 @@ function systemOf(
   report: Report,
 ): Segment[] {
   const segmentsOf = (text: string): Segment[] => textBlocks(text, report).map((json) => ({ json }));
-  const segments = own?.system.slice() ?? (request.instructions === null ? [] : segmentsOf(request.instructions));
+  const segments = own?.system?.slice() ?? (request.instructions === null ? [] : segmentsOf(request.instructions));
   for (const { item } of context.slice(0, leading)) {
     if (item.type !== 'message') continue;
     for (const part of item.content) {
@@ -223,17 +223,17 @@ export function encodeRequest(given: EncodeInput): EncodedRequest {
   const schema = own === undefined ? enforcedSchema(request, profile, report) : undefined;
   const format = schema === undefined && own === undefined ? formatInstruction(request, profile, report) : undefined;
   const system = systemOf(input, own, leading, format, report);
-  const offer = own?.offer ?? offerOf(input, report);
+  const offer = own?.tools?.offer ?? offerOf(input, report);
   const calls = withComputerCalls(withFunctionCalls(context, offer.nameOfNative));
   const rest = { context: calls.slice(leading), model, nameOfCall: offer.nameOfCall, isOwn: own !== undefined };
   const entries = entriesOf({ ...rest, pathOf: (at) => itemPath(context, request, at + leading) }, report);
   const messages = messagesOf(entries, profile.midConversationSystem, report);
   const prefill = prefillOf(messages) !== undefined;
   if (prefill) refuseNothingNew(request);
-  const { tools: definitions, toolChoice, forced } = own ?? encodeTools(input, offer, entries, report);
+  const { tools: definitions, toolChoice, forced } = own?.tools ?? encodeTools(input, offer, entries, report);
   const obstacles = { forcedTool: forced, unthoughtCalls: endsInUnthoughtCalls(messages), prefill };
   const settings = own?.settings ?? settingsOf(input, obstacles, schema, report);
-  const isCallable = (own === undefined ? offer.offers : definitions).length > 0;
+  const isCallable = (own?.tools === undefined ? offer.offers : definitions).length > 0;
   const wishes = readCacheWishes(request, report);
   const isAnswered = messages.some(({ role }) => role === 'assistant');
   const future = wishes.mode === 'implicit' ? 'grows' : futureOf(request, isCallable, isAnswered);

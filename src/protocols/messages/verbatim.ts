@@ -65,10 +65,17 @@ function withMessage(data: string, reply: Reply): string {
   return message === undefined ? data : replaceMembers(data, new Map([['message', renamed(message, reply)]]));
 }
 
-/** The Messages API in and out. Of the request only the model is another. */
+/** The Messages API in and out. Of the request only the model is another, and a thread is none. */
 export const messagesVerbatim = {
   patchRequest(body, model) {
-    return replaceMembers(body, new Map([['model', JSON.stringify(model)]]));
+    // The state of a thread is ours to hold.
+    return replaceMembers(
+      body,
+      new Map([
+        ['model', JSON.stringify(model)],
+        ['thread', 'null'],
+      ]),
+    );
   },
   createForwarder,
   patchReply: (body, reply) => renamed(body, reply),

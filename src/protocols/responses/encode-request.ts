@@ -3,6 +3,7 @@ import type { JsonObject } from '../../core/json-object.ts';
 import { refuseNothingNew } from '../../core/nothing-new.ts';
 import { createReport, type Report } from '../../core/report.ts';
 import type { TextFormat, TurnRequest } from '../../core/request.ts';
+import { sentUser } from '../../core/sent-user.ts';
 import { replaceLoneSurrogates } from '../../core/well-formed.ts';
 import type { EncodedRequest, EncodeInput, ModelProfile } from '../codec.ts';
 import { encodeItems } from './encode-items.ts';
@@ -45,7 +46,7 @@ export function encodeRequest(input: EncodeInput): EncodedRequest {
     ...encodeInclude(request, profile),
     ...(compacts ? encodeThreshold(request) : {}),
     ...(request.truncation === 'auto' ? { truncation: 'auto' } : {}),
-    ...given('user', request.user),
+    ...given('user', sentUser(request.user, report)),
     ...given('safety_identifier', request.safetyIdentifier),
     ...given('prompt_cache_key', request.promptCacheKey),
     ...given('service_tier', request.serviceTier),
