@@ -5,6 +5,7 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { fakeUpstream } from '../support/fake-upstream.ts';
 import { spawnGateway, temporaryFolder } from '../support/spawn-gateway.ts';
+import { shareGateway } from './share-gateway.ts';
 import { backends, timeIn, weatherIn } from './weather-model.ts';
 
 const question = 'What is the weather in Paris and Rome?';
@@ -94,73 +95,75 @@ describe.each(backends)('over $name', (backend) => {
   });
 });
 
-/** With a session the SDK keeps the conversation in the Conversations API, and sends what it reads there again. */
-test('three runs in one session, over the simulator', async () => {
-  const gateway = await spawnGateway({ folder: temporaryFolder() });
-  const client = new OpenAI({ baseURL: `${gateway.url}/v1`, apiKey: 'none', maxRetries: 0 });
-  const asked: string[] = [];
-  const getWeather = tool({
-    name: 'get_weather',
-    description: 'The weather in a city',
-    parameters: z.object({ city: z.string() }),
-    async execute({ city }) {
-      asked.push(city);
-      return weatherIn[city] ?? `nothing of ${city}`;
-    },
+describe.each(backends)('kept by the gateway, over $name', (backend) => {
+  const { baseURL } = shareGateway(backend);
+
+  /** With a session the SDK keeps the conversation in the Conversations API, and sends what it reads there again. */
+  test('three runs in one session', async () => {
+    const client = new OpenAI({ baseURL: baseURL(), apiKey: 'none', maxRetries: 0 });
+    const asked: string[] = [];
+    const getWeather = tool({
+      name: 'get_weather',
+      description: 'The weather in a city',
+      parameters: z.object({ city: z.string() }),
+      async execute({ city }) {
+        asked.push(city);
+        return weatherIn[city] ?? `nothing of ${city}`;
+      },
+    });
+    const model = new OpenAIResponsesModel(client, 'weather-model');
+    const agent = new Agent({ name: 'reporter', model, instructions: 'Look things up.', tools: [getWeather] });
+    const session = new OpenAIConversationsSession({ client });
+
+    const first = await run(agent, question, { session });
+    expect(first.finalOutput).toContain(weatherIn['Paris']);
+    const stream = await run(agent, 'What is the weather in Oslo?', { session, stream: true });
+    for await (const text of stream.toTextStream()) void text;
+    await stream.completed;
+    expect(asked.toSorted()).toEqual(['Oslo', 'Paris', 'Rome']);
+
+    const id = await session.getSessionId();
+    const { items } = client.conversations;
+    const stored: { id?: string | null; type: string }[] = [];
+    for await (const item of items.list(id, { order: 'asc', limit: 2 })) stored.push(item);
+    const calls = stored.filter(({ type }) => type === 'function_call');
+    expect(calls).toHaveLength(3);
+    expect(stored.filter(({ type }) => type === 'function_call_output')).toHaveLength(3);
+    expect(stored.filter(({ type }) => type === 'message')).toHaveLength(4);
+    expect(await session.getItems()).toHaveLength(stored.length);
+
+    // Another process goes on in the same session; the last item is taken back.
+    const resumed = new OpenAIConversationsSession({ client, conversationId: id });
+    await run(agent, 'What did you find?', { session: resumed });
+    const before = await resumed.getItems();
+    expect(before.length).toBe(stored.length + 2);
+    expect(await resumed.popItem()).toMatchObject({ role: 'assistant' });
+    expect(await resumed.getItems()).toHaveLength(before.length - 1);
+    await resumed.clearSession();
+    await expect(client.conversations.retrieve(id)).rejects.toMatchObject({ status: 404 });
   });
-  const model = new OpenAIResponsesModel(client, 'simulator');
-  const agent = new Agent({ name: 'reporter', model, instructions: 'Look things up.', tools: [getWeather] });
-  const session = new OpenAIConversationsSession({ client });
 
-  const first = await run(agent, question, { session });
-  expect(first.finalOutput).toContain(weatherIn['Paris']);
-  const stream = await run(agent, 'What is the weather in Oslo?', { session, stream: true });
-  for await (const text of stream.toTextStream()) void text;
-  await stream.completed;
-  expect(asked.toSorted()).toEqual(['Oslo', 'Paris', 'Rome']);
-
-  const id = await session.getSessionId();
-  const { items } = client.conversations;
-  const stored: { id?: string | null; type: string }[] = [];
-  for await (const item of items.list(id, { order: 'asc', limit: 2 })) stored.push(item);
-  const calls = stored.filter(({ type }) => type === 'function_call');
-  expect(calls).toHaveLength(3);
-  expect(stored.filter(({ type }) => type === 'function_call_output')).toHaveLength(3);
-  expect(stored.filter(({ type }) => type === 'message')).toHaveLength(4);
-  expect(await session.getItems()).toHaveLength(stored.length);
-
-  // Another process goes on in the same session; the last item is taken back.
-  const resumed = new OpenAIConversationsSession({ client, conversationId: id });
-  await run(agent, 'What did you find?', { session: resumed });
-  const before = await resumed.getItems();
-  expect(before.length).toBe(stored.length + 2);
-  expect(await resumed.popItem()).toMatchObject({ role: 'assistant' });
-  expect(await resumed.getItems()).toHaveLength(before.length - 1);
-  await resumed.clearSession();
-  await expect(client.conversations.retrieve(id)).rejects.toMatchObject({ status: 404 });
-});
-
-/** With a conversation's id the SDK sends what is new, and the gateway has the rest. */
-test('three runs in one conversation, over the simulator', async () => {
-  const gateway = await spawnGateway({ folder: temporaryFolder() });
-  const client = new OpenAI({ baseURL: `${gateway.url}/v1`, apiKey: 'none', maxRetries: 0 });
-  const getWeather = tool({
-    name: 'get_weather',
-    description: 'The weather in a city',
-    parameters: z.object({ city: z.string() }),
-    execute: async ({ city }) => weatherIn[city] ?? `nothing of ${city}`,
+  /** With a conversation's id the SDK sends what is new, and the gateway has the rest. */
+  test('three runs in one conversation', async () => {
+    const client = new OpenAI({ baseURL: baseURL(), apiKey: 'none', maxRetries: 0 });
+    const getWeather = tool({
+      name: 'get_weather',
+      description: 'The weather in a city',
+      parameters: z.object({ city: z.string() }),
+      execute: async ({ city }) => weatherIn[city] ?? `nothing of ${city}`,
+    });
+    const model = new OpenAIResponsesModel(client, 'weather-model');
+    const agent = new Agent({ name: 'reporter', model, instructions: 'Look things up.', tools: [getWeather] });
+    const { id: conversationId } = await client.conversations.create();
+    for (const city of ['Paris', 'Rome']) {
+      const { finalOutput } = await run(agent, `What is the weather in ${city}?`, { conversationId });
+      expect(finalOutput).toContain(weatherIn[city]);
+    }
+    const stream = await run(agent, 'What is the weather in Oslo?', { conversationId, stream: true });
+    await stream.completed;
+    const types: string[] = [];
+    for await (const item of client.conversations.items.list(conversationId, { order: 'asc' })) types.push(item.type);
+    const round = ['message', 'function_call', 'function_call_output', 'message'];
+    expect(types.filter((type) => type !== 'reasoning')).toEqual([...round, ...round, ...round]);
   });
-  const model = new OpenAIResponsesModel(client, 'simulator');
-  const agent = new Agent({ name: 'reporter', model, instructions: 'Look things up.', tools: [getWeather] });
-  const { id: conversationId } = await client.conversations.create();
-  for (const city of ['Paris', 'Rome']) {
-    const { finalOutput } = await run(agent, `What is the weather in ${city}?`, { conversationId });
-    expect(finalOutput).toContain(weatherIn[city]);
-  }
-  const stream = await run(agent, 'What is the weather in Oslo?', { conversationId, stream: true });
-  await stream.completed;
-  const types: string[] = [];
-  for await (const item of client.conversations.items.list(conversationId, { order: 'asc' })) types.push(item.type);
-  const round = ['message', 'function_call', 'function_call_output', 'message'];
-  expect(types.filter((type) => type !== 'reasoning')).toEqual([...round, ...round, ...round]);
 });
