@@ -20,7 +20,8 @@ let port: number;
 beforeAll(async () => {
   const upstream = await rawUpstream((call) => {
     calls.push(call);
-    sendBody(call, plainOf(dialects.find((name) => call.path.endsWith(`/${name}`)) ?? 'chat'));
+    const isGemini = call.path.endsWith(':generateContent');
+    sendBody(call, plainOf(isGemini ? 'gemini' : (dialects.find((name) => call.path.endsWith(`/${name}`)) ?? 'chat')));
   });
   cleanups.push(upstream.close);
   const model = (name: Dialect) =>
@@ -567,7 +568,7 @@ describe('what is hardly HTTP', () => {
 });
 
 describe('what is unusual and right', () => {
-  const conversationOf = ({ body }: RawCall) => body.messages ?? body.input;
+  const conversationOf = ({ body }: RawCall) => body.messages ?? body.input ?? body.contents;
   const lastCall = (): RawCall => calls.at(-1) as RawCall;
   const seen = (): string => JSON.stringify(conversationOf(lastCall()));
 
@@ -593,7 +594,8 @@ describe('what is unusual and right', () => {
     const answer = await post({ model, input });
     expect(answer.status, answer.text.slice(0, 500)).toBe(200);
     expect(answer.headers.has('x-turnpike-warnings')).toBe(false);
-    const { content } = conversationOf(lastCall())[0];
+    const [first] = conversationOf(lastCall());
+    const content = first.content ?? first.parts;
     expect((typeof content === 'string' ? content : content[0].text) === input).toBe(true);
   });
 

@@ -31,5 +31,6 @@ export function verbatimRequest(
 function isRewritten({ context, shown, files, report, compaction, lead, truncation, opened }: History): boolean {
   if (files.size > 0 || opened || report.warnings.length > 0 || report.inputTransformations.length > 0) return true;
   if (compaction !== undefined || lead !== undefined || truncation !== undefined) return true;
+  if (context.some(({ withheld }) => withheld !== undefined)) return true;
   return context.length !== shown.length || context.some((entry, at) => entry !== shown[at]);
 }

@@ -1,3 +1,4 @@
+import { isJsonObject } from '../../core/json-object.ts';
 import type { Effort, TurnRequest } from '../../core/request.ts';
 import type { ModelProfile } from '../codec.ts';
 import type { Report } from '../../core/report.ts';
@@ -104,4 +105,11 @@ export function encodeThinking(
   if (!wanted.on || obstacle === undefined) return wanted;
   report.warn('reasoning', `Thinking is off for this call, because ${obstacle}.`);
   return { on: false, thinking: disabled, effort: wanted.effort };
+}
+
+/** Models of before know a budget only, the oldest nothing of thinking: one of a group may stand in for another. */
+export function takesThinking(thinking: unknown, reasoning: ModelProfile['reasoning']): boolean {
+  const type = isJsonObject(thinking) ? thinking['type'] : undefined;
+  if (type === 'adaptive') return reasoning === 'adaptive';
+  return type !== 'enabled' || reasoning !== 'none';
 }

@@ -1,7 +1,7 @@
 import { withLateOutputs } from '../../core/async-calls.ts';
 import { GatewayError } from '../../core/errors.ts';
 import type { ContextItem } from '../../core/items.ts';
-import type { JsonObject } from '../../core/json-object.ts';
+import { isJsonObject, type JsonObject } from '../../core/json-object.ts';
 import { refuseNothingNew } from '../../core/nothing-new.ts';
 import { itemPath } from '../../core/offer-tools.ts';
 import { withFunctionCalls } from '../../core/native-calls.ts';
@@ -17,7 +17,7 @@ import { textBlocks, textsOf } from './request-content.ts';
 import { entriesOf } from './request-items.ts';
 import { endsInUnthoughtCalls, messagesOf, prefillOf, printMessages } from './request-messages.ts';
 import { type Field, ownRequest, type OwnRequest } from './request-own.ts';
-import { encodeThinking } from './request-thinking.ts';
+import { encodeThinking, takesThinking } from './request-thinking.ts';
 import { encodeTools, offerOf } from './request-tools.ts';
 
 const defaultMaxTokens = 4096;
@@ -206,6 +206,31 @@ function settingsOf(
   ];
 }
 
+/** In the client's own words, but for thinking of a kind that the model does not know, and the effort that comes with it. */
+function ownSettings(
+  own: Field[],
+  { request, profile }: EncodeInput,
+  obstacles: Parameters<typeof encodeThinking>[3],
+  report: Report,
+): Field[] {
+  const { wire = {}, reasoning } = request;
+  if (takesThinking(wire['thinking'], profile.reasoning)) return own;
+  const { thinking, effort } = encodeThinking(
+    reasoning,
+    profile,
+    maxTokensOf(request, profile, report),
+    obstacles,
+    report,
+  );
+  const config = isJsonObject(wire['output_config']) ? wire['output_config'] : {};
+  const format = isJsonObject(config['format']) ? config['format']['schema'] : undefined;
+  return [
+    ...own.filter(([name]) => name !== 'thinking' && name !== 'output_config'),
+    ['thinking', thinking],
+    ['output_config', outputConfigOf(isJsonObject(format) ? format : undefined, effort)],
+  ];
+}
+
 /**
  * The body of `POST /v1/messages`. Fields stand in a fixed order with the messages last, and each message is written the
  * same in every turn, so that the request of a longer conversation begins with the request of the shorter one, and the
@@ -232,7 +257,10 @@ export function encodeRequest(given: EncodeInput): EncodedRequest {
   if (prefill) refuseNothingNew(request);
   const { tools: definitions, toolChoice, forced } = own?.tools ?? encodeTools(input, offer, entries, report);
   const obstacles = { forcedTool: forced, unthoughtCalls: endsInUnthoughtCalls(messages), prefill };
-  const settings = own?.settings ?? settingsOf(input, obstacles, schema, report);
+  const settings =
+    own === undefined
+      ? settingsOf(input, obstacles, schema, report)
+      : ownSettings(own.settings, input, obstacles, report);
   const isCallable = (own?.tools === undefined ? offer.offers : definitions).length > 0;
   const wishes = readCacheWishes(request, report);
   const isAnswered = messages.some(({ role }) => role === 'assistant');
