@@ -562,6 +562,37 @@ describe.each(['opus', 'claude', 'qwen', 'gpt'])('Claude Code over %s', (model) 
   });
 });
 
+test.each([false, true])(
+  'what other vendors’ own tools did is told of, not in silence: streamed %s',
+  async (stream) => {
+    const citation = { type: 'url_citation', url: 'https://example.org', title: 'E', start_index: 0, end_index: 2 };
+    const said = {
+      ...text('So it is.'),
+      content: [{ type: 'output_text', text: 'So it is.', annotations: [citation] }],
+    };
+    const search = { type: 'web_search_call', status: 'completed', action: { type: 'search', query: 'x' } };
+    openai.answer = () => ({ output: [search, said] });
+    const tools = [{ type: 'web_search_20250305', name: 'web_search' }];
+    const answer = await post({
+      model: 'gpt',
+      max_tokens: 100,
+      messages: [{ role: 'user', content: 'x' }],
+      tools,
+      stream,
+    });
+    expect(answer.status, answer.text).toBe(200);
+    const message = stream ? collectMessage(answer.text).message : JSON.parse(answer.text);
+    expect(message.content).toMatchObject([{ type: 'text', text: 'So it is.' }]);
+    const comment = /^: x-turnpike-warnings: (.*)$/m.exec(answer.text)?.[1];
+    const warnings: Json[] = JSON.parse((stream ? comment : answer.headers.get('x-turnpike-warnings')) ?? '[]');
+    const told = warnings.map((warning) => warning.message).join();
+    expect(told).toContain('an item of type web_search_call');
+    expect(told).toContain('What the answer cites');
+    const { output } = (await stored(message.id)).body;
+    expect(output.map(({ type }: Json) => type)).toEqual(['web_search_call', 'message']);
+  },
+);
+
 describe('what is kept', () => {
   test.each(['claude', 'qwen', 'gpt'])('a message over %s is a stored response, in one row of spend', async (model) => {
     const { id, usage } = await message({ model, system: 'Be brief.', metadata: { user_id: 'somebody' } });

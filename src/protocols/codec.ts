@@ -223,6 +223,8 @@ export interface ClientCodec {
   paramName?(param: string, request: TurnRequest): string;
   /** What a stream that has nothing to say keeps its line alive with. Absent: a comment. */
   readonly keepAlive?: string;
+  /** What of a whole answer the protocol has no word for. Absent: it has one for all. */
+  unsaid?(reply: Reply): Warning[];
   /** For upstreams of the same protocol. Absent: they are reached through the neutral model too. */
   readonly verbatim?: VerbatimLane;
 }

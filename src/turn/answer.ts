@@ -13,7 +13,7 @@ export interface Answer {
   readonly encoder: StreamEncoder | undefined;
   /** Ties the client to the attempt that serves it: a client that leaves hangs up on it, one that reads slowly slows it. */
   follow(run: AttemptRun, warnings: Warning[]): void;
-  /** Adds what the reply itself gave cause for. A stream's headers have left by then: the log has it. */
+  /** Adds what the reply itself gave cause for. A stream's headers have left by then: it is told in a comment before the end. */
   warn(warnings: Warning[]): void;
   /** The reply ends in the upstream's own words: with what this gives, where it has ended well. */
   endWith(text: (reply: Reply) => string): void;
@@ -38,6 +38,8 @@ export function createAnswer(
   const openedAtMs = nowMs();
   let run: AttemptRun | undefined;
   let warnings: Warning[] = [];
+  /** Those that came when the headers had left. */
+  let late: Warning[] = [];
   let quiet = true;
 
   /** Warnings name parameters as the client spells them. */
@@ -100,7 +102,9 @@ export function createAnswer(
     warn(more) {
       if (more.length === 0) return;
       warnings = [...warnings, ...more];
-      if (turn.announced) log.warn({ responseId: turn.id, warnings: more }, 'the reply could not be read whole');
+      if (!turn.announced) return;
+      late = [...late, ...more];
+      log.warn({ responseId: turn.id, warnings: more }, 'the reply could not be read whole');
     },
     endWith(text) {
       ownEnd = text;
@@ -116,13 +120,15 @@ export function createAnswer(
     finish(error) {
       if (sink.closed) return;
       const { reply } = turn;
+      const unsaid = error === undefined && ownEnd === undefined ? (client.unsaid?.(reply) ?? []) : [];
       if (turn.announced) {
-        sink.end(error === undefined && ownEnd !== undefined ? ownEnd(reply) : (encoder?.end(reply, error) ?? ''));
+        const end = error === undefined && ownEnd !== undefined ? ownEnd(reply) : (encoder?.end(reply, error) ?? '');
+        sink.end(warningsComment(named([...late, ...unsaid])) + end);
         return;
       }
       if (error !== undefined) throw turn.spent ? error.asSpent() : error;
       const body = ownEnd?.(reply) ?? client.encodeReply(reply);
-      const headers = answerHeaders(turn, named(warnings), 'application/json; charset=utf-8');
+      const headers = answerHeaders(turn, named([...warnings, ...unsaid]), 'application/json; charset=utf-8');
       headers['content-length'] = String(Buffer.byteLength(body));
       sink.start(headers);
       sink.end(body);
@@ -133,6 +139,11 @@ export function createAnswer(
       sink.onDrain = () => {};
     },
   };
+}
+
+/** What a header would have said, where every reader of event streams passes over it. */
+function warningsComment(warnings: Warning[]): string {
+  return warnings.length === 0 ? '' : `: x-turnpike-warnings: ${warningsHeader(warnings)}\n\n`;
 }
 
 function timedOut(message: string): GatewayError {

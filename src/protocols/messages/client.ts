@@ -4,6 +4,7 @@ import { encodeError } from './encode-error.ts';
 import { encodeReply } from './encode-response.ts';
 import { createStreamEncoder } from './encode-stream.ts';
 import { paramName } from './param-name.ts';
+import { unsaid } from './unsaid.ts';
 import { messagesVerbatim } from './verbatim.ts';
 
 /** The half-codec of Anthropic's Messages API towards clients. Pure. */
@@ -14,6 +15,7 @@ export const messagesClientCodec = {
   encodeReply,
   encodeError,
   paramName,
+  unsaid,
   keepAlive: 'event: ping\ndata: {"type":"ping"}\n\n',
   verbatim: messagesVerbatim,
 } as const satisfies ClientCodec;
