@@ -15,6 +15,9 @@ interface UpstreamError {
   status: number | undefined;
 }
 
+/** How a reply ends that was to be a compaction and is none: its provider learns from it. */
+export const compactedNothing = 'The upstream compacted nothing.';
+
 const wrongKey = /api.?key/i;
 
 function readError(value: unknown): UpstreamError {

@@ -1,4 +1,5 @@
 import { GatewayError } from '../core/errors.ts';
+import { compactedNothing } from '../core/upstream-error.ts';
 import type { ModelProfile, UpstreamCodec } from '../protocols/codec.ts';
 import { parseJsonObject } from '../core/json-object.ts';
 import { commonHeaders, pickFields, requestTo } from './endpoint.ts';
@@ -179,8 +180,9 @@ function refusesEncryptedReasoning({ code, message }: GatewayError): boolean {
   return code === 'upstream_rejected' && /encrypted.?content.* not supported/i.test(message);
 }
 
-/** Of a server that speaks the API and is older than its compaction: it names what it does not know. */
+/** Of a server that speaks the API and is older than its compaction: it names what it does not know, or passes over it. */
 function refusesCompaction({ code, message }: GatewayError): boolean {
+  if (message === compactedNothing) return true;
   return code === 'upstream_rejected' && /compaction_trigger|context_management/.test(message);
 }
 

@@ -2,6 +2,7 @@ import { GatewayError } from '../core/errors.ts';
 import type { Emit } from '../core/events.ts';
 import type { NativeItem, Origin, Protocol } from '../core/items.ts';
 import { parseJsonObject } from '../core/json-object.ts';
+import { compactedNothing } from '../core/upstream-error.ts';
 import type { TurnRequest } from '../core/request.ts';
 import type { Deployment } from '../providers/provider.ts';
 
@@ -54,7 +55,7 @@ export function sealNativeCompaction(
     }
     if (event.type === 'response-end' && event.finish === 'completed' && isDemanded && !isMade) {
       if (event.usage !== undefined) emit({ type: 'usage', usage: event.usage });
-      emit({ type: 'error', error: new GatewayError('upstream_error', 'The upstream compacted nothing.') });
+      emit({ type: 'error', error: new GatewayError('upstream_error', compactedNothing) });
       return;
     }
     emit(event);

@@ -170,8 +170,10 @@ export function isWorthRewording(
   { sink }: TurnCall,
 ): boolean {
   const { deployment } = attempt;
-  if (outcome.error === undefined || turnLifecycle[turn.state].retry === null || sink.closed) return false;
-  return deployment.provider.learn?.(deployment, outcome.error, attempt.codec.protocol) === true;
+  if (outcome.error === undefined) return false;
+  // Also where it is too late for this turn: the next one is asked otherwise.
+  const isLearnt = deployment.provider.learn?.(deployment, outcome.error, attempt.codec.protocol) === true;
+  return isLearnt && turnLifecycle[turn.state].retry !== null && !sink.closed;
 }
 
 /** A deployment that has just refused for its rate limit would refuse again. */
