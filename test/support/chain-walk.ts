@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect } from 'vitest';
 import type { Answer, Client } from './client.ts';
-import type { Block, UpstreamRequest } from './fake-upstream.ts';
+import { type Block, sendJson, type UpstreamRequest } from './fake-upstream.ts';
 import type { ChatAnswer, MessagesAnswer } from './fake-models.ts';
 import { type GeminiAnswer, type GeminiUpstream, geminiUpstream, signatureOf } from './gemini-upstream.ts';
 import {
@@ -96,7 +96,16 @@ export async function walkRig(onCleanup: (cleanup: () => void) => void): Promise
     rig.client = createClient(rig.gateway.url);
   };
   messages.answer = (request) => (sent.push(request), asMessages(rig.next, request.body, messages.signer));
-  openai.answer = (request) => (sent.push(request), asOpenAi(rig.next, request.body));
+  openai.answer = (request, response) => {
+    // A server from before there were compactions of its own: summaries are the gateway's, over each of these vendors.
+    if (request.text.includes('"compaction_trigger"')) {
+      const error = { message: "Invalid value: 'compaction_trigger'.", type: 'invalid_request_error', param: 'input' };
+      sendJson(response, { error: { ...error, code: null } }, 400);
+      return undefined;
+    }
+    sent.push(request);
+    return asOpenAi(rig.next, request.body);
+  };
   chat.answer = (request) => (sent.push(request), asChat(rig.next, request.body));
   gemini.answer = (request) => (sent.push(request), asGemini(rig.next, request));
   await start();
