@@ -50,7 +50,7 @@ describe('the command line', () => {
     const { code, out, err } = await turnpike([command, '--config', 'c.yaml']);
     expect(err.split('\n')).toEqual([
       'c.yaml:1:17: server.port: must be a number',
-      'c.yaml:2:1: extra: unknown key; known here: server, store, auth, models, prompt_caching, aliases, background, retention, files, routing',
+      expect.stringMatching(/^c\.yaml:2:1: extra: unknown key; known here: server, store, /),
       '',
     ]);
     expect(out).toBe('');
