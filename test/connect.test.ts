@@ -1,4 +1,6 @@
 /** Coding agents are pointed at a gateway and back, in home folders of the tests' own. */
+import type { AddressInfo } from 'node:net';
+import { createServer } from 'node:http';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
@@ -313,6 +315,11 @@ models:
     expect(await line('connect', 'codex', '--url', gateway.url)).toContain('wants a key: give --key');
     expect(await line('connect', 'codex', '--url', gateway.url, '--key', 'sk-other')).toContain('wants another key');
     expect(await line('connect', 'codex', '--url', 'http://127.0.0.1:1')).toContain('cannot be asked for its models');
+    const page = createServer((_request, response) => response.end('<html>'));
+    await once(page.listen(0, '127.0.0.1'), 'listening');
+    const { port } = page.address() as AddressInfo;
+    expect(await line('connect', 'codex', '--url', `http://127.0.0.1:${port}`)).toContain('with what is no JSON');
+    page.close();
     expect(await line('connect', 'codex', '--url', 'ftp://a')).toContain('must be an http address');
     expect(await line('connect', 'codex', '--wirte')).toContain('unknown option --wirte');
     expect(await line('disconnect', 'codex')).toContain('it is not connected');

@@ -397,6 +397,12 @@ describe('over others', () => {
       expect(JSON.stringify(lastOf(claude).body)).not.toContain('Where is it warm?');
       expect(warningsOf(moved)).toContain('messages');
 
+      // Nor is what another tenant was given sent on as it is, where words would go on as they are.
+      const foreign = await post({ ...on, model: 'opus', messages, stream: false }, { 'x-api-key': 'sk-beta' });
+      expect(foreign.status, foreign.text).toBe(200);
+      expect(lastOf(claude).text).not.toMatch(/tp1\.|Where is it warm/);
+      expect(warningsOf(foreign)).toContain('messages');
+
       // Nor is a model of another vendor what Anthropic's has signed.
       const signed = [{ type: 'thinking', thinking: 'Signed.', signature: 'c2ln' }, ...content.slice(1)];
       const away = await post({

@@ -134,5 +134,9 @@ async function ask(base: string, path: string, key: string | undefined): Promise
   if (answer.status === 401)
     throw new ConnectError(`${base} wants ${key === undefined ? 'a key: give --key' : 'another key'}`);
   if (!answer.ok) throw new ConnectError(`${base} answered ${answer.status} to GET ${path}`);
-  return answer.json().catch(() => undefined);
+  try {
+    return await answer.json();
+  } catch (cause) {
+    throw new ConnectError(`${base} answered GET ${path} with what is no JSON: is it a gateway?`, { cause });
+  }
 }

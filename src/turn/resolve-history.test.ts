@@ -12,6 +12,7 @@ import { createSqliteStore } from '../store/sqlite/create-sqlite-store.ts';
 import { weekOf } from '../store/bucket.ts';
 import type { Store, StoredItem, TenantStore, TurnStatus } from '../store/store.ts';
 import { type History, resolveHistory } from './resolve-history.ts';
+import { plainRequest } from '../../test/fixtures/plain-request.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'turnpike-history-'));
 const log = { info: () => {}, warn: () => {}, error: () => {} };
@@ -31,37 +32,7 @@ afterAll(async () => {
 const newTenant = () => store.forTenant(`tenant-${++tenants}`);
 
 function requestOf(overrides: Partial<TurnRequest>): TurnRequest {
-  return {
-    protocol: 'responses',
-    model: 'm',
-    input: [],
-    instructions: null,
-    previousResponseId: undefined,
-    store: true,
-    stream: false,
-    generate: true,
-    background: false,
-    tools: [],
-    toolChoice: 'auto',
-    parallelToolCalls: true,
-    maxOutputTokens: undefined,
-    maxToolCalls: undefined,
-    temperature: undefined,
-    topP: undefined,
-    topLogprobs: undefined,
-    textFormat: { type: 'text' },
-    verbosity: undefined,
-    reasoning: undefined,
-    include: [],
-    metadata: {},
-    truncation: 'disabled',
-    user: undefined,
-    safetyIdentifier: undefined,
-    promptCacheKey: undefined,
-    serviceTier: undefined,
-    extra: {},
-    ...overrides,
-  };
+  return { ...plainRequest, ...overrides };
 }
 
 const toolOf = (name: string): Tool => ({ type: 'function', name, description: null, parameters: null, strict: null });

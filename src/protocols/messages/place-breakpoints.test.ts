@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { ContextItem, InputPart, Item, MessageItem } from '../../core/items.ts';
 import type { FunctionTool, TurnRequest } from '../../core/request.ts';
+import { plainRequest } from '../../../test/fixtures/plain-request.ts';
 import { messagesCodec } from './index.ts';
 
 const tool = (name: string): FunctionTool => ({
@@ -14,36 +15,7 @@ const tool = (name: string): FunctionTool => ({
 const lookUp = tool('look_up');
 const long = (text: string) => `${text} ${'word '.repeat(400)}`;
 
-const request: TurnRequest = {
-  protocol: 'responses',
-  model: 'm',
-  input: [],
-  instructions: null,
-  previousResponseId: undefined,
-  store: true,
-  stream: false,
-  generate: true,
-  background: false,
-  tools: [],
-  toolChoice: 'auto',
-  parallelToolCalls: true,
-  maxOutputTokens: undefined,
-  maxToolCalls: undefined,
-  temperature: undefined,
-  topP: undefined,
-  topLogprobs: undefined,
-  textFormat: { type: 'text' },
-  verbosity: undefined,
-  reasoning: undefined,
-  include: [],
-  metadata: {},
-  truncation: 'disabled',
-  user: undefined,
-  safetyIdentifier: undefined,
-  promptCacheKey: undefined,
-  serviceTier: undefined,
-  extra: {},
-};
+const request = plainRequest;
 
 const of = (item: Item): ContextItem => ({ item, origin: undefined });
 const says = (role: MessageItem['role'], ...content: (string | InputPart)[]): ContextItem =>

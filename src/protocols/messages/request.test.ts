@@ -13,6 +13,7 @@ import { sliceJson } from '../../core/json-slice.ts';
 import type { FunctionTool, Tool, TurnRequest } from '../../core/request.ts';
 import type { EncodeInput, ModelProfile } from '../codec.ts';
 import { messagesCodec } from './index.ts';
+import { plainRequest } from '../../../test/fixtures/plain-request.ts';
 
 const profile: ModelProfile = {
   maxOutputTokens: 8000,
@@ -24,36 +25,7 @@ const profile: ModelProfile = {
   customTools: false,
 };
 
-const baseRequest: TurnRequest = {
-  protocol: 'responses',
-  model: 'fast',
-  input: [],
-  instructions: null,
-  previousResponseId: undefined,
-  store: true,
-  stream: false,
-  generate: true,
-  background: false,
-  tools: [],
-  toolChoice: 'auto',
-  parallelToolCalls: true,
-  maxOutputTokens: undefined,
-  maxToolCalls: undefined,
-  temperature: undefined,
-  topP: undefined,
-  topLogprobs: undefined,
-  textFormat: { type: 'text' },
-  verbosity: undefined,
-  reasoning: undefined,
-  include: [],
-  metadata: {},
-  truncation: 'disabled',
-  user: undefined,
-  safetyIdentifier: undefined,
-  promptCacheKey: undefined,
-  serviceTier: undefined,
-  extra: {},
-};
+const baseRequest = { ...plainRequest, model: 'fast' };
 
 const message = (role: 'user' | 'assistant' | 'developer', ...content: (InputPart | string)[]): ContextItem => ({
   item: {

@@ -37,9 +37,8 @@ export function createAiSdkTransport(): Transport {
     send(request, listener) {
       const controller = new AbortController();
       running.add(controller);
-      const call = startCall(request, listener, controller, () => modelFor(request));
-      call.done.finally(() => running.delete(controller)).catch(() => undefined);
-      return call;
+      const onOver = () => running.delete(controller);
+      return startCall(request, listener, { controller, modelFor: () => modelFor(request), onOver });
     },
     close() {
       for (const controller of running)
@@ -49,12 +48,17 @@ export function createAiSdkTransport(): Transport {
   };
 }
 
+interface RunningCall {
+  controller: AbortController;
+  modelFor: () => Promise<LanguageModel>;
+  onOver: () => void;
+}
+
 function startCall(
   request: UpstreamRequest,
   listener: UpstreamListener,
-  controller: AbortController,
-  modelFor: () => Promise<LanguageModel>,
-): UpstreamCall & { done: Promise<void> } {
+  { controller, modelFor, onOver }: RunningCall,
+): UpstreamCall {
   const { signal } = controller;
   let isOver = false;
   let resume: (() => void) | undefined;
@@ -106,11 +110,13 @@ function startCall(
     listener.onEnd();
   }
 
-  const done = run()
+  void run()
     .catch(fail)
-    .finally(() => clearTimeout(timer));
+    .finally(() => {
+      clearTimeout(timer);
+      onOver();
+    });
   return {
-    done,
     pause() {
       room ??= new Promise((resolve) => {
         resume = resolve;
