@@ -33,7 +33,11 @@ const cases: Record<string, Case> = {
   shell: {
     tool: { type: 'shell', environment: { type: 'local' } },
     args: '{"commands":["ls","pwd"]}',
-    call: { type: 'shell_call', action: { commands: ['ls', 'pwd'], timeout_ms: null, max_output_length: null } },
+    call: {
+      type: 'shell_call',
+      environment: { type: 'local' },
+      action: { commands: ['ls', 'pwd'], timeout_ms: null, max_output_length: null },
+    },
     events: ['added', 'delta', 'done', 'added', 'delta', 'done'].map((verb) => `shell_call_command.${verb}`),
     output: {
       type: 'shell_call_output',

@@ -5,6 +5,9 @@ import type { GatewayError } from './errors.ts';
  * @see https://platform.openai.com/docs/guides/error-codes
  */
 export function errorBody(error: GatewayError): string {
-  const { message, type, param, wireCode } = error;
-  return JSON.stringify({ error: { message, type, param, code: wireCode } });
+  return JSON.stringify({ error: errorFields(error) });
+}
+
+export function errorFields({ message, type, param, wireCode: code }: GatewayError) {
+  return { message, type, param, code };
 }

@@ -1,41 +1,47 @@
 import type { Emit } from './events.ts';
-import type { NativeItem } from './items.ts';
-import type { JsonObject } from './json-object.ts';
+import { tell } from './item-events.ts';
 
 /** Calls of tools that an upstream ran, as the Responses API shows them, and the events that tell of their progress. */
 
-const event = (emit: Emit, index: number, name: string, fields: JsonObject = {}): void =>
-  emit({ type: 'item-event', index, name, fields });
+interface Source {
+  type: 'url';
+  url: string;
+}
+
+export type SearchAction =
+  | { type: 'search'; query: string; queries?: string[]; sources?: Source[] }
+  | { type: 'open_page'; url: string | null };
 
 /** The item before anything is known of the call. */
-export const zeroSearch = (): NativeItem => ({ type: 'web_search_call', id: '', status: 'in_progress' });
+export const zeroSearch = () => ({ type: 'web_search_call', id: '', status: 'in_progress' }) as const;
 
 export function beginSearch(index: number, emit: Emit): void {
-  event(emit, index, 'web_search_call.in_progress');
-  event(emit, index, 'web_search_call.searching');
+  tell(emit, index, 'web_search_call.in_progress', {});
+  tell(emit, index, 'web_search_call.searching', {});
 }
 
 /** The item as it ends, and the event before it. */
-export function endSearch(action: JsonObject, failed: boolean, index: number, emit: Emit): NativeItem {
-  if (!failed) event(emit, index, 'web_search_call.completed');
-  return { type: 'web_search_call', id: '', status: failed ? 'failed' : 'completed', action };
+export function endSearch(action: SearchAction, failed: boolean, index: number, emit: Emit) {
+  if (!failed) tell(emit, index, 'web_search_call.completed', {});
+  return { type: 'web_search_call', id: '', status: failed ? 'failed' : 'completed', action } as const;
 }
 
 /** @param urls where the search found something; an action without any says nothing of them. */
-export function withSources(action: JsonObject, urls: readonly string[]): JsonObject {
-  return urls.length === 0 ? action : { ...action, sources: urls.map((url) => ({ type: 'url', url })) };
+export function withSources(action: SearchAction, urls: readonly string[]): SearchAction {
+  if (urls.length === 0 || action.type !== 'search') return action;
+  return { ...action, sources: urls.map((url) => ({ type: 'url', url })) };
 }
 
 // Upstreams say at the end of the reply only, if at all, which container it was.
 const codeCall = { type: 'code_interpreter_call', id: '', container_id: '' } as const;
 
-export const zeroCode = (): NativeItem => ({ ...codeCall, status: 'in_progress', code: '', outputs: null });
+export const zeroCode = () => ({ ...codeCall, status: 'in_progress', code: '', outputs: null }) as const;
 
 export function beginCode(code: string, index: number, emit: Emit): void {
-  event(emit, index, 'code_interpreter_call.in_progress');
-  if (code !== '') event(emit, index, 'code_interpreter_call_code.delta', { delta: code });
-  event(emit, index, 'code_interpreter_call_code.done', { code });
-  event(emit, index, 'code_interpreter_call.interpreting');
+  tell(emit, index, 'code_interpreter_call.in_progress', {});
+  if (code !== '') tell(emit, index, 'code_interpreter_call_code.delta', { delta: code });
+  tell(emit, index, 'code_interpreter_call_code.done', { code });
+  tell(emit, index, 'code_interpreter_call.interpreting', {});
 }
 
 /** @param logs what the code wrote; undefined: the client does not want to see it. */
@@ -43,8 +49,27 @@ export function endCode(
   { code, logs, failed }: { code: string; logs: string | undefined; failed: boolean },
   index: number,
   emit: Emit,
-): NativeItem {
-  if (!failed) event(emit, index, 'code_interpreter_call.completed');
-  const outputs = logs === undefined ? null : logs === '' ? [] : [{ type: 'logs', logs }];
-  return { ...codeCall, status: failed ? 'failed' : 'completed', code, outputs };
+) {
+  if (!failed) tell(emit, index, 'code_interpreter_call.completed', {});
+  const status: 'failed' | 'completed' = failed ? 'failed' : 'completed';
+  return { ...codeCall, status, code, outputs: logs === undefined ? null : outputsOf(logs) };
+}
+
+function outputsOf(logs: string): { type: 'logs'; logs: string }[] {
+  return logs === '' ? [] : [{ type: 'logs', logs }];
+}
+
+const imageCall = { type: 'image_generation_call', id: '' } as const;
+
+export const zeroImage = () => ({ ...imageCall, status: 'in_progress', result: null }) as const;
+
+export function beginImage(index: number, emit: Emit): void {
+  tell(emit, index, 'image_generation_call.in_progress', {});
+  tell(emit, index, 'image_generation_call.generating', {});
+}
+
+/** @param result the image, as base64. */
+export function endImage(result: string, index: number, emit: Emit) {
+  tell(emit, index, 'image_generation_call.completed', {});
+  return { ...imageCall, status: 'completed', result } as const;
 }

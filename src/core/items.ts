@@ -48,6 +48,22 @@ export interface InputFile extends CacheMark, MessagesWords {
   filename?: string | null;
 }
 
+/** Where a text has something from, in the words that the gateway says it in; what upstreams say in the API's own passes as it is. */
+export interface UrlCitation {
+  type: 'url_citation';
+  start_index: number;
+  end_index: number;
+  title: string;
+  url: string;
+}
+
+export interface FileCitation {
+  type: 'file_citation';
+  file_id: string;
+  filename: string;
+  index: number;
+}
+
 export interface OutputText extends MessagesWords {
   type: 'output_text';
   text: string;

@@ -1,5 +1,6 @@
 import type { Emit } from './events.ts';
 import { isJsonObject, type JsonObject, parseJsonObject } from './json-object.ts';
+import { type ItemEvent, tell } from './item-events.ts';
 import {
   type ContextItem,
   type FunctionCallItem,
@@ -24,7 +25,7 @@ export interface CallShape {
   read: (given: JsonObject) => JsonObject | undefined;
   /** The item's fields while the model has not said what is to be done, and the events in which it then says it. */
   zero: JsonObject;
-  events: (fields: JsonObject) => [name: string, fields: JsonObject][];
+  events: (fields: JsonObject) => ItemEvent[];
 }
 
 interface ClientTool extends Omit<CallShape, 'type' | 'name'> {
@@ -40,8 +41,13 @@ const text = { type: 'string' };
 const texts = { type: 'array', items: text };
 const milliseconds = { type: 'integer', description: 'Time limit in milliseconds.' };
 
+// The words themselves: a type is lost on the way through an object of unknown shape.
+const written = { create_file: 'create_file', update_file: 'update_file' } as const;
+/** The client's own machine. */
+const hereEnvironment = { type: 'local' } as const;
+
 /** @see https://platform.openai.com/docs/api-reference/responses/object */
-const clientTools: Record<ClientToolType, ClientTool> = {
+const clientTools = {
   local_shell: {
     description: "Runs one command on the user's machine, without a shell around it, and returns what it writes.",
     parameters: {
@@ -58,8 +64,8 @@ const clientTools: Record<ClientToolType, ClientTool> = {
     },
     read({ command, env, timeout_ms, working_directory, user }) {
       if (!isTexts(command)) return undefined;
-      const action = { type: 'exec', command, env: isJsonObject(env) ? env : {} };
-      return { action: { ...action, ...given({ timeout_ms, user, working_directory }) } };
+      const more = given({ timeout_ms, user, working_directory });
+      return { action: { ...more, type: 'exec' as const, command, env: textsBy(env) } };
     },
     write({ action }) {
       const { type: _, env, ...rest } = objectOf(action);
@@ -82,14 +88,16 @@ const clientTools: Record<ClientToolType, ClientTool> = {
       required: ['commands'],
       additionalProperties: false,
     },
-    read({ commands, timeout_ms = null, max_output_length = null }) {
-      return isTexts(commands) ? { action: { commands, timeout_ms, max_output_length } } : undefined;
+    read({ commands, ...limits }) {
+      if (!isTexts(commands)) return undefined;
+      const [timeout_ms, max_output_length] = [numberOf(limits['timeout_ms']), numberOf(limits['max_output_length'])];
+      return { environment: hereEnvironment, action: { commands, timeout_ms, max_output_length } };
     },
     write: ({ action }) => given(objectOf(action)),
-    zero: { action: { commands: [], timeout_ms: null, max_output_length: null } },
+    zero: { environment: hereEnvironment, action: { commands: [], timeout_ms: null, max_output_length: null } },
     events({ action }) {
       const { commands } = objectOf(action);
-      return (isTexts(commands) ? commands : []).flatMap((command, command_index): [string, JsonObject][] => [
+      return (isTexts(commands) ? commands : []).flatMap((command, command_index): ItemEvent[] => [
         ['shell_call_command.added', { command_index, command: '' }],
         ['shell_call_command.delta', { command_index, delta: command }],
         ['shell_call_command.done', { command_index, command }],
@@ -112,16 +120,16 @@ const clientTools: Record<ClientToolType, ClientTool> = {
     },
     read({ type, path, diff }) {
       if (typeof path !== 'string') return undefined;
-      if (type === 'delete_file') return { operation: { type, path } };
+      if (type === 'delete_file') return { operation: { type: 'delete_file' as const, path } };
       const writes = type === 'create_file' || type === 'update_file';
-      return writes && typeof diff === 'string' ? { operation: { type, diff, path } } : undefined;
+      return writes && typeof diff === 'string' ? { operation: { type: written[type], diff, path } } : undefined;
     },
     write: ({ operation }) => operation,
     zero: {},
     events({ operation }) {
       const { diff } = objectOf(operation);
       if (typeof diff !== 'string') return [];
-      const done: [string, JsonObject] = ['apply_patch_call_operation_diff.done', { diff }];
+      const done: ItemEvent = ['apply_patch_call_operation_diff.done', { diff }];
       return diff === '' ? [done] : [['apply_patch_call_operation_diff.delta', { delta: diff }], done];
     },
     output: ({ status, output }) => JSON.stringify(given({ status, output })),
@@ -129,7 +137,7 @@ const clientTools: Record<ClientToolType, ClientTool> = {
   tool_search: {
     description: 'Searches for tools that are not offered yet.',
     parameters: { type: 'object', properties: { query: text }, required: ['query'] },
-    read: (args) => ({ execution: 'client', arguments: args }),
+    read: (args) => ({ execution: 'client' as const, arguments: args }),
     write: (item) => item['arguments'],
     zero: { execution: 'client', arguments: {} },
     events: () => [],
@@ -138,7 +146,12 @@ const clientTools: Record<ClientToolType, ClientTool> = {
       return JSON.stringify({ tools_now_offered: found.map(({ name, type }) => name ?? type) });
     },
   },
-};
+} satisfies Record<ClientToolType, ClientTool>;
+
+type Tools = typeof clientTools;
+
+/** What the item of a call says of its own. */
+export type ClientCallFields = { [Type in ClientToolType]: NonNullable<ReturnType<Tools[Type]['read']>> };
 
 /** The tool as a function; undefined: it is not the client that runs it. */
 export function asFunction(tool: NativeTool): { type: ClientToolType; tool: FunctionTool } | undefined {
@@ -199,7 +212,7 @@ export function emitShapedCall(
   // Of a patch, all but the diff is known from the start.
   const begun = type === 'apply_patch_call' ? { operation: withoutDiff(objectOf(fields['operation'])) } : zero;
   emit({ type: 'item-start', index, start: { kind: 'native', item: { ...item, ...begun } } });
-  for (const [event, said] of events(fields)) emit({ type: 'item-event', index, name: event, fields: said });
+  for (const event of events(fields)) tell(emit, index, ...event);
   emit({ type: 'item-end', index, complete, source, native: { ...item, status: 'completed', ...fields } });
 }
 
@@ -246,6 +259,14 @@ function functionItem(
 
 function isTexts(value: unknown): value is string[] {
   return Array.isArray(value) && value.length > 0 && value.every((each) => typeof each === 'string');
+}
+
+function numberOf(value: unknown): number | null {
+  return typeof value === 'number' ? value : null;
+}
+
+function textsBy(value: unknown): Record<string, string> {
+  return Object.fromEntries(Object.entries(objectOf(value)).map(([name, each]) => [name, String(each)]));
 }
 
 function objectOf(value: unknown): JsonObject {

@@ -5,6 +5,9 @@ import type { TurnRequest } from './request.ts';
 import type { Usage } from './usage.ts';
 import type { InputTransformation } from './warning.ts';
 
+/** Those codes of a failed response's closed list that a gateway has cause to use. */
+export type ResponseErrorCode = 'server_error' | 'rate_limit_exceeded' | 'invalid_prompt';
+
 export type ResponseStatus = 'queued' | 'in_progress' | 'completed' | 'incomplete' | 'failed' | 'cancelled';
 
 /** Everything about a response but its output: what the Response object's other fields are made from. */
@@ -14,8 +17,8 @@ export interface ResponseState {
   status: ResponseStatus;
   /** Set when the response has ended, however it ended. */
   completedAtMs: number | undefined;
-  /** Set when `status` is failed. `code` is one of the Responses API's closed list. */
-  error: { code: string; message: string } | undefined;
+  /** Set when `status` is failed. */
+  error: { code: ResponseErrorCode; message: string } | undefined;
   /** Set when `status` is incomplete. */
   incompleteReason: 'max_output_tokens' | 'content_filter' | undefined;
   /** Of the request's stop texts the one that ended it, where the upstream says which. */

@@ -1,4 +1,5 @@
 import type { RawData, WebSocket } from 'ws';
+import { errorFields } from '../core/error-body.ts';
 import { GatewayError } from '../core/errors.ts';
 import { isJsonObject, type JsonObject } from '../core/json-object.ts';
 import { invalidChoice, invalidType } from '../core/check.ts';
@@ -40,7 +41,7 @@ const goingAway = 1001;
 const policyViolation = 1008;
 const internalFault = 1011;
 
-const clientEvents = ['response.create', 'response.steer'] as const;
+export const clientEvents = ['response.create', 'response.steer'] as const;
 const maxStreamIdLength = 256;
 
 /**
@@ -82,7 +83,7 @@ function openSession(
       log.error({ err: thrown }, 'a message failed for an unforeseen reason');
       error = new GatewayError('internal_error', 'The gateway failed on this message. Its log tells why.');
     }
-    if (socket.readyState === socket.OPEN) socket.send(errorText(error as GatewayError, streamId));
+    if (socket.readyState === socket.OPEN) socket.send(JSON.stringify(errorFrame(error as GatewayError, streamId)));
   }
 
   function finish(code: number, error?: GatewayError): void {
@@ -147,7 +148,7 @@ function openSession(
       streamId = streamIdOf(body);
       const type = clientEvents.find((name) => name === body['type']);
       if (type === undefined) throw invalidChoice('type', body['type'], clientEvents);
-      if (type === 'response.steer') socket.send(steerFailed(body, streamId));
+      if (type === 'response.steer') socket.send(JSON.stringify(steerFailed(body, streamId)));
       else enqueue({ body, streamId });
     } catch (thrown) {
       sendError(thrown, streamId);
@@ -223,20 +224,24 @@ function limitReached(message: string): GatewayError {
   return new GatewayError('websocket_stream_limit_reached', message, { param: 'stream_id' });
 }
 
-function errorText(error: GatewayError, streamId: string | undefined): string {
-  const { status } = error;
-  const lane = streamId === undefined ? {} : { stream_id: streamId };
-  return `${JSON.stringify({ type: 'error', status, ...lane }).slice(0, -1)},${responsesCodec.encodeError(error).slice(1)}`;
+export function errorFrame(error: GatewayError, streamId: string | undefined) {
+  return { type: 'error' as const, status: error.status, ...laneOf(streamId), error: errorFields(error) };
 }
 
-function steerFailed({ previous_response_id: id, input = [] }: JsonObject, streamId: string | undefined): string {
-  return JSON.stringify({
-    type: 'response.steer.failed',
+/** @returns `input` as it came, whatever it is. */
+export function steerFailed({ previous_response_id: id, input = [] }: JsonObject, streamId: string | undefined) {
+  const message = 'The model cannot be steered while it answers.';
+  return {
+    type: 'response.steer.failed' as const,
     sequence_number: 0,
-    ...(streamId === undefined ? {} : { stream_id: streamId }),
+    ...laneOf(streamId),
     steer: { input, previous_response_id: typeof id === 'string' ? id : '' },
-    error: { code: 'steering_not_supported', message: 'The model cannot be steered while it answers.' },
-  });
+    error: { type: 'invalid_request_error' as const, code: 'steering_not_supported' as const, message },
+  };
+}
+
+function laneOf(streamId: string | undefined): { stream_id?: string } {
+  return streamId === undefined ? {} : { stream_id: streamId };
 }
 
 function bytesOf(data: RawData): Buffer {

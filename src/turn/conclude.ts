@@ -75,7 +75,7 @@ export function concludeFault(turn: Turn, error: GatewayError, usage: Usage, now
   concludeLost(turn, error);
 }
 
-function responseError(error: GatewayError | undefined): { code: string; message: string } {
+function responseError(error: GatewayError | undefined): ResponseState['error'] {
   const known = error ?? new GatewayError('upstream_error', 'The upstream did not finish its reply.');
   return { code: responseErrorCode(known.code), message: known.message };
 }

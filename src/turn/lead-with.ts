@@ -1,4 +1,5 @@
 import type { Emit } from '../core/events.ts';
+import { tell } from '../core/item-events.ts';
 import type { NativeItem } from '../core/items.ts';
 
 /** Puts one finished item in front of a reply's own, once that has begun to say something. */
@@ -8,7 +9,7 @@ export function leadWith(item: NativeItem, emit: Emit): Emit {
     if (led) return;
     led = true;
     emit({ type: 'item-start', index: 0, start: { kind: 'native', item: { ...item, encrypted_content: '' } } });
-    emit({ type: 'item-event', index: 0, name: 'compaction.compacting', fields: {} });
+    tell(emit, 0, 'compaction.compacting', {});
     emit({ type: 'item-end', index: 0, complete: true, source: '', native: item });
   }
   return (event) => {

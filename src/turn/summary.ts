@@ -1,5 +1,6 @@
 import { GatewayError } from '../core/errors.ts';
 import type { Emit } from '../core/events.ts';
+import { tell } from '../core/item-events.ts';
 import type { ContextItem, Item } from '../core/items.ts';
 import type { TurnRequest } from '../core/request.ts';
 
@@ -84,7 +85,7 @@ export function createCompactor(emit: Emit, seal: (summary: string) => string | 
         }
         const item = { type: 'compaction', id: '', encrypted_content: '' } as const;
         emit({ type: 'item-start', index: 0, start: { kind: 'native', item } });
-        emit({ type: 'item-event', index: 0, name: 'compaction.compacting', fields: {} });
+        tell(emit, 0, 'compaction.compacting', {});
         const native = { ...item, encrypted_content: envelope };
         emit({ type: 'item-end', index: 0, complete: true, source: '', native });
         emit(event);

@@ -6,6 +6,7 @@ import {
   decodeConversationUpdate,
   decodeInclude,
   decodeItemsCreate,
+  deletedConversation,
   itemText,
 } from '../../protocols/responses/conversation.ts';
 import { checkConversationId } from '../../protocols/responses/conversation-id.ts';
@@ -83,7 +84,7 @@ export function conversationsRoutes(store: Store, making: Making): Route[] {
       async handle(exchange) {
         const id = idOf(exchange);
         if (!(await tenantOf(exchange).conversations.delete(id, making.nowMs()))) throw notFound(id);
-        sendJson(exchange.response, JSON.stringify({ id, object: 'conversation.deleted', deleted: true }));
+        sendJson(exchange.response, JSON.stringify(deletedConversation(id)));
       },
     },
     {

@@ -2,7 +2,7 @@ import { usdText } from '../../core/usd-text.ts';
 import { compactCodec } from '../../protocols/responses/compact.ts';
 import { responsesCodec } from '../../protocols/responses/index.ts';
 import { decodePage, inputItemsPage } from '../../protocols/responses/input-items-page.ts';
-import { decodeCountRequest, inputTokensText } from '../../protocols/responses/input-tokens.ts';
+import { decodeCountRequest, inputTokensObject } from '../../protocols/responses/input-tokens.ts';
 import { decodeResume } from '../../protocols/responses/resume-query.ts';
 import type { TenantStore } from '../../store/store.ts';
 import { warningsHeader } from '../../turn/answer.ts';
@@ -51,7 +51,7 @@ export function responsesRoutes(routes: TurnRoutes): Route[] {
           exchange.credential,
         );
         if (warnings.length > 0) response.setHeader('x-turnpike-warnings', warningsHeader(warnings));
-        sendJson(response, inputTokensText(inputTokens));
+        sendJson(response, JSON.stringify(inputTokensObject(inputTokens)));
       },
     },
     {

@@ -202,3 +202,15 @@ test.each(['', 'null', '[]', '{}', '<html>', '{"error":{"message":"x"}}'])('a re
   aiSdkCodec.decodeResponse(body, options, (event) => events.push(event));
   expect(events).toMatchObject([{ type: 'error', error: { code: 'upstream_invalid_response' } }]);
 });
+
+test('a source that is a document is a citation of a file, which is the word that the API has for it', () => {
+  const source = { type: 'source', sourceType: 'document', id: 's', mediaType: 'application/pdf', title: 'A' };
+  const files = [source, { ...source, filename: 'a.pdf' }];
+  const told = stream([...text('1', 'It is so.'), ...files, finish('stop')]);
+  const cited = { type: 'file_citation', file_id: '', index: 0, mediaType: 'application/pdf' };
+  const annotations = [
+    { ...cited, filename: 'A' },
+    { ...cited, filename: 'a.pdf' },
+  ];
+  expect(itemsOf(told)).toMatchObject([{ text: 'It is so.', annotations }]);
+});

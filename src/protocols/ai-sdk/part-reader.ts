@@ -1,6 +1,7 @@
 import { unwrapCustomInput } from '../../core/custom-input.ts';
 import { GatewayError } from '../../core/errors.ts';
 import type { Emit, Finish, PartKind } from '../../core/events.ts';
+import type { FileCitation, UrlCitation } from '../../core/items.ts';
 import { isJsonObject, type JsonObject } from '../../core/json-object.ts';
 import { type ClientToolType, emitNativeCall } from '../../core/native-calls.ts';
 import { decodeUpstreamStreamError } from '../../core/upstream-error.ts';
@@ -145,10 +146,23 @@ export function createPartReader(options: DecodeOptions): PartReader {
       return;
     }
     const { id: _id, type: _type, sourceType, url, title, ...others } = source;
-    const { startIndex, endIndex } = place;
-    const cited = { url, title: title ?? '', start_index: startIndex ?? 0, end_index: endIndex ?? 0 };
-    const annotation =
-      sourceType === 'url' ? { type: 'url_citation', ...cited } : { type: 'document_citation', title, ...others };
+    const start = tokenCount(place['startIndex']) ?? 0;
+    const annotation: UrlCitation | FileCitation =
+      sourceType === 'url'
+        ? {
+            type: 'url_citation',
+            url: textOf(url) ?? '',
+            title: textOf(title) ?? '',
+            start_index: start,
+            end_index: tokenCount(place['endIndex']) ?? 0,
+          }
+        : {
+            ...others,
+            type: 'file_citation',
+            file_id: '',
+            filename: textOf(others['filename']) ?? textOf(title) ?? '',
+            index: start,
+          };
     emit({ type: 'annotation', index: items, part: 0, annotation });
   }
 

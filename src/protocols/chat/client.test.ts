@@ -138,7 +138,7 @@ describe('a stream', () => {
 
   test.each(['failed', 'cancelled'] as const)('that is %s never looks whole', (status) => {
     const encoder = chatClientCodec.createStreamEncoder();
-    const error = { code: 'server_error', message: 'It broke.' };
+    const error = { code: 'server_error', message: 'It broke.' } as const;
     const reply = replyOf(undefined, { status, ...(status === 'failed' ? { error } : {}) });
     encoder.begin(reply);
     const text = encoder.end(reply);

@@ -1,6 +1,7 @@
-import { withSources } from '../../core/hosted-calls.ts';
+import { type SearchAction, withSources } from '../../core/hosted-calls.ts';
+import type { UrlCitation } from '../../core/items.ts';
 import { isJsonObject, type JsonObject } from '../../core/json-object.ts';
-import { stringOf } from './wire.ts';
+import { stringOf, textsOf } from './wire.ts';
 
 /** What Google tells beside an answer of where it comes from; of a stream, in its last chunks. */
 export interface Grounding {
@@ -38,13 +39,13 @@ function rangeOf(segment: unknown, text: string): { start_index: number; end_ind
 }
 
 /** Annotations of the answer, as the Responses API writes them. @see https://ai.google.dev/gemini-api/docs/google-search#grounding-with-google-search */
-export function annotationsOf({ grounding, citations }: Grounding, text: string): JsonObject[] {
+export function annotationsOf({ grounding, citations }: Grounding, text: string): UrlCitation[] {
   const pages = pagesOf(grounding);
   const supported = listOf(fieldOf(grounding, 'groundingSupports')).flatMap(({ segment, groundingChunkIndices }) => {
     const indices: unknown[] = Array.isArray(groundingChunkIndices) ? groundingChunkIndices : [];
     return indices.flatMap((index) => {
       const { url, title = '' } = pages[Number(index)] ?? {};
-      return url === undefined ? [] : [{ type: 'url_citation', ...rangeOf(segment, text), url, title }];
+      return url === undefined ? [] : citation(segment, text, url, title);
     });
   });
   // Vertex has another name for the same.
@@ -52,16 +53,20 @@ export function annotationsOf({ grounding, citations }: Grounding, text: string)
   const quoted = sources.flatMap((source) => {
     const url = stringOf(source['uri']);
     const title = stringOf(source['title']) ?? '';
-    return url === undefined ? [] : [{ type: 'url_citation', ...rangeOf(source, text), url, title }];
+    return url === undefined ? [] : citation(source, text, url, title);
   });
   return [...supported, ...quoted];
 }
 
+function citation(place: unknown, text: string, url: string, title: string): UrlCitation[] {
+  return [{ type: 'url_citation', ...rangeOf(place, text), url, title }];
+}
+
 /** The search that the answer rests on; undefined: there was none. */
-export function searchActionOf({ grounding }: Grounding, withUrls: boolean): JsonObject | undefined {
-  const said: unknown = fieldOf(grounding, 'webSearchQueries');
-  const queries: unknown[] = Array.isArray(said) ? said : [];
-  if (queries.length === 0) return undefined;
+export function searchActionOf({ grounding }: Grounding, withUrls: boolean): SearchAction | undefined {
+  const queries = textsOf(fieldOf(grounding, 'webSearchQueries'));
+  const [query] = queries;
+  if (query === undefined) return undefined;
   const urls = withUrls ? pagesOf(grounding).flatMap(({ url }) => url ?? []) : [];
-  return withSources({ type: 'search', query: stringOf(queries[0]) ?? '', queries }, urls);
+  return withSources({ type: 'search', query, queries }, urls);
 }

@@ -1,8 +1,19 @@
 import type { Emit } from '../../core/events.ts';
-import { beginCode, beginSearch, endCode, endSearch, zeroCode, zeroSearch } from '../../core/hosted-calls.ts';
+import {
+  beginCode,
+  beginImage,
+  beginSearch,
+  endCode,
+  endImage,
+  endSearch,
+  type SearchAction,
+  zeroCode,
+  zeroImage,
+  zeroSearch,
+} from '../../core/hosted-calls.ts';
 import type { NativeItem } from '../../core/items.ts';
 import { isJsonObject, type JsonObject } from '../../core/json-object.ts';
-import { stringOf } from './wire.ts';
+import { stringOf, textsOf } from './wire.ts';
 
 /** What a tool of Google's own did, told in a part or in two. */
 export interface HostedCall {
@@ -40,9 +51,13 @@ function firstOf(value: unknown): string | undefined {
 function searchCall({ id, toolType, args }: JsonObject): HostedCall | undefined {
   const said = isJsonObject(args) ? args : {};
   const queries = said['queries'] ?? said['query'];
-  const action =
+  const action: SearchAction | undefined =
     toolType === 'GOOGLE_SEARCH_WEB'
-      ? { type: 'search', query: firstOf(queries) ?? '', ...(Array.isArray(queries) ? { queries } : {}) }
+      ? {
+          type: 'search',
+          query: firstOf(queries) ?? '',
+          ...(Array.isArray(queries) ? { queries: textsOf(queries) } : {}),
+        }
       : toolType === 'URL_CONTEXT'
         ? { type: 'open_page', url: firstOf(said['urls'] ?? said['url']) ?? null }
         : undefined;
@@ -57,20 +72,7 @@ function searchCall({ id, toolType, args }: JsonObject): HostedCall | undefined 
 
 function imageCall({ mimeType, data }: JsonObject): HostedCall | undefined {
   if (stringOf(mimeType)?.startsWith('image/') !== true || typeof data !== 'string') return undefined;
-  const item = { type: 'image_generation_call', id: '' } as const;
-  const tell = (index: number, emit: Emit, name: string): void =>
-    emit({ type: 'item-event', index, name: `image_generation_call.${name}`, fields: {} });
-  return {
-    zero: { ...item, status: 'in_progress', result: null },
-    begin(index, emit) {
-      tell(index, emit, 'in_progress');
-      tell(index, emit, 'generating');
-    },
-    end(_, index, emit) {
-      tell(index, emit, 'completed');
-      return { ...item, status: 'completed', result: data };
-    },
-  };
+  return { zero: zeroImage(), begin: beginImage, end: (_, index, emit) => endImage(data, index, emit) };
 }
 
 /** Undefined: a part that the Responses API has no item for, which travels as an extension. */

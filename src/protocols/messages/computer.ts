@@ -70,21 +70,41 @@ const comboOf = (names: unknown): string =>
     .join('+');
 
 /** A call of the computer, as the Responses API shows it. */
-export const computerCall: CallShape = {
+export const computerCall = {
   type: 'computer_call',
   name: computerName,
-  read(input) {
+  read(input: JsonObject) {
     const actions = actionsOf(input);
     if (actions === undefined) return undefined;
     // Clients of the preview read the one, newer ones the other.
-    return { pending_safety_checks: [], ...(actions.length === 1 ? { action: actions[0] } : {}), actions };
+    const [action, ...more] = actions;
+    return { pending_safety_checks: [], ...(action !== undefined && more.length === 0 ? { action } : {}), actions };
   },
   zero: { pending_safety_checks: [] },
   events: () => [],
-};
+} as const satisfies CallShape;
+
+interface Point {
+  x: number;
+  y: number;
+}
+
+interface Held {
+  keys?: string[];
+}
+
+type Action =
+  | { type: 'screenshot' | 'wait' }
+  | (Point & Held & { type: 'click'; button: 'left' | 'right' | 'wheel' })
+  | (Point & { type: 'double_click'; keys: string[] | null })
+  | (Point & { type: 'move' })
+  | (Held & { type: 'drag'; path: Point[] })
+  | (Point & Held & { type: 'scroll'; scroll_x: number; scroll_y: number })
+  | { type: 'keypress'; keys: string[] }
+  | { type: 'type'; text: string };
 
 /** Undefined: the API has no word for it, and the client is told of the call as it is. */
-function actionsOf(input: JsonObject): JsonObject[] | undefined {
+function actionsOf(input: JsonObject): Action[] | undefined {
   const { action, text } = input;
   const at = pointOf(input['coordinate']);
   const held = typeof text === 'string' && text !== '' ? { keys: keysOf(text) } : {};
@@ -139,7 +159,7 @@ const wayOf: Record<string, readonly [number, number] | undefined> = {
   right: [1, 0],
 };
 
-function pointOf(value: unknown): { x: number; y: number } | undefined {
+function pointOf(value: unknown): Point | undefined {
   if (!Array.isArray(value)) return undefined;
   const [x, y] = value as unknown[];
   return typeof x === 'number' && typeof y === 'number' ? { x, y } : undefined;

@@ -1,5 +1,6 @@
 import type { Emit, ItemStart } from '../../core/events.ts';
 import { GatewayError } from '../../core/errors.ts';
+import type { FileCitation, UrlCitation } from '../../core/items.ts';
 import { isJsonObject, type JsonObject } from '../../core/json-object.ts';
 import { emitNativeCall, emitShapedCall } from '../../core/native-calls.ts';
 import type { CalledTool } from '../../core/offer-tools.ts';
@@ -70,14 +71,15 @@ const serviceTierOf = (tier: string): string => (tier === 'standard' ? 'default'
  * Anthropic's citations say which block was said because of a source; a Responses annotation says which characters. Where in
  * a document that is has no word there: those fields stay beside it.
  */
-function annotationOf(citation: unknown, textLength: number): unknown {
+function annotationOf(citation: unknown, textLength: number): UrlCitation | FileCitation {
   const { type: location, ...place } = isJsonObject(citation) ? citation : { type: 'unknown' };
   const title = stringOf(place.document_title) ?? stringOf(place.title) ?? '';
   const url = stringOf(place.url);
   if (location === 'web_search_result_location' && url !== undefined)
     return { type: 'url_citation', start_index: 0, end_index: textLength, title, url };
   const fileId = stringOf(place.file_id) ?? '';
-  return { ...place, location, type: 'file_citation', file_id: fileId, filename: title, index: textLength };
+  const said: FileCitation = { type: 'file_citation', file_id: fileId, filename: title, index: textLength };
+  return Object.assign(place, { location }, said);
 }
 
 /** Whether the block is what came of the call that the item shows. */

@@ -4,6 +4,7 @@ import {
   beginSearch,
   endCode,
   endSearch,
+  type SearchAction,
   withSources,
   zeroCode,
   zeroSearch,
@@ -29,7 +30,7 @@ function hasFailed(result: unknown): boolean {
   return isJsonObject(result) && errorTypes.test(String(result['type']));
 }
 
-function searchCall(actionOf: (input: JsonObject, urls: string[]) => JsonObject, include: Includes): ServerCall {
+function searchCall(actionOf: (input: JsonObject, urls: string[]) => SearchAction, include: Includes): ServerCall {
   return {
     type: 'web_search_call',
     zero: zeroSearch,

@@ -1,13 +1,15 @@
 import { errorBody } from '../../core/error-body.ts';
 import { GatewayError } from '../../core/errors.ts';
 import { isJsonObject, type JsonObject } from '../../core/json-object.ts';
+import type { Item } from '../../core/items.ts';
+import { arrayText, json, type Json, objectText } from '../../core/json-text.ts';
 import type { TurnRequest } from '../../core/request.ts';
 import { noUsage } from '../../core/usage.ts';
 import type { ClientCodec, Reply } from '../codec.ts';
 import { invalidType } from '../../core/check.ts';
 import { createStreamEncoder } from './encode-stream.ts';
 import { decodeRequest } from './request.ts';
-import { usageText } from './response.ts';
+import { type usageOf, usageText } from './response.ts';
 
 /**
  * `POST /v1/responses/compact`: a conversation in, the window that stands for it out. It is no response: nothing of it is
@@ -36,13 +38,22 @@ function decodeCompactRequest(body: unknown): TurnRequest {
   return { ...request, store: false, stream: false, compaction: 'window' };
 }
 
+/** What `POST /v1/responses/compact` answers. */
+export interface CompactionObject {
+  id: string;
+  object: 'response.compaction';
+  created_at: number;
+  output: Item[];
+  usage: ReturnType<typeof usageOf>;
+}
+
 /** The window: the messages of users, then the compaction item. */
 function compactionText({ state, output }: Reply): string {
-  const head = JSON.stringify({
-    id: state.id,
-    object: 'response.compaction',
-    created_at: Math.floor(state.createdAtMs / 1000),
+  return objectText<CompactionObject>({
+    id: json(state.id),
+    object: json('response.compaction'),
+    created_at: json(Math.floor(state.createdAtMs / 1000)),
+    output: arrayText(output.map(({ body }) => body as Json<Item>)),
+    usage: usageText(state.usage ?? noUsage),
   });
-  const items = output.map(({ body }) => body).join(',');
-  return `${head.slice(0, -1)},"output":[${items}],"usage":${usageText(state.usage ?? noUsage)}}`;
 }

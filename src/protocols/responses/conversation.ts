@@ -1,6 +1,7 @@
 import { GatewayError } from '../../core/errors.ts';
 import type { Item } from '../../core/items.ts';
 import { isJsonObject, type JsonObject } from '../../core/json-object.ts';
+import { json, type Json, objectText } from '../../core/json-text.ts';
 import { invalidChoice, invalidType, missing, unsupportedValue } from '../../core/check.ts';
 import { decodeMetadata } from '../../core/decode-metadata.ts';
 import { decodeItems } from './request-items.ts';
@@ -52,10 +53,26 @@ function decodeNewItems(items: unknown): Item[] {
   });
 }
 
+export interface ConversationObject {
+  id: string;
+  object: 'conversation';
+  created_at: number;
+  metadata: Record<string, string>;
+}
+
 /** The Conversation object. @param metadata JSON text. */
 export function conversationText(id: string, createdAtMs: number, metadata: string): string {
   const createdAt = Math.floor(createdAtMs / 1000);
-  return `{"id":${JSON.stringify(id)},"object":"conversation","created_at":${createdAt},"metadata":${metadata}}`;
+  return objectText<ConversationObject>({
+    id: json(id),
+    object: json('conversation'),
+    created_at: json(createdAt),
+    metadata: metadata as Json<ConversationObject['metadata']>,
+  });
+}
+
+export function deletedConversation(id: string) {
+  return { id, object: 'conversation.deleted' as const, deleted: true };
 }
 
 /**

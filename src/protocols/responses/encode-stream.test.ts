@@ -401,7 +401,7 @@ describe('the end', () => {
     ['server_error', 'server_error'],
     ['rate_limit_exceeded', 'rate_limit_error'],
     ['invalid_prompt', 'invalid_request_error'],
-  ])('of a response that failed with %s: an error event in both forms, then the response', (code, type) => {
+  ] as const)('of a response that failed with %s: an error event in both forms, then the response', (code, type) => {
     const error = { code, message: 'The upstream "broke".' };
     const { text } = streamOf(everything, { status: 'failed', error });
     const [first, second] = eventsOf(text).slice(-2);

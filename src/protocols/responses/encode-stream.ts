@@ -1,8 +1,14 @@
 import type { PartKind } from '../../core/events.ts';
+import type { ErrorType } from '../../core/errors.ts';
+import type { Item } from '../../core/items.ts';
 import type { JsonObject } from '../../core/json-object.ts';
-import type { OpenItem, OpenPart, ResponseState, ResponseStatus } from '../../core/response.ts';
+import { json, type Json, type Members, membersText, objectText } from '../../core/json-text.ts';
+import type { OpenItem, OpenPart, ResponseErrorCode, ResponseState, ResponseStatus } from '../../core/response.ts';
 import type { StreamEncoder } from '../codec.ts';
+import type { ContentPart, ContentPlace, EventFields, ItemPlace, SummaryPart, SummaryPlace } from './event-fields.ts';
 import { responseText } from './response.ts';
+
+type EventWriter = <Type extends keyof EventFields>(type: Type, members: Members<EventFields[Type]>) => string;
 
 /** What of one part's (or call's) events never changes: a delta is these around its number and its text. */
 interface Fragments {
@@ -12,63 +18,103 @@ interface Fragments {
   deltaMiddle: string;
   /** From there to the end of the event, where the delta has no logprobs of its own. */
   deltaEnd: string;
-  /** `,"item_id":…,"output_index":…,"content_index":…`: where in the response the part stands. */
-  place: string;
   annotations: number;
 }
 
-/** The words of one kind of part. */
-interface PartWords {
-  /** `response.X.delta` and `response.X.done` carry the text. */
-  text: string;
-  /** `X.added` and `X.done` carry the part. */
-  part: 'response.content_part' | 'response.reasoning_summary_part';
-  index: 'content_index' | 'summary_index';
-  /** The field of the `done` event that holds the text. */
-  field: 'text' | 'refusal';
-  zero: string;
+/** Where in the response a part stands. */
+interface PartPlace {
+  item: Members<ItemPlace>;
+  index: Json<number>;
 }
 
-const partWords: Record<PartKind, PartWords> = {
+const inContent = ({ item, index }: PartPlace): Members<ContentPlace> => ({ ...item, content_index: index });
+const inSummary = ({ item, index }: PartPlace): Members<SummaryPlace> => ({ ...item, summary_index: index });
+
+/** Stands for what a delta's fragments are cut at. No JSON has this character. */
+const gap = '\u0000';
+const gapText = gap as Json<string>;
+const emptyText = json('');
+const nothing = json<unknown[]>([]);
+
+/** The events of one kind of part. */
+interface PartEvents {
+  isSummary: boolean;
+  added: (at: PartPlace, write: EventWriter) => string;
+  delta: (at: PartPlace, write: EventWriter) => string;
+  /** @param text of the part, as JSON. */
+  done: (at: PartPlace, text: Json<string>, part: OpenPart, write: EventWriter) => string;
+}
+
+const partEvents: Record<PartKind, PartEvents> = {
   output_text: {
-    text: 'response.output_text',
-    part: 'response.content_part',
-    index: 'content_index',
-    field: 'text',
-    zero: '{"type":"output_text","annotations":[],"logprobs":[],"text":""}',
+    isSummary: false,
+    added: (at, write) =>
+      write('response.content_part.added', { ...inContent(at), part: textPart(nothing, nothing, emptyText) }),
+    delta: (at, write) => write('response.output_text.delta', { ...inContent(at), delta: gapText, logprobs: nothing }),
+    done(at, text, part, write) {
+      const logprobs = json(part.logprobs);
+      return (
+        write('response.output_text.done', { ...inContent(at), text, logprobs }) +
+        write('response.content_part.done', {
+          ...inContent(at),
+          part: textPart(json(part.annotations), logprobs, text),
+        })
+      );
+    },
   },
   refusal: {
-    text: 'response.refusal',
-    part: 'response.content_part',
-    index: 'content_index',
-    field: 'refusal',
-    zero: '{"type":"refusal","refusal":""}',
-  },
-  summary_text: {
-    text: 'response.reasoning_summary_text',
-    part: 'response.reasoning_summary_part',
-    index: 'summary_index',
-    field: 'text',
-    zero: '{"type":"summary_text","text":""}',
+    isSummary: false,
+    added: (at, write) => write('response.content_part.added', { ...inContent(at), part: refusalPart(emptyText) }),
+    delta: (at, write) => write('response.refusal.delta', { ...inContent(at), delta: gapText }),
+    done: (at, refusal, _, write) =>
+      write('response.refusal.done', { ...inContent(at), refusal }) +
+      write('response.content_part.done', { ...inContent(at), part: refusalPart(refusal) }),
   },
   reasoning_text: {
-    text: 'response.reasoning_text',
-    part: 'response.content_part',
-    index: 'content_index',
-    field: 'text',
-    zero: '{"type":"reasoning_text","text":""}',
+    isSummary: false,
+    added: (at, write) => write('response.content_part.added', { ...inContent(at), part: thoughtPart(emptyText) }),
+    delta: (at, write) => write('response.reasoning_text.delta', { ...inContent(at), delta: gapText }),
+    done: (at, text, _, write) =>
+      write('response.reasoning_text.done', { ...inContent(at), text }) +
+      write('response.content_part.done', { ...inContent(at), part: thoughtPart(text) }),
+  },
+  summary_text: {
+    isSummary: true,
+    added: (at, write) =>
+      write('response.reasoning_summary_part.added', { ...inSummary(at), part: summaryPart(emptyText) }),
+    delta: (at, write) => write('response.reasoning_summary_text.delta', { ...inSummary(at), delta: gapText }),
+    done: (at, text, _, write) =>
+      write('response.reasoning_summary_text.done', { ...inSummary(at), text }) +
+      write('response.reasoning_summary_part.done', { ...inSummary(at), part: summaryPart(text) }),
   },
 };
 
+function textPart(annotations: Json<unknown[]>, logprobs: Json<unknown[]>, text: Json<string>): Json<ContentPart> {
+  return objectText({ type: json('output_text'), annotations, logprobs, text });
+}
+const refusalPart = (refusal: Json<string>): Json<ContentPart> => objectText({ type: json('refusal'), refusal });
+const thoughtPart = (text: Json<string>): Json<ContentPart> => objectText({ type: json('reasoning_text'), text });
+const summaryPart = (text: Json<string>): Json<SummaryPart> => objectText({ type: json('summary_text'), text });
+
+/** The event of a piece of a call's arguments; undefined for what is no call. */
+const callDeltas: Record<OpenItem['kind'], ((item: Members<ItemPlace>, write: EventWriter) => string) | undefined> = {
+  message: undefined,
+  reasoning: undefined,
+  function_call: (item, write) => write('response.function_call_arguments.delta', { ...item, delta: gapText }),
+  custom_tool_call: (item, write) => write('response.custom_tool_call_input.delta', { ...item, delta: gapText }),
+  extension: undefined,
+  native: undefined,
+};
+
 /** `undefined`: the union of events has no end for it. A reader sees the stream close. */
-const terminalEvents: Record<ResponseStatus, string | undefined> = {
+const terminalEvents = {
   queued: undefined,
   in_progress: undefined,
   completed: 'response.completed',
   incomplete: 'response.incomplete',
   failed: 'response.failed',
   cancelled: undefined,
-};
+} as const satisfies Record<ResponseStatus, keyof EventFields | undefined>;
 
 /**
  * Writes the whole ceremony of the Responses API's stream, for one response.
@@ -79,10 +125,7 @@ export function createStreamEncoder(written = 0): StreamEncoder {
   /** By item, then by part; a call has one entry. */
   const open: Fragments[][] = [];
 
-  /** @param rest the fields after the sequence number, each with the comma before it. */
-  function event(type: string, rest: string): string {
-    return `event: ${type}\ndata: {"type":"${type}","sequence_number":${sequence++}${rest}}\n\n`;
-  }
+  const event: EventWriter = (type, members) => eventText(type, sequence++, membersText(members));
 
   function fragmentsAt(item: OpenItem, part: number): Fragments {
     const fragments = open[item.index]?.[part];
@@ -92,116 +135,102 @@ export function createStreamEncoder(written = 0): StreamEncoder {
 
   return {
     begin({ head, envelope }) {
-      const rest = `,"response":${responseText(head, envelope, [])}`;
-      const created = sequence === 0 ? event('response.created', rest) : '';
-      return created + event('response.in_progress', rest);
+      const response = responseText(head, envelope, []);
+      const created = sequence === 0 ? event('response.created', { response }) : '';
+      return created + event('response.in_progress', { response });
     },
 
     queued({ head, envelope }) {
-      const rest = `,"response":${responseText(head, envelope, [])}`;
-      return event('response.created', rest) + event('response.queued', rest);
+      const response = responseText(head, envelope, []);
+      return event('response.created', { response }) + event('response.queued', { response });
     },
 
     itemStart(item) {
-      const word = callWords[item.kind];
-      open[item.index] = word === undefined ? [] : [fragmentsOf(`response.${word}`, itemPlace(item), '')];
+      const delta = callDeltas[item.kind];
+      open[item.index] = delta === undefined ? [] : [fragmentsOf(delta(placeOf(item), withGaps))];
       const zero = zeroItem(item);
-      return zero === undefined ? '' : event('response.output_item.added', itemFields(item, zero));
+      return zero === undefined ? '' : event('response.output_item.added', itemMembers(item, zero));
     },
 
     partStart(item, part) {
-      const { kind } = partAt(item, part);
-      const words = partWords[kind];
-      const place = `${itemPlace(item)},"${words.index}":${indexOfPart(item, part, words)}`;
-      (open[item.index] ??= [])[part] = fragmentsOf(words.text, place, kind === 'output_text' ? ',"logprobs":[]' : '');
-      return event(`${words.part}.added`, `${place},"part":${words.zero}`);
+      const { added, delta } = partEvents[partAt(item, part).kind];
+      const at = partPlace(item, part);
+      (open[item.index] ??= [])[part] = fragmentsOf(delta(at, withGaps));
+      return added(at, event);
     },
 
     delta(item, part, delta, logprobs) {
       if (item.kind === 'extension' || item.kind === 'native') return '';
-      const isCall = callWords[item.kind] !== undefined;
+      const isCall = callDeltas[item.kind] !== undefined;
       const { deltaStart, deltaMiddle, deltaEnd } = fragmentsAt(item, isCall ? 0 : part);
-      const end = logprobs === undefined ? deltaEnd : `,"logprobs":${JSON.stringify(logprobs)}}\n\n`;
+      const end = logprobs === undefined ? deltaEnd : `${membersText({ logprobs: json(logprobs) })}}\n\n`;
       return deltaStart + sequence++ + deltaMiddle + JSON.stringify(delta) + end;
     },
 
     annotation(item, part, annotation) {
-      const fragments = fragmentsAt(item, part);
-      const index = `,"annotation_index":${fragments.annotations++}`;
-      const rest = `${fragments.place}${index},"annotation":${JSON.stringify(annotation)}`;
-      return event('response.output_text.annotation.added', rest);
+      return event('response.output_text.annotation.added', {
+        ...inContent(partPlace(item, part)),
+        annotation_index: json(fragmentsAt(item, part).annotations++),
+        annotation: json(annotation),
+      });
     },
 
     partEnd(item, part) {
       const ended = partAt(item, part);
-      const { text, part: partEvent, field } = partWords[ended.kind];
-      const { place } = fragmentsAt(item, part);
-      const json = JSON.stringify(ended.text);
-      const logprobs = ended.kind === 'output_text' ? `,"logprobs":${JSON.stringify(ended.logprobs)}` : '';
-      return (
-        event(`${text}.done`, `${place},"${field}":${json}${logprobs}`) +
-        event(`${partEvent}.done`, `${place},"part":${partBody(ended, json)}`)
-      );
+      return partEvents[ended.kind].done(partPlace(item, part), json(ended.text), ended, event);
     },
 
-    itemEvent: (item, name, fields) => event(`response.${name}`, itemPlace(item) + membersOf(fields)),
+    itemEvent: (item, name, fields) =>
+      eventText(`response.${name}`, sequence++, membersText(placeOf(item)) + membersOf(fields)),
 
-    responseEvent: (name, fields) => event(`response.${name}`, membersOf(fields)),
+    responseEvent: (name, fields) => eventText(`response.${name}`, sequence++, membersOf(fields)),
 
     itemEnd(item, { item: finished, body }) {
       open[item.index] = [];
       let before = '';
       if (finished.type === 'function_call') {
-        const rest = `${itemPlace(item)},"arguments":${JSON.stringify(finished.arguments)}`;
-        before = event('response.function_call_arguments.done', rest);
+        before = event('response.function_call_arguments.done', {
+          ...placeOf(item),
+          arguments: json(finished.arguments),
+        });
       } else if (finished.type === 'custom_tool_call') {
-        const rest = `${itemPlace(item)},"input":${JSON.stringify(finished.input)}`;
-        before = event('response.custom_tool_call_input.done', rest);
+        before = event('response.custom_tool_call_input.done', { ...placeOf(item), input: json(finished.input) });
       } else if (item.kind === 'extension') {
         // Its type is known only now, and a reader must see an item added before it is done.
-        const zero = `{"id":${JSON.stringify(item.id)},"type":${JSON.stringify(finished.type)},"status":"in_progress"}`;
-        before = event('response.output_item.added', itemFields(item, zero));
+        const zero = json({ id: item.id, type: finished.type, status: 'in_progress' }) as Json<Item>;
+        before = event('response.output_item.added', itemMembers(item, zero));
       }
-      return before + event('response.output_item.done', itemFields(item, body));
+      return before + event('response.output_item.done', itemMembers(item, body as Json<Item>));
     },
 
     end({ state, head, envelope, output }) {
       const type = terminalEvents[state.status];
       if (type === undefined) return '';
       const bodies = output.map(({ body }) => body);
-      const failure = state.status === 'failed' ? event('error', errorFields(state)) : '';
-      return `${failure}${event(type, `,"response":${responseText(head, envelope, bodies)}`)}data: [DONE]\n\n`;
+      const failure = state.status === 'failed' ? event('error', errorMembers(state)) : '';
+      return `${failure}${event(type, { response: responseText(head, envelope, bodies) })}data: [DONE]\n\n`;
     },
   };
 }
 
-/** The word of a call's delta events; undefined for what is no call. */
-const callWords: Record<OpenItem['kind'], 'function_call_arguments' | 'custom_tool_call_input' | undefined> = {
-  message: undefined,
-  reasoning: undefined,
-  function_call: 'function_call_arguments',
-  custom_tool_call: 'custom_tool_call_input',
-  extension: undefined,
-  native: undefined,
-};
-
-function fragmentsOf(word: string, place: string, beforeEnd: string): Fragments {
-  const type = `${word}.delta`;
-  return {
-    deltaStart: `event: ${type}\ndata: {"type":"${type}","sequence_number":`,
-    deltaMiddle: `${place},"delta":`,
-    deltaEnd: `${beforeEnd}}\n\n`,
-    place,
-    annotations: 0,
-  };
+/** @param rest the fields after the sequence number, each with the comma before it. */
+function eventText(type: string, sequence: number | string, rest: string): string {
+  return `event: ${type}\ndata: {"type":"${type}","sequence_number":${sequence}${rest}}\n\n`;
 }
 
-function itemFields(item: OpenItem, body: string): string {
-  return `,"output_index":${item.index},"item":${body}`;
+const withGaps: EventWriter = (type, members) => eventText(type, gap, membersText(members));
+
+function fragmentsOf(event: string): Fragments {
+  const [deltaStart = '', deltaMiddle = '', deltaEnd = ''] = event.split(gap);
+  return { deltaStart, deltaMiddle, deltaEnd, annotations: 0 };
 }
 
-function itemPlace(item: OpenItem): string {
-  return `,"item_id":${JSON.stringify(item.id)},"output_index":${item.index}`;
+function itemMembers(item: OpenItem, body: Json<Item>) {
+  return { output_index: json(item.index), item: body };
+}
+
+function placeOf(item: OpenItem): Members<ItemPlace> {
+  return { item_id: json(item.id), output_index: json(item.index) };
 }
 
 function partAt(item: OpenItem, part: number): OpenPart {
@@ -211,17 +240,11 @@ function partAt(item: OpenItem, part: number): OpenPart {
 }
 
 /** Summaries and content are two lists of a reasoning item, each with its own count. */
-function indexOfPart(item: OpenItem, part: number, words: PartWords): number {
+function partPlace(item: OpenItem, part: number): PartPlace {
+  const { isSummary } = partEvents[partAt(item, part).kind];
   let index = 0;
-  for (const { kind } of item.parts.slice(0, part)) if (partWords[kind].index === words.index) index++;
-  return index;
-}
-
-function partBody({ kind, annotations, logprobs }: OpenPart, text: string): string {
-  if (kind === 'refusal') return `{"type":"refusal","refusal":${text}}`;
-  if (kind !== 'output_text') return `{"type":"${kind}","text":${text}}`;
-  const lists = `"annotations":${JSON.stringify(annotations)},"logprobs":${JSON.stringify(logprobs)}`;
-  return `{"type":"output_text",${lists},"text":${text}}`;
+  for (const { kind } of item.parts.slice(0, part)) if (partEvents[kind].isSummary === isSummary) index++;
+  return { item: placeOf(item), index: json(index) };
 }
 
 /** Each with the comma before it. */
@@ -231,36 +254,35 @@ function membersOf(fields: JsonObject): string {
 }
 
 /** The item before anything is in it; undefined: nothing is known of it yet but its id. */
-function zeroItem({ id, kind, native, callId, name, fields = {} }: OpenItem): string | undefined {
-  const start = `{"id":${JSON.stringify(id)},"type":"${kind}","status":"in_progress"`;
-  const call = `"call_id":${JSON.stringify(callId)}`;
-  const end = `${membersOf(fields)}}`;
+function zeroItem({ id, kind, native, callId, name, fields }: OpenItem): Json<Item> | undefined {
+  const status = 'in_progress';
   switch (kind) {
     case 'message':
-      return `${start},"content":[],"role":"assistant"${end}`;
+      return json<Item>({ id, type: kind, status, content: [], role: 'assistant', ...fields });
     case 'reasoning':
-      return `${start},"summary":[]${end}`;
+      return json<Item>({ id, type: kind, status, summary: [], ...fields });
     case 'function_call':
-      return `${start},"arguments":"",${call},"name":${JSON.stringify(name)}${end}`;
+      return json<Item>({ id, type: kind, status, arguments: '', call_id: callId, name, ...fields });
     case 'custom_tool_call':
-      return `${start},${call},"input":"","name":${JSON.stringify(name)}${end}`;
+      return json<Item>({ id, type: kind, status, call_id: callId, input: '', name, ...fields });
     case 'native':
-      return native === undefined ? undefined : JSON.stringify(native);
+      return native === undefined ? undefined : json<Item>(native);
     case 'extension':
       return undefined;
   }
 }
 
 /** OpenAI's readers want the fields flat, Open Responses' want them nested: both are there. */
-function errorFields({ error }: ResponseState): string {
+function errorMembers({ error }: ResponseState): Members<EventFields['error']> {
   const code = error?.code ?? 'server_error';
   const message = error?.message ?? 'The response failed.';
-  const type = errorTypes.get(code) ?? 'server_error';
-  const flat = { code, message, param: null };
-  return `,${JSON.stringify({ ...flat, error: { type, ...flat } }).slice(1, -1)}`;
+  const param = null;
+  const nested = json({ type: errorTypes[code], code, message, param });
+  return { code: json(code), message: json(message), param: json(param), error: nested };
 }
 
-const errorTypes: ReadonlyMap<string, string> = new Map([
-  ['rate_limit_exceeded', 'rate_limit_error'],
-  ['invalid_prompt', 'invalid_request_error'],
-]);
+const errorTypes: Record<ResponseErrorCode, ErrorType> = {
+  server_error: 'server_error',
+  rate_limit_exceeded: 'rate_limit_error',
+  invalid_prompt: 'invalid_request_error',
+};

@@ -1,5 +1,16 @@
 import { GatewayError } from '../../core/errors.ts';
+import type { Item } from '../../core/items.ts';
+import { arrayText, json, type Json, objectText } from '../../core/json-text.ts';
 import { invalidChoice, invalidType, outOfRange } from '../../core/check.ts';
+
+/** Of a response's input, and of a conversation. */
+export interface ItemList {
+  object: 'list';
+  data: Item[];
+  first_id: string | null;
+  last_id: string | null;
+  has_more: boolean;
+}
 
 export interface PageQuery {
   /** From 1. */
@@ -33,10 +44,13 @@ export function inputItemsPage(items: { id: string; body: string }[], { limit, o
 
 /** The list object, as JSON. @param page its items in their order; `body` is the item's JSON. */
 export function itemListText(page: { id: string; body: string }[], hasMore: boolean): string {
-  const first = JSON.stringify(page[0]?.id ?? null);
-  const last = JSON.stringify(page.at(-1)?.id ?? null);
-  const data = page.map(({ body }) => body).join(',');
-  return `{"object":"list","data":[${data}],"first_id":${first},"last_id":${last},"has_more":${hasMore}}`;
+  return objectText<ItemList>({
+    object: json('list'),
+    data: arrayText(page.map(({ body }) => body as Json<Item>)),
+    first_id: json(page[0]?.id ?? null),
+    last_id: json(page.at(-1)?.id ?? null),
+    has_more: json(hasMore),
+  });
 }
 
 export function unknownAfter(): GatewayError {

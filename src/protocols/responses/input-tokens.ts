@@ -15,6 +15,6 @@ export function decodeCountRequest(body: unknown): TurnRequest {
   return { ...decodeRequest(given), store: false, stream: false };
 }
 
-export function inputTokensText(inputTokens: number): string {
-  return JSON.stringify({ object: 'response.input_tokens', input_tokens: inputTokens });
+export function inputTokensObject(inputTokens: number) {
+  return { object: 'response.input_tokens' as const, input_tokens: inputTokens };
 }

@@ -1,25 +1,26 @@
 import type { ErrorCode } from '../../core/errors.ts';
+import type { Item } from '../../core/items.ts';
 import { isJsonObject, type JsonObject } from '../../core/json-object.ts';
+import { json, type Json } from '../../core/json-text.ts';
 import type { TextFormat, Tool, TurnRequest } from '../../core/request.ts';
-import type { ResponseState, ResponseStatus } from '../../core/response.ts';
+import type { ResponseErrorCode, ResponseState, ResponseStatus } from '../../core/response.ts';
 import type { Usage } from '../../core/usage.ts';
 import { serviceTiers } from './wire.ts';
-import type { ResponseErrorCode } from './wire.ts';
 
 /**
  * JSON object: the fields of a Response that are large and that turn after turn repeats.
  * Every key is there, null where the client did not say: Open Responses' readers ask for that.
  */
-export function envelopeText({ instructions, tools, textFormat, verbosity }: TurnRequest): string {
-  return JSON.stringify({
-    instructions,
-    tools: tools.map(echoOf),
-    text: { format: formatEcho(textFormat), verbosity: verbosity ?? 'medium' },
-  });
+export function envelopeText(request: TurnRequest): string {
+  return JSON.stringify(envelopeOf(request));
+}
+
+export function envelopeOf({ instructions, tools, textFormat, verbosity = 'medium' }: TurnRequest) {
+  return { instructions, tools: tools.map(echoOf), text: { format: formatEcho(textFormat), verbosity } };
 }
 
 /** A custom tool's description is a string where it is there at all; a function's may be null. */
-function echoOf(tool: Tool): object {
+function echoOf(tool: Tool) {
   if (tool.type !== 'custom' || tool.description !== null) return withoutSecrets(tool);
   const { description: _, ...rest } = tool;
   return rest;
@@ -45,11 +46,20 @@ export function toolsOfEnvelope(envelope: string): Tool[] {
  * @see https://platform.openai.com/docs/api-reference/responses/object
  */
 export function headText(state: ResponseState): string {
-  const { request, status, error, incompleteReason, completedAtMs, usage, upstreamFields } = state;
+  const { upstreamFields } = state;
   const inputTransformations = [...state.inputTransformations, ...upstreamTransformations(upstreamFields)];
   return JSON.stringify({
+    ...headOf(state),
+    ...upstreamFields,
+    input_transformations: inputTransformations.length === 0 ? undefined : inputTransformations,
+  });
+}
+
+/** What of them the gateway says itself. */
+export function headOf({ request, status, error, incompleteReason, completedAtMs, usage, ...state }: ResponseState) {
+  return {
     id: state.id,
-    object: 'response',
+    object: 'response' as const,
     created_at: Math.floor(state.createdAtMs / 1000),
     status,
     background: request.background,
@@ -64,11 +74,11 @@ export function headText(state: ResponseState): string {
     model: request.model,
     parallel_tool_calls: request.parallelToolCalls,
     previous_response_id: request.previousResponseId ?? null,
-    conversation: request.conversationId === undefined ? undefined : { id: request.conversationId },
+    ...(request.conversationId === undefined ? {} : { conversation: { id: request.conversationId } }),
     prompt_cache_key: request.promptCacheKey ?? null,
     reasoning: request.reasoning ?? { effort: null, summary: null },
     safety_identifier: request.safetyIdentifier ?? null,
-    service_tier: serviceTierOf(state),
+    service_tier: serviceTierOf(status, state.serviceTier ?? request.serviceTier),
     store: request.store,
     temperature: request.temperature ?? 1,
     top_p: request.topP ?? 1,
@@ -79,9 +89,7 @@ export function headText(state: ResponseState): string {
     truncation: request.truncation,
     usage: usage === undefined ? null : usageOf(usage),
     user: request.user ?? null,
-    ...upstreamFields,
-    input_transformations: inputTransformations.length === 0 ? undefined : inputTransformations,
-  });
+  };
 }
 
 /** What the upstream left out itself comes behind what we left out. */
@@ -90,12 +98,15 @@ function upstreamTransformations(fields: JsonObject = {}): unknown[] {
   return Array.isArray(transformations) ? transformations : [];
 }
 
+/** A response as clients read it. */
+export type ResponseObject = ReturnType<typeof headOf> & ReturnType<typeof envelopeOf> & { output: Item[] };
+
 /**
  * The whole Response object, spliced from the JSON of its parts.
  * @param output bodies of the output items, in order.
  */
-export function responseText(head: string, envelope: string, output: readonly string[]): string {
-  return `${head.slice(0, -1)},"output":[${output.join(',')}],${envelope.slice(1)}`;
+export function responseText(head: string, envelope: string, output: readonly string[]): Json<ResponseObject> {
+  return `${head.slice(0, -1)},"output":[${output.join(',')}],${envelope.slice(1)}` as Json<ResponseObject>;
 }
 
 /** The `error.code` of a failed response: a closed list that strict clients refuse to read beyond. */
@@ -168,20 +179,22 @@ const responseErrorCodes: Record<ErrorCode, ResponseErrorCode> = {
   shutting_down: 'server_error',
 };
 
-function formatEcho(format: TextFormat): unknown {
+function formatEcho(format: TextFormat) {
   if (format.type !== 'json_schema') return { type: format.type };
   const { type, name, description = null, schema, strict } = format;
   return { type, description, name, schema, strict };
 }
 
 /** The tier that was used; until it is known, the one that was asked for. */
-function serviceTierOf({ status, serviceTier, request }: ResponseState): string {
-  if (serviceTier === undefined) return request.serviceTier ?? unsaidTier[status];
+function serviceTierOf(status: ResponseStatus, tier: string | undefined): ServiceTier {
+  if (tier === undefined) return unsaidTier[status];
   // A vendor's own word for a tier is none of the list that clients know.
-  return serviceTiers.find((tier) => tier === serviceTier) ?? 'default';
+  return serviceTiers.find((known) => known === tier) ?? 'default';
 }
 
-const unsaidTier: Record<ResponseStatus, (typeof serviceTiers)[number]> = {
+type ServiceTier = (typeof serviceTiers)[number];
+
+const unsaidTier: Record<ResponseStatus, ServiceTier> = {
   queued: 'auto',
   in_progress: 'auto',
   completed: 'default',
@@ -191,11 +204,11 @@ const unsaidTier: Record<ResponseStatus, (typeof serviceTiers)[number]> = {
 };
 
 /** JSON of a `usage`. */
-export function usageText(usage: Usage): string {
-  return JSON.stringify(usageOf(usage));
+export function usageText(usage: Usage) {
+  return json(usageOf(usage));
 }
 
-function usageOf({ inputTokens, cachedTokens, cacheWriteTokens, outputTokens, reasoningTokens }: Usage): unknown {
+export function usageOf({ inputTokens, cachedTokens, cacheWriteTokens, outputTokens, reasoningTokens }: Usage) {
   return {
     input_tokens: inputTokens,
     input_tokens_details: { cached_tokens: cachedTokens, cache_write_tokens: cacheWriteTokens },

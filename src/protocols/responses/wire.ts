@@ -37,6 +37,3 @@ export const includables = [
 ] as const;
 
 export const serviceTiers = ['auto', 'default', 'flex', 'scale', 'priority', 'fast', 'ultrafast'] as const;
-
-/** Those codes of a failed response's closed list that a gateway has cause to use. */
-export type ResponseErrorCode = 'server_error' | 'rate_limit_exceeded' | 'invalid_prompt';
