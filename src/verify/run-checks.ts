@@ -1,7 +1,9 @@
 import type { Check, Need } from './check.ts';
 import { Failure, Skip } from './expect.ts';
 import { backgroundChecks } from './checks/background.ts';
+import { compactionChecks } from './checks/compaction.ts';
 import { conversationChecks } from './checks/conversations.ts';
+import { customToolChecks } from './checks/custom-tools.ts';
 import { errorChecks } from './checks/errors.ts';
 import { isolationChecks } from './checks/isolation.ts';
 import { responseChecks } from './checks/responses.ts';
@@ -32,6 +34,8 @@ export const checks: readonly Check[] = [
   ...responseChecks,
   ...stateChecks,
   ...toolChecks,
+  ...customToolChecks,
+  ...compactionChecks,
   ...streamChecks,
   ...errorChecks,
   ...isolationChecks,

@@ -61,9 +61,11 @@ function sealed(model: string, text: string): string {
   return `gAAAAA${Buffer.from(JSON.stringify({ model, text, seal })).toString('base64url')}`;
 }
 
-function unseal(content: string, model: string): void {
-  const { text } = JSON.parse(Buffer.from(content.slice(6), 'base64url').toString('utf8')) as { text: string };
-  if (content === sealed(model, text)) return;
+const unseal = (content: string): { text: string } =>
+  JSON.parse(Buffer.from(content.slice(6), 'base64url').toString('utf8')) as { text: string };
+
+function checkSeal(content: string, model: string): void {
+  if (content === sealed(model, unseal(content).text)) return;
   throw new Refusal(
     `The encrypted content ${content.slice(0, 12)}... could not be verified.`,
     'input',
@@ -78,7 +80,7 @@ function unseal(content: string, model: string): void {
 export async function openAiUpstream(onCleanup?: (cleanup: () => void) => void): Promise<OpenAiUpstream> {
   const upstream = await fakeUpstream((request, response, count) => {
     if (request.path.endsWith('/input_tokens')) {
-      const tokens = Math.ceil(JSON.stringify(request.body.input).length / 4);
+      const tokens = Math.ceil(JSON.stringify({ ...request.body, model: undefined }).length / 4);
       sendJson(response, { object: 'response.input_tokens', input_tokens: tokens });
       return;
     }
@@ -138,11 +140,13 @@ export const thought = (model: string, said: string): Json => ({
   summary: [{ type: 'summary_text', text: said }],
 });
 /** Also what stood before it, as this vendor keeps it. */
-export const compaction = (model: string): Json => ({
+export const compaction = (model: string, said = 'compacted'): Json => ({
   id: idOf('cmp'),
   type: 'compaction',
-  encrypted_content: sealed(model, 'compacted'),
+  encrypted_content: sealed(model, said),
 });
+/** What the item keeps. */
+export const compacted = (content: string): string => unseal(content).text;
 export const call = (name: string, argumentsText: string, call_id = idOf('call')): Json => ({
   id: idOf('fc'),
   type: 'function_call',
@@ -262,6 +266,10 @@ function checkRequest({ path, headers, body }: UpstreamRequest): void {
     throw new Refusal("Unsupported parameter: 'temperature' is not supported with this model.", 'temperature');
   }
   if (!Array.isArray(body.input) || body.input.length === 0) throw new Refusal("Missing required parameter: 'input'.");
+  for (const { format } of body.tools ?? []) {
+    const [opened, closed] = [/\(/g, /\)/g].map((sign) => format?.definition?.match(sign)?.length ?? 0);
+    if (opened !== closed) throw new Refusal('Invalid grammar.', 'tools');
+  }
   checkItems(body.input, body.model);
 }
 
@@ -284,7 +292,7 @@ function checkItems(input: Json[], model: string): void {
       ids.add(item.id);
     }
     if (type === 'message') checkMessage(item, at);
-    if (type === 'compaction') unseal(item.encrypted_content, model);
+    if (type === 'compaction') checkSeal(item.encrypted_content, model);
     if (type === 'compaction_trigger' && at < input.length - 1) throw new Refusal('A compaction trigger comes last.');
     if (type === 'reasoning') {
       if (item.status !== undefined) throw new Refusal(`Unknown parameter: 'input[${at}].status'.`);
@@ -293,7 +301,7 @@ function checkItems(input: Json[], model: string): void {
           `Item with id '${item.id}' not found. Items are not persisted when \`store\` is set to false.`,
         );
       }
-      unseal(item.encrypted_content, model);
+      checkSeal(item.encrypted_content, model);
       const following = input[at + 1];
       const said =
         following?.role === 'assistant' || following?.type === 'reasoning' || String(following?.type).endsWith('_call');

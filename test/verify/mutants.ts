@@ -33,6 +33,7 @@ const json = (body: unknown, status = 200): Passed => ({ status, text: JSON.stri
 const isCreate = ({ method, path }: Call) => method === 'POST' && path === '/v1/responses';
 const isGet = ({ method, path }: Call) => method === 'GET' && /^\/v1\/responses\/[^/?]+$/.test(path);
 const isConversation = ({ path }: Call) => path.startsWith('/v1/conversations/');
+const isCompact = ({ path }: Call) => path === '/v1/responses/compact';
 const isItems = ({ path }: Call) => /\/input_items/.test(path);
 
 /** A fault in the events of streams. */
@@ -68,6 +69,10 @@ const inCreate =
       if (isCreate(call)) change(call.body);
     },
   });
+
+function withoutGrammars(body: any): void {
+  for (const tool of body.tools ?? []) delete tool.format;
+}
 
 const ended = (event: any) => /^response\.(completed|incomplete|failed)$/.test(event.type);
 
@@ -391,6 +396,125 @@ export const mutants: Mutant[] = [
     caughtBy: 'tools/choice',
     make: inCreate((body) => {
       if (body.tool_choice === 'none') delete body.tool_choice;
+    }),
+  },
+  {
+    name: 'outputs of custom tools are lost',
+    caughtBy: 'tools/custom',
+    make: inCreate((body) => {
+      for (const item of Array.isArray(body.input) ? body.input : []) {
+        if (item.type === 'custom_tool_call_output') item.output = '';
+      }
+    }),
+  },
+  {
+    name: 'a piece of a custom input comes twice',
+    caughtBy: 'tools/custom-streamed',
+    make: inEvents((events) =>
+      events.flatMap((event) => (event.type === 'response.custom_tool_call_input.delta' ? [event, event] : [event])),
+    ),
+  },
+  {
+    name: 'grammars are not kept to',
+    caughtBy: 'tools/grammar',
+    make: inCreate(withoutGrammars),
+  },
+  {
+    name: 'grammars are not read',
+    caughtBy: 'tools/unreadable-grammar',
+    make: inCreate(withoutGrammars),
+  },
+  {
+    name: 'a screenshot needs no call',
+    caughtBy: 'tools/computer',
+    make: inCreate((body) => {
+      if (body.input === 'Never mind.') delete body.previous_response_id;
+    }),
+  },
+  {
+    name: 'compaction makes a window of users alone',
+    caughtBy: 'compaction/window',
+    make: inBody(isCompact, (body) => {
+      body.output = body.output?.slice(0, -1);
+    }),
+  },
+  {
+    name: 'what stood before a compaction is forgotten',
+    caughtBy: 'compaction/trigger',
+    make: inCreate((body) => {
+      if (body.input?.[0]?.type === 'compaction_trigger') {
+        delete body.previous_response_id;
+        body.input.unshift({ role: 'user', content: 'Hello.' });
+      }
+    }),
+  },
+  {
+    name: 'a trigger may stand anywhere',
+    caughtBy: 'compaction/trigger-comes-last',
+    make: inCreate((body) => {
+      if (body.input?.[0]?.type === 'compaction_trigger') body.input.reverse();
+    }),
+  },
+  {
+    name: 'no context is managed',
+    caughtBy: 'compaction/threshold',
+    make: inCreate((body) => delete body.context_management),
+  },
+  {
+    name: 'an open call is compacted away',
+    caughtBy: 'compaction/open-calls',
+    make: inCreate((body) => {
+      if (body.input?.[0]?.type === 'function_call_output') body.input = 'Hello.';
+      if (body.input?.[0]?.type === 'compaction_trigger') {
+        delete body.previous_response_id;
+        body.input.unshift({ role: 'user', content: 'Hello.' });
+      }
+    }),
+  },
+  {
+    name: 'a compaction that was altered is an error of the server',
+    caughtBy: 'compaction/altered',
+    make: () => ({
+      call(call) {
+        const [item] = call.body?.input ?? [];
+        if (isCreate(call) && item?.encrypted_content?.endsWith('AAAAAAAAAAAA')) return json({ error: {} }, 500);
+      },
+    }),
+  },
+  {
+    name: 'compactions are everybody’s',
+    caughtBy: 'isolation/compaction',
+    make: () => ({
+      call(call) {
+        if (call.body?.input?.[0]?.type === 'compaction') call.headers['authorization'] = 'Bearer sk-test-master';
+      },
+    }),
+  },
+  {
+    name: 'tokens of anybody’s context are counted',
+    caughtBy: 'isolation/input-tokens',
+    make: () => ({
+      call(call) {
+        if (call.path.endsWith('/input_tokens')) call.headers['authorization'] = 'Bearer sk-test-master';
+      },
+    }),
+  },
+  {
+    name: 'anybody’s context is compacted',
+    caughtBy: 'isolation/compact',
+    make: () => ({
+      call(call) {
+        if (isCompact(call)) call.headers['authorization'] = 'Bearer sk-test-master';
+      },
+    }),
+  },
+  {
+    name: 'tools are not counted',
+    caughtBy: 'responses/input-tokens',
+    make: () => ({
+      call(call) {
+        if (call.path.endsWith('/input_tokens')) delete call.body.tools;
+      },
     }),
   },
   {

@@ -1,8 +1,8 @@
 import type { ServerResponse } from 'node:http';
-import { obey, type Talk } from '../../src/providers/simulator/obey.ts';
+import { obey, summaryOf, sumUp, type Talk } from '../../src/providers/simulator/obey.ts';
 import { createSimulatorTransport } from '../../src/providers/simulator/transport.ts';
 import type { UpstreamRequest } from '../support/fake-upstream.ts';
-import type { OpenAiAnswer } from '../support/openai-upstream.ts';
+import { compacted, compaction, type OpenAiAnswer } from '../support/openai-upstream.ts';
 
 interface ChatMessage {
   role: string;
@@ -13,12 +13,20 @@ interface ChatMessage {
 interface ChatBody {
   stream?: boolean;
   messages: ChatMessage[];
-  tools?: { function: { name: string } }[];
+  tools?: { function: { name: string; parameters?: Parameters } }[];
   tool_choice?: string | object;
   response_format?: { type: string };
   max_tokens?: number;
   max_completion_tokens?: number;
 }
+
+interface Parameters {
+  properties?: Record<string, unknown>;
+}
+
+/** A call is about one thing, whatever the tool calls it. */
+const argumentsAbout = (about: string, parameters: Parameters = {}) =>
+  JSON.stringify({ [Object.keys(parameters.properties ?? {})[0] ?? 'name']: about });
 
 const textOf = ({ content }: ChatMessage) =>
   typeof content === 'string' ? content : (content ?? []).map(({ text = '' }) => text).join('');
@@ -38,17 +46,27 @@ interface Seen {
 
 /** Plain orders are carried out, and the tool is called that the model is told to use. */
 function answerTo({ asked, newResults, talk, hasTools, choice, wantsJson, maxTokens }: Seen) {
+  const summary = sumUp(asked, talk);
   const isForced = choice === 'required' || typeof choice === 'object';
   const wanted = /\buse \w+/i.test(asked) && choice !== 'none';
-  const names = asked.match(/"\w+"/g) ?? ['"alpha"'];
-  const calls = hasTools && (isForced || wanted) ? (/both at once/.test(asked) ? names : names.slice(0, 1)) : [];
+  const named = [...asked.matchAll(/"([\w ]+)"/g)].map(([, word = '']) => word);
+  const names = named.length === 0 ? ['alpha'] : named;
+  const calls =
+    summary === undefined && hasTools && (isForced || wanted)
+      ? /both at once/.test(asked)
+        ? names
+        : names.slice(0, 1)
+      : [];
   const spoken = wantsJson
     ? '{"city":"Paris","sunny":true}'
-    : newResults.length > 0
-      ? newResults.join(' ')
-      : (obey(asked, talk) ?? `You said: ${asked}. I am a model of few words, and these are some of them.`);
+    : summary !== undefined
+      ? summary
+      : newResults.length > 0
+        ? newResults.join(' ')
+        : (obey(asked, talk) ?? `You said: ${asked}. I am a model of few words, and these are some of them.`);
   const text = spoken.slice(0, 4 * maxTokens);
-  return { calls: calls.map((name) => `{"name":${name}}`), text, isCut: text !== spoken };
+  /** `calls`: what each is about. */
+  return { calls, text, isCut: text !== spoken };
 }
 
 /** OpenAI's Chat Completions. */
@@ -74,7 +92,7 @@ export function answerAsChat({ body }: UpstreamRequest, response: ServerResponse
     index,
     id: `call_${count}_${index}`,
     type: 'function',
-    function: { name: tools[0]?.function.name, arguments: input },
+    function: { name: tools[0]?.function.name, arguments: argumentsAbout(input, tools[0]?.function.parameters) },
   }));
   const message =
     calls.length === 0
@@ -127,11 +145,14 @@ interface ResponsesItem {
   role?: string;
   content?: string | { text?: string }[];
   output?: string | { text?: string }[];
+  encrypted_content?: string;
 }
 
 interface ResponsesBody {
+  model: string;
   input: ResponsesItem[];
-  tools?: { name: string }[];
+  tools?: { type: string; name?: string; parameters?: Parameters; format?: { type: string } }[];
+  context_management?: { compact_threshold: number }[];
   tool_choice?: string | object;
   text?: { format?: { type: string } };
   max_output_tokens?: number | null;
@@ -140,40 +161,60 @@ interface ResponsesBody {
 const plain = (content: ResponsesItem['content']) =>
   typeof content === 'string' ? content : (content ?? []).map(({ text = '' }) => text).join('');
 
+/** What OpenAI's models are held to by the grammar of these tests. */
+const letters = (about: string) => about.toLowerCase().replaceAll(/[^a-z]/g, '');
+
 let responseCount = 0;
 
 /** OpenAI's Responses API. */
 export function answerAsResponses({ body }: UpstreamRequest): OpenAiAnswer {
-  const { input, tools = [], tool_choice: choice, text: format, max_output_tokens: most } = body as ResponsesBody;
+  const { model, input: sent, tools = [], tool_choice: choice, text: format, ...limits } = body as ResponsesBody;
+  const input = sent.map((item) =>
+    item.type === 'compaction' ? { role: 'user', content: compacted(item.encrypted_content ?? '') } : item,
+  );
   const said = (role: string) => input.filter((item) => item.role === role).map(({ content }) => plain(content));
   const results = (items: ResponsesItem[]) =>
-    items.filter(({ type }) => type === 'function_call_output').map(({ output }) => plain(output));
+    items.filter(({ type = '' }) => /^\w+_call_output$/.test(type)).map(({ output }) => plain(output));
   const last = input.at(-1);
-  const spokeAt = input.findLastIndex(({ role, type }) => role === 'assistant' || type === 'function_call');
+  const whole = { user: said('user'), assistant: said('assistant'), toolResults: results(input) };
+  if (last?.type === 'compaction_trigger') return { output: [compaction(model, summaryOf(whole))] };
+  const spokeAt = input.findLastIndex(({ role, type = '' }) => role === 'assistant' || /^\w+_call$/.test(type));
   const { calls, text, isCut } = answerTo({
     asked: last?.role === 'user' ? plain(last.content) : '',
     newResults: results(input.slice(spokeAt + 1)),
-    talk: { user: said('user').slice(0, -1), assistant: said('assistant'), toolResults: results(input) },
-    hasTools: tools.length > 0,
+    talk: { ...whole, user: whole.user.slice(0, -1) },
+    hasTools: tools.some(({ name }) => name !== undefined),
     choice,
     wantsJson: format?.format?.type === 'json_schema',
-    maxTokens: most ?? 100_000,
+    maxTokens: limits.max_output_tokens ?? 100_000,
   });
   const number = ++responseCount;
   if (calls.length > 0) {
     return {
-      output: calls.map((input, index) => ({
-        type: 'function_call',
-        id: `fc_${number}_${index}`,
-        status: 'completed',
-        call_id: `call_${number}_${index}`,
-        name: tools[0]?.name,
-        arguments: input,
-      })),
+      output: calls.map((about, index) => {
+        const [tool] = tools;
+        const isFree = tool?.format?.type !== 'grammar';
+        const called = { status: 'completed', call_id: `call_${number}_${index}`, name: tool?.name };
+        return tool?.type === 'custom'
+          ? {
+              ...called,
+              type: 'custom_tool_call',
+              id: `ctc_${number}_${index}`,
+              input: isFree ? about : letters(about),
+            }
+          : {
+              ...called,
+              type: 'function_call',
+              id: `fc_${number}_${index}`,
+              arguments: argumentsAbout(about, tool?.parameters),
+            };
+      }),
     };
   }
   const content = [{ type: 'output_text', annotations: [], logprobs: [], text }];
   const status: 'completed' | 'incomplete' = isCut ? 'incomplete' : 'completed';
-  const output = [{ type: 'message', id: `msg_${number}`, status, role: 'assistant', content }];
-  return { output, status };
+  const message = { type: 'message', id: `msg_${number}`, status, role: 'assistant', content };
+  const threshold = limits.context_management?.[0]?.compact_threshold ?? Infinity;
+  const isLong = JSON.stringify(input).length / 4 > threshold;
+  return { output: isLong ? [compaction(model, summaryOf(whole)), message] : [message], status };
 }

@@ -15,6 +15,7 @@ function answer(fields: Body) {
   return answerTo(checked.request, checked.turns, signer);
 }
 
+const said = (text: string) => ({ type: 'text', text });
 const user = (content: unknown) => ({ role: 'user', content });
 const weather = {
   name: 'get_weather',
@@ -117,6 +118,20 @@ describe('tools', () => {
     expect(answer({ ...answered(...results), tool_choice: { type: 'any' } }).stopReason).toBe('tool_use');
     expect(textOf(answered(...results, { type: 'text', text: 'Thanks!' }))).toContain('You also said: "Thanks!".');
   });
+});
+
+test('of a computer it takes a screenshot', () => {
+  const tools = [{ type: 'computer_20251124', name: 'computer', display_width_px: 9, display_height_px: 9 }];
+  const { blocks } = answer({ tools, messages: [user('Use the computer to take a screenshot.')] });
+  expect(blocks).toMatchObject([{ type: 'tool_use', name: 'computer', input: '{"action":"screenshot"}' }]);
+});
+
+test('what is about to be compacted is summed up, what was said just before and the results of tools included', () => {
+  const order = 'The conversation is about to be compacted: write the summary.';
+  const history = [user('I am Ann.'), { role: 'assistant', content: 'Hello, Ann.' }];
+  const summary = ['The user said: I am Ann.', 'The user said: Bye.', 'The assistant said: Hello, Ann.'];
+  expect(textOf({ messages: [...history, user([said('Bye.'), said(order)])] })).toBe(summary.join('\n'));
+  expect(textOf(answered(result('a'), result('b'), said(order)))).toMatch(/A tool said: 18 °C$/);
 });
 
 describe('thinking', () => {

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { chooseCalls } from './choose-calls.ts';
 import { fillSchema } from './fill-schema.ts';
 import { findSubjects } from './find-subjects.ts';
-import { obey, type Talk } from './obey.ts';
+import { obey, sumUp, type Talk } from './obey.ts';
 import { recall } from './recall.ts';
 import { searchFor, type SearchBlock } from './search.ts';
 import { segmentsOf, tokensIn } from './segments.ts';
@@ -62,8 +62,11 @@ export function answerTo(request: MessagesRequest, turns: Turn[], signer: Signer
   const answersResults = turns.at(-1) === lastUser && blocksOf(lastUser, 'tool_result').length > 0;
   const forced = request.tool_choice?.type === 'any' || request.tool_choice?.type === 'tool';
   const search = answersResults ? undefined : searchFor(asked, request, turns);
+  const summary = sumUp(textOf(lastUser, Infinity), talkOf(turns));
   const calls =
-    search !== undefined ? [] : answersResults && asked === '' && !forced ? [] : chooseCalls(request, asked);
+    search !== undefined || summary !== undefined || (answersResults && asked === '' && !forced)
+      ? []
+      : chooseCalls(request, asked);
   const thoughts = think(
     request,
     asked,
@@ -81,7 +84,7 @@ export function answerTo(request: MessagesRequest, turns: Turn[], signer: Signer
           input,
           complete: true,
         }))
-      : (search?.blocks ?? [{ type: 'text', text: sayText(request, asked, turns, answersResults) }]);
+      : (search?.blocks ?? [{ type: 'text', text: summary ?? sayText(request, asked, turns, answersResults) }]);
   const stopped = stopAtSequence(said, request.stop_sequences ?? []);
   const cut = cutAt([...thoughts, ...stopped.blocks], request, signer);
   const thinkingTokens = cut.blocks.reduce((sum, block) => sum + ('tokens' in block ? block.tokens : 0), 0);

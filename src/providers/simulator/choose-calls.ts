@@ -16,6 +16,13 @@ interface Mention {
   input: string | undefined;
 }
 
+/** Anthropic's own, whose schema is not sent along. All that is ever done with it is to look. */
+const computer: BetaTool = {
+  name: 'computer',
+  description: 'Screenshot, mouse and keyboard.',
+  input_schema: { type: 'object', properties: { action: { enum: ['screenshot'] } }, required: ['action'] },
+};
+
 /** Words of tool names and descriptions that say nothing about what the tool is for. */
 const commonWords = new Set(
   (
@@ -38,9 +45,10 @@ const asksTwice = /\b(?:parallel|twice|two (?:calls|times))\b/i;
 export function chooseCalls(request: MessagesRequest, text: string): PlannedCall[] {
   const choice = request.tool_choice ?? { type: 'auto' };
   const forced = choice.type === 'any' || choice.type === 'tool';
-  const tools = (request.tools ?? []).filter(
-    (tool): tool is BetaTool => 'input_schema' in tool && (choice.type !== 'tool' || tool.name === choice.name),
-  );
+  const tools = (request.tools ?? []).flatMap((tool): BetaTool[] => {
+    const called = 'input_schema' in tool ? tool : 'display_width_px' in tool ? computer : undefined;
+    return called === undefined || (choice.type === 'tool' && called.name !== choice.name) ? [] : [called];
+  });
   const [first] = tools;
   if (choice.type === 'none' || first === undefined) return [];
   const mentions = meantTools(tools, text);

@@ -19,6 +19,7 @@ const profile: ModelProfile = {
   customTools: false,
   samplingParameters: true,
   minCachedTokens: 1024,
+  computerTool: 'computer_20251124',
 };
 
 /**

@@ -29,6 +29,20 @@ const asks: [string, Ask][] = [
   ['delete', (target, id) => target.request('DELETE', `/responses/${id}`, undefined, asOther(target))],
   ['cancel', (target, id) => target.request('POST', `/responses/${id}/cancel`, undefined, asOther(target))],
   ['input-items', (target, id) => target.request('GET', `/responses/${id}/input_items`, undefined, asOther(target))],
+  [
+    'input-tokens',
+    (target, id) => {
+      const body = { model: target.model, previous_response_id: id, input: 'Hello.' };
+      return target.request('POST', '/responses/input_tokens', body, asOther(target));
+    },
+  ],
+  [
+    'compact',
+    (target, id) => {
+      const body = { model: target.model, previous_response_id: id };
+      return target.request('POST', '/responses/compact', body, asOther(target));
+    },
+  ],
   ['chain', (target, id) => target.tryCreate({ previous_response_id: id, input: 'Hello.' }, asOther(target))],
 ];
 

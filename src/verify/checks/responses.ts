@@ -1,7 +1,7 @@
 import { type Check, rules } from '../check.ts';
 import { equal, expect, Skip } from '../expect.ts';
 import type { Target } from '../target.ts';
-import { codeWord, recite, tell, textOf, wordsIn } from '../words.ts';
+import { codeWord, recite, secretTool, tell, textOf, wordsIn } from '../words.ts';
 
 // oxlint-disable no-explicit-any -- whatever a server answers is looked at
 
@@ -264,27 +264,11 @@ export const responseChecks: Check[] = [
       const { id } = await target.create({ input: 'one two three '.repeat(200) });
       const chained = await count({ previous_response_id: id, input: 'one' });
       expect(chained > short + 300, `the parent's context was not counted: ${chained} tokens`);
-    },
-  },
-  {
-    name: 'responses/compact',
-    reason: 'Agents shrink their context with it, and go on from what it gives.',
-    rule: rules.compact,
-    async run(target) {
-      const word = codeWord();
-      const input = [
-        { role: 'user', content: tell(word) },
-        { role: 'assistant', content: 'OK' },
-        { role: 'user', content: 'Thank you.' },
-      ];
-      const reply = await target.request('POST', '/responses/compact', { model: target.model, input });
-      if (reply.status === 404 || reply.status === 405) throw new Skip('the server does not compact');
-      equal(reply.status, 200, 'the status');
-      equal(reply.body.object, 'response.compaction', 'object');
-      const items: any[] = reply.body.output;
-      equal(items.filter(({ type }) => type === 'compaction').length, 1, 'the number of compaction items');
-      const next = await target.create({ input: [...items, { role: 'user', content: recite }] });
-      equal(next.status, 'completed', 'the status of a turn that begins with it');
+      const instructed = await count({ input: 'one two three', instructions: 'Be brief. '.repeat(100) });
+      expect(instructed > short + 100, `the instructions were not counted: ${instructed} tokens`);
+      const tools = [{ ...secretTool, description: 'It looks up secrets. '.repeat(100) }];
+      const equipped = await count({ input: 'one two three', tools });
+      expect(equipped > short + 100, `the tools were not counted: ${equipped} tokens`);
     },
   },
 ];
