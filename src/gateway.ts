@@ -192,18 +192,21 @@ export async function startGateway(
 
 /** The budgets of the configuration: one that was taken out of it limits nobody. What was spent of them before stays spent. */
 async function setLimits({ keys, teams }: AuthConfig, budgets: BudgetStore): Promise<void> {
-  const limits = new Map<string, number | null>();
+  const limits = new Map<string, { tenant: string; limit: number | null }>();
   for (const { name, team, budgetNanoUsd = null } of keys) {
-    limits.set(keyBudgetId(configuredKeyId(name)), budgetNanoUsd);
+    const keyId = configuredKeyId(name);
+    limits.set(keyBudgetId(keyId), { tenant: team ?? keyId, limit: budgetNanoUsd });
     // What is said through the admin API of a stored team stands.
-    if (team !== undefined && !isStoredTeam(team)) limits.set(teamBudgetId(team), null);
+    if (team !== undefined && !isStoredTeam(team)) limits.set(teamBudgetId(team), { tenant: team, limit: null });
   }
   for (const { name, budgetNanoUsd } of teams)
-    if (budgetNanoUsd !== undefined) limits.set(teamBudgetId(name), budgetNanoUsd);
-  // A start waits for nobody who uses a budget that stays as it is.
-  const found = await budgets.read([...limits.keys()]);
-  const before = new Map(found.map(({ id, limitNanoUsd }) => [id, limitNanoUsd]));
-  for (const [id, limit] of limits) if (limit !== (before.get(id) ?? null)) await budgets.setLimit(id, limit);
+    if (budgetNanoUsd !== undefined) limits.set(teamBudgetId(name), { tenant: name, limit: budgetNanoUsd });
+  for (const [id, { tenant, limit }] of limits) {
+    const own = budgets.forTenant(tenant);
+    // A start waits for nobody who uses a budget that stays as it is.
+    const before = await own.read(id);
+    if (limit !== (before?.limitNanoUsd ?? null)) await own.setLimit(id, limit);
+  }
 }
 
 function keysOf({

@@ -6,24 +6,31 @@ import type { Budget, BudgetStore } from '../store/budget-store.ts';
 export const budgetField = z.number().min(0).max(maxUsd).nullish();
 
 /** What the admin API does with the budgets of one kind of object. */
-export interface AdminBudgets {
+export interface AdminBudgets<Owner> {
   /** @param usd as in `budgetField`. */
-  set(id: string, usd: number | null | undefined): Promise<void>;
+  set(owner: Owner, usd: number | null | undefined): Promise<void>;
   /** What `show` makes of each object and its budget. */
-  show<T extends { id: string }, Shown>(objects: T[], show: (object: T, budget: unknown) => Shown): Promise<Shown[]>;
+  show<T extends Owner, Shown>(objects: T[], show: (object: T, budget: unknown) => Shown): Promise<Shown[]>;
 }
 
-export function adminBudgets(budgets: BudgetStore, idOf: (objectId: string) => string): AdminBudgets {
+export function adminBudgets<Owner extends { id: string }>(
+  budgets: BudgetStore,
+  idOf: (objectId: string) => string,
+  tenantOf: (owner: Owner) => string,
+): AdminBudgets<Owner> {
   return {
-    async set(id, usd) {
-      if (usd !== undefined) await budgets.setLimit(idOf(id), usd === null ? null : nanoUsdOf(usd));
+    async set(owner, usd) {
+      if (usd === undefined) return;
+      const limitNanoUsd = usd === null ? null : nanoUsdOf(usd);
+      await budgets.forTenant(tenantOf(owner)).setLimit(idOf(owner.id), limitNanoUsd);
     },
 
-    async show(objects, show) {
-      const found = await budgets.read(objects.map(({ id }) => idOf(id)));
-      const byId = new Map(found.map((budget) => [budget.id, budget]));
-      return objects.map((object) => show(object, budgetObject(byId.get(idOf(object.id)))));
-    },
+    show: (objects, show) =>
+      Promise.all(
+        objects.map(async (object) =>
+          show(object, budgetObject(await budgets.forTenant(tenantOf(object)).read(idOf(object.id)))),
+        ),
+      ),
   };
 }
 

@@ -1,4 +1,4 @@
-import type { BudgetStore, Lease } from '../store/budget-store.ts';
+import type { Lease, TenantBudgets } from '../store/budget-store.ts';
 
 /** One budget as this process has it: a lease, out of which calls reserve without asking anybody. */
 export interface BudgetAccount {
@@ -27,7 +27,7 @@ export type HoldOutcome = 'held' | Exclude<Lease['verdict'], 'granted'>;
 export interface BudgetAccountOptions {
   budgetId: string;
   owner: string;
-  budgets: Pick<BudgetStore, 'renewLease'>;
+  budgets: Pick<TenantBudgets, 'renewLease'>;
   nowMs: () => number;
   onError: (error: unknown) => void;
 }

@@ -3,6 +3,7 @@ import type { Lease, LeaseAsk } from '../store/budget-store.ts';
 import { createBudgetBook } from './budget-book.ts';
 
 interface Renewal {
+  tenant: string;
   ask: LeaseAsk;
   answer: (lease: Partial<Lease>) => void;
   fail: () => void;
@@ -18,22 +19,25 @@ function bookWith() {
     nowMs: () => rig.nowMs,
     log: { info: () => {}, warn: (fields) => warnings.push(fields), error: () => {} },
     budgets: {
-      renewLease: (ask) =>
-        new Promise((resolve, reject) => {
-          renewals.push({
-            ask,
-            answer: (lease) =>
-              resolve({
-                verdict: 'granted',
-                grantedNanoUsd: 0,
-                sliceNanoUsd: 0,
-                roomNanoUsd: 0,
-                openAttemptIds: [],
-                ...lease,
-              }),
-            fail: () => reject(new Error('no answer')),
-          });
-        }),
+      forTenant: (tenant) => ({
+        renewLease: (ask) =>
+          new Promise((resolve, reject) => {
+            renewals.push({
+              tenant,
+              ask,
+              answer: (lease) =>
+                resolve({
+                  verdict: 'granted',
+                  grantedNanoUsd: 0,
+                  sliceNanoUsd: 0,
+                  roomNanoUsd: 0,
+                  openAttemptIds: [],
+                  ...lease,
+                }),
+              fail: () => reject(new Error('no answer')),
+            });
+          }),
+      }),
     },
   });
   /** The only renewal that has not been looked at. */
@@ -51,7 +55,7 @@ function bookWith() {
 describe('a book of budgets', () => {
   test('reserves in a lease without asking anybody, and asks for all that wait at once', async () => {
     const { book, next, renewals } = bookWith();
-    const holds = [10, 20, 30].map((nanoUsd) => book.reserve(['key:a'], nanoUsd));
+    const holds = [10, 20, 30].map((nanoUsd) => book.reserve('t', ['key:a'], nanoUsd));
     const { ask, answer } = next();
     expect(ask).toEqual({
       budgetId: 'key:a',
@@ -68,35 +72,35 @@ describe('a book of budgets', () => {
     expect(second.ask).toMatchObject({ heldNanoUsd: 10, needNanoUsd: 20, waitingNanoUsd: 50 });
     second.answer({ grantedNanoUsd: 100, sliceNanoUsd: 40 });
     await Promise.all(holds);
-    const fourth = await book.reserve(['key:a'], 40);
+    const fourth = await book.reserve('t', ['key:a'], 40);
     expect(fourth?.reservation).toEqual({ budgetIds: ['key:a'], owner: 'node', nanoUsd: 40 });
     expect(renewals).toEqual([]);
-    void book.reserve(['key:a'], 1);
+    void book.reserve('t', ['key:a'], 1);
     expect(next().ask).toMatchObject({ heldNanoUsd: 100, needNanoUsd: 1 });
   });
 
   test('what calls have cost stays used until the store has booked it; the rest is free at once', async () => {
     const { book, next, renewals } = bookWith();
-    const held = book.reserve(['key:a'], 60);
+    const held = book.reserve('t', ['key:a'], 60);
     next().answer({ grantedNanoUsd: 100, sliceNanoUsd: 40 });
     const hold = await held;
     hold?.end(25);
-    expect(await book.reserve(['key:a'], 75)).toBeDefined();
+    expect(await book.reserve('t', ['key:a'], 75)).toBeDefined();
     hold?.settle();
     expect(renewals).toEqual([]);
-    void book.reserve(['key:a'], 1);
+    void book.reserve('t', ['key:a'], 1);
     expect(next().ask).toMatchObject({ heldNanoUsd: 75, needNanoUsd: 1 });
   });
 
   test('while a lease is renewed nobody reserves: the store counts with what was held when it was asked', async () => {
     const { book, next, settled, renewals } = bookWith();
-    const first = book.reserve(['key:a'], 10);
+    const first = book.reserve('t', ['key:a'], 10);
     next().answer({ grantedNanoUsd: 60, sliceNanoUsd: 50 });
     await first;
-    const large = book.reserve(['key:a'], 100);
+    const large = book.reserve('t', ['key:a'], 100);
     const renewal = next();
     let isHeld = false;
-    void book.reserve(['key:a'], 5).then(() => (isHeld = true));
+    void book.reserve('t', ['key:a'], 5).then(() => (isHeld = true));
     await settled();
     expect(isHeld).toBe(false);
     renewal.answer({ verdict: 'busy', grantedNanoUsd: 10, roomNanoUsd: 7 });
@@ -116,7 +120,7 @@ describe('a book of budgets', () => {
   test('those that fit no better are refused with the first; one that is refused by its team leaves its key nothing', async () => {
     const { book, next, settled, renewals } = bookWith();
     const refused = [10, 20].map((nanoUsd) =>
-      expect(book.reserve(['key:a', 'team:b'], nanoUsd)).rejects.toMatchObject({
+      expect(book.reserve('t', ['key:a', 'team:b'], nanoUsd)).rejects.toMatchObject({
         code: 'budget_exceeded',
         message: "The budget of this key's team is spent.",
         spent: true,
@@ -132,34 +136,34 @@ describe('a book of budgets', () => {
     while (renewals.length > 0) renewals.shift()?.answer({ verdict: 'spent' });
     await Promise.all(refused);
     await settled();
-    expect(await book.reserve(['key:a'], 60)).toBeDefined();
+    expect(await book.reserve('t', ['key:a'], 60)).toBeDefined();
   });
 
   test('a budget that has no limit is not held; nor is what costs nothing', async () => {
     const { book, next, renewals } = bookWith();
-    expect(await book.reserve(['key:a'], 0)).toBeUndefined();
+    expect(await book.reserve('t', ['key:a'], 0)).toBeUndefined();
     expect(renewals).toEqual([]);
-    const held = book.reserve(['key:a'], 10);
+    const held = book.reserve('t', ['key:a'], 10);
     next().answer({ verdict: 'unlimited' });
     expect(await held).toBeUndefined();
   });
 
   test('a renewal without an answer refuses those that wait, and leaves nothing free', async () => {
     const { book, next } = bookWith();
-    const held = book.reserve(['key:a'], 10);
+    const held = book.reserve('t', ['key:a'], 10);
     next().answer({ grantedNanoUsd: 100, sliceNanoUsd: 90 });
     await held;
-    const lost = book.reserve(['key:a'], 95);
+    const lost = book.reserve('t', ['key:a'], 95);
     next().fail();
     await expect(lost).rejects.toThrow('no answer');
     // It may have been done, and have taken the slice.
-    void book.reserve(['key:a'], 1);
+    void book.reserve('t', ['key:a'], 1);
     expect(next().ask).toMatchObject({ heldNanoUsd: 10, needNanoUsd: 1 });
   });
 
   test('near the limit what is free is given back when a call ends', async () => {
     const { book, next, settled, renewals } = bookWith();
-    const held = book.reserve(['key:a'], 10);
+    const held = book.reserve('t', ['key:a'], 10);
     next().answer({ grantedNanoUsd: 10 });
     (await held)?.settle();
     const { ask, answer } = next();
@@ -181,7 +185,7 @@ describe('a book of budgets', () => {
       await tidying;
       return ask;
     };
-    const held = [100, 100].map((nanoUsd) => book.reserve(['key:a'], nanoUsd));
+    const held = [100, 100].map((nanoUsd) => book.reserve('t', ['key:a'], nanoUsd));
     next().answer({ grantedNanoUsd: 205, sliceNanoUsd: 5 });
     const holds = await Promise.all(held);
     await book.tidy();
@@ -194,7 +198,7 @@ describe('a book of budgets', () => {
     // 203 are free: more than the largest call and two slices.
     expect(await tidied({ grantedNanoUsd: 5, sliceNanoUsd: 5 })).toMatchObject({ heldNanoUsd: 0, keepsSlice: true });
     rig.nowMs += 6_000;
-    const second = await book.reserve(['key:a'], 5);
+    const second = await book.reserve('t', ['key:a'], 5);
     second?.settle();
     rig.nowMs += 5_000;
     // In use, but what has ended was not booked for ten seconds.
@@ -209,7 +213,7 @@ describe('a book of budgets', () => {
   test('what nobody knows of is held until the store is sure to know', async () => {
     const rig = bookWith();
     const { book, next } = rig;
-    const held = [10, 20].map((nanoUsd) => book.reserve(['key:a'], nanoUsd));
+    const held = [10, 20].map((nanoUsd) => book.reserve('t', ['key:a'], nanoUsd));
     next().answer({ grantedNanoUsd: 100, sliceNanoUsd: 70 });
     const [first, second] = await Promise.all(held);
     first?.doubt('att_1');

@@ -1,17 +1,17 @@
 import { GatewayError } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
-import { type BudgetStore, teamBudgetId } from '../store/budget-store.ts';
+import { isKeyBudget, type TenantBudgets } from '../store/budget-store.ts';
 import type { Reservation } from '../store/store.ts';
 import { type BudgetAccount, createBudgetAccount } from './budget-account.ts';
 
 /** What this process has leased of budgets, and which of its calls hold how much of it. */
 export interface BudgetBook {
   /**
-   * Holds the amount in each of the budgets. A promise only resolves: nothing is written yet.
+   * Holds the amount in each of these budgets of a tenant. A promise only resolves: nothing is written yet.
    * @returns undefined: none of them limits the call.
    * @throws GatewayError budget_exceeded, or store_unavailable.
    */
-  reserve(budgetIds: readonly string[], nanoUsd: number): Promise<BudgetHold | undefined>;
+  reserve(tenant: string, budgetIds: readonly string[], nanoUsd: number): Promise<BudgetHold | undefined>;
   /** Gives back what is not used; to be called about once a second. */
   tidy(): Promise<void>;
   /** Gives back all that no call holds. Every call has ended. */
@@ -35,7 +35,7 @@ export interface BudgetHold {
 }
 
 export interface BudgetBookOptions {
-  budgets: Pick<BudgetStore, 'renewLease'>;
+  budgets: { forTenant: (tenant: string) => Pick<TenantBudgets, 'renewLease'> };
   /** This process, as turns name their owner. */
   owner: string;
   nowMs: () => number;
@@ -43,20 +43,22 @@ export interface BudgetBookOptions {
 }
 
 export function createBudgetBook({ budgets, owner, nowMs, log }: BudgetBookOptions): BudgetBook {
+  /** By tenant and budget. */
   const accounts = new Map<string, BudgetAccount>();
   const onError = (err: unknown) => log.warn({ err }, 'a lease of a budget could not be renewed');
 
-  function accountOf(budgetId: string): BudgetAccount {
-    let account = accounts.get(budgetId);
+  function accountOf(tenant: string, budgetId: string): BudgetAccount {
+    const name = JSON.stringify([tenant, budgetId]);
+    let account = accounts.get(name);
     if (account === undefined) {
-      account = createBudgetAccount({ budgetId, owner, budgets, nowMs, onError });
-      accounts.set(budgetId, account);
+      account = createBudgetAccount({ budgetId, owner, budgets: budgets.forTenant(tenant), nowMs, onError });
+      accounts.set(name, account);
     }
     return account;
   }
 
   return {
-    async reserve(budgetIds, nanoUsd) {
+    async reserve(tenant, budgetIds, nanoUsd) {
       if (nanoUsd === 0) return undefined;
       const holding = new Map<string, BudgetAccount>();
       const release = () => {
@@ -64,7 +66,7 @@ export function createBudgetBook({ budgets, owner, nowMs, log }: BudgetBookOptio
       };
       // One after the other: nobody waits for a budget but while a lease of it is renewed, so that nothing waits in a circle.
       for (const budgetId of budgetIds) {
-        const account = accountOf(budgetId);
+        const account = accountOf(tenant, budgetId);
         const outcome = await account.hold(nanoUsd).catch((error: unknown) => {
           release();
           throw error;
@@ -79,9 +81,9 @@ export function createBudgetBook({ budgets, owner, nowMs, log }: BudgetBookOptio
     },
 
     async tidy() {
-      for (const [budgetId, account] of accounts) {
+      for (const [name, account] of accounts) {
         await account.tidy();
-        if (account.isEmpty) accounts.delete(budgetId);
+        if (account.isEmpty) accounts.delete(name);
       }
     },
 
@@ -119,7 +121,7 @@ function createHold(accounts: ReadonlyMap<string, BudgetAccount>, owner: string,
 const retryAfter = { busy: 1, spent: 3600 };
 
 function exceeded(budgetId: string, reason: keyof typeof retryAfter): GatewayError {
-  const whose = budgetId.startsWith(teamBudgetId('')) ? "The budget of this key's team" : 'The budget of this key';
+  const whose = isKeyBudget(budgetId) ? 'The budget of this key' : "The budget of this key's team";
   const message =
     reason === 'spent' ? `${whose} is spent.` : `${whose} has no room for this call beside those that run. Try again.`;
   return new GatewayError('budget_exceeded', message, {

@@ -10,6 +10,7 @@ export interface Budget {
 }
 
 export const keyBudgetId = (keyId: string): string => `key:${keyId}`;
+export const isKeyBudget = (id: string): boolean => id.startsWith(keyBudgetId(''));
 export const teamBudgetId = (teamId: string): string => `team:${teamId}`;
 
 /** What a process wants of a budget: its lease as it is to be from now on, whatever it was. */
@@ -31,7 +32,7 @@ export interface LeaseAsk {
 export interface Lease {
   /**
    * What became of the need. `unlimited`: there is no such budget, or it has no limit any more. `busy`: it does not fit beside
-   * what other calls have reserved. `spent`: the limit has been reached.
+   * what other calls have reserved, or the key is another tenant's by now. `spent`: the limit has been reached.
    */
   verdict: 'granted' | 'unlimited' | 'busy' | 'spent';
   grantedNanoUsd: number;
@@ -44,14 +45,22 @@ export interface Lease {
 }
 
 /**
- * Budgets and what processes lease of them. Reservations are written with the attempts they are for, by the tenant's store.
+ * Budgets of one tenant, as its calls are under them, and what processes lease of them. Reservations are written with the attempts
+ * they are for, by the tenant's store.
  * Every method rejects with GatewayError `store_unavailable` when the engine fails.
  */
-export interface BudgetStore {
-  /** @param limitNanoUsd null: there is no limit any more. What was spent stays known. */
+export interface TenantBudgets {
+  /**
+   * A budget that another tenant has under this id is this tenant's from then on.
+   * @param limitNanoUsd null: there is no limit any more. What was spent stays known.
+   */
   setLimit(id: string, limitNanoUsd: number | null): Promise<void>;
-  /** Those of the ids that have a limit. */
-  read(ids: readonly string[]): Promise<Budget[]>;
+  /** Undefined: it has no limit. */
+  read(id: string): Promise<Budget | undefined>;
   /** Makes the lease what it is to be, and books what has ended of its calls as spent. Idempotent. */
   renewLease(ask: LeaseAsk): Promise<Lease>;
+}
+
+export interface BudgetStore {
+  forTenant(tenant: string): TenantBudgets;
 }

@@ -1,14 +1,15 @@
-import type { Budget, BudgetStore } from './budget-store.ts';
+import type { Budget, BudgetStore, Lease, LeaseAsk } from './budget-store.ts';
 import { budgetSql } from './budget-sql.ts';
 import { columnText } from './column-text.ts';
 import type { SqlValue } from './rows.ts';
 
 /** What the engines do each in their own way. */
-export interface BudgetEngine extends Pick<BudgetStore, 'renewLease'> {
+export interface BudgetEngine {
   /** Runs a statement; `Row` names the columns that it selects. */
   all: <Row>(sql: string, ...parameters: SqlValue[]) => Row[] | Promise<Row[]>;
-  /** Parameters of `budgetSql.setLimit`. */
-  setLimit: (parameters: SqlValue[]) => Promise<unknown>;
+  /** Runs the script of this name. */
+  setLimit: (tenant: string, id: string, limitNanoUsd: number | null) => Promise<unknown>;
+  renewLease: (tenant: string, ask: LeaseAsk) => Promise<Lease>;
 }
 
 interface BudgetRow {
@@ -27,15 +28,17 @@ const budgetOf = (row: BudgetRow): Budget => ({
 
 export function createBudgetStore({ all, setLimit, renewLease }: BudgetEngine): BudgetStore {
   return {
-    async setLimit(id, limitNanoUsd) {
-      await setLimit([columnText(id), limitNanoUsd]);
-    },
+    forTenant: (tenant) => ({
+      async setLimit(id, limitNanoUsd) {
+        await setLimit(tenant, columnText(id), limitNanoUsd);
+      },
 
-    async read(ids) {
-      const found = await Promise.all(ids.map(async (id) => all<BudgetRow>(budgetSql.selectBudget, columnText(id))));
-      return found.flatMap((rows) => rows.map(budgetOf));
-    },
+      async read(id) {
+        const [row] = await all<BudgetRow>(budgetSql.selectBudget, tenant, columnText(id));
+        return row && budgetOf(row);
+      },
 
-    renewLease: (ask) => renewLease({ ...ask, budgetId: columnText(ask.budgetId) }),
+      renewLease: (ask) => renewLease(tenant, { ...ask, budgetId: columnText(ask.budgetId) }),
+    }),
   };
 }

@@ -92,7 +92,7 @@ export function createRunStore({ all, write, queueTurn, expiresBeforeMs }: RunEn
           { sql: runSql.startTurn, parameters: [...live(id), queuedBy, epoch, owner, exactJson(head)] },
           { sql: runSql.startRun, parameters: [tenant, id, owner] },
           { sql: sql.insertAttempt, parameters: attemptStartRow(tenant, id, attempt) },
-          ...reserveSteps(attempt),
+          ...reserveSteps(tenant, attempt),
         ]);
       },
 

@@ -59,6 +59,6 @@ export const keyReads = {
 
   /** hash. */
   selectByHash: `SELECT id, name, tenant, expires_at_ms, CASE WHEN hash = $1 THEN NULL ELSE previous_until_ms END AS until_ms,
-      ${limitedBudgets('keys.id', 'keys.team_id')}
+      ${limitedBudgets('keys.tenant', 'keys.id', 'keys.team_id')}
     FROM keys WHERE (hash = $1 OR previous_hash = $1) AND ${isLive} AND blocked_at_ms IS NULL`,
 } as const;

@@ -10,6 +10,7 @@ import { background } from './migrations/0007-background.ts';
 import { files } from './migrations/0008-files.ts';
 import { embeddings } from './migrations/0009-embeddings.ts';
 import { sessions } from './migrations/0010-sessions.ts';
+import { budgetTenants } from './migrations/0011-budget-tenants.ts';
 import {
   type AppliedMigration,
   compareSchema,
@@ -40,6 +41,7 @@ export async function migrate(
     '0008-files': files(schemaDialect),
     '0009-embeddings': embeddings(schemaDialect),
     '0010-sessions': sessions(schemaDialect),
+    '0011-budget-tenants': budgetTenants(schemaDialect),
   };
   const migrations: Record<string, Migration> = { ...own, ...schema.others };
   const getMigrations = async () => {

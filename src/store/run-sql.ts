@@ -34,7 +34,7 @@ export const runSql = {
 
   /** tenant, id, week, expiry. */
   selectRun: `SELECT t.status, t.owner, t.epoch, t.created_at_ms, t.session_id, t.key_id, t.head, r.streamed, r.body,
-      r.last_sequence, ${limitedBudgets('t.key_id', 't.tenant')}
+      r.last_sequence, ${limitedBudgets('$1', 't.key_id', 't.tenant')}
     FROM turns t LEFT JOIN background_runs r ON r.tenant = t.tenant AND r.turn_id = t.id
     WHERE t.tenant = $1 AND t.id = $2 AND t.bucket IN (0, $3) AND ${live('t', '$4')}`,
 
@@ -117,12 +117,12 @@ export function queueSteps(tenant: string, { id, owner, run }: QueuedIntent): St
 }
 
 /** Whether the process still leases the budgets is not looked at: a sweep finds what is reserved without a lease. */
-export function reserveSteps({ id, reservation }: AttemptStart): Step[] {
+export function reserveSteps(tenant: string, { id, reservation }: AttemptStart): Step[] {
   if (reservation === undefined) return [];
   const { budgetIds, owner, nanoUsd } = reservation;
   return budgetIds.map((budgetId) => ({
     sql: budgetSql.reserve,
-    parameters: [id, columnText(budgetId), owner, nanoUsd],
+    parameters: [tenant, id, columnText(budgetId), owner, nanoUsd],
   }));
 }
 

@@ -22,6 +22,7 @@ const migrationMarks = [
   { name: '0008-files', oldest: '0008-files' },
   { name: '0009-embeddings', oldest: '0008-files' },
   { name: '0010-sessions', oldest: '0008-files' },
+  { name: '0011-budget-tenants', oldest: '0008-files' },
 ] as const satisfies readonly MigrationMark[];
 export type MigrationName = (typeof migrationMarks)[number]['name'];
 

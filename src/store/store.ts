@@ -231,6 +231,8 @@ export interface Seal {
  * Every method rejects with GatewayError `store_unavailable` when the engine fails.
  */
 export interface TenantStore {
+  /** Whose it is. */
+  readonly tenant: string;
   /** Envelopes for what a client of this tenant carries itself. */
   readonly seal: Seal;
   /**

@@ -9,11 +9,11 @@ import type { PreparedAttempt, TurnCall, TurnDependencies } from './turn.ts';
  */
 export async function reserveBudget(
   { budgets }: TurnDependencies,
-  { budgetIds, request }: TurnCall,
+  { budgetIds, request, store }: TurnCall,
   attempt: PreparedAttempt,
 ): Promise<void> {
   if (budgetIds === undefined || budgetIds.length === 0) return;
-  attempt.hold = await budgets.reserve(budgetIds, highestCost(attempt, request.maxOutputTokens));
+  attempt.hold = await budgets.reserve(store.tenant, budgetIds, highestCost(attempt, request.maxOutputTokens));
   attempt.start.reservation = attempt.hold?.reservation;
 }
 

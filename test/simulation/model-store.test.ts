@@ -20,6 +20,7 @@ function tenantStore(database: ModelDatabase, tenant: string): TenantStore {
       resolve(execute());
     });
   return {
+    tenant,
     seal: createSealer(Buffer.alloc(32, 7)).forTenant(tenant),
     beginTurn: (intent) => answer(() => database.begin(tenant, intent)),
     nextAttempt: (id, ended, started) => answer(() => database.nextAttempt(tenant, id, ended, started)),

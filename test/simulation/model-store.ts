@@ -111,6 +111,7 @@ export function createNodeStore({ world, database, node, tenant, weather, onFaul
   });
 
   return {
+    tenant,
     seal: createSealer(Buffer.alloc(32, 7)).forTenant(tenant),
 
     beginTurn(intent) {

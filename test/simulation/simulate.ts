@@ -19,7 +19,7 @@ import { createWorld, type Home, maxLatencyMs } from './world.ts';
 
 const log = { info() {}, warn() {}, error() {} };
 /** No call of these is under one. */
-const noBudgets = { renewLease: () => Promise.reject(new Error('there are no budgets')) };
+const noBudgets = { forTenant: () => ({ renewLease: () => Promise.reject(new Error('there are no budgets')) }) };
 
 export interface SimulatedRun {
   /** What was found to be wrong. */

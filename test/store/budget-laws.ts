@@ -1,8 +1,7 @@
 import { expect, test } from 'vitest';
 import * as fc from 'fast-check';
 import { type BudgetBook, type BudgetHold, createBudgetBook } from '../../src/spend/budget-book.ts';
-import type { BudgetStore } from '../../src/store/budget-store.ts';
-import type { Reservation, TurnIntent } from '../../src/store/store.ts';
+import type { Reservation, TenantStore, TurnIntent } from '../../src/store/store.ts';
 import { attemptEndOf, attemptStartOf, commitOf, intentOf, nextId, startMs } from './make.ts';
 import type { TestBed } from './test-bed.ts';
 
@@ -12,16 +11,18 @@ const minuteMs = 60_000;
 /** What is reserved is settled once, what is leased comes back, and a budget is a cap whatever happens to processes. */
 export function budgetLaws(bed: TestBed): void {
   const { engine, newTenant } = bed;
-  // After a restart it is another one.
-  const budgets = (): BudgetStore => bed.store.budgets;
+  /** Where each budget lies. */
+  const tenants = new Map<string, string>();
+  const budgetsOf = (id: string) => bed.store.budgets.forTenant(tenants.get(id) ?? 'unknown');
 
-  const newBudget = async (limitNanoUsd: number) => {
+  const newBudget = async (limitNanoUsd: number, tenant: string) => {
     const id = nextId('key:key');
-    await budgets().setLimit(id, limitNanoUsd);
+    tenants.set(id, tenant);
+    await budgetsOf(id).setLimit(id, limitNanoUsd);
     return id;
   };
   const ask = (budgetId: string, needNanoUsd: number, owner = 'node', heldNanoUsd = 0) =>
-    budgets().renewLease({
+    budgetsOf(budgetId).renewLease({
       budgetId,
       owner,
       heldNanoUsd,
@@ -30,7 +31,7 @@ export function budgetLaws(bed: TestBed): void {
       keepsSlice: needNanoUsd > 0,
       listsOpen: true,
     });
-  const read = async (id: string) => (await budgets().read([id]))[0];
+  const read = (id: string) => budgetsOf(id).read(id);
   const leasesOf = (id: string) =>
     engine.query(
       `SELECT owner, granted_nano_usd AS granted FROM budget_leases WHERE budget_id = '${id}' ORDER BY owner`,
@@ -42,8 +43,8 @@ export function budgetLaws(bed: TestBed): void {
     attemptEndOf(attempt.id, { costNanoUsd, settles: true });
 
   test('a budget is read with what is spent and reserved; without a limit it is none', async () => {
-    const { own } = newTenant();
-    const id = await newBudget(1000);
+    const { own, tenant } = newTenant();
+    const id = await newBudget(1000, tenant);
     expect(await read(id)).toEqual({ id, limitNanoUsd: 1000, spentNanoUsd: 0, reservedNanoUsd: 0 });
     await ask(id, 300);
     const intent = reservingIntent({ budgetIds: [id], owner: 'node', nanoUsd: 300 });
@@ -57,19 +58,19 @@ export function budgetLaws(bed: TestBed): void {
     expect(await read(id)).toMatchObject({ spentNanoUsd: 120, reservedNanoUsd: 0 });
     expect([await leasesOf(id), await reservationsOf(id)]).toEqual([[], []]);
 
-    await budgets().setLimit(id, 2000);
+    await budgetsOf(id).setLimit(id, 2000);
     expect(await read(id)).toMatchObject({ limitNanoUsd: 2000, spentNanoUsd: 120 });
-    await budgets().setLimit(id, null);
+    await budgetsOf(id).setLimit(id, null);
     expect(await read(id)).toBeUndefined();
     expect(await ask(id, 300)).toMatchObject({ verdict: 'unlimited' });
-    expect(await ask('key:unknown', 300)).toMatchObject({ verdict: 'unlimited' });
-    expect(await leasesOf('key:unknown')).toEqual([]);
-    await budgets().setLimit('key:unknown', null);
-    expect(await engine.query(`SELECT id FROM budgets WHERE id = 'key:unknown'`)).toEqual([]);
+    expect(await ask('team:unknown', 300)).toMatchObject({ verdict: 'unlimited' });
+    expect(await leasesOf('team:unknown')).toEqual([]);
+    await budgetsOf('team:unknown').setLimit('team:unknown', null);
+    expect(await engine.query(`SELECT id FROM budgets WHERE id = 'team:unknown'`)).toEqual([]);
   });
 
   test('a slice is a tenth of what remains, all processes together; near the limit there is none', async () => {
-    const id = await newBudget(1000);
+    const id = await newBudget(1000, newTenant().tenant);
     expect(await ask(id, 100, 'a')).toMatchObject({ verdict: 'granted', grantedNanoUsd: 190, sliceNanoUsd: 90 });
     // Nothing of a's lease is reserved yet: all of it counts as idle.
     expect(await ask(id, 100, 'b')).toMatchObject({ verdict: 'granted', grantedNanoUsd: 100, sliceNanoUsd: 0 });
@@ -83,8 +84,8 @@ export function budgetLaws(bed: TestBed): void {
   });
 
   test('one call that does not fit is let past the limit while nothing else runs', async () => {
-    const { own } = newTenant();
-    const id = await newBudget(1000);
+    const { own, tenant } = newTenant();
+    const id = await newBudget(1000, tenant);
     expect(await ask(id, 5000, 'a')).toMatchObject({ verdict: 'granted', grantedNanoUsd: 5000 });
     // It is not in flight yet, and must be counted all the same.
     expect(await ask(id, 1, 'b')).toMatchObject({ verdict: 'busy' });
@@ -107,7 +108,7 @@ export function budgetLaws(bed: TestBed): void {
 
   test('an attempt reserves in all its budgets or is not begun; nothing is written without a lease', async () => {
     const { own, tenant } = newTenant();
-    const [key, team] = [await newBudget(1000), await newBudget(1000)];
+    const [key, team] = [await newBudget(1000, tenant), await newBudget(1000, tenant)];
     await ask(key, 300);
     const intent = reservingIntent({ budgetIds: [key, team], owner: 'node', nanoUsd: 300 });
     expect(await own.beginTurn(intent)).toBe('lease-lost');
@@ -121,8 +122,8 @@ export function budgetLaws(bed: TestBed): void {
   });
 
   test('each attempt of a turn has a reservation of its own; one that cost nothing settles at nothing', async () => {
-    const { own } = newTenant();
-    const id = await newBudget(1000);
+    const { own, tenant } = newTenant();
+    const id = await newBudget(1000, tenant);
     await ask(id, 500);
     const intent = reservingIntent({ budgetIds: [id], owner: 'node', nanoUsd: 300 });
     await own.beginTurn(intent);
@@ -135,7 +136,7 @@ export function budgetLaws(bed: TestBed): void {
 
   test('a next attempt without a lease is not begun, and the one before is settled', async () => {
     const { own, tenant } = newTenant();
-    const id = await newBudget(1000);
+    const id = await newBudget(1000, tenant);
     const intent = intentOf();
     await own.beginTurn(intent);
     const second = attemptStartOf({ number: 2, reservation: { budgetIds: [id], owner: 'node', nanoUsd: 200 } });
@@ -147,8 +148,8 @@ export function budgetLaws(bed: TestBed): void {
   });
 
   test('a cost that is not known is what was reserved; a commit that is repeated settles once', async () => {
-    const { own } = newTenant();
-    const id = await newBudget(1000);
+    const { own, tenant } = newTenant();
+    const id = await newBudget(1000, tenant);
     await ask(id, 300);
     const intent = reservingIntent({ budgetIds: [id], owner: 'node', nanoUsd: 300 });
     await own.beginTurn(intent);
@@ -161,8 +162,8 @@ export function budgetLaws(bed: TestBed): void {
   });
 
   test('a turn that is deleted while it runs is settled', async () => {
-    const { own } = newTenant();
-    const id = await newBudget(1000);
+    const { own, tenant } = newTenant();
+    const id = await newBudget(1000, tenant);
     await ask(id, 300);
     const intent = reservingIntent({ budgetIds: [id], owner: 'node', nanoUsd: 300 });
     await own.beginTurn(intent);
@@ -172,8 +173,8 @@ export function budgetLaws(bed: TestBed): void {
   });
 
   test('the attempts of a process that is gone are charged what was reserved, until their real cost comes', async () => {
-    const { own } = newTenant();
-    const id = await newBudget(1000);
+    const { own, tenant } = newTenant();
+    const id = await newBudget(1000, tenant);
     await ask(id, 600);
     const [crashed, late, ended] = [100, 200, 300].map((nanoUsd) =>
       reservingIntent({ budgetIds: [id], owner: 'node', nanoUsd }),
@@ -197,8 +198,8 @@ export function budgetLaws(bed: TestBed): void {
   });
 
   test('a turn in a conversation reserves and settles as any other', async () => {
-    const { own } = newTenant();
-    const id = await newBudget(1000);
+    const { own, tenant } = newTenant();
+    const id = await newBudget(1000, tenant);
     const conversation = nextId('conv');
     await own.conversations.create(
       { id: conversation, createdAtMs: startMs, sessionId: 's', metadata: '{}' },
@@ -216,7 +217,7 @@ export function budgetLaws(bed: TestBed): void {
 
   test('a background turn reserves when it starts; a sweep finds what is reserved without a lease', async () => {
     const { own, tenant } = newTenant();
-    const id = await newBudget(1000);
+    const id = await newBudget(1000, tenant);
     const runs = bed.store.runs.forTenant(tenant);
     const { attempt, ...intent } = reservingIntent({ budgetIds: [id], owner: 'node', nanoUsd: 300 });
     const { head } = intent;
@@ -267,8 +268,9 @@ export function budgetLaws(bed: TestBed): void {
     const batches = fc.array(fc.array(op, { minLength: 1, maxLength: 8 }), { maxLength: 12 });
     await fc.assert(
       fc.asyncProperty(batches, async (ops) => {
-        const [key, team] = [await newBudget(limitNanoUsd), await newBudget(2 * limitNanoUsd)];
-        const world = createWorld(bed, [key, team], limitNanoUsd);
+        const { own, tenant } = newTenant();
+        const [key, team] = [await newBudget(limitNanoUsd, tenant), await newBudget(2 * limitNanoUsd, tenant)];
+        const world = createWorld(bed, own, [key, team], limitNanoUsd);
         for (const batch of ops) await Promise.all(batch.map((each) => world.run(each)));
         await world.quieten();
         for (const id of [key, team]) {
@@ -300,8 +302,7 @@ interface Call {
  * Three processes on one store, and an upstream that knows what it was asked for. Nobody beats for the processes, so that a
  * sweep takes all of them for gone: those that are not go on as if they had been frozen.
  */
-function createWorld(bed: TestBed, budgetIds: string[], limitNanoUsd: number) {
-  const { own } = bed.newTenant();
+function createWorld(bed: TestBed, own: TenantStore, budgetIds: string[], limitNanoUsd: number) {
   let nowMs = startMs;
   const createNode = () => {
     const owner = nextId('node');
@@ -321,7 +322,7 @@ function createWorld(bed: TestBed, budgetIds: string[], limitNanoUsd: number) {
     const node = nodes[index];
     if (node === undefined) throw new Error('no such node');
     for (;;) {
-      const hold = await node.book.reserve(budgetIds, nanoUsd).catch((error: unknown) => {
+      const hold = await node.book.reserve(own.tenant, budgetIds, nanoUsd).catch((error: unknown) => {
         expect(error).toMatchObject({ code: 'budget_exceeded' });
       });
       if (hold === undefined) return false;

@@ -65,11 +65,11 @@ export function eventLaws(bed: TestBed): void {
     const intent = queuedOf({ keyId });
     await runsOf(tenant).queue(intent);
     const limited = async () => (await runsOf(tenant).readQueued(intent.id))?.budgetIds;
-    await bed.store.budgets.setLimit(`team:${tenant}`, 5);
+    await bed.store.budgets.forTenant(tenant).setLimit(`team:${tenant}`, 5);
     expect(await limited()).toEqual([`team:${tenant}`]);
-    await bed.store.budgets.setLimit(`key:${keyId}`, 7);
+    await bed.store.budgets.forTenant(tenant).setLimit(`key:${keyId}`, 7);
     expect(await limited()).toEqual([`key:${keyId}`, `team:${tenant}`]);
-    await bed.store.budgets.setLimit(`team:${tenant}`, null);
+    await bed.store.budgets.forTenant(tenant).setLimit(`team:${tenant}`, null);
     expect(await limited()).toEqual([`key:${keyId}`]);
   });
 

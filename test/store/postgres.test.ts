@@ -2,7 +2,12 @@ import { Client } from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { createPostgresStore, type PostgresLimits } from '../../src/store/postgres/create-postgres-store.ts';
 import { migrationNames } from '../../src/store/schema-version.ts';
+import { budgetSql } from '../../src/store/budget-sql.ts';
+import { conversationReads, conversationWrites } from '../../src/store/conversation-sql.ts';
+import { statements } from '../../src/store/postgres/statements.ts';
 import { keepAll } from '../../src/store/retention.ts';
+import { runSql } from '../../src/store/run-sql.ts';
+import { sql } from '../../src/store/sql.ts';
 import type { Store, TenantStore, TurnIntent } from '../../src/store/store.ts';
 import {
   databaseProxy,
@@ -301,7 +306,7 @@ describe('round trips', () => {
     }
     // Reservations are written and settled by the same statements.
     const beforeLease = asked.mock.calls.length;
-    const { budgets } = await open(url, 'b');
+    const budgets = (await open(url, 'b')).budgets.forTenant('t');
     await budgets.setLimit('key:a', 1000);
     const lease = { needNanoUsd: 9, waitingNanoUsd: 9, heldNanoUsd: 0, keepsSlice: true, listsOpen: false };
     await budgets.renewLease({ ...lease, budgetId: 'key:a', owner: 'a' });
@@ -323,9 +328,104 @@ describe('round trips', () => {
   });
 });
 
+describe('what a call touches is one tenant’s', () => {
+  /** In the background, at a start, or in an answer to who runs the gateway: over all tenants. */
+  const overAll = new Set([
+    'beat',
+    'leave',
+    'forgetNodes',
+    'selectAbandoned',
+    'selectForgotten',
+    'selectQueued',
+    'selectExpired',
+    'runs.selectRunning',
+    'budgets.selectPlaces',
+    'budgets.selectLeasesOfOthers',
+    'budgets.forgetCharges',
+  ]);
+  const named: [string, string][] = [
+    ...Object.entries(statements).flatMap(([name, text]): [string, string][] =>
+      typeof text === 'string' ? [[name, text]] : Object.entries(text).map(([kind, each]) => [`${name}.${kind}`, each]),
+    ),
+    ...Object.entries(sql),
+    ...Object.entries(runSql).map(([name, text]): [string, string] => [
+      name === 'selectRunning' ? `runs.${name}` : name,
+      text,
+    ]),
+    ...Object.entries(budgetSql).map(([name, text]): [string, string] => [`budgets.${name}`, text]),
+    ...Object.entries(conversationReads),
+    ...Object.entries(conversationWrites),
+  ];
+
+  interface PlanNode {
+    'Relation Name'?: string;
+    Plans?: PlanNode[];
+    [detail: string]: unknown;
+  }
+  const scansOf = (node: PlanNode): PlanNode[] => [
+    ...(String(node['Node Type']).endsWith('Scan') && node['Relation Name'] !== undefined ? [node] : []),
+    ...(node.Plans ?? []).flatMap(scansOf),
+  ];
+
+  test('every statement of a turn finds each row by the tenant that it is given, and writes it so', async () => {
+    const url = await server.createDatabase();
+    await open(url, 'a');
+    const client = await connect(url);
+    await client.query('SET plan_cache_mode = force_generic_plan');
+    // Which would say their conditions elsewhere.
+    await client.query('SET enable_bitmapscan = off');
+    let scans = 0;
+    for (const [name, text] of named) {
+      if (overAll.has(name)) continue;
+      for (const [, table, first] of text.matchAll(/INSERT INTO (\w+) \((\w+)/g))
+        expect([name, table, first]).toEqual([name, table, 'tenant']);
+      const count = Math.max(0, ...Array.from(text.matchAll(/\$(\d+)/g), ([, place]) => Number(place)));
+      await client.query(`PREPARE looked_at AS ${text}`);
+      const nulls = count === 0 ? '' : `(${Array.from({ length: count }, () => 'NULL').join(', ')})`;
+      const { rows: plans } = await client.query<{ 'QUERY PLAN': { Plan: PlanNode }[] }>(
+        `EXPLAIN (FORMAT JSON) EXECUTE looked_at${nulls}`,
+      );
+      for (const scan of plans.flatMap((row) => row['QUERY PLAN'].flatMap(({ Plan }) => scansOf(Plan)))) {
+        scans += 1;
+        const found = JSON.stringify([scan['Index Cond'], scan['Recheck Cond'], scan['Filter']]);
+        expect(found, `${name} looks for ${scan['Relation Name']}`).toMatch(/tenant = (\$1|\w+\.tenant)\b/);
+      }
+      await client.query('DEALLOCATE looked_at');
+    }
+    expect(scans).toBeGreaterThan(100);
+  });
+
+  test('every table of theirs has the tenant first in its keys', async () => {
+    const url = await server.createDatabase();
+    await open(url, 'a');
+    const keys = await queryDatabase(
+      url,
+      `SELECT c.relname AS name, a.attname AS first FROM pg_index x JOIN pg_class c ON c.oid = x.indexrelid
+        JOIN pg_class t ON t.oid = x.indrelid JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = x.indkey[0]
+        WHERE x.indisunique AND t.relnamespace = 'public'::regnamespace AND t.relname NOT LIKE 'kysely%' AND a.attname <> 'tenant'
+        ORDER BY 1`,
+    );
+    expect(keys.map(({ name }) => name)).toEqual([
+      // For code of before budgets had a tenant.
+      'budget_charges_before',
+      'budget_leases_before',
+      'budgets_before',
+      // What says who the tenants are, and what is the store's.
+      'keys_hash_key',
+      'keys_pkey',
+      'nodes_pkey',
+      'reservations_before',
+      'schema_marks_pkey',
+      'secret_pkey',
+      'teams_name_key',
+      'teams_pkey',
+    ]);
+  });
+});
+
 test('a process that is stopped while it renews its lease of a budget keeps nobody else from it', async () => {
   const url = await server.createDatabase();
-  const { budgets } = await open(url, 'a');
+  const budgets = (await open(url, 'a')).budgets.forTenant('t');
   await budgets.setLimit('key:a', 1000);
   const ask = {
     budgetId: 'key:a',
@@ -345,7 +445,7 @@ test('a process that is stopped while it renews its lease of a budget keeps nobo
   // As far as it came, and no further.
   const stopped = await connect(url);
   await stopped.query('BEGIN');
-  expect((await stopped.query(String(locking[0]), ['key:a'])).rows).toHaveLength(1);
+  expect((await stopped.query(String(locking[0]), ['t', 'key:a'])).rows).toHaveLength(1);
   expect(await budgets.renewLease({ ...ask, owner: 'b' })).toMatchObject({ verdict: 'granted' });
 });
 

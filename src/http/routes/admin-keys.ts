@@ -36,7 +36,7 @@ const rotateBody = z.object({ grace_seconds: z.int().min(0).max(maxGraceSeconds)
 
 /** Virtual keys, for whoever has the master key. A key is shown once, in the answer that makes it. */
 export function adminKeyRoutes({ keys, budgets, ids, nowMs, hashKey, onChange }: AdminKeyDependencies): Route[] {
-  const limits = adminBudgets(budgets, keyBudgetId);
+  const limits = adminBudgets(budgets, keyBudgetId, ({ tenant }: Pick<StoredKey, 'id' | 'tenant'>) => tenant);
   const readKey = async (id: string): Promise<StoredKey> => (await keys.readKey(id)) ?? fail(keyNotFound(id));
 
   /** @param key to be shown, once. */
@@ -57,7 +57,7 @@ export function adminKeyRoutes({ keys, budgets, ids, nowMs, hashKey, onChange }:
         const id = ids.mint('key', createdAtMs);
         const key = mintVirtualKey();
         // Before the key, which is else without a limit if this process ends in between.
-        await limits.set(id, budget ?? undefined);
+        await limits.set({ id, tenant: team ?? id }, budget ?? undefined);
         const created = await keys.createKey({
           id,
           name,
@@ -102,7 +102,7 @@ export function adminKeyRoutes({ keys, budgets, ids, nowMs, hashKey, onChange }:
         const { name, blocked, expires_at: expiresAt, budget_usd: budget } = adminBody(changeBody, await body());
         const changes = { name, blocked, expiresAtMs: milliseconds(expiresAt) };
         const changed = await keys.updateKey(id, changes, nowMs());
-        if (changed) await limits.set(id, budget);
+        if (changed) await limits.set(await readKey(id), budget);
         onChange();
         if (!changed) throw keyNotFound(id);
         await sendKey(response, id);

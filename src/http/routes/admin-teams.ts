@@ -31,7 +31,7 @@ const changeBody = z.object({ name: nameField.optional(), budget_usd: budgetFiel
 
 /** Teams, for whoever has the master key. */
 export function adminTeamRoutes({ keys, budgets, ids, nowMs, onChange }: AdminDependencies): Route[] {
-  const limits = adminBudgets(budgets, teamBudgetId);
+  const limits = adminBudgets(budgets, teamBudgetId, ({ id }) => id);
   const readTeam = async (id: string): Promise<Team> => (await keys.readTeam(id)) ?? fail(teamNotFound(id));
   const sendTeam = async (response: ServerResponse, id: string) => {
     const [shown] = await limits.show([await readTeam(id)], teamObject);
@@ -49,7 +49,7 @@ export function adminTeamRoutes({ keys, budgets, ids, nowMs, onChange }: AdminDe
         const createdAtMs = nowMs();
         const team = { id: ids.mint('team', createdAtMs), name, createdAtMs };
         if (!(await keys.createTeam(team))) throw nameTaken(name);
-        await limits.set(team.id, budget);
+        await limits.set(team, budget);
         await sendTeam(response, team.id);
       },
     },
@@ -87,7 +87,7 @@ export function adminTeamRoutes({ keys, budgets, ids, nowMs, onChange }: AdminDe
           if (outcome === 'not-found') throw teamNotFound(id);
           if (outcome === 'name-taken') throw nameTaken(name);
         }
-        await limits.set(id, budget);
+        await limits.set({ id }, budget);
         onChange();
         await sendTeam(response, id);
       },

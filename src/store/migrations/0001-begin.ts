@@ -3,6 +3,7 @@ import { spendLogsView, type ViewDialect } from '../spend-logs-view.ts';
 
 /** What the engines' schemas have each for itself. */
 export interface SchemaDialect extends ViewDialect {
+  engine: 'sqlite' | 'postgres';
   /** Statements that make the tables and indexes of this engine alone. */
   ownTables: readonly string[];
   /** What follows the columns of a table whose rows lie in buckets. */

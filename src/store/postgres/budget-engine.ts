@@ -1,7 +1,6 @@
 import { columnText } from '../column-text.ts';
 import type { BudgetEngine } from '../create-budget-store.ts';
-import { budgetSql } from '../budget-sql.ts';
-import { releaseLease, renewLease, type Script } from '../budget-script.ts';
+import { type LeaseHolder, releaseLease, renewLease, type Script, setLimit } from '../budget-script.ts';
 import type { SqlValue } from '../rows.ts';
 import type { Reservation } from '../store.ts';
 import { selectDeadLeases } from './budget-statements.ts';
@@ -11,19 +10,19 @@ import type { Database, Query, SqlParameter } from './database.ts';
 const stoppedMs = 2000;
 const lock = ` AND set_config('idle_in_transaction_session_timeout', '${stoppedMs}', true) <> '' FOR UPDATE`;
 
-export function createBudgetEngine(database: Database): BudgetEngine {
+export function createBudgetEngine(database: Database, nowMs: () => number): BudgetEngine {
   return {
     all: <Row>(text: string, ...parameters: SqlValue[]) => database.query<Row>(text, parameters),
-    setLimit: (parameters) => database.query(budgetSql.setLimit, parameters),
-    renewLease: (ask) => database.transaction((query) => runScript(query, renewLease(ask, lock))),
+    setLimit: (tenant, id, limitNanoUsd) =>
+      database.transaction((query) => runScript(query, setLimit(tenant, id, limitNanoUsd, nowMs(), lock))),
+    renewLease: (tenant, ask) => database.transaction((query) => runScript(query, renewLease(tenant, ask, lock))),
   };
 }
 
 /** Takes what processes that are gone have leased. @param dead the parameters of `selectDeadLeases`. */
 export async function releaseDeadLeases(database: Database, dead: SqlParameter[], nowMs: number): Promise<void> {
-  const leases = await database.query<{ budget_id: string; owner: string }>(selectDeadLeases, dead);
-  for (const { budget_id: budgetId, owner } of leases)
-    await database.transaction((query) => runScript(query, releaseLease(budgetId, owner, nowMs, lock)));
+  const leases = await database.query<LeaseHolder>(selectDeadLeases, dead);
+  for (const lease of leases) await database.transaction((query) => runScript(query, releaseLease(lease, nowMs, lock)));
 }
 
 /** Runs them in the transaction of `query`. */

@@ -199,7 +199,7 @@ export async function createPostgresStore(options: PostgresStoreOptions): Promis
       queueTurn: (tenant, intent) => createTenantStore(tenant, parts).queueTurn(intent),
       expiresBeforeMs: retention.expiresBeforeMs,
     }),
-    budgets: createBudgetStore(createBudgetEngine(database)),
+    budgets: createBudgetStore(createBudgetEngine(database, clock)),
     sweep: sweepOnce,
     expire: expireOnce,
 

@@ -14,6 +14,7 @@ import { type Database, poolConfigOf } from './database.ts';
 const timestamp = (ms: string) => `CAST(to_timestamp((${ms}) / 1000.0) AT TIME ZONE 'UTC' AS timestamp(3))`;
 
 const schemaDialect: SchemaDialect = {
+  engine: 'postgres',
   timestamp,
   json: (text) => `CAST(${text} AS json)`,
   byBucket: 'PARTITION BY LIST (bucket)',

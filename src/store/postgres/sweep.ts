@@ -47,7 +47,7 @@ export async function sweep(database: Database, options: SweepOptions, nowMs: nu
   for (const { tenant, turn_id: turnId, id } of forgotten) {
     await database.transaction(async (query) => {
       await query(sql.endAttempt, attemptEndRow(tenant, turnId, unsentAttempt({ id, startedAtMs: nowMs })));
-      await runScript(query, settleAttempt(id, 0));
+      await runScript(query, settleAttempt(tenant, id, 0));
     });
   }
   await releaseDeadLeases(database, dead, nowMs);

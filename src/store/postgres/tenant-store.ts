@@ -124,7 +124,7 @@ export function createTenantStore(tenant: string, parts: TenantStoreParts): Tena
     }
     return database.transaction(async (query) => {
       const outcome = await commitLocked(query, row, attempt, items, steps);
-      if (settles) await runScript(query, settleAttempt(commit.attempt.id, commit.attempt.costNanoUsd ?? null));
+      if (settles) await runScript(query, settleAttempt(tenant, commit.attempt.id, commit.attempt.costNanoUsd ?? null));
       return outcome;
     });
   }
@@ -231,6 +231,7 @@ export function createTenantStore(tenant: string, parts: TenantStoreParts): Tena
   }
 
   return {
+    tenant,
     seal: sealer.forTenant(tenant),
     ...createTenantReads(tenant, (text, ...parameters) => database.query(text, parameters), retention.expiresBeforeMs),
     ...createContextFinder(parts.contextKey, tenant, retention.expiresBeforeMs, async (hashes, expiry) => {
@@ -300,7 +301,7 @@ export function createTenantStore(tenant: string, parts: TenantStoreParts): Tena
           unfinished.add(started.id, async () => {
             await database.query(sql.endAttempt, row);
             if (started.reservation !== undefined)
-              await database.transaction((query) => runScript(query, settleAttempt(started.id, 0)));
+              await database.transaction((query) => runScript(query, settleAttempt(tenant, started.id, 0)));
             return false;
           });
         }

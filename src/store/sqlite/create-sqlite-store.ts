@@ -1,5 +1,6 @@
 import { GatewayError } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
+import type { LeaseHolder } from '../budget-script.ts';
 import { budgetSql } from '../budget-sql.ts';
 import { createBudgetStore } from '../create-budget-store.ts';
 import { weekEndMs, weekOf } from '../bucket.ts';
@@ -150,8 +151,9 @@ export async function createSqliteStore(options: SqliteStoreOptions): Promise<Fu
     }),
     budgets: createBudgetStore({
       all: reader.all,
-      setLimit: (parameters) => writer.submit({ kind: 'set-limit', parameters }),
-      renewLease: (ask) => writer.submit({ kind: 'renew-lease', ask }),
+      setLimit: (tenant, id, limitNanoUsd) =>
+        writer.submit({ kind: 'set-limit', tenant, id, limitNanoUsd, nowMs: clock() }),
+      renewLease: (tenant, ask) => writer.submit({ kind: 'renew-lease', tenant, ask }),
     }),
 
     files,
@@ -180,10 +182,10 @@ export async function createSqliteStore(options: SqliteStoreOptions): Promise<Fu
       const forgotten = reader.all<{ tenant: string; turn_id: string; id: string }>(selectForgotten, owner);
       for (const { tenant, turn_id: turnId, id } of forgotten) {
         const ended = attemptEndRow(tenant, turnId, unsentAttempt({ id, startedAtMs: nowMs }));
-        await writer.submit({ kind: 'end-attempt', ended, settles: { attemptId: id, costNanoUsd: 0 } });
+        await writer.submit({ kind: 'end-attempt', tenant, ended, settles: { attemptId: id, costNanoUsd: 0 } });
       }
-      const leases = reader.all<{ budgetId: string; owner: string }>(budgetSql.selectLeasesOfOthers, owner);
-      await Promise.all(leases.map((lease) => writer.submit({ kind: 'release-lease', ...lease, nowMs })));
+      const leases = reader.all<LeaseHolder>(budgetSql.selectLeasesOfOthers, owner);
+      await Promise.all(leases.map((lease) => writer.submit({ kind: 'release-lease', lease, nowMs })));
       const count = failed.filter(Boolean).length;
       if (count > 0) log.warn({ turns: count }, 'turns of a dead process were failed');
       return count;

@@ -13,6 +13,7 @@ import { checkFingerprint, fingerprintOf, fingerprintSql } from '../secret-finge
 import { createStatements } from './statements.ts';
 
 const schemaDialect: SchemaDialect = {
+  engine: 'sqlite',
   timestamp: (ms) => `strftime('%Y-%m-%d %H:%M:%f', (${ms}) / 1000.0, 'unixepoch')`,
   json: (text) => text,
   // What is too old is found by its time.

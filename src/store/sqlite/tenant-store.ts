@@ -106,6 +106,7 @@ export function createTenantStore(tenant: string, parts: TenantStoreParts): Tena
   }
 
   return {
+    tenant,
     seal: sealer.forTenant(tenant),
     ...createTenantReads(tenant, reader.all, retention.expiresBeforeMs),
     ...createContextFinder(parts.contextKey, tenant, retention.expiresBeforeMs, async (hashes, expiry) => {

@@ -2,7 +2,7 @@ import type { DatabaseSync } from 'node:sqlite';
 import { crashPoint } from '../../crash-point.ts';
 import { keptBucket, weekOfId } from '../bucket.ts';
 import { budgetSql } from '../budget-sql.ts';
-import { releaseLease, renewLease, settleAttempt, type Script } from '../budget-script.ts';
+import { releaseLease, renewLease, type Script, setLimit, settleAttempt } from '../budget-script.ts';
 import { conversationWrites, insertAppended, selectWriter, takeBoth, takeWriter } from '../conversation-sql.ts';
 import { keyWrites } from '../key-sql.ts';
 import { claim, type ClaimRow, forgetClaims, otherHolder } from '../idempotency.ts';
@@ -117,14 +117,15 @@ export function createGroupWriter(db: DatabaseSync): (ops: WriteOp[]) => (WriteR
     return step.value;
   };
 
-  const hasLeases = ({ budgetIds, owner }: ReservationOp) =>
-    budgetIds.every((id) => prepare(budgetSql.selectLease).get(id, owner) !== undefined);
+  const hasLeases = (tenant: string, { budgetIds, owner }: ReservationOp) =>
+    budgetIds.every((id) => prepare(budgetSql.selectLease).get(tenant, id, owner) !== undefined);
 
-  const reserve = ({ attemptId, budgetIds, owner, nanoUsd }: ReservationOp) => {
-    for (const id of budgetIds) prepare(budgetSql.reserve).run(attemptId, id, owner, nanoUsd);
+  const reserve = (tenant: string, { attemptId, budgetIds, owner, nanoUsd }: ReservationOp) => {
+    for (const id of budgetIds) prepare(budgetSql.reserve).run(tenant, attemptId, id, owner, nanoUsd);
   };
 
-  const settle = ({ attemptId, costNanoUsd }: SettleOp) => runScript(settleAttempt(attemptId, costNanoUsd));
+  const settle = (tenant: string, { attemptId, costNanoUsd }: SettleOp) =>
+    runScript(settleAttempt(tenant, attemptId, costNanoUsd));
 
   /** Who wrote last; undefined: there is no such conversation. */
   const writerOf = (tenant: string, conversation: string): string | null | undefined => {
@@ -138,7 +139,7 @@ export function createGroupWriter(db: DatabaseSync): (ops: WriteOp[]) => (WriteR
       if (writer === undefined) return 'conversation-not-found';
       if (writer !== op.conversation.writer) return 'conversation-locked';
     }
-    if (op.reservation !== undefined && !hasLeases(op.reservation)) return 'lease-lost';
+    if (op.reservation !== undefined && !hasLeases(op.tenant, op.reservation)) return 'lease-lost';
     if (op.parent !== undefined) {
       const { id, bucket } = op.parent;
       const parent = prepare(sql.selectParent).get(op.tenant, id, bucket, op.expiryMs) as
@@ -159,7 +160,7 @@ export function createGroupWriter(db: DatabaseSync): (ops: WriteOp[]) => (WriteR
       prepare(sql.copyEnvelope).run(op.tenant, hash, op.bucket, op.parent?.bucket ?? null, op.nowMs);
     }
     if (op.attempt !== undefined) prepare(sql.insertAttempt).run(...op.attempt);
-    if (op.reservation !== undefined) reserve(op.reservation);
+    if (op.reservation !== undefined) reserve(op.tenant, op.reservation);
     insertItems(op, op.kept, -op.kept.length / itemValueCount, itemMarks.kept);
     insertItems(op, op.items, 0, itemMarks.input);
     runSteps(op.steps);
@@ -168,11 +169,11 @@ export function createGroupWriter(db: DatabaseSync): (ops: WriteOp[]) => (WriteR
 
   const nextAttempt = (op: OpOf<'next-attempt'>) => {
     prepare(sql.endAttempt).run(...op.ended);
-    if (op.settles !== undefined) settle(op.settles);
+    if (op.settles !== undefined) settle(op.tenant, op.settles);
     if (prepare(sql.selectRunning).get(op.tenant, op.id, weekOfId(op.id)) === undefined) return false;
-    if (op.reservation !== undefined && !hasLeases(op.reservation)) return false;
+    if (op.reservation !== undefined && !hasLeases(op.tenant, op.reservation)) return false;
     prepare(sql.insertAttempt).run(...op.started);
-    if (op.reservation !== undefined) reserve(op.reservation);
+    if (op.reservation !== undefined) reserve(op.tenant, op.reservation);
     return true;
   };
 
@@ -185,7 +186,7 @@ export function createGroupWriter(db: DatabaseSync): (ops: WriteOp[]) => (WriteR
     const { tenant, id, owner, epoch, status, head, hashes, expiryMs, items } = op;
     const week = weekOfId(id);
     prepare(sql.endAttempt).run(...op.attempt);
-    if (op.settles !== undefined) settle(op.settles);
+    if (op.settles !== undefined) settle(op.tenant, op.settles);
     const count = items.length / itemValueCount;
     const ended = prepare(sql.commitTurn).get(tenant, id, week, owner, epoch, status, head, count, ...hashes) as
       | EndedTurn
@@ -275,12 +276,12 @@ export function createGroupWriter(db: DatabaseSync): (ops: WriteOp[]) => (WriteR
         return true;
       }
       case 'renew-lease':
-        return runScript(renewLease(op.ask, ''));
+        return runScript(renewLease(op.tenant, op.ask, ''));
       case 'release-lease':
-        runScript(releaseLease(op.budgetId, op.owner, op.nowMs, ''));
+        runScript(releaseLease(op.lease, op.nowMs, ''));
         return true;
       case 'set-limit':
-        prepare(budgetSql.setLimit).run(...op.parameters);
+        runScript(setLimit(op.tenant, op.id, op.limitNanoUsd, op.nowMs, ''));
         return true;
       case 'keys':
         return prepare(keyWrites[op.statement]).run(...op.parameters).changes > 0;
@@ -290,7 +291,7 @@ export function createGroupWriter(db: DatabaseSync): (ops: WriteOp[]) => (WriteR
         return append(op);
       case 'end-attempt':
         prepare(sql.endAttempt).run(...op.ended);
-        settle(op.settles);
+        settle(op.tenant, op.settles);
         return true;
       case 'expire':
         return expire(op);

@@ -1,4 +1,5 @@
 import type { ClaimOutcome } from '../begin-outcome.ts';
+import type { LeaseHolder } from '../budget-script.ts';
 import type { Lease, LeaseAsk } from '../budget-store.ts';
 import type { ConversationWrite } from '../conversation-sql.ts';
 import type { AppendWrite } from '../create-conversation-store.ts';
@@ -83,13 +84,13 @@ export type WriteOp =
       nowMs: number;
       error: { code: string; message: string };
     }
-  | { kind: 'renew-lease'; ask: LeaseAsk }
-  | { kind: 'release-lease'; budgetId: string; owner: string; nowMs: number }
-  | { kind: 'set-limit'; parameters: SqlValue[] }
+  | { kind: 'renew-lease'; tenant: string; ask: LeaseAsk }
+  | { kind: 'release-lease'; lease: LeaseHolder; nowMs: number }
+  | { kind: 'set-limit'; tenant: string; id: string; limitNanoUsd: number | null; nowMs: number }
   | { kind: 'keys'; statement: KeyWrite; parameters: SqlValue[] }
   | { kind: 'conversations'; statement: ConversationWrite; parameters: SqlValue[] }
   | ({ kind: 'append' } & AppendWrite)
-  | { kind: 'end-attempt'; ended: SqlValue[]; settles: SettleOp }
+  | { kind: 'end-attempt'; tenant: string; ended: SqlValue[]; settles: SettleOp }
   /** Takes away some of what is too old. */
   | { kind: 'expire'; contentBeforeMs: number; rowsBeforeMs: number; nowMs: number }
   | { kind: 'check' };
