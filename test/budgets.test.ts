@@ -230,6 +230,24 @@ routing: { retries: 1 }
       expect(await budgetOf(`/keys/${id}`)).toEqual({ limit_usd: 0.05, spent_usd: 0.05, reserved_usd: 0 });
     });
 
+    test('goes with its key to another team, spent as it is', async () => {
+      upstream.answer = () => answerOf(50);
+      const home = temporaryFolder();
+      const start = (team: string) =>
+        spawnGateway({
+          config: `
+auth: { keys: [{ name: k, key: sk-k, team: ${team}, budget_usd: 0.05 }] }
+models: [{ name: claude, provider: anthropic, model: claude-haiku-4-5, base_url: "${upstream.url}", api_key: k, ${price} }]
+`,
+          folder: home,
+          onCleanup,
+        });
+      const before = await start('t');
+      expect((await ask(before.url, 'sk-k')).status).toBe(200);
+      expect(await before.kill('SIGTERM')).toBe(0);
+      expect(isSpent(await ask((await start('u')).url, 'sk-k'))).toBe(true);
+    });
+
     test('limits nobody any more when it was taken out of the configuration', async () => {
       upstream.answer = () => answerOf(50);
       const home = temporaryFolder();

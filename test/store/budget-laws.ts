@@ -235,6 +235,31 @@ export function budgetLaws(bed: TestBed): void {
     expect(await read(id)).toMatchObject({ spentNanoUsd: 12, reservedNanoUsd: 0 });
   });
 
+  test('a budget goes with its key to another tenant: nothing that was spent is forgotten, nor what runs there', async () => {
+    const { own, tenant } = newTenant();
+    const id = await newBudget(1000, tenant);
+    await ask(id, 600);
+    const [running, ended] = [100, 300].map((nanoUsd) =>
+      reservingIntent({ budgetIds: [id], owner: 'node', nanoUsd }),
+    ) as [TurnIntent, TurnIntent];
+    for (const intent of [running, ended]) await own.beginTurn(intent);
+    await own.commitTurn(commitOf(ended, { owner: 'node', attempt: endOf(ended, 5) }));
+
+    const { tenant: next } = newTenant();
+    const moved = bed.store.budgets.forTenant(next);
+    await Promise.all([moved.setLimit(id, 900), moved.setLimit(id, 900)]);
+    expect(await moved.read(id)).toEqual({ id, limitNanoUsd: 900, spentNanoUsd: 105, reservedNanoUsd: 0 });
+    expect(await read(id)).toBeUndefined();
+    expect([await leasesOf(id), await reservationsOf(id)]).toEqual([[], []]);
+    // Whoever was not told yet that the key is another tenant's is let past nothing.
+    expect(await own.beginTurn(reservingIntent({ budgetIds: [id], owner: 'node', nanoUsd: 1 }))).toBe('lease-lost');
+    expect(await ask(id, 1)).toMatchObject({ verdict: 'busy', grantedNanoUsd: 0 });
+    expect(await own.commitTurn(commitOf(running, { owner: 'node', attempt: endOf(running, 7) }))).toBe('committed');
+    expect(await moved.read(id)).toMatchObject({ spentNanoUsd: 105 });
+    await budgetsOf(id).setLimit(id, 1000);
+    expect(await read(id)).toMatchObject({ limitNanoUsd: 1000, spentNanoUsd: 105 });
+  });
+
   test('whatever comes in between, nothing passes the limit but one call, nothing leaks, and nothing is refused alone', async () => {
     const limitNanoUsd = 10_000;
     const op = fc.oneof(
