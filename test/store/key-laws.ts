@@ -55,7 +55,7 @@ export function keyLaws(bed: TestBed): void {
   test('a key is found with the budgets that limit it, its own before its team’s', async () => {
     const team = await createdTeam();
     const { id, hash } = await createdKey({ teamId: team.id });
-    const setLimit = (budgetId: string, limit: number | null) => 
+    const setLimit = (budgetId: string, limit: number | null) =>
       bed.store.budgets.forTenant(team.id).setLimit(budgetId, limit);
     const found = async () => (await keys().findKey(hash))?.budgetIds;
     await setLimit(`team:${team.id}`, 5);
