@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs, promisify } from 'node:util';
 import { engineNames } from './engine.ts';
-import { lostAnswers, type Mutant, mutants, type Patch } from './mutations.ts';
+import { lostAnswers, mutants, type Patch, patched, patchesOf } from './mutations.ts';
 
 // A rig that has found nothing proves nothing: each mutant is the gateway with one promise taken out, and must be caught.
 
@@ -33,16 +33,7 @@ function copyTree(): string {
   return copy;
 }
 
-/** The files that the patches change, as they are then. */
-function patched(patches: Patch[]): Map<string, string> {
-  const files = new Map<string, string>();
-  for (const { file, search, replace } of patches) {
-    const parts = (files.get(file) ?? readFileSync(join(root, file), 'utf8')).split(search);
-    if (parts.length !== 2) throw new Error(`${file} holds this ${parts.length - 1} times, not once: ${search}`);
-    files.set(file, parts.join(replace));
-  }
-  return files;
-}
+const read = (file: string) => readFileSync(join(root, file), 'utf8');
 
 interface Outcome {
   kills: number;
@@ -54,7 +45,7 @@ interface Outcome {
 async function runIn(patches: Patch[]): Promise<Outcome> {
   const copy = copyTree();
   try {
-    for (const [file, text] of patched(patches)) writeFileSync(join(copy, file), text);
+    for (const [file, text] of patched(patches, read)) writeFileSync(join(copy, file), text);
     const script = join(copy, 'test/torture/main.ts');
     const args = [
       script,
@@ -87,14 +78,13 @@ function row(name: string, { kills, acknowledged, violations, byLaw }: Outcome, 
   if (violations > 0 !== expected) process.exitCode = 1;
 }
 
-const patchesOf = ({ fault = [], patches = [], on }: Mutant) => [...fault, ...patches, ...(on[engine] ?? [])];
 const chosen = mutants.filter(({ name, on }) => name.includes(values.only) && on[engine] !== undefined);
 // Sources that have changed are found out before the first run, not after an hour.
-for (const mutant of chosen) patched(patchesOf(mutant));
+for (const mutant of chosen) patched(patchesOf(mutant, engine), read);
 
 process.stdout.write('| mutant | kills | acknowledged | violations by law | |\n|---|---|---|---|---|\n');
 if (values.only === '') row('none', await runIn([]), false);
 if (chosen.some(({ fault }) => fault?.includes(lostAnswers))) {
   row('none, with lost answers', await runIn([lostAnswers]), false);
 }
-for (const mutant of chosen) row(mutant.name, await runIn(patchesOf(mutant)), true);
+for (const mutant of chosen) row(mutant.name, await runIn(patchesOf(mutant, engine)), true);

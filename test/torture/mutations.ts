@@ -27,6 +27,27 @@ export const lostAnswers: Patch = {
       const outcome = await store.commitTurn(commit);`,
 };
 
+/** All that makes the mutant on this engine. */
+export const patchesOf = ({ fault = [], patches = [], on }: Mutant, engine: EngineName): Patch[] => [
+  ...fault,
+  ...patches,
+  ...(on[engine] ?? []),
+];
+
+/**
+ * The files that the patches change, as they are then.
+ * @param read a file of the tree.
+ */
+export function patched(patches: readonly Patch[], read: (file: string) => string): Map<string, string> {
+  const files = new Map<string, string>();
+  for (const { file, search, replace } of patches) {
+    const parts = (files.get(file) ?? read(file)).split(search);
+    if (parts.length !== 2) throw new Error(`${file} holds this ${parts.length - 1} times, not once: ${search}`);
+    files.set(file, parts.join(replace));
+  }
+  return files;
+}
+
 export const mutants: Mutant[] = [
   {
     name: 'terminal event before the commit',
@@ -150,8 +171,8 @@ export const mutants: Mutant[] = [
       },
       {
         file: 'src/turn/conclude.ts',
-        search: "endOf[assembler.end?.finish ?? 'paused']",
-        replace: "endOf[assembler.end?.finish ?? 'completed']",
+        search: "const finish = assembler.end?.finish ?? 'paused';",
+        replace: "const finish = assembler.end?.finish ?? 'completed';",
       },
     ],
     on: { sqlite: [], postgres: [] },
@@ -174,9 +195,11 @@ export const mutants: Mutant[] = [
     patches: [
       {
         file: 'src/store/sql.ts',
-        search: `      SELECT 0, t.id, t.bucket, t.parent, t.keep, t.kept_count, t.envelope_hash, t.status, t.session_id, t.anchor, t.depth FROM turns t
+        search: `          ORDER BY a.number DESC LIMIT 1)
+      FROM turns t
       WHERE t.tenant = $1 AND t.id = $2`,
-        replace: `      SELECT 0, t.id, t.bucket, t.parent, t.keep, t.kept_count, t.envelope_hash, t.status, t.session_id, t.anchor, t.depth FROM turns t
+        replace: `          ORDER BY a.number DESC LIMIT 1)
+      FROM turns t
       WHERE $1 <> '' AND t.id = $2`,
       },
       {
@@ -275,7 +298,7 @@ export const mutants: Mutant[] = [
     patches: [
       {
         file: 'src/turn/open-turn.ts',
-        search: 'input: request.store || conversation !== undefined ? input : [],',
+        search: 'input: keptItems(dependencies, request, input),',
         replace: 'input,',
       },
     ],
@@ -344,8 +367,8 @@ export const mutants: Mutant[] = [
         },
         {
           file: 'test/support/postgres.ts',
-          search: `postgresFlags: ['-c', 'listen_addresses=127.0.0.1',`,
-          replace: `postgresFlags: ['-c', 'synchronous_commit=off', '-c', 'listen_addresses=127.0.0.1',`,
+          search: `postgresFlags: ['listen_addresses=127.0.0.1',`,
+          replace: `postgresFlags: ['synchronous_commit=off', 'listen_addresses=127.0.0.1',`,
         },
       ],
     },

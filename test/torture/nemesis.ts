@@ -25,7 +25,10 @@ export function nextRoundOf(schedule: Round[], node: string, from: number): Roun
   return schedule.slice(from).find((round) => round.node === node);
 }
 
-/** Asks the store again and again until none of the turns (of this owner) runs, while nodes that have died are started again. */
+/**
+ * Asks the store again and again until none of the turns (of this owner) runs, while nodes that have died are started again. What
+ * has not ended when every lease has long ended runs for ever: the checker says so of each.
+ */
 export async function untilNoneRuns(
   server: StoreServer,
   { cluster, clock }: Pick<NemesisParts, 'cluster' | 'clock'>,
@@ -33,7 +36,7 @@ export async function untilNoneRuns(
 ): Promise<void> {
   const until = now() + takeOverMs;
   while ((await server.running(owner)) > 0) {
-    if (now() > until) throw new Error(`turns of ${owner ?? 'nodes that died'} run for ever`);
+    if (now() > until) return;
     await cluster.revive();
     clock.tick();
     await wait(100);
