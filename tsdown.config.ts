@@ -2,7 +2,12 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { defineConfig } from 'tsdown';
 
-const entries = { main: 'src/main.ts', worker: 'src/worker.ts', 'writer-thread': 'src/store/sqlite/writer-thread.ts' };
+const entries = {
+  main: 'src/main.ts',
+  worker: 'src/worker.ts',
+  'writer-thread': 'src/store/sqlite/writer-thread.ts',
+  'price-list': 'src/spend/price-list.ts',
+};
 
 /** The folder in node_modules of the package that a module belongs to; undefined: the module is ours. */
 function packageFolder(module: string): string | undefined {

@@ -8,7 +8,9 @@ import { fileURLToPath } from 'node:url';
 const at = (path) => new URL(`../${path}`, import.meta.url);
 
 if (Number(process.versions.node.split('.')[0]) >= 24) {
-  nodeModule.enableCompileCache?.();
+  // By the environment, so that our threads and workers have it too.
+  const { directory } = nodeModule.enableCompileCache();
+  if (directory !== undefined) process.env.NODE_COMPILE_CACHE ??= directory;
   // A clone runs its sources. Node strips no types below node_modules, so the package brings the built program instead.
   const source = at('src/main.ts');
   await import(existsSync(source) ? source.href : at('dist/main.mjs').href);

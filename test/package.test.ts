@@ -1,6 +1,6 @@
 import { type ChildProcessByStdio, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
@@ -98,11 +98,23 @@ describe('the published package', () => {
       'dist/main.mjs',
       'dist/worker.mjs',
       'dist/writer-thread.mjs',
+      'dist/price-list.mjs',
       'dist/THIRD-PARTY-LICENSES.txt',
     ]) {
       expect(files).toContain(file);
     }
     expect(files).toContain('LICENSE');
+  });
+
+  test('takes little room, and brings nothing along', () => {
+    const packages = readdirSync(join(folder, 'node_modules')).filter((name) => !name.startsWith('.'));
+    expect(packages).toEqual(['turnpike']);
+    const own = join(folder, 'node_modules/turnpike');
+    const paths = readdirSync(own, { recursive: true, encoding: 'utf8' });
+    expect(paths).not.toContain('node_modules');
+    const bytes = paths.reduce((sum, path) => sum + statSync(join(own, path)).size, 0);
+    expect(bytes).toBeGreaterThan(1_000_000);
+    expect(bytes).toBeLessThan(10_000_000);
   });
 
   test('has no crash points', () => {

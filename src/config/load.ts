@@ -8,7 +8,7 @@ import { modelsFromEnvironment } from './environment.ts';
 import { findConflicts, readDraft, resolveAlias } from './find-conflicts.ts';
 import type { Environment } from './interpolate.ts';
 import { ConfigError, formatPath, type Path, type Problem } from './problem.ts';
-import { type PlacedProblem, readYaml } from './read-yaml.ts';
+import type { PlacedProblem, YamlReading } from './read-yaml.ts';
 import { decodeSecret, type FileConfig, type FileModel } from './schema.ts';
 
 export interface LoadOptions {
@@ -24,11 +24,23 @@ export interface LoadOptions {
 
 const defaultFile = 'turnpike.yaml';
 
+const start = { line: 1, column: 1 };
+/** Where there is no file, no parser is loaded. */
+const nothingRead: YamlReading = {
+  value: undefined,
+  problems: [],
+  wellFormed: true,
+  placeOf: () => start,
+  placeOfKey: () => start,
+  interpolated: new Set(),
+  unresolved: new Set(),
+};
+
 /** @throws ConfigError with everything that is wrong. */
 export async function loadConfig(options: LoadOptions): Promise<Config> {
   const text = await readConfigFile(options.file ?? defaultFile, options);
   const name = options.file ?? defaultFile;
-  const reading = readYaml(text ?? '', options.env);
+  const reading = text === undefined ? nothingRead : (await import('./read-yaml.ts')).readYaml(text, options.env);
   const placed: PlacedProblem[] = [...reading.problems];
   if (!reading.wellFormed) throw new ConfigError(inOrder(placed, name));
 

@@ -1,8 +1,9 @@
-import { createServer, type ServerResponse } from 'node:http';
+import type { ServerResponse } from 'node:http';
 import { isIP, isIPv4 } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type ErrorCode, GatewayError } from '../core/errors.ts';
 import type { App } from './app.ts';
+import { createServer } from './node-http.ts';
 
 export interface ServeOptions {
   host: string;

@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream';
-import { WebSocket } from 'ws';
+import type { WebSocket } from 'ws';
 import type { TurnSink } from '../turn/turn.ts';
 
 /** A client that has read nothing for this long is taken for gone. */
@@ -58,7 +58,7 @@ export function createSocketSink(socket: WebSocket, connection: Duplex, streamId
 
   const sink: SocketSink = {
     get closed() {
-      return ended || socket.readyState !== WebSocket.OPEN;
+      return ended || socket.readyState !== socket.OPEN;
     },
     get started() {
       return started;

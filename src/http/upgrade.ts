@@ -1,12 +1,13 @@
-import { type IncomingMessage, STATUS_CODES } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { type WebSocket, WebSocketServer } from 'ws';
+import type { WebSocket, WebSocketServer } from 'ws';
 import { GatewayError } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import type { Keyring, Principal } from '../keys/keys.ts';
 import { authenticate } from './authenticate.ts';
 import { checkLocal, checkTarget } from './check-request.ts';
 import { errorResponse } from './error-response.ts';
+import { STATUS_CODES } from './node-http.ts';
 
 /** Who is at the other end of a socket. */
 export interface SocketCaller {
@@ -62,7 +63,7 @@ export function createUpgrades({
   log,
   maxBytes,
 }: UpgradeOptions): Upgrades {
-  const server = new WebSocketServer({ noServer: true, maxPayload: maxBytes, perMessageDeflate: false });
+  let server: WebSocketServer | undefined;
   const sessions = new Set<SocketSession>();
   let draining = false;
 
@@ -77,7 +78,9 @@ export function createUpgrades({
     if (draining) throw new GatewayError('shutting_down', 'The gateway is shutting down.', { retryAfterSeconds: 1 });
     const again = () => authenticate(request, keyring);
     const principal = await again();
+    const ws = await import('ws');
     if (connection.destroyed) return;
+    server ??= new ws.WebSocketServer({ noServer: true, maxPayload: maxBytes, perMessageDeflate: false });
     server.handleUpgrade(request, connection, head, (socket) => {
       const session = route.open(socket, { request, connection, authenticate: again, principal });
       sessions.add(session);

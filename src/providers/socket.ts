@@ -1,5 +1,7 @@
-import { EnvHttpProxyAgent, Pool } from 'undici';
 import type { Dispatcher } from 'undici';
+// The package's own entry would load its fetch, its WebSocket and its caches as well.
+import EnvHttpProxyAgent from 'undici/lib/dispatcher/env-http-proxy-agent.js';
+import Pool from 'undici/lib/dispatcher/pool.js';
 import { GatewayError } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import type { Transport, UpstreamCall, UpstreamListener, UpstreamRequest } from './provider.ts';

@@ -1,5 +1,5 @@
-import { calcPrice } from '@pydantic/genai-prices';
 import type { Usage } from '../core/usage.ts';
+import { publishedPrices } from './published-prices.ts';
 import { overridePrices, priceListOf, type TokenPrices } from './token-prices.ts';
 
 export interface PriceQuery {
@@ -27,7 +27,7 @@ export function costNanoUsd(usage: Usage, { providerId, model, override }: Price
   if (list.kind === 'flat') return wholeNano(sum(tokens, list.prices));
 
   const input = tokens.input + tokens.cacheRead + tokens.cacheWrite + tokens.cacheWriteHour;
-  const price = calcPrice(
+  const price = publishedPrices().calcPrice(
     {
       input_tokens: input,
       cache_read_tokens: tokens.cacheRead,

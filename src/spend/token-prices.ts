@@ -1,4 +1,5 @@
-import { calcPrice, type ModelPrice, type PriceCalculation } from '@pydantic/genai-prices';
+import type { ModelPrice, PriceCalculation } from '@pydantic/genai-prices';
+import { publishedPrices } from './published-prices.ts';
 
 /** Nano-USD for a token of each class (a million tokens for a dollar are 1,000). */
 export interface TokenPrices {
@@ -23,7 +24,7 @@ export function priceListOf(providerId: string, model: string): PriceList {
   const key = `${providerId}\0${model}`;
   let list = remembered.get(key);
   if (list === undefined) {
-    list = priceListFrom(calcPrice({}, model, { providerId }));
+    list = priceListFrom(publishedPrices().calcPrice({}, model, { providerId }));
     // Names of models come from upstreams too: they must not fill the memory.
     if (remembered.size >= maxRemembered) remembered.clear();
     remembered.set(key, list);
