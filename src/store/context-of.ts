@@ -1,5 +1,6 @@
 import { GatewayError } from '../core/errors.ts';
 import { itemMarks } from './sql.ts';
+import { wholeItem } from './stored-body.ts';
 import type { StoredContext, StoredContextItem, TurnStatus } from './store.ts';
 
 /** A row of `sql.selectContext`. Item columns are null for a turn without items; turn columns above hop 0 are null. */
@@ -46,7 +47,7 @@ export function contextOf(rows: ContextRow[], withOutput: boolean): StoredContex
     const { id, type, body, origin, envelope_hash: envelope } = row;
     if (id === null || type === null || body === null) continue;
     if (withOutput || row.hop > 0 || row.output !== itemMarks.output)
-      items.push({ id, type, body, origin, turnId, envelope });
+      items.push(wholeItem({ id, type, body, origin, turnId, envelope }));
   }
   const { length } = items;
   if (items.some(isDeleted)) items = items.filter((item) => !isDeleted(item));

@@ -11,6 +11,7 @@ import type {
 } from './conversation-store.ts';
 import { itemValues, type SqlValue } from './rows.ts';
 import type { StoredContextItem, StoredItem } from './store.ts';
+import { wholeItem } from './stored-body.ts';
 import { unavailable } from './unavailable.ts';
 
 /** A turn of items, as an engine writes it. */
@@ -128,12 +129,14 @@ export function createConversationStore(tenant: string, { all, write, append }: 
         if (place === undefined) return undefined;
       }
       const statement = order === 'asc' ? reads.selectOldest : reads.selectNewest;
-      return all<StoredItem>(statement, tenant, conversation, place?.depth ?? null, place?.position ?? null, limit + 1);
+      const { depth = null, position = null } = place ?? {};
+      const rows = await all<StoredItem>(statement, tenant, conversation, depth, position, limit + 1);
+      return rows.map(wholeItem);
     },
 
     async readItem(id, itemId) {
       const [row] = await all<StoredItem>(reads.selectItem, tenant, columnText(id), columnText(itemId));
-      return row;
+      return row && wholeItem(row);
     },
 
     deleteItem: (id, itemId) => write('deleteItem', [tenant, columnText(id), columnText(itemId)]),
@@ -163,7 +166,7 @@ function contextOf(rows: ContextRow[]): ConversationContext | undefined {
   const items: StoredContextItem[] = [];
   for (const { id, type, body, origin, turn_id: turnId, envelope_hash: envelope } of rows) {
     if (id === null || type === null || body === null || turnId === null) continue;
-    items.push({ id, type, body, origin, turnId, envelope });
+    items.push(wholeItem({ id, type, body, origin, turnId, envelope }));
   }
   const { length = 0 } = tip.head ?? {};
   if (items.length !== length) {

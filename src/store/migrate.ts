@@ -11,6 +11,7 @@ import { files } from './migrations/0008-files.ts';
 import { embeddings } from './migrations/0009-embeddings.ts';
 import { sessions } from './migrations/0010-sessions.ts';
 import { budgetTenants } from './migrations/0011-budget-tenants.ts';
+import { leanItems } from './migrations/0012-lean-items.ts';
 import {
   type AppliedMigration,
   compareSchema,
@@ -42,6 +43,7 @@ export async function migrate(
     '0009-embeddings': embeddings(schemaDialect),
     '0010-sessions': sessions(schemaDialect),
     '0011-budget-tenants': budgetTenants(schemaDialect),
+    '0012-lean-items': leanItems(schemaDialect),
   };
   const migrations: Record<string, Migration> = { ...own, ...schema.others };
   const getMigrations = async () => {

@@ -1,6 +1,7 @@
 import { bucketOf, weekOfId } from './bucket.ts';
 import { columnText, columnTextOrNull, exactJson } from './column-text.ts';
 import type { QueuedIntent } from './run-store.ts';
+import { bodyColumn } from './stored-body.ts';
 import type { AttemptEnd, AttemptStart, StoredContextItem, StoredItem, TurnCommit, TurnIntent } from './store.ts';
 
 export type SqlValue = string | number | null | Uint8Array;
@@ -89,8 +90,15 @@ export function keptValues(items: readonly StoredContextItem[]): SqlValue[] {
   return items.flatMap((item) => itemRow(item, item.envelope));
 }
 
-function itemRow({ id, type, body, origin }: StoredItem, envelope: string | null): SqlValue[] {
-  return [columnText(id), columnText(type), exactJson(body), origin === null ? null : exactJson(origin), envelope];
+function itemRow(item: StoredItem, envelope: string | null): SqlValue[] {
+  const { id, type, origin } = item;
+  return [
+    columnText(id),
+    columnText(type),
+    exactJson(bodyColumn(item)),
+    origin === null ? null : exactJson(origin),
+    envelope,
+  ];
 }
 
 /** Envelopes that an anchor's copies name, which have to come along. */

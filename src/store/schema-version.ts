@@ -23,6 +23,7 @@ const migrationMarks = [
   { name: '0009-embeddings', oldest: '0008-files' },
   { name: '0010-sessions', oldest: '0008-files' },
   { name: '0011-budget-tenants', oldest: '0008-files' },
+  { name: '0012-lean-items', oldest: '0012-lean-items' },
 ] as const satisfies readonly MigrationMark[];
 export type MigrationName = (typeof migrationMarks)[number]['name'];
 

@@ -1,3 +1,5 @@
+import { wholeBodySql } from './stored-body.ts';
+
 /** What the engines spell differently in the view. */
 export interface ViewDialect {
   /** Milliseconds since the epoch, or null, as a timestamp in UTC. */
@@ -8,7 +10,9 @@ export interface ViewDialect {
 
 const ofTurn = 'a.tenant = t.tenant AND a.turn_id = t.id AND a.bucket = t.bucket';
 const total = (column: string) => `COALESCE((SELECT SUM(a.${column}) FROM attempts a WHERE ${ofTurn}), 0)`;
-const items = (output: 0 | 1) => `COALESCE((SELECT string_agg(i.body, ',' ORDER BY i.position) FROM items i
+const items = (
+  output: 0 | 1,
+) => `COALESCE((SELECT string_agg(${wholeBodySql('i')}, ',' ORDER BY i.position) FROM items i
     WHERE i.tenant = t.tenant AND i.turn_id = t.id AND i.bucket = t.bucket AND i.output = ${output} AND i.body <> ''), '')`;
 const text = (number: string) => `CAST(${number} AS text)`;
 

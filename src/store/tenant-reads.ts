@@ -4,6 +4,7 @@ import { type ContextRow, contextOf, isDeleted } from './context-of.ts';
 import { type ClaimRow, otherHolder, selectHolder } from './idempotency.ts';
 import type { SqlValue } from './rows.ts';
 import { sql } from './sql.ts';
+import { wholeItem } from './stored-body.ts';
 import type { StoredItem, TenantStore, TurnStatus } from './store.ts';
 import { storedTurn, type TurnRow } from './stored-turn.ts';
 
@@ -65,7 +66,7 @@ export function createTenantReads(
       if (first === undefined) return undefined;
       const output: StoredItem[] = [];
       for (const { id, type, body, origin } of rows) {
-        if (id !== null && !isDeleted({ body })) output.push({ id, type, body, origin });
+        if (id !== null && !isDeleted({ body })) output.push(wholeItem({ id, type, body, origin }));
       }
       const { status, session_id: sessionId, head, envelope } = first;
       const response = { status, sessionId, head: head ?? '', envelope: envelope ?? '', output };
@@ -85,7 +86,7 @@ export function createTenantReads(
     async readItem(itemId) {
       const expiry = expiresBeforeMs();
       const [row] = await all<StoredItem>(sql.selectItem, tenant, columnText(itemId), expiry, weekOf(expiry));
-      return row;
+      return row && wholeItem(row);
     },
 
     async readKeyHolder({ keyHash, expiresBeforeMs }) {

@@ -3,9 +3,11 @@ import { describe, expect, test } from 'vitest';
 import { GatewayError } from '../core/errors.ts';
 import type { ItemStart, PartKind, UpstreamEvent } from '../core/events.ts';
 import { createIdMint } from '../core/ids.ts';
+import type { Item } from '../core/items.ts';
 import { noUsage } from '../core/usage.ts';
 import { createStreamEncoder } from '../protocols/responses/encode-stream.ts';
 import { type Assembler, type AssemblerOptions, createAssembler } from './assembler.ts';
+import { readOrigin } from './stored-origin.ts';
 
 function assembler(options: Partial<AssemblerOptions> = {}): Assembler {
   return createAssembler({
@@ -110,7 +112,8 @@ describe('tool call ids', () => {
   test('the upstream’s own is kept', () => {
     const target = feed(assembler(), [...call(0, 'toolu_1'), ...call(1, 'x'.repeat(64))]);
     expect(idsOf(target)).toEqual(['toolu_1', 'x'.repeat(64)]);
-    expect(JSON.parse(target.storedOutput[0]?.origin ?? '')).toEqual({
+    const [stored] = target.storedOutput;
+    expect(readOrigin(stored?.origin ?? '', JSON.parse(stored?.body ?? '') as Item)).toEqual({
       protocol: 'messages',
       model: 'scope of undefined',
       source: '{}',

@@ -22,6 +22,7 @@ import type { Warning } from '../core/warning.ts';
 import type { StreamEncoder } from '../protocols/codec.ts';
 import type { StoredItem } from '../store/store.ts';
 import { type ItemEvent, type ItemState, move, partedItemLifecycle, plainItemLifecycle } from './lifecycle.ts';
+import { printOrigin } from './stored-origin.ts';
 
 export interface AssemblerOptions {
   ids: IdMint;
@@ -218,7 +219,7 @@ export function createAssembler(options: AssemblerOptions): Assembler {
       id: item.id,
       type: finished.item.type,
       body: finished.body,
-      origin: complete ? JSON.stringify(origin) : null,
+      origin: complete ? printOrigin(origin, finished.item) : null,
     };
     if (encoder !== undefined) text += encoder.itemEnd(item, finished);
   }

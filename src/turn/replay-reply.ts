@@ -3,10 +3,11 @@ import type { FinishedItem, OpenItem, OpenPart, ResponseState } from '../core/re
 import { noUsage, type Usage } from '../core/usage.ts';
 import type { InputTransformation } from '../core/warning.ts';
 import type { TurnRequest } from '../core/request.ts';
-import { isNative, isToolCall, type Item, type Origin } from '../core/items.ts';
+import { isNative, isToolCall, type Item } from '../core/items.ts';
 import type { Reply, StreamEncoder } from '../protocols/codec.ts';
 import { headText } from '../protocols/responses/response.ts';
 import type { StoredResponse } from '../store/store.ts';
+import { readOrigin } from './stored-origin.ts';
 
 /** What a stored head says that the request does not. */
 interface StoredHead {
@@ -44,11 +45,10 @@ export function storedReply(request: TurnRequest, stored: StoredResponse): Reply
     },
     head: stored.head,
     envelope: stored.envelope,
-    output: stored.output.map(({ body, origin }) => ({
-      item: JSON.parse(body) as Item,
-      body,
-      origin: origin === null ? undefined : (JSON.parse(origin) as Origin),
-    })),
+    output: stored.output.map(({ body, origin }) => {
+      const item = JSON.parse(body) as Item;
+      return { item, body, origin: origin === null ? undefined : readOrigin(origin, item) };
+    }),
   };
 }
 

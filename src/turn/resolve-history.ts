@@ -21,6 +21,7 @@ import { type HistoryLink, type Linked, linkHistory, type Linker } from './link-
 import type { KeptWords } from './compaction-envelope.ts';
 import { pairToolCalls } from './pair-tool-calls.ts';
 import { openReasoning } from './reasoning-envelope.ts';
+import { printOrigin, readOrigin } from './stored-origin.ts';
 import { summaryPrompt } from './summary.ts';
 
 /** What the model is to see, and what of it is new. */
@@ -309,12 +310,14 @@ export async function storedInput(store: TenantStore, item: Item, ids: IdMint, n
     const ours = await store.readItem(item.id);
     if (ours !== undefined && ours.type === 'reasoning' && sameSummary(ours.body, item.summary)) return ours;
   }
-  const identified = item.id === '' ? { ...item, id: ids.mint(inputIdPrefix(item), nowMs) } : item;
+  // In this order, since the store has both beside the body.
+  const id = item.id === '' ? ids.mint(inputIdPrefix(item), nowMs) : item.id;
+  const identified: Item = Object.assign({ id, type: item.type }, item, { id });
   return {
     id: identified.id,
     type: identified.type,
     body: JSON.stringify(identified),
-    origin: origin === undefined ? null : JSON.stringify(origin),
+    origin: origin === undefined ? null : printOrigin(origin, identified),
   };
 }
 
@@ -347,7 +350,7 @@ export function inputIdPrefix({ type }: Item): IdPrefix {
 
 export function contextItemOf({ body, origin }: StoredItem): ContextItem {
   const item = JSON.parse(body) as Item;
-  if (origin !== null) return { item, origin: JSON.parse(origin) as Origin };
+  if (origin !== null) return { item, origin: readOrigin(origin, item) };
   // An envelope that did not open when the item came in: another installation's or tenant's, a vendor's own, or changed.
   const isForeign = item.type === 'reasoning' && isSealed(item);
   return { item, origin: undefined, ...(isForeign ? { withheld: 'organization_mismatch' } : {}) };

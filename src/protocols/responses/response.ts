@@ -8,15 +8,25 @@ import type { Usage } from '../../core/usage.ts';
 import { serviceTiers } from './wire.ts';
 
 /**
- * JSON object: the fields of a Response that are large and that turn after turn repeats.
+ * JSON object: the fields of a Response that are large and that turn after turn repeats, and of the others those that hardly
+ * ever change and that no upstream fills.
  * Every key is there, null where the client did not say: Open Responses' readers ask for that.
  */
 export function envelopeText(request: TurnRequest): string {
   return JSON.stringify(envelopeOf(request));
 }
 
-export function envelopeOf({ instructions, tools, textFormat, verbosity = 'medium' }: TurnRequest) {
-  return { instructions, tools: tools.map(echoOf), text: { format: formatEcho(textFormat), verbosity } };
+export function envelopeOf({ instructions, tools, textFormat, verbosity = 'medium', ...request }: TurnRequest) {
+  return {
+    instructions,
+    tools: tools.map(echoOf),
+    text: { format: formatEcho(textFormat), verbosity },
+    background: request.background,
+    max_tool_calls: request.maxToolCalls ?? null,
+    parallel_tool_calls: request.parallelToolCalls,
+    store: request.store,
+    truncation: request.truncation,
+  };
 }
 
 /** A custom tool's description is a string where it is there at all; a function's may be null. */
@@ -62,31 +72,26 @@ export function headOf({ request, status, error, incompleteReason, completedAtMs
     object: 'response' as const,
     created_at: Math.floor(state.createdAtMs / 1000),
     status,
-    background: request.background,
     // OpenAI fills it for completed responses only.
     completed_at: status === 'completed' && completedAtMs !== undefined ? Math.floor(completedAtMs / 1000) : null,
     error: error === undefined ? null : { code: error.code, message: error.message },
     incomplete_details: incompleteReason === undefined ? null : { reason: incompleteReason },
     access_programs: null,
     max_output_tokens: request.maxOutputTokens ?? null,
-    max_tool_calls: request.maxToolCalls ?? null,
     metadata: request.metadata,
     model: request.model,
-    parallel_tool_calls: request.parallelToolCalls,
     previous_response_id: request.previousResponseId ?? null,
     ...(request.conversationId === undefined ? {} : { conversation: { id: request.conversationId } }),
     prompt_cache_key: request.promptCacheKey ?? null,
     reasoning: request.reasoning ?? { effort: null, summary: null },
     safety_identifier: request.safetyIdentifier ?? null,
     service_tier: serviceTierOf(status, state.serviceTier ?? request.serviceTier),
-    store: request.store,
     temperature: request.temperature ?? 1,
     top_p: request.topP ?? 1,
     top_logprobs: request.topLogprobs ?? 0,
     presence_penalty: request.presencePenalty ?? 0,
     frequency_penalty: request.frequencyPenalty ?? 0,
     tool_choice: request.toolChoice,
-    truncation: request.truncation,
     usage: usage === undefined ? null : usageOf(usage),
     user: request.user ?? null,
   };

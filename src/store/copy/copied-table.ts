@@ -15,7 +15,7 @@ export const copiedTables: readonly CopiedTable[] = [
   { name: 'keys', key: ['id'] },
   { name: 'envelopes', key: ['tenant', 'hash', 'bucket'] },
   { name: 'items', key: ['tenant', 'turn_id', 'position', 'bucket'] },
-  { name: 'attempts', key: ['tenant', 'id', 'bucket'] },
+  { name: 'attempts', key: ['tenant', 'turn_id', 'id', 'bucket'] },
   { name: 'events', key: ['tenant', 'turn_id', 'first_sequence'] },
   { name: 'background_runs', key: ['tenant', 'turn_id'] },
   { name: 'turns', key: ['tenant', 'id', 'bucket'] },

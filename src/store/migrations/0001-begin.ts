@@ -102,9 +102,8 @@ const tables = ({ byBucket }: SchemaDialect) => [
     error_code text,
     error_message text,
     raw_reply text,
-    PRIMARY KEY (tenant, id, bucket)
+    PRIMARY KEY (tenant, turn_id, id, bucket)
   ) ${byBucket}`,
-  'CREATE INDEX attempts_turn ON attempts (tenant, turn_id)',
   `CREATE INDEX attempts_started ON attempts (tenant, turn_id) WHERE status = 'started'`,
 ];
 
