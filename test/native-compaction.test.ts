@@ -253,9 +253,7 @@ test.each([false, true])('so is one that passes over it: stream %s', async (stre
   gpt.answer = () => ({ output: [text('No.')] });
   const ask = () => client.create({ model, input: [user('one'), trigger], stream });
   const first = await ask();
-  // What a client has seen of the other answer cannot be taken back: only the next turn is asked otherwise.
-  if (stream) expect(first.text).toContain('The upstream compacted nothing.');
-  else expect(first.body.output[0].type).toBe('compaction');
+  expect(first.body.output.map(({ type }: { type: string }) => type)).toEqual(['compaction']);
   gpt.requests.length = 0;
   const second = await ask();
   expect(second.text).toContain('"type":"compaction"');

@@ -41,8 +41,11 @@ export interface ModelProfile {
   quirks?: ChatQuirks;
   /** Responses only. False: the model refuses to be asked for encrypted reasoning. Absent: if it reasons, it takes it. */
   encryptedReasoning?: boolean;
-  /** Responses only. The upstream compacts a context itself. Absent: a summary is written in its place. */
-  nativeCompaction?: boolean;
+  /**
+   * The upstream compacts a context itself: into an item that only it can read (`sealed`), at the client's threshold too, or
+   * into a text that it signs (`readable`). Absent: a summary is written in its place.
+   */
+  nativeCompaction?: 'sealed' | 'readable' | undefined;
   /** Messages only: the version of Anthropic's computer tool that the model was taught. Absent: none. */
   computerTool?: string | undefined;
   /** Gemini only. Absent: the newest generation, with the levels that all of its models have. */
@@ -124,6 +127,8 @@ export interface DecodeOptions {
   tools: ReadonlyMap<string, CalledTool>;
   /** What the client wants to see of items beyond what they always show; `include` of the request. Absent: nothing. */
   include?: readonly string[];
+  /** Messages only: the reply is to be a compaction and nothing else. */
+  compacts?: boolean;
   /** Embeddings only: how many the client is to get. */
   vectors?: number;
   /** The client wants one call at a time of a model that cannot be told so: calls after the first are left out. */

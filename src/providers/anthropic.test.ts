@@ -41,6 +41,16 @@ const rows: Row[] = [
 ];
 
 test.each([
+  ['claude-opus-4-5', undefined],
+  ['claude-sonnet-4-6', 'readable'],
+  ['claude-opus-4-7', 'readable'],
+  ['claude-mythos-preview', 'readable'],
+  ['something-else', undefined],
+])('%s compacts by itself: %s', (model, nativeCompaction) => {
+  expect(anthropicProfile(model)).toMatchObject({ nativeCompaction });
+});
+
+test.each([
   ['claude-3-5-haiku-latest', 2048],
   ['claude-opus-4-1-20250805', 1024],
   ['claude-sonnet-4-5-20250929', 1024],

@@ -1,7 +1,10 @@
-import type { ModelProfile, UpstreamCodec } from '../protocols/codec.ts';
+import type { GatewayError } from '../core/errors.ts';
 import { parseJsonObject } from '../core/json-object.ts';
+import { compactedNothing } from '../core/upstream-error.ts';
+import type { ModelProfile, UpstreamCodec } from '../protocols/codec.ts';
 import { commonHeaders, pickFields, requestTo } from './endpoint.ts';
 import type { Deployment, Provider, Transport, UpstreamRequest } from './provider.ts';
+import { createRemembered } from './remembered.ts';
 
 interface Generation {
   /** Version from which on the row holds, as major * 100 + minor. */
@@ -16,6 +19,7 @@ interface Generation {
   minCachedTokens: number;
   /** The computer tool that it was taught. */
   computerTool?: string;
+  compaction?: 'readable';
 }
 
 /** What the newest models have in common. */
@@ -27,6 +31,7 @@ const adaptive = {
   samplingParameters: false,
   minCachedTokens: 1024,
   computerTool: 'computer_20251124',
+  compaction: 'readable',
 } as const;
 
 const budget = {
@@ -43,13 +48,14 @@ const budget = {
  * those of the pages below as of November 2026. Opus 4.8 was the first model to take system messages inside a
  * conversation; for Sonnet 5.0 no page says so, and user text in their place is always right. Models from Opus 4.7 on
  * answer 400 to a temperature ("`temperature` is deprecated for this model"). Where pages differ on what is
- * cached at least, or a row has several models, the larger figure is here.
+ * cached at least, or a row has several models, the larger figure is here. Compaction began with 4.6.
  * @see https://platform.claude.com/docs/en/about-claude/models/overview
  * @see https://platform.claude.com/docs/en/build-with-claude/adaptive-thinking
  * @see https://platform.claude.com/docs/en/build-with-claude/structured-outputs
  * @see https://platform.claude.com/docs/en/build-with-claude/mid-conversation-system-messages
  * @see https://platform.claude.com/docs/en/build-with-claude/prompt-caching
  * @see https://platform.claude.com/docs/en/agents-and-tools/tool-use/computer-use-tool
+ * @see https://platform.claude.com/docs/en/build-with-claude/compaction
  */
 const generations: readonly Generation[] = [
   { from: 501, ...adaptive, midConversationSystem: true },
@@ -81,6 +87,8 @@ const unknownGeneration: Generation = { from: 0, ...adaptive, maxOutputTokens: 6
 
 /** Anthropic's Messages API at its own address, or at one that speaks it. */
 export function createAnthropicProvider(codec: UpstreamCodec, transport: Transport): Provider {
+  /** Deployments whose upstream does not compact, or does not take back what it compacted. */
+  const withoutCompaction = createRemembered();
   return {
     name: 'anthropic',
     codec,
@@ -90,6 +98,12 @@ export function createAnthropicProvider(codec: UpstreamCodec, transport: Transpo
     profileOf: anthropicProfile,
     buildRequest: (deployment, body, stream, headers) =>
       anthropicRequest(deployment, 'messages', body, stream, headers),
+    profileNow: (deployment) =>
+      withoutCompaction.has(deployment) ? { ...deployment.profile, nativeCompaction: undefined } : deployment.profile,
+    learn: (deployment, error) =>
+      deployment.profile.nativeCompaction !== undefined &&
+      refusesCompaction(error) &&
+      withoutCompaction.add(deployment),
     counter: {
       buildRequest: (deployment, body, headers) =>
         anthropicRequest(deployment, 'messages/count_tokens', pickFields(body, counted), false, headers),
@@ -116,15 +130,31 @@ function anthropicRequest(
   // A feature is switched on by the operator, the client or the request: none switches off what another wants.
   const { [beta]: wanted } = clientHeaders;
   const { [beta]: configured } = request.headers;
-  const betas = [configured, wanted, betaOf(body)].flatMap((each) => each?.split(/\s*,\s*/) ?? []);
+  const asked = [configured, wanted].flatMap((each) => each?.split(/\s*,\s*/) ?? []);
+  const betas = [...asked, ...betasOf(body, asked)];
   if (betas.length > 0) request.headers[beta] = [...new Set(betas)].join(',');
   return request;
 }
 
-/** The computer tool is a beta by version. What a text says of it is escaped, and does not match. */
-function betaOf(body: string): string | undefined {
+/** The betas that a request needs. What a text says of them is escaped, and does not match. */
+function betasOf(body: string, asked: readonly string[]): string[] {
+  // The computer tool is one by version.
   const version = /"type":"computer_(\d{4})(\d\d)(\d\d)"/.exec(body);
-  return version === null ? undefined : `computer-use-${version.slice(1).join('-')}`;
+  // A client's own compaction may be of the other kind, which has a beta of its own.
+  const compacts = asked.every((each) => !each.startsWith('compact-')) && compaction.test(body);
+  return [
+    ...(version === null ? [] : [`computer-use-${version.slice(1).join('-')}`]),
+    ...(compacts ? ['compact-2026-09-04'] : []),
+  ];
+}
+
+/** A request for one, or a conversation that begins with one. */
+const compaction =
+  /"compaction":\{"type":"summarize"|"messages":\[\{"role":"assistant","content":\[\{"type":"compaction"/;
+
+/** Of a server without it, or of a block that is not taken back; "compaction: Extra inputs are not permitted" and the like. */
+function refusesCompaction({ code, message }: GatewayError): boolean {
+  return message === compactedNothing || (code === 'upstream_rejected' && /compaction|compact-2026/.test(message));
 }
 
 const beta = 'anthropic-beta';
@@ -164,6 +194,8 @@ export function anthropicProfile(model: string): ModelProfile {
     samplingParameters: row.samplingParameters,
     minCachedTokens: row.minCachedTokens,
     computerTool: row.reasoning === 'none' ? undefined : row.computerTool,
+    // Another vendor's model behind Anthropic's format would answer what it is asked to compact, and be paid for it.
+    nativeCompaction: model.includes('claude') ? row.compaction : undefined,
   };
 }
 

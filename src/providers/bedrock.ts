@@ -26,6 +26,7 @@ export function createBedrockProvider(codec: UpstreamCodec, transport: Transport
       ...anthropicProfile(model),
       midConversationSystem: false,
       computerTool: undefined,
+      nativeCompaction: undefined,
       hostedTools: [],
     }),
     buildRequest: (deployment, body, stream) => bedrockRequest(deployment, body, stream, nowMs()),

@@ -4,6 +4,7 @@ import type { ModelProfile, UpstreamCodec } from '../protocols/codec.ts';
 import { parseJsonObject } from '../core/json-object.ts';
 import { commonHeaders, pickFields, requestTo } from './endpoint.ts';
 import type { Deployment, Provider, Transport, UpstreamRequest } from './provider.ts';
+import { createRemembered } from './remembered.ts';
 
 /**
  * Models that reason; of a name that is in neither table it is assumed, and unlearnt from the refusal.
@@ -13,8 +14,6 @@ const doesNotReason = /(?:^|[/:])(?:gpt-3|gpt-4|chatgpt-)|-chat(?:-|$)/;
 
 /** Of those that reason, the ones that refuse a temperature however they are asked to think; later ones take it when they do not. */
 const refusesSampling = /(?:^|[/:])(?:o[134](?:-|$)|gpt-5(?![.\d])(?!-chat))/;
-
-const rememberedModels = 1000;
 
 /** Where the API is, and how its users are known there. */
 interface Place {
@@ -92,7 +91,7 @@ function createProviderAt(place: Place, codec: UpstreamCodec, chat: UpstreamCode
     profileNow(deployment) {
       const learnt: Partial<ModelProfile> = {};
       if (withoutEncryptedReasoning.has(deployment)) learnt.encryptedReasoning = false;
-      if (withoutCompaction.has(deployment)) learnt.nativeCompaction = false;
+      if (withoutCompaction.has(deployment)) learnt.nativeCompaction = undefined;
       return Object.keys(learnt).length === 0 ? deployment.profile : { ...deployment.profile, ...learnt };
     },
     dialect(deployment, protocol) {
@@ -109,27 +108,6 @@ function createProviderAt(place: Place, codec: UpstreamCodec, chat: UpstreamCode
       return refusesEncryptedReasoning(error) && withoutEncryptedReasoning.add(deployment);
     },
   } satisfies Provider;
-}
-
-interface Remembered {
-  has(deployment: Deployment): boolean;
-  /** False: it was there already. */
-  add(deployment: Deployment): boolean;
-}
-
-/** A client may choose a model's name, so that there is a limit to them. */
-function createRemembered(): Remembered {
-  const names = new Set<string>();
-  const nameOf = ({ baseUrl, model }: Deployment) => `${baseUrl} ${model}`;
-  return {
-    has: (deployment) => names.has(nameOf(deployment)),
-    add(deployment) {
-      if (names.has(nameOf(deployment))) return false;
-      if (names.size === rememberedModels) names.clear();
-      names.add(nameOf(deployment));
-      return true;
-    },
-  };
 }
 
 const notInChat = 'The upstream does not serve the model in Chat Completions.';
@@ -196,6 +174,6 @@ export function openAiProfile(model: string): ModelProfile {
     jsonSchemaOutput: true,
     customTools: true,
     samplingParameters: !refusesSampling.test(model),
-    nativeCompaction: true,
+    nativeCompaction: 'sealed',
   };
 }

@@ -31,6 +31,7 @@ export function createVertexProvider(codec: UpstreamCodec, transport: Transport)
       ...anthropicProfile(model),
       midConversationSystem: false,
       computerTool: undefined,
+      nativeCompaction: undefined,
       hostedTools: ['web_search'],
     }),
     buildRequest(deployment, body, stream) {

@@ -15,7 +15,7 @@ export function fromLastCompaction(context: ContextItem[], seal: Seal, report: R
     if (item?.type !== 'compaction') continue;
     const compaction = openCompaction(seal, item['encrypted_content']);
     const before = context.slice(0, at);
-    if (compaction?.native !== undefined) {
+    if (compaction !== undefined && compaction.summary === undefined) {
       const placed = { item, origin: compaction.native, keepsMessages: compaction.keepsUsers };
       return [...withKept(fromLastCompaction(before, seal, report), compaction, placed), ...after(context, at)];
     }
@@ -34,11 +34,11 @@ const after = (context: ContextItem[], at: number) =>
 
 function standIn(
   id: string,
-  { summary, head, tail, keepsUsers }: Compaction & { native?: undefined },
+  { summary, native, head, tail, keepsUsers }: Compaction & { summary: string },
   before: ContextItem[],
 ): ContextItem[] {
   const kept = keepsUsers ? before.filter(({ item }) => isInstruction(item) || isUsers(item)) : [];
-  return [...unknownTo(kept, head), ...kept, summaryMessage(id, summary), ...tail];
+  return [...unknownTo(kept, head), ...kept, summaryMessage(id, summary, native), ...tail];
 }
 
 /** A client that keeps its instructions itself sends them before the item again. */

@@ -1,5 +1,5 @@
 import { GatewayError } from '../core/errors.ts';
-import type { ContextItem, NativeItem } from '../core/items.ts';
+import type { ContextItem, NativeItem, Origin } from '../core/items.ts';
 import { isJsonObject, parseJsonObject } from '../core/json-object.ts';
 import { responsesCodec } from '../protocols/responses/index.ts';
 import { estimateInputTokens } from '../spend/estimate-input.ts';
@@ -31,13 +31,19 @@ export async function compactFirst(
   // Both turns are of one session, also where it begins with them.
   const sessionId = history.sessionId ?? call.sessionId ?? dependencies.ids.mint('sess', dependencies.nowMs());
   try {
-    const summary = await sumUp(dependencies, { ...call, sessionId }, history, compactable, runTurn);
-    const envelope = sealCompaction(call.store.seal, { summary, head, tail, keepsUsers: false });
+    const { summary, native } = await sumUp(dependencies, { ...call, sessionId }, history, compactable, runTurn);
+    const envelope = sealCompaction(call.store.seal, {
+      summary,
+      ...(native === undefined ? {} : { native }),
+      head,
+      tail,
+      keepsUsers: false,
+    });
     if (envelope === undefined)
       throw new GatewayError('upstream_error', 'What was just said is too long to be sealed.');
     const lead: NativeItem = { type: 'compaction', id: '', encrypted_content: envelope };
     const usedCallIds = new Set<string>();
-    const context = pairToolCalls(withoutUpdates([...head, summaryMessage('', summary), ...tail]), usedCallIds);
+    const context = pairToolCalls(withoutUpdates([...head, summaryMessage('', summary, native), ...tail]), usedCallIds);
     return { ...history, sessionId, context, usedCallIds, lead };
   } catch (error) {
     if (!(error instanceof GatewayError) || error.code === 'store_unavailable') throw error;
@@ -52,7 +58,7 @@ async function sumUp(
   { request, inheritedTools }: History,
   compactable: ContextItem[],
   runTurn: (dependencies: TurnDependencies, call: TurnCall) => Promise<void>,
-): Promise<string> {
+): Promise<{ summary: string; native?: Origin }> {
   const { compactThreshold: _threshold, ...rest } = request;
   const answer = collectAnswer(call.sink);
   await runTurn(dependencies, {
@@ -78,7 +84,7 @@ async function sumUp(
   const [item] = Array.isArray(output) ? (output as unknown[]) : [];
   const compaction = isJsonObject(item) ? openCompaction(call.store.seal, item['encrypted_content']) : undefined;
   if (compaction?.summary === undefined) throw new GatewayError('upstream_error', 'The model wrote no whole summary.');
-  return compaction.summary;
+  return compaction;
 }
 
 /** Takes a plain answer in place of a client, who can still leave meanwhile. */

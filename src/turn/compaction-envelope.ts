@@ -4,9 +4,11 @@ import type { Seal } from '../store/store.ts';
 /** What a compaction item holds, sealed for its tenant: all that the model needs of what stood before it. */
 export type Compaction = KeptWords & (Summary | NativeCompaction);
 
+/** What every model can read. */
 interface Summary {
   summary: string;
-  native?: undefined;
+  /** The same, where an upstream made it and signed it: what that one takes back in its place. */
+  native?: Origin;
 }
 
 /** What an upstream made of it that compacts by itself, which no other can read. */

@@ -15,7 +15,7 @@ import { keepsContent, keptItems } from './keeps-content.ts';
 import { endUserOf } from './link-history.ts';
 import { lendCredential } from './lend-credential.ts';
 import type { History } from './resolve-history.ts';
-import { wantsCompaction } from './native-compaction.ts';
+import { nativeCompactionOf } from './native-compaction.ts';
 import { sentContext } from './sent-context.ts';
 import { storedLink } from './stored-link.ts';
 import { summaryRequest } from './summary.ts';
@@ -88,14 +88,14 @@ export function prepareAttempt(
   const { provider, model } = deployment;
   const dialect = dialectOf(deployment, request);
   const { codec, profile } = dialect;
-  const compactsNatively = wantsCompaction(request) && profile.nativeCompaction === true;
+  const compactsAs = nativeCompactionOf(request, profile);
   const verbatim = verbatimRequest(call, history, codec, model, profile);
   if (verbatim === undefined) refuseVerbatimOnly(request);
   const encoded =
     verbatim?.encoded ??
     codec.encodeRequest({
       request: requestOf(request, history),
-      context: sentContext(compactsNatively ? withoutPrompt(history) : history, codec.protocol),
+      context: sentContext(compactsAs === undefined ? history : withoutPrompt(history), codec.protocol),
       inheritedTools: history.inheritedTools,
       model,
       profile,
@@ -107,7 +107,7 @@ export function prepareAttempt(
     deployment,
     codec,
     lane: verbatim?.lane,
-    compactsNatively,
+    compactsAs,
     encoded: withReport(encoded, history.report, request),
     upstream,
     usage: noUsage,

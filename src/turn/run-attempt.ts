@@ -137,18 +137,19 @@ function throughCompaction(
   emit: Emit,
   { compaction, lead, shown }: History,
   seal: Seal,
-  { codec, deployment, compactsNatively }: PreparedAttempt,
+  { codec, deployment, compactsAs }: PreparedAttempt,
   goesOn: boolean,
 ): Emit {
   if (lead !== undefined) return goesOn ? emit : leadWith(lead, emit);
-  if (compaction === undefined || compactsNatively) {
+  if (compaction === undefined || compactsAs !== undefined) {
     return sealNativeCompaction(emit, {
       protocol: codec.protocol,
       signatureScope: (upstreamModel = deployment.model) => codec.signatureScope(upstreamModel, deployment.model),
-      isDemanded: compactsNatively,
-      seal(native) {
+      demanded: compactsAs,
+      seal(native, summary) {
         const { head, tail } = splitOpenCalls(shown);
-        return sealCompaction(seal, { native, head, tail, keepsUsers: compactsNatively });
+        const kept = { native, head, tail, keepsUsers: compactsAs !== undefined };
+        return sealCompaction(seal, summary === undefined ? kept : { ...kept, summary });
       },
     });
   }

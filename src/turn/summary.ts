@@ -1,12 +1,15 @@
 import { GatewayError } from '../core/errors.ts';
 import type { Emit } from '../core/events.ts';
 import { tell } from '../core/item-events.ts';
-import type { ContextItem, Item } from '../core/items.ts';
+import type { ContextItem, Item, Origin } from '../core/items.ts';
 import type { TurnRequest } from '../core/request.ts';
 
-/** A summary as the next model reads it: said by the user, which every wire can carry at this place. */
-export function summaryMessage(id: string, summary: string): ContextItem {
-  return said(id, `${introduction}\n<summary>\n${summary}\n</summary>`);
+/**
+ * A summary as the next model reads it: said by the user, which every wire can carry at this place.
+ * @param native what stands for it at the upstream that made it.
+ */
+export function summaryMessage(id: string, summary: string, native?: Origin): ContextItem {
+  return { ...said(id, `${introduction}\n<summary>\n${summary}\n</summary>`), origin: native };
 }
 
 const introduction = 'The conversation up to here was compacted. This summary stands for what is no longer shown:';

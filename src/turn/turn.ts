@@ -4,7 +4,14 @@ import type { LedgerContent } from '../core/ledger-content.ts';
 import type { Log } from '../core/log.ts';
 import type { TurnRequest } from '../core/request.ts';
 import type { Usage } from '../core/usage.ts';
-import type { ClientCodec, EncodedRequest, Reply, UpstreamCodec, VerbatimLane } from '../protocols/codec.ts';
+import type {
+  ClientCodec,
+  EncodedRequest,
+  ModelProfile,
+  Reply,
+  UpstreamCodec,
+  VerbatimLane,
+} from '../protocols/codec.ts';
 import type { Deployment, UpstreamRequest } from '../providers/provider.ts';
 import type { Router } from '../routing/router.ts';
 import type { EventBatch } from '../store/event-batch.ts';
@@ -136,8 +143,8 @@ export interface PreparedAttempt {
   /** Undefined: request and reply go through the neutral model. */
   lane: VerbatimLane | undefined;
   encoded: EncodedRequest;
-  /** The upstream is asked to compact the context: its last item, which asks for a summary, was not sent. */
-  compactsNatively: boolean;
+  /** Undefined unless the upstream is asked to compact the context: its last item, which asks for a summary, was not sent. */
+  compactsAs: ModelProfile['nativeCompaction'];
   upstream: UpstreamRequest;
   start: AttemptStart;
   /** As far as is known: nothing, from the moment that it is sent our estimate, in the end what came of it. */

@@ -95,9 +95,17 @@ export async function walkRig(onCleanup: (cleanup: () => void) => void): Promise
     rig.gateway = await spawnGateway({ config, folder, onCleanup });
     rig.client = createClient(rig.gateway.url);
   };
-  messages.answer = (request) => (sent.push(request), asMessages(rig.next, request.body, messages.signer));
+  // Servers from before there were compactions of their own: summaries are the gateway's, over each of these vendors.
+  messages.answer = (request, response) => {
+    if (request.body.compaction !== undefined) {
+      const error = { type: 'invalid_request_error', message: 'compaction: Extra inputs are not permitted' };
+      sendJson(response, { type: 'error', error }, 400);
+      return undefined;
+    }
+    sent.push(request);
+    return asMessages(rig.next, request.body, messages.signer);
+  };
   openai.answer = (request, response) => {
-    // A server from before there were compactions of its own: summaries are the gateway's, over each of these vendors.
     if (request.text.includes('"compaction_trigger"')) {
       const error = { message: "Invalid value: 'compaction_trigger'.", type: 'invalid_request_error', param: 'input' };
       sendJson(response, { error: { ...error, code: null } }, 400);

@@ -42,7 +42,8 @@ export function mergeDelta(block: OpenBlock, rawDelta: string): void {
   for (const [key, raw] of objectMembers(rawDelta) ?? []) {
     if (key === 'type') continue;
     const before = block.merged.get(key) ?? start?.get(key);
-    const joined = before?.startsWith('"') === true && raw.startsWith('"');
+    // A compaction comes whole.
+    const joined = block.type !== 'compaction' && before?.startsWith('"') === true && raw.startsWith('"');
     block.merged.set(key, joined ? `${before.slice(0, -1)}${raw.slice(1)}` : raw);
   }
 }

@@ -1,5 +1,6 @@
 import type { Emit, ItemStart } from '../../core/events.ts';
 import { GatewayError } from '../../core/errors.ts';
+import { tell } from '../../core/item-events.ts';
 import type { FileCitation, UrlCitation } from '../../core/items.ts';
 import { isJsonObject, type JsonObject } from '../../core/json-object.ts';
 import { emitNativeCall, emitShapedCall } from '../../core/native-calls.ts';
@@ -19,7 +20,7 @@ import {
 } from './decode-block.ts';
 import { mapStopReason } from './map-stop-reason.ts';
 import { addCounts, noCounts, usageOf } from './read-usage.ts';
-import { inputOfCall, serverCall, type ServerCall } from './server-tools.ts';
+import { compactionMade, inputOfCall, serverCall, type ServerCall } from './server-tools.ts';
 import { stringOf } from './wire.ts';
 
 /**
@@ -157,6 +158,9 @@ export function createReplyDecoder(options: DecodeOptions): ReplyDecoder {
     item = undefined;
   };
 
+  const compactionIn = (type: string): ServerCall | undefined =>
+    type === 'compaction' && options.compacts === true ? compactionMade : undefined;
+
   const warnOnce = (message: string, emit: Emit): void => {
     if (!warned) emit({ type: 'warning', warning: { param: 'output', message } });
     warned = true;
@@ -228,9 +232,13 @@ export function createReplyDecoder(options: DecodeOptions): ReplyDecoder {
         if (called?.kind === 'custom') startItem({ kind: 'custom_tool_call', ...said, ...fields }, emit);
         else startItem({ kind: 'function_call', ...said, ...fields, block: start }, emit);
       } else {
-        const call = type === 'server_tool_use' ? serverCall(start.name, include) : undefined;
+        const call = type === 'server_tool_use' ? serverCall(start.name, include) : compactionIn(type);
         if (call === undefined) startItem({ kind: 'extension', blockType: type }, emit);
-        else startItem({ kind: 'native', item: call.zero() }, emit).server = { call, input: {} };
+        else {
+          const { index } = startItem({ kind: 'native', item: call.zero() }, emit);
+          if (item !== undefined) item.server = { call, input: {} };
+          if (call === compactionMade) tell(emit, index, 'compaction.compacting', {});
+        }
       }
       item?.blocks.push(block);
       return true;
@@ -291,7 +299,9 @@ export function createReplyDecoder(options: DecodeOptions): ReplyDecoder {
     isWhole: () => stopReason !== undefined && endCounted && block === undefined,
 
     finish(emit) {
-      const known = typeof stopReason === 'string' ? mapStopReason(stopReason) : undefined;
+      const isCompacted = options.compacts === true && stopReason === 'compaction';
+      const mapped = typeof stopReason === 'string' ? mapStopReason(stopReason) : undefined;
+      const known = isCompacted ? 'completed' : mapped;
       if (known === undefined) {
         const said = typeof stopReason === 'string' ? `"${stopReason.slice(0, 40)}"` : 'none';
         const message = `The upstream ended with a stop reason that is not known (${said}); taken as completed.`;

@@ -199,17 +199,30 @@ describe('what a reply becomes', () => {
   test('a block of a kind to come is kept with all that its deltas bring', () => {
     const frames = [
       start,
-      started(0, { type: 'compaction', content: 'a', n: 1 }),
-      delta(0, { type: 'compaction_delta', content: 'b\n', encrypted_content: 'e', n: 2 }),
-      delta(0, { type: 'compaction_delta', content: 'c' }),
+      started(0, { type: 'mood', content: 'a', n: 1 }),
+      delta(0, { type: 'mood_delta', content: 'b\n', encrypted_content: 'e', n: 2 }),
+      delta(0, { type: 'mood_delta', content: 'c' }),
       stopped(0),
       ended('end_turn'),
       stop,
     ];
     expect(streamed(frames).context[0]?.item).toMatchObject({
-      type: 'messages:compaction',
-      block: { type: 'compaction', content: 'ab\nc', n: 2, encrypted_content: 'e' },
+      type: 'messages:mood',
+      block: { type: 'mood', content: 'ab\nc', n: 2, encrypted_content: 'e' },
     });
+  });
+
+  test('a compaction comes whole in its last delta', () => {
+    const frames = [
+      start,
+      started(0, { type: 'compaction', content: '' }),
+      delta(0, { type: 'compaction_delta', content: 'All.', encrypted_content: null }),
+      delta(0, { type: 'compaction_delta', content: 'All that was said.', encrypted_content: 'e' }),
+      stopped(0),
+    ];
+    const block = { type: 'compaction', content: 'All that was said.', encrypted_content: 'e' };
+    const { context } = streamed([...frames, ended('end_turn'), stop]);
+    expect(context[0]?.item).toMatchObject({ type: 'messages:compaction', block });
   });
 
   test('an unknown delta of a known block goes into the source, with a warning', () => {
@@ -327,6 +340,19 @@ describe('usage', () => {
     [{ input_tokens: 1e18 }, { output_tokens: 2 }, undefined],
     [{ input_tokens: 4 }, { output_tokens: -2 }, undefined],
     [null, undefined, undefined],
+    // Of a compaction, whose tokens are in no other field; of a message, whose are.
+    [
+      { input_tokens: 0, output_tokens: 0 },
+      {
+        output_tokens: 2,
+        iterations: [
+          { type: 'compaction', input_tokens: 40, cache_read_input_tokens: 2, output_tokens: 5 },
+          { type: 'message', input_tokens: 9, output_tokens: 2 },
+          { type: 'compaction', input_tokens: 100, output_tokens: 10 },
+        ],
+      },
+      { input: 142, output: 17 },
+    ],
   ])('%j then %j', (first, last, expected) => {
     expect(usageOf(first, last)).toEqual(expected);
   });

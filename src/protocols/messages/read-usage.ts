@@ -1,5 +1,5 @@
-import { tokenCount, type Usage } from '../../core/usage.ts';
 import { isJsonObject } from '../../core/json-object.ts';
+import { addUsage, noUsage, tokenCount, type Usage } from '../../core/usage.ts';
 
 /** What a reply has said of its tokens so far; undefined: not a word, or nothing that is a count. */
 interface UsageCounts {
@@ -9,6 +9,8 @@ interface UsageCounts {
   cacheWriteHour: number | undefined;
   output: number | undefined;
   thinking: number | undefined;
+  /** Of the compactions in it, which the others do not hold. */
+  compactions: Usage;
 }
 
 export const noCounts: UsageCounts = {
@@ -18,6 +20,7 @@ export const noCounts: UsageCounts = {
   cacheWriteHour: undefined,
   output: undefined,
   thinking: undefined,
+  compactions: noUsage,
 };
 
 // Counts of one reply are cumulative. Some compatible servers send zeros for what they said before, or will say later.
@@ -39,7 +42,20 @@ export function addCounts(known: UsageCounts, usage: unknown): UsageCounts {
     cacheWriteHour: larger(known.cacheWriteHour, creation.ephemeral_1h_input_tokens),
     output: larger(known.output, usage.output_tokens),
     thinking: larger(known.thinking, details.thinking_tokens),
+    compactions: compactionsIn(usage.iterations) ?? known.compactions,
   };
+}
+
+/**
+ * "A `compaction` entry's tokens are not included in the top-level `usage` fields." Undefined: the list is not there.
+ * @see https://platform.claude.com/docs/en/build-with-claude/compaction
+ */
+function compactionsIn(iterations: unknown): Usage | undefined {
+  if (!Array.isArray(iterations)) return undefined;
+  return (iterations as unknown[])
+    .filter((each) => isJsonObject(each) && each['type'] === 'compaction')
+    .map((each) => usageOf(addCounts(noCounts, each)) ?? noUsage)
+    .reduce(addUsage, noUsage);
 }
 
 /** Undefined where the input was never reported: a sum with a hole in it is no usage. */
@@ -48,7 +64,7 @@ export function usageOf(counts: UsageCounts): Usage | undefined {
   const outputTokens = counts.output ?? 0;
   const cachedTokens = counts.cacheRead ?? 0;
   const cacheWriteTokens = counts.cacheWrite ?? 0;
-  return {
+  const said = {
     inputTokens: counts.input + cachedTokens + cacheWriteTokens,
     cachedTokens,
     cacheWriteTokens,
@@ -57,4 +73,5 @@ export function usageOf(counts: UsageCounts): Usage | undefined {
     reasoningTokens: Math.min(counts.thinking ?? 0, outputTokens),
     estimated: false,
   };
+  return addUsage(said, counts.compactions);
 }

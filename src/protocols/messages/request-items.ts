@@ -18,6 +18,7 @@ import type { ToolOffer } from '../../core/offer-tools.ts';
 import type { Report } from '../../core/report.ts';
 import { leaveOut } from '../../core/unsent-item.ts';
 import { type Breakpoint, breakpointOf } from './cache-wishes.ts';
+import { compactionBlock } from './own-compaction.ts';
 import {
   contentBlocks,
   isBlank,
@@ -32,7 +33,7 @@ import { maxCallIdLength, wrappedArgumentsField } from './wire.ts';
 
 export interface Block {
   /** `text` is the assistant's; what users and systems say, whatever it is, is `said`. */
-  kind: 'text' | 'thinking' | 'tool_use' | 'extension' | 'tool_result' | 'said';
+  kind: 'text' | 'thinking' | 'tool_use' | 'extension' | 'compaction' | 'tool_result' | 'said';
   json: string;
   /** Of thinking: the reasoning item that it comes from. */
   itemId?: string;
@@ -230,13 +231,16 @@ export function entriesOf(
         report.warn('input', 'An assistant message that holds a refusal was left out.');
       } else push('assistant', assistantBlocks(item, origin, isOwn, report));
     } else if (item.role === 'user') {
-      push(
-        'user',
-        item.content.flatMap((part) => {
-          const breakpoint = breakpointOf([part], report);
-          return contentBlocks([part], isOwn, report).map((json): Block => ({ kind: 'said', json, breakpoint }));
-        }),
-      );
+      const compaction = compactionBlock(entry);
+      if (compaction !== undefined) push('assistant', [{ kind: 'compaction', json: compaction }]);
+      else
+        push(
+          'user',
+          item.content.flatMap((part) => {
+            const breakpoint = breakpointOf([part], report);
+            return contentBlocks([part], isOwn, report).map((json): Block => ({ kind: 'said', json, breakpoint }));
+          }),
+        );
     } else {
       const texts = textsOf(item.content, item.role);
       const own = isOwn

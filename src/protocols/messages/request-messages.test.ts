@@ -26,7 +26,7 @@ const entries = (context: readonly ContextItem[], report: Report) =>
 
 function encode(context: readonly ContextItem[], midConversationSystem = false) {
   const report = createReport();
-  const messages = messagesOf(entries(context, report), midConversationSystem, report);
+  const messages = messagesOf(entries(context, report), { takesSystem: midConversationSystem, goesOn: true }, report);
   return { messages: JSON.parse(printMessages(messages)) as Message[], report };
 }
 
@@ -445,7 +445,7 @@ test('the messages of a shorter conversation are a prefix of the longer one’s'
   fc.assert(
     fc.property(steps, steps, fc.boolean(), (first, second, takesSystem) => {
       const print = (context: ContextItem[]) =>
-        printMessages(messagesOf(entries(context, createReport()), takesSystem, createReport()));
+        printMessages(messagesOf(entries(context, createReport()), { takesSystem, goesOn: true }, createReport()));
       const turn = [text('user', 'go'), ...contextOf(first), text('user', 'next')];
       const longer = [...turn, text('assistant', 'x'), ...contextOf(second, first.length), text('user', 'again')];
       expect(print(longer).startsWith(print(turn).slice(0, -1))).toBe(true);

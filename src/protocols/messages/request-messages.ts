@@ -100,7 +100,8 @@ export function prefillOf(messages: readonly WireMessage[]): WireMessage | undef
  */
 export function endsInUnthoughtCalls(messages: readonly WireMessage[]): boolean {
   const last = messages.findLastIndex((message) => message.role === 'assistant');
-  return messages[last + 1]?.blocks[0]?.kind === 'tool_result' && messages[last]?.blocks[0]?.kind !== 'thinking';
+  const first = messages[last]?.blocks.find(({ kind }) => kind !== 'compaction');
+  return messages[last + 1]?.blocks[0]?.kind === 'tool_result' && first?.kind !== 'thinking';
 }
 
 const systemMoved = 'System messages were moved to after the user messages beside them, as the upstream demands.';
@@ -127,6 +128,7 @@ function canPrecedeSystem(message: WireMessage | undefined): boolean {
 }
 
 /**
+ * @param goesOn the model is to go on from its own last words, where the conversation ends with them.
  * @param takesSystem the model takes system messages: between a user and an assistant message, or at the end. They are
  * moved there over what users say. Where no user message stands beside them, they are user text in tags, as for other
  * models.
@@ -134,7 +136,11 @@ function canPrecedeSystem(message: WireMessage | undefined): boolean {
  * @throws GatewayError where nothing is left to send.
  * @see https://platform.claude.com/docs/en/build-with-claude/mid-conversation-system-messages
  */
-export function messagesOf(entries: readonly Entry[], takesSystem: boolean, report: Report): WireMessage[] {
+export function messagesOf(
+  entries: readonly Entry[],
+  { takesSystem, goesOn }: { takesSystem: boolean; goesOn: boolean },
+  report: Report,
+): WireMessage[] {
   const messages: WireMessage[] = [];
   let waiting: SystemEntry[] = [];
   const push = (role: WireMessage['role'], blocks: Block[]): void => {
@@ -168,7 +174,7 @@ export function messagesOf(entries: readonly Entry[], takesSystem: boolean, repo
     }
   }
   placeWaiting();
-  const prefill = prefillOf(messages);
+  const prefill = goesOn ? prefillOf(messages) : undefined;
   if (prefill !== undefined) {
     prefill.blocks = dropThinking(prefill.blocks, () => true, report);
     const final = prefill.blocks.pop();
@@ -179,7 +185,8 @@ export function messagesOf(entries: readonly Entry[], takesSystem: boolean, repo
       param: 'input',
     });
   }
-  if (messages[0]?.role !== 'user') {
+  const [first] = messages;
+  if (first?.role !== 'user' && first?.blocks[0]?.kind !== 'compaction') {
     report.warn('input', 'The conversation does not begin with a user message; one that says "." was put before it.');
     messages.unshift({ role: 'user', blocks: [said(textBlock('.'))] });
   }

@@ -15,6 +15,7 @@ import { withComputerCalls } from './computer.ts';
 import { type CachePlan, placeBreakpoints, type Segment } from './place-breakpoints.ts';
 import { textBlocks, textsOf } from './request-content.ts';
 import { entriesOf } from './request-items.ts';
+import { fromOwnCompaction } from './own-compaction.ts';
 import { endsInUnthoughtCalls, messagesOf, prefillOf, printMessages } from './request-messages.ts';
 import { type Field, ownRequest, type OwnRequest } from './request-own.ts';
 import { encodeThinking, takesThinking } from './request-thinking.ts';
@@ -238,7 +239,8 @@ function ownSettings(
  * @see https://platform.claude.com/docs/en/api/messages
  */
 export function encodeRequest(given: EncodeInput): EncodedRequest {
-  const input = { ...given, context: withLateOutputs(given.context) };
+  const compacts = given.request.compaction !== undefined && given.profile.nativeCompaction === 'readable';
+  const input = { ...given, context: fromOwnCompaction(withLateOutputs(given.context), given) };
   const { request, context, model, profile } = input;
   const report = createReport();
   refuseUnsupported(request);
@@ -252,8 +254,8 @@ export function encodeRequest(given: EncodeInput): EncodedRequest {
   const calls = withComputerCalls(withFunctionCalls(context, offer.nameOfNative));
   const rest = { context: calls.slice(leading), model, nameOfCall: offer.nameOfCall, isOwn: own !== undefined };
   const entries = entriesOf({ ...rest, pathOf: (at) => itemPath(context, request, at + leading) }, report);
-  const messages = messagesOf(entries, profile.midConversationSystem, report);
-  const prefill = prefillOf(messages) !== undefined;
+  const messages = messagesOf(entries, { takesSystem: profile.midConversationSystem, goesOn: !compacts }, report);
+  const prefill = !compacts && prefillOf(messages) !== undefined;
   if (prefill) refuseNothingNew(request);
   const { tools: definitions, toolChoice, forced } = own?.tools ?? encodeTools(input, offer, entries, report);
   const obstacles = { forcedTool: forced, unthoughtCalls: endsInUnthoughtCalls(messages), prefill };
@@ -271,6 +273,7 @@ export function encodeRequest(given: EncodeInput): EncodedRequest {
   const fields: Field[] = [
     ['model', JSON.stringify(model)],
     ['stream', request.stream ? 'true' : undefined],
+    ['compaction', compacts ? '{"type":"summarize"}' : undefined],
     ...settings,
     ['tool_choice', toolChoice],
     ['tools', printList(tools)],
@@ -284,5 +287,6 @@ export function encodeRequest(given: EncodeInput): EncodedRequest {
   const { text, replaced } = replaceLoneSurrogates(`${body}}`);
   if (replaced) report.warn('input', 'Halves of characters, which no upstream can read, were replaced by U+FFFD.');
   const { warnings, inputTransformations } = report;
-  return { body: text, warnings, inputTransformations, decode: { tools: offer.called, include: request.include } };
+  const decode = { tools: offer.called, include: request.include, ...(compacts ? { compacts } : {}) };
+  return { body: text, warnings, inputTransformations, decode };
 }

@@ -15,7 +15,7 @@ import { stringOf } from './wire.ts';
 
 /** A call of a tool that Anthropic ran, as the Responses API shows it. */
 export interface ServerCall {
-  type: 'web_search_call' | 'code_interpreter_call';
+  type: 'web_search_call' | 'code_interpreter_call' | 'compaction';
   /** The item before anything is known of the call. */
   zero: () => NativeItem;
   /** What a reader is told once the upstream knows what it is to do. */
@@ -64,6 +64,14 @@ function logsOf(result: unknown): string {
   if (!isJsonObject(result)) return '';
   return [result['stdout'], result['stderr'], result['content']].filter((text) => typeof text === 'string').join('');
 }
+
+/** What the reply is where it was asked for: the block is the item's source. */
+export const compactionMade: ServerCall = {
+  type: 'compaction',
+  zero: () => ({ type: 'compaction', id: '', encrypted_content: '' }),
+  begin: () => {},
+  end: () => ({ type: 'compaction', id: '', encrypted_content: '' }),
+};
 
 type Includes = ReadonlySet<string>;
 

@@ -23,7 +23,7 @@ export function encodeRequest(input: EncodeInput): EncodedRequest {
   refuseObjectsInExtra(request.extra);
   warnOfUnknown(request, report);
   const items = encodeItems(input, report);
-  const compacts = profile.nativeCompaction === true;
+  const compacts = profile.nativeCompaction === 'sealed';
   const isTrigger = compacts && (request.compaction === 'item' || request.compaction === 'window');
   if (items.length === 0) {
     throw new GatewayError('invalid_value', 'The input holds nothing that the model can be sent.', { param: 'input' });

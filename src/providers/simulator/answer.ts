@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { chooseCalls } from './choose-calls.ts';
 import { fillSchema } from './fill-schema.ts';
 import { findSubjects } from './find-subjects.ts';
-import { obey, sumUp, type Talk } from './obey.ts';
+import { obey, summaryOf, sumUp, type Talk } from './obey.ts';
 import { recall } from './recall.ts';
 import { searchFor, type SearchBlock } from './search.ts';
 import { segmentsOf, tokensIn } from './segments.ts';
@@ -16,6 +16,7 @@ export type AnswerBlock =
   | { type: 'thinking'; thinking: string; signature: string; tokens: number }
   | { type: 'redacted_thinking'; data: string; tokens: number }
   | SearchBlock
+  | { type: 'compaction'; content: string; signature: string }
   /** `input` is JSON; `complete` false: it was cut by max_tokens and is none. */
   | { type: 'tool_use'; id: string; name: string; input: string; complete: boolean };
 
@@ -33,7 +34,7 @@ export interface Answer {
   id: string;
   model: string;
   blocks: AnswerBlock[];
-  stopReason: 'end_turn' | 'tool_use' | 'max_tokens' | 'stop_sequence' | 'refusal' | 'pause_turn';
+  stopReason: 'end_turn' | 'tool_use' | 'max_tokens' | 'stop_sequence' | 'refusal' | 'pause_turn' | 'compaction';
   stopSequence: string | undefined;
   usage: AnswerUsage;
 }
@@ -58,6 +59,12 @@ export function answerTo(request: MessagesRequest, turns: Turn[], signer: Signer
   if (textOf(lastUser, Infinity).includes(refusalTrigger)) {
     const usage = { ...inputUsage(request), outputTokens: 1, thinkingTokens: undefined };
     return { ...base, blocks: [], stopReason: 'refusal', stopSequence: undefined, usage };
+  }
+  if (request.compaction) {
+    const content = summaryOf(talkIn(turns));
+    const block = { type: 'compaction' as const, content, signature: signer.sign(request.model, content, '') };
+    const usage = { ...inputUsage(request), outputTokens: tokensIn(content), thinkingTokens: undefined };
+    return { ...base, blocks: [block], stopReason: 'compaction', stopSequence: undefined, usage };
   }
   const answersResults = turns.at(-1) === lastUser && blocksOf(lastUser, 'tool_result').length > 0;
   const forced = request.tool_choice?.type === 'any' || request.tool_choice?.type === 'tool';
@@ -189,11 +196,19 @@ function sayText(request: MessagesRequest, asked: string, turns: Turn[], answers
 
 /** Everything before the user's last words. */
 function talkOf(turns: Turn[]): Talk {
-  const before = turns.slice(0, -1);
-  const said = (role: Turn['role']) =>
-    before.filter((turn) => turn.role === role).map((turn) => textOf(turn, Infinity));
+  return { ...talkIn(turns.slice(0, -1)), toolResults: talkIn(turns).toolResults };
+}
+
+/** A compaction tells what was said before. */
+function talkIn(turns: Turn[]): Talk {
+  const told = turns.flatMap((turn) => blocksOf(turn, 'compaction').map(({ block }) => block.content ?? ''));
+  const said = (role: Turn['role']) => turns.filter((turn) => turn.role === role).map((turn) => textOf(turn, Infinity));
   const results = turns.flatMap((turn) => blocksOf(turn, 'tool_result').map(({ block }) => resultText(block)));
-  return { user: said('user'), assistant: said('assistant').filter((text) => text !== ''), toolResults: results };
+  return {
+    user: [...told, ...said('user')],
+    assistant: said('assistant').filter((text) => text !== ''),
+    toolResults: results,
+  };
 }
 
 /** What the tools said, each by its name. */
@@ -263,6 +278,8 @@ function shortened(block: AnswerBlock, tokens: number, model: string, signer: Si
     case 'tool_use':
       return { ...block, input: shorten(block.input, most - block.name.length), complete: false };
     case 'redacted_thinking':
+    case 'compaction':
+      return block;
     case 'server_tool_use':
     case 'web_search_tool_result':
       return { ...block, tokens };
@@ -277,6 +294,8 @@ function tokensOf(block: AnswerBlock): number {
   switch (block.type) {
     case 'text':
       return tokensIn(block.text);
+    case 'compaction':
+      return tokensIn(block.content);
     case 'tool_use':
       return tokensIn(block.name + block.input);
     default:

@@ -204,3 +204,27 @@ export function missingThinkingProblem(turns: Turn[]): string | undefined {
     'https://docs.claude.com/en/docs/build-with-claude/extended-thinking'
   );
 }
+
+/** @see https://platform.claude.com/docs/en/build-with-claude/compaction */
+export function compactionProblem(turns: Turn[], signer: Signer, model: string): string | undefined {
+  const [first, ...more] = turns.flatMap((turn) => blocksOf(turn, 'compaction')).filter(({ block }) => isSigned(block));
+  if (first === undefined) return undefined;
+  if (more.length > 0) return '`messages` holds more than one `compaction` block with content';
+  if (first.block !== turns[0]?.blocks[0]?.block) {
+    return `${first.path}: the \`compaction\` block must be the first block of the conversation`;
+  }
+  return verifiesCompaction(first.block, signer, model)
+    ? undefined
+    : `${first.path}: Invalid \`signature\` in \`compaction\` block`;
+}
+
+type Compaction = Extract<ContentBlock, { type: 'compaction' }>;
+
+/** Those of edits bear no signature, and are under no such rule. */
+export function isSigned({ signature }: Compaction): boolean {
+  return typeof signature === 'string';
+}
+
+function verifiesCompaction({ content, signature }: Compaction, signer: Signer, model: string): boolean {
+  return signer.verify(model, content ?? '', signature ?? '');
+}

@@ -49,6 +49,14 @@ const open = { ...closed, properties: { a: { type: 'array', items: { type: 'obje
 const withTools = (...messages: Body[]) => ({ fields: { tools: [add], messages } });
 const sending = (...messages: Body[]) => ({ fields: { messages } });
 
+const compactBeta = { 'anthropic-beta': 'compact-2026-09-04' };
+const compacted = { type: 'compaction', content: 'All.', signature: signer.sign('m', 'All.', '') };
+const compacting = (fields: Body): Sent => ({
+  headers: compactBeta,
+  fields: { compaction: { type: 'summarize' }, ...fields },
+});
+const goingOn = (...messages: Body[]): Sent => ({ headers: compactBeta, fields: { messages } });
+
 /** For each rule: requests that break it, with the message they get, and requests that just keep it. */
 const cases: Record<RefusalNumber, { refused: [Sent, string][]; accepted: Sent[] }> = {
   R1: { refused: [[{ path: '/v1/complete' }, 'Not found']], accepted: [{ path: '/v1/messages?beta=true' }] },
@@ -632,6 +640,39 @@ const cases: Record<RefusalNumber, { refused: [Sent, string][]; accepted: Sent[]
   R46: {
     refused: [[sending(user('x'.repeat(800_000))), 'prompt is too long: 200007 tokens > 200000 maximum']],
     accepted: [sending(user('x'.repeat(799_900)))],
+  },
+  R47: {
+    refused: [
+      [{ fields: { compaction: { type: 'summarize' } } }, 'compaction: Extra inputs are not permitted'],
+      [sending(assistant(compacted)), "messages.0.content.0: Input tag 'compaction' found using 'type' does not match"],
+    ],
+    accepted: [
+      { headers: compactBeta, fields: { compaction: { type: 'summarize' } } },
+      sending(user('Hi'), assistant({ type: 'compaction', content: 'From an edit.' }), user('Hi')),
+    ],
+  },
+  R48: {
+    refused: [
+      [compacting({ stop_sequences: ['x'] }), 'compaction: cannot be combined with stop_sequences'],
+      [compacting({ context_management: { edits: [] } }), 'compaction: cannot be combined with context_management'],
+      [compacting({ output_format: { type: 'json_schema', schema: closed } }), 'with output_config.format'],
+      [compacting({ tools: [add], tool_choice: { type: 'any' } }), 'with tool_choice'],
+    ],
+    accepted: [compacting({ tools: [add], tool_choice: { type: 'none' } })],
+  },
+  R49: {
+    refused: [
+      [
+        goingOn(assistant({ ...compacted, content: 'Another.' }), user('Hi')),
+        'messages.0.content.0: Invalid `signature` in `compaction` block',
+      ],
+      [
+        goingOn(user('Hi'), assistant(compacted), user('Hi')),
+        'messages.1.content.0: the `compaction` block must be the first block of the conversation',
+      ],
+      [goingOn(assistant(compacted, compacted), user('Hi')), 'holds more than one `compaction` block'],
+    ],
+    accepted: [goingOn(assistant(compacted), user('Hi')), goingOn(assistant(compacted, 'Hello'), user('Hi'))],
   },
 };
 

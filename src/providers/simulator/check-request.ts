@@ -2,9 +2,11 @@ import { isJsonObject } from '../../core/json-object.ts';
 import { breakpointOrderProblem, tooManyBreakpoints } from './check-cache.ts';
 import {
   blockRoleProblem,
+  compactionProblem,
   contentProblem,
   duplicateIdProblem,
   duplicateResultProblem,
+  isSigned,
   lateResultProblem,
   missingResultProblem,
   missingThinkingProblem,
@@ -146,8 +148,8 @@ export const refusals = {
   R18: { rule: 'Text is not empty, nor only white space.', find: request(textProblem) },
   R19: {
     rule: 'A final assistant message does not end in white space.',
-    find: ({ turns }) => {
-      const last = turns.at(-1);
+    find: ({ turns, request }) => {
+      const last = request?.compaction ? undefined : turns.at(-1);
       const block = last?.blocks.at(-1)?.block;
       return last?.role === 'assistant' && block?.type === 'text' && block.text.trimEnd() !== block.text
         ? 'messages: final assistant content cannot end with trailing whitespace'
@@ -293,6 +295,35 @@ export const refusals = {
         ? `prompt is too long: ${tokens} tokens > ${contextWindowTokens} maximum`
         : undefined;
     },
+  },
+  R47: {
+    rule: 'A conversation is compacted, and goes on from there, where the beta is asked for.',
+    find: ({ headers, request, turns }) => {
+      if (headers['anthropic-beta']?.includes('compact-2026-09-04') === true) return undefined;
+      if (request?.compaction) return 'compaction: Extra inputs are not permitted';
+      const signed = turns.flatMap((turn) => blocksOf(turn, 'compaction')).find(({ block }) => isSigned(block));
+      return (
+        signed && `${signed.path}: Input tag 'compaction' found using 'type' does not match any of the expected tags`
+      );
+    },
+  },
+  R48: {
+    rule: 'Nothing shapes the answer of a compaction.',
+    find: request((body) => {
+      if (!body.compaction) return undefined;
+      const { context_management, stop_sequences, output_format, output_config, tool_choice: choice } = body;
+      const shaping = [
+        context_management && 'context_management',
+        stop_sequences && 'stop_sequences',
+        (output_format ?? output_config?.format) && 'output_config.format',
+        (choice?.type === 'any' || choice?.type === 'tool') && 'tool_choice',
+      ].find((field) => typeof field === 'string');
+      return shaping && `compaction: cannot be combined with ${shaping}`;
+    }),
+  },
+  R49: {
+    rule: 'A compaction comes back as it was made, first and alone, to the model that made it.',
+    find: ({ turns, signer, request }) => compactionProblem(turns, signer, request?.model ?? ''),
   },
 } as const satisfies Record<`R${number}`, Refusal>;
 

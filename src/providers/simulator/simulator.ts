@@ -20,6 +20,7 @@ const profile: ModelProfile = {
   samplingParameters: true,
   minCachedTokens: 1024,
   computerTool: 'computer_20251124',
+  nativeCompaction: 'readable',
 };
 
 /**

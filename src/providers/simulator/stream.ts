@@ -1,4 +1,4 @@
-import type { Answer, AnswerBlock } from './answer.ts';
+import type { Answer, AnswerBlock, AnswerUsage } from './answer.ts';
 
 /**
  * The message that a plain reply holds.
@@ -59,7 +59,24 @@ function stopJson({ stopReason, stopSequence }: Answer): string {
 }
 
 /** @param isWhole the output is known. @param isMessage the classes that only a message's own usage has come along. */
-function usageJson({ usage }: Answer, outputTokens: number, isWhole: boolean, isMessage: boolean): string {
+function usageJson(answer: Answer, outputTokens: number, isWhole: boolean, isMessage: boolean): string {
+  if (answer.stopReason !== 'compaction') return countsJson(answer.usage, outputTokens, isWhole, isMessage);
+  // What a compaction takes is in its own entry only.
+  const entry = `{"type":"compaction",${countsJson(answer.usage, outputTokens, false, true).slice(1)}`;
+  const iterations = isWhole ? `,"iterations":[${entry}]` : '';
+  return `${countsJson(noTokens, 0, false, isMessage).slice(0, -1)}${iterations}}`;
+}
+
+const noTokens: AnswerUsage = {
+  inputTokens: 0,
+  cacheReadTokens: 0,
+  cacheWrite5mTokens: 0,
+  cacheWrite1hTokens: 0,
+  outputTokens: 0,
+  thinkingTokens: undefined,
+};
+
+function countsJson(usage: AnswerUsage, outputTokens: number, isWhole: boolean, isMessage: boolean): string {
   const classes = isMessage
     ? `,"cache_creation":{"ephemeral_5m_input_tokens":${usage.cacheWrite5mTokens},"ephemeral_1h_input_tokens":${usage.cacheWrite1hTokens}}`
     : '';
@@ -92,6 +109,8 @@ function blockJson(block: AnswerBlock): string {
       return toolUseJson(block, block.complete ? block.input : '{}');
     case 'redacted_thinking':
       return `{"type":"redacted_thinking","data":"${block.data}"}`;
+    case 'compaction':
+      return compactionJson(block, block.content);
   }
 }
 
@@ -109,7 +128,13 @@ function emptyBlockJson(block: AnswerBlock): string {
       return toolUseJson(block, '{}');
     case 'redacted_thinking':
       return blockJson(block);
+    case 'compaction':
+      return compactionJson(block, null);
   }
+}
+
+function compactionJson({ signature }: { signature: string }, content: string | null): string {
+  return JSON.stringify({ type: 'compaction', content, encrypted_content: null, signature, tool_changes: [] });
 }
 
 function serverToolUseJson({ id, name }: { id: string; name: string }, input: string): string {
@@ -140,6 +165,8 @@ function deltasOf(block: AnswerBlock): string[] {
       return ['', ...(block.input === '{}' ? [] : piecesOf(block.input))].map(
         (piece) => `{"type":"input_json_delta","partial_json":${JSON.stringify(piece)}}`,
       );
+    case 'compaction':
+      return [JSON.stringify({ type: 'compaction_delta', content: block.content, encrypted_content: null })];
     case 'redacted_thinking':
     case 'web_search_tool_result':
       return [];

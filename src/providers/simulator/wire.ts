@@ -397,7 +397,9 @@ export const messagesRequest: Shape = object<MessagesRequest>({
   ),
   container: nullable(stringOr(dictionary)),
   inference_geo: nullable(string),
-  compaction: nullable(dictionary),
+  compaction: nullable(
+    tagged<sdk.BetaCompactionConfig>('type', { summarize: { type: any, instructions: nullable(string) } }),
+  ),
   diagnostics: nullable(dictionary),
   billing_policy: nullable(dictionary),
   fallback_credit_token: nullable(stringOr(dictionary)),
