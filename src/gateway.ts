@@ -107,9 +107,13 @@ export async function startGateway(
     nowMs: Date.now,
   });
 
-  const budgets = createBudgetBook({ budgets: store.budgets, owner, nowMs: Date.now, log });
+  const budgets = createBudgetBook({ budgets: store.budgets, owner, nowMs: () => performance.now(), log });
   await setLimits(auth, store.budgets);
-  const tidying = setInterval(() => void budgets.tidy(), budgetTidyMs).unref();
+  const tidying = repeat(
+    budgetTidyMs,
+    () => budgets.tidy(),
+    (err) => log.warn({ err }, 'leases of budgets cannot be looked after yet'),
+  );
 
   const sweeping = repeat(
     fileSweepMs,
@@ -182,7 +186,7 @@ export async function startGateway(
       await Promise.all([http.close(), background.close()]);
       await app.settled();
       await Promise.all([sockets.close(), aiSdk.close()]);
-      clearInterval(tidying);
+      await tidying.stop();
       await budgets.close();
       await sweeping.stop();
       await store.close();

@@ -32,9 +32,9 @@ ${more}`;
 
 const background = { model: 'm', input: 'hello', background: true };
 
-async function untilEnded(client: Setup['client'], id: string): Promise<Answer> {
+async function untilEnded(client: Setup['client'], id: string, headers: Record<string, string> = {}): Promise<Answer> {
   for (;;) {
-    const answer = await client.get(id);
+    const answer = await client.request('GET', `/v1/responses/${id}`, undefined, headers);
     if (ended.has(answer.body.status)) return answer;
   }
 }
@@ -262,6 +262,34 @@ auth: { master_key: sk-0, keys: [{ name: a, key: sk-a }, { name: b, key: sk-b }]
     expect(headers.get('x-turnpike-warnings')).toContain('prompt_cache_retention');
     (await upstream.call(0)).end();
   });
+});
+
+test('of a key that is revoked, what waits is not run, and what runs goes on', async () => {
+  const { upstream, client } = await setUp(`
+background: { max_running: 1 }
+auth: { master_key: sk-0, keys: [{ name: other, key: sk-other }] }`);
+  const master = { authorization: 'Bearer sk-0' };
+  const ofTeam = async (method: string, path: string, body?: object) =>
+    (await client.request(method, `/admin/v1${path}`, body, master)).body;
+  const team = await ofTeam('POST', '/teams', { name: 'research' });
+  const [stolen, own] = [
+    await ofTeam('POST', '/keys', { name: 'stolen', team_id: team.id }),
+    await ofTeam('POST', '/keys', { name: 'own', team_id: team.id }),
+  ];
+  const withOwn = { authorization: `Bearer ${own.key}` };
+  const ask = async (key: string) =>
+    (await client.create(background, { authorization: `Bearer ${key}` })).body.id as string;
+  const running = await ask(stolen.key);
+  const call = await upstream.call(0);
+  const [waiting, others] = [await ask(stolen.key), await ask(own.key)];
+  await ofTeam('PATCH', `/keys/${stolen.id}`, { blocked: true });
+  call.say('x');
+  call.end();
+  (await upstream.call(1)).end();
+  const ended = await Promise.all([running, waiting, others].map((id) => untilEnded(client, id, withOwn)));
+  expect(ended.map(({ body }) => body.status)).toEqual(['completed', 'failed', 'completed']);
+  expect(ended[1]?.body.error.message).toBe('The key of this response was revoked before it could run.');
+  expect(upstream.requests).toHaveLength(2);
 });
 
 describe('in a conversation', () => {

@@ -52,6 +52,7 @@ auth:
   teams: { alpha: { budget_usd: 0.05 } }
 models:
   - { name: claude, provider: anthropic, model: claude-haiku-4-5, base_url: "${upstream.url}", api_key: k, ${price} }
+  - { name: published, provider: anthropic, model: claude-haiku-4-5, base_url: "${upstream.url}", api_key: k }
   - { name: unpriced, provider: anthropic, model: no-such-model, base_url: "${upstream.url}", api_key: k }
 routing: { retries: 1 }
 `;
@@ -149,6 +150,21 @@ routing: { retries: 1 }
     expect(await budgetOf(`/keys/${id}`)).toEqual({ limit_usd: 0.15, spent_usd: 0.003, reserved_usd: 0 });
     // It would not fit, and is let past the limit because it is alone.
     expect((await ask(gateway.url, key, { max_output_tokens: 10_000 })).status).toBe(200);
+  });
+
+  test('holds the dearest that a call may be: every byte of its input written to the cache for an hour', async () => {
+    const { id, key } = await createKey({ budget_usd: 100 });
+    const held = Promise.withResolvers<MessagesAnswer>();
+    const sent = upstream.requests.length;
+    upstream.answer = () => held.promise;
+    const running = ask(gateway.url, key, { model: 'published', input: '漢'.repeat(40_000) });
+    await until(() => upstream.requests.length > sent);
+    const { reserved_usd: reserved } = await budgetOf(`/keys/${id}`);
+    // 30,000 tokens and a few at 2 USD a million.
+    expect(reserved).toBeGreaterThan(0.06);
+    expect(reserved).toBeLessThan(0.062);
+    held.resolve(answerOf(3));
+    expect((await running).status).toBe(200);
   });
 
   test('is not spent by what the upstream refuses, and has room for the next attempt', async () => {

@@ -28,6 +28,7 @@ export interface BudgetAccountOptions {
   budgetId: string;
   owner: string;
   budgets: Pick<TenantBudgets, 'renewLease'>;
+  /** A clock that is never set. */
   nowMs: () => number;
   onError: (error: unknown) => void;
 }
@@ -60,6 +61,8 @@ export function createBudgetAccount(options: BudgetAccountOptions): BudgetAccoun
   let largest = 0;
   let renewedAtMs = nowMs();
   let usedAtMs = renewedAtMs;
+  /** What the store has leased to this process is not known: it may be more than is used here, and nobody else has it. */
+  let isUncertain = false;
   /** While it runs nothing is held: the store counts with what was held when it was asked. */
   let renewing: Promise<Lease> | undefined;
 
@@ -90,6 +93,7 @@ export function createBudgetAccount(options: BudgetAccountOptions): BudgetAccoun
         keepsSlice,
         listsOpen: doubts.size > 0,
       });
+      isUncertain = false;
       granted = lease.grantedNanoUsd;
       slice = lease.sliceNanoUsd;
       largest = 0;
@@ -103,7 +107,8 @@ export function createBudgetAccount(options: BudgetAccountOptions): BudgetAccoun
       }
       return lease;
     } catch (error) {
-      // It may have been renewed all the same, and be less than it was.
+      // It may have been renewed all the same, and be less than it was, or more.
+      isUncertain = true;
       granted = held + ended;
       throw error;
     } finally {
@@ -195,16 +200,18 @@ export function createBudgetAccount(options: BudgetAccountOptions): BudgetAccoun
       const isIdle = nowMs() - usedAtMs >= idleMs;
       const isDue = nowMs() - renewedAtMs >= idleMs && (endedCount > 0 || doubts.size > 0);
       const isTooMuch = free() > 2 * slice + largest;
-      if ((isIdle && free() > 0) || isDue || isTooMuch || endedCount >= maxUnbooked) await giveBack(!isIdle);
+      const isWanting = (isIdle && free() > 0) || isUncertain;
+      if (isWanting || isDue || isTooMuch || endedCount >= maxUnbooked) await giveBack(!isIdle);
     },
 
     async close() {
       while (isRenewing()) await renewing?.catch(() => {});
-      if (granted > 0 || endedCount > 0) await giveBack(false);
+      if (granted > 0 || endedCount > 0 || isUncertain) await giveBack(false);
     },
 
     get isEmpty() {
-      return granted === 0 && holds === 0 && endedCount === 0 && queue.length === 0 && !isRenewing();
+      const isUsed = granted > 0 || holds > 0 || endedCount > 0 || queue.length > 0;
+      return !isUsed && !isUncertain && !isRenewing();
     },
   };
 }

@@ -161,6 +161,34 @@ describe('a book of budgets', () => {
     expect(next().ask).toMatchObject({ heldNanoUsd: 10, needNanoUsd: 1 });
   });
 
+  test('what a renewal without an answer may have leased is given back, though no call holds it any more', async () => {
+    const { book, next, renewals } = bookWith();
+    const lost = book.reserve('t', ['key:a'], 95);
+    next().fail();
+    await expect(lost).rejects.toThrow('no answer');
+    for (const isAnswered of [false, true]) {
+      const tidying = book.tidy();
+      const { ask, answer, fail } = next();
+      expect(ask).toMatchObject({ heldNanoUsd: 0, needNanoUsd: 0 });
+      if (isAnswered) answer({});
+      else fail();
+      await tidying;
+    }
+    await book.tidy();
+    await book.close();
+    expect(renewals).toEqual([]);
+  });
+
+  test('a lease of which nobody knows is given back at the end', async () => {
+    const { book, next } = bookWith();
+    const lost = book.reserve('t', ['key:a'], 95);
+    next().fail();
+    await expect(lost).rejects.toThrow('no answer');
+    const closing = book.close();
+    next().answer({});
+    await closing;
+  });
+
   test('near the limit what is free is given back when a call ends', async () => {
     const { book, next, settled, renewals } = bookWith();
     const held = book.reserve('t', ['key:a'], 10);

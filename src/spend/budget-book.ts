@@ -12,7 +12,7 @@ export interface BudgetBook {
    * @throws GatewayError budget_exceeded, or store_unavailable.
    */
   reserve(tenant: string, budgetIds: readonly string[], nanoUsd: number): Promise<BudgetHold | undefined>;
-  /** Gives back what is not used; to be called about once a second. */
+  /** Gives back what is not used; to be called about a second after it has ended. */
   tidy(): Promise<void>;
   /** Gives back all that no call holds. Every call has ended. */
   close(): Promise<void>;
@@ -38,6 +38,7 @@ export interface BudgetBookOptions {
   budgets: { forTenant: (tenant: string) => Pick<TenantBudgets, 'renewLease'> };
   /** This process, as turns name their owner. */
   owner: string;
+  /** A clock that is never set: what is not used is given back though the time of day has gone back. */
   nowMs: () => number;
   log: Log;
 }

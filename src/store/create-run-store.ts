@@ -35,6 +35,7 @@ interface RunRow extends LimitedBudgetsRow {
   streamed: number | null;
   body: string;
   last_sequence: number;
+  revoked: 1 | null;
 }
 
 interface EventRow {
@@ -84,6 +85,7 @@ export function createRunStore({ all, write, queueTurn, expiresBeforeMs }: RunEn
           streamed: row.streamed === 1,
           body: row.body,
           lastSequence: row.last_sequence,
+          isRevoked: row.revoked === 1,
         };
       },
 

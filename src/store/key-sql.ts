@@ -2,6 +2,10 @@ import { limitedBudgets } from './budget-sql.ts';
 
 const isLive = 'deleted_at_ms IS NULL';
 
+/** 1 where the key was blocked or deleted. A key of the configuration is in no table. */
+export const isRevoked = (keyId: string) => `(SELECT 1 FROM keys k
+      WHERE k.id = ${keyId} AND (k.deleted_at_ms IS NOT NULL OR k.blocked_at_ms IS NOT NULL))`;
+
 /** Writes of keys and teams: one statement each on every engine, and whether it changed a row is its outcome. */
 export const keyWrites = {
   /** id, name, time. No row: the name is taken. */

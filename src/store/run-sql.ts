@@ -4,6 +4,7 @@ import { columnText, exactJson } from './column-text.ts';
 import type { SqlValue } from './rows.ts';
 import type { EventBatch } from './event-batch.ts';
 import type { QueuedIntent } from './run-store.ts';
+import { isRevoked } from './key-sql.ts';
 import { live } from './sql.ts';
 import type { AttemptStart, TurnCommit } from './store.ts';
 
@@ -34,7 +35,7 @@ export const runSql = {
 
   /** tenant, id, week, expiry. */
   selectRun: `SELECT t.status, t.owner, t.epoch, t.created_at_ms, t.session_id, t.key_id, t.head, r.streamed, r.body,
-      r.last_sequence, ${limitedBudgets('$1', 't.key_id', 't.tenant')}
+      r.last_sequence, ${limitedBudgets('$1', 't.key_id', 't.tenant')}, ${isRevoked('t.key_id')} AS revoked
     FROM turns t LEFT JOIN background_runs r ON r.tenant = t.tenant AND r.turn_id = t.id
     WHERE t.tenant = $1 AND t.id = $2 AND t.bucket IN (0, $3) AND ${live('t', '$4')}`,
 

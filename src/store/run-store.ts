@@ -26,6 +26,8 @@ export interface StoredRun {
   streamed: boolean;
   body: string;
   lastSequence: number;
+  /** Its key was blocked or deleted since. */
+  isRevoked: boolean;
 }
 
 export interface RunStart {

@@ -102,7 +102,7 @@ export function prepareAttempt(
     });
   const upstream = lendCredential(dialect.buildRequest(encoded.body, request.stream), deployment, call.credential);
   const startedAtMs = nowMs();
-  const estimatedInputTokens = estimateTokens(encoded.body.length);
+  const estimatedInputTokens = estimateTokens(encoded.body);
   return {
     deployment,
     codec,

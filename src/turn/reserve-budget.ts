@@ -26,16 +26,17 @@ export function unhold({ hold, start }: PreparedAttempt, cause: unknown): void {
 /** As much as any model writes, where neither the client nor the configuration says how much is too much. */
 const unknownMaxOutput = 128_000;
 
-/** Of the input by our estimate, all of it written to the cache where that is dearer, and of all the output that there may be. */
+/** Of the input by our estimate, all of it written to the cache where that is dearer, for an hour even, and of all the output that there may be. */
 function highestCost({ deployment, start }: PreparedAttempt, wanted: number | undefined): number {
   const most = deployment.profile.maxOutputTokens ?? Infinity;
   const output = Math.min(wanted ?? Infinity, most);
   const inputTokens = start.estimatedInputTokens;
   const outputTokens = output === Infinity ? unknownMaxOutput : output;
   let highest = 0;
-  for (const cacheWriteTokens of [0, inputTokens]) {
+  const written = { cacheWriteTokens: inputTokens };
+  for (const cache of [{}, written, { ...written, cacheWriteHourTokens: inputTokens }]) {
     for (const reasoningTokens of [0, outputTokens]) {
-      const usage = { ...noUsage, inputTokens, cacheWriteTokens, outputTokens, reasoningTokens };
+      const usage = { ...noUsage, ...cache, inputTokens, outputTokens, reasoningTokens };
       highest = Math.max(highest, costOf(usage, deployment) ?? 0);
     }
   }

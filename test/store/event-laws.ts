@@ -49,6 +49,7 @@ export function eventLaws(bed: TestBed): void {
       streamed: true,
       body: '{"model":"fast"}',
       lastSequence: 1,
+      isRevoked: false,
     });
     expect(await runsOf(tenant).readEvents(intent.id, -1)).toMatchObject({
       status: 'queued',
@@ -71,6 +72,23 @@ export function eventLaws(bed: TestBed): void {
     expect(await limited()).toEqual([`key:${keyId}`, `team:${tenant}`]);
     await bed.store.budgets.forTenant(tenant).setLimit(`team:${tenant}`, null);
     expect(await limited()).toEqual([`key:${keyId}`]);
+  });
+
+  test('a queued turn knows whether its key was revoked since', async () => {
+    const { keys } = bed.store;
+    const key = { name: 'ci', teamId: undefined, hash: nextId('hash'), last4: 'wxyz', expiresAtMs: undefined };
+    const id = nextId('key');
+    await keys.createKey({ ...key, id, createdAtMs: startMs });
+    const intent = queuedOf({ keyId: id });
+    await runsOf(id).queue(intent);
+    const isRevoked = async () => (await runsOf(id).readQueued(intent.id))?.isRevoked;
+    expect(await isRevoked()).toBe(false);
+    await keys.updateKey(id, { blocked: true }, startMs);
+    expect(await isRevoked()).toBe(true);
+    await keys.updateKey(id, { blocked: false }, startMs);
+    expect(await isRevoked()).toBe(false);
+    await keys.deleteKey(id, startMs);
+    expect(await isRevoked()).toBe(true);
   });
 
   test('a turn is not queued where it could not have begun', async () => {

@@ -363,7 +363,9 @@ describe('what a call touches is one tenant’s', () => {
     [detail: string]: unknown;
   }
   const scansOf = (node: PlanNode): PlanNode[] => [
-    ...(String(node['Node Type']).endsWith('Scan') && node['Relation Name'] !== undefined ? [node] : []),
+    ...(String(node['Node Type']).endsWith('Scan') && ![undefined, 'keys'].includes(node['Relation Name'])
+      ? [node]
+      : []),
     ...(node.Plans ?? []).flatMap(scansOf),
   ];
 

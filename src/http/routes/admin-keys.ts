@@ -53,6 +53,7 @@ export function adminKeyRoutes({ keys, budgets, ids, nowMs, hashKey, onChange }:
       content: 'json',
       async handle({ body, response }) {
         const { name, team_id: team, expires_at: expiresAt, budget_usd: budget } = adminBody(createBody, await body());
+        if (typeof team === 'string' && (await keys.readTeam(team)) === undefined) throw teamNotFound(team, 'team_id');
         const createdAtMs = nowMs();
         const id = ids.mint('key', createdAtMs);
         const key = mintVirtualKey();

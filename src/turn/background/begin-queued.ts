@@ -44,6 +44,8 @@ export async function beginQueued(
   const input = await store.readInput(id);
   if (run === undefined || input === undefined) return undefined;
   try {
+    if (run.isRevoked)
+      throw new GatewayError('invalid_api_key', 'The key of this response was revoked before it could run.');
     // Always as a stream, so that a turn that is cancelled leaves what there is.
     const given = client.decodeRequest(JSON.parse(run.body));
     const history = await storedHistory(store, { ...given, input: [], stream: true }, input, run.sessionId, id);
@@ -68,8 +70,8 @@ export async function beginQueued(
     if (thrown instanceof GatewayError && thrown.code === 'store_unavailable') throw thrown;
     const isBudget = thrown instanceof GatewayError && thrown.code === 'budget_exceeded';
     if (isBudget && !thrown.spent) return 'no-room';
-    // What could be run when it was queued, and cannot now: a model is gone, or the budget. It must not wait for ever.
-    log[isBudget ? 'info' : 'error']({ responseId: id, err: thrown }, 'a queued turn cannot be run');
+    // What could be run when it was queued, and cannot now: a model is gone, the budget, or the key. It must not wait for ever.
+    log[isBudget || run.isRevoked ? 'info' : 'error']({ responseId: id, err: thrown }, 'a queued turn cannot be run');
     const message = `The gateway failed on this response. Its log tells why, under ${id}.`;
     const error = thrown instanceof GatewayError ? thrown : new GatewayError('internal_error', message);
     await runs.failQueued(id, run, { code: responseErrorCode(error.code), message: error.message }, nowMs());
