@@ -102,7 +102,8 @@ export function createSseParser(
         endedWithCarriageReturn = false;
         if (bytes[0] === lineFeed) bytes = bytes.subarray(1);
       }
-      const cut = Math.max(bytes.lastIndexOf(lineFeed), bytes.lastIndexOf(carriageReturn)) + 1;
+      const lastFeed = bytes.lastIndexOf(lineFeed) + 1;
+      const cut = lastFeed + bytes.subarray(lastFeed).lastIndexOf(carriageReturn) + 1;
       if (cut === 0) {
         keep(bytes);
         return;

@@ -53,10 +53,13 @@ export function sendAttempt(
   let headers: Record<string, string | undefined> = {};
   let decoder: StreamDecoder | undefined;
   let body: Buffer[] = [];
+  /** Of a stream: what came and was not decoded yet. */
+  let received: Buffer[] = [];
   let plainReply: string | undefined;
   let replyBytes = 0;
   let firstTokenAtMs: number | undefined;
-  let lastEventAtMs = nowMs();
+  let receivedAtMs = nowMs();
+  let lastEventAtMs = receivedAtMs;
 
   function finish(outcome: AttemptResult['outcome'], error?: GatewayError): void {
     if (settled) return;
@@ -71,7 +74,7 @@ export function sendAttempt(
   }
 
   function emit(event: UpstreamEvent): void {
-    lastEventAtMs = nowMs();
+    lastEventAtMs = receivedAtMs;
     if (!begun && event.type !== 'error') {
       begun = true;
       listener.onBegin();
@@ -83,6 +86,7 @@ export function sendAttempt(
 
   /** Runs what decodes and assembles; a fault of ours in there ends the attempt, not the process. */
   function guarded(step: () => void): void {
+    receivedAtMs = nowMs();
     try {
       step();
     } catch (cause) {
@@ -109,6 +113,24 @@ export function sendAttempt(
     listener.onFrame(event, data);
   });
 
+  /**
+   * The frames that one read of the connection has brought come one by one, within one run of code. They are decoded
+   * behind it, so that all that is written for them leaves at once.
+   */
+  function decodeReceived(): void {
+    const [first] = received;
+    if (first === undefined || settled) return;
+    const bytes = received.length === 1 ? first : Buffer.concat(received);
+    received = [];
+    guarded(() => {
+      parser.push(bytes);
+      const hasRoom = listener.onProgress();
+      settleIfEnded();
+      // Nobody would resume a reply that has ended: its connection would be held for ever.
+      if (!hasRoom && !settled) call.pause();
+    });
+  }
+
   const replies: UpstreamListener = {
     onHeaders(receivedStatus, receivedHeaders) {
       status = receivedStatus;
@@ -128,15 +150,10 @@ export function sendAttempt(
         body.push(chunk);
         return;
       }
-      guarded(() => {
-        parser.push(chunk);
-        const hasRoom = listener.onProgress();
-        settleIfEnded();
-        // Nobody would resume a reply that has ended: its connection would be held for ever.
-        if (!hasRoom && !settled) call.pause();
-      });
+      if (received.push(chunk) === 1) queueMicrotask(decodeReceived);
     },
     onEnd() {
+      decodeReceived();
       if (settled) return;
       guarded(() => {
         if (decoder !== undefined) {
@@ -158,6 +175,7 @@ export function sendAttempt(
       });
     },
     onError(error) {
+      decodeReceived();
       finish('failed', error);
     },
   };

@@ -1,14 +1,15 @@
 import { decodeUpstreamStreamError } from '../../core/upstream-error.ts';
 import { GatewayError } from '../../core/errors.ts';
 import type { Emit } from '../../core/events.ts';
-import { isJsonObject, type JsonObject, parseJsonObject } from '../../core/json-object.ts';
+import { createFrameReader } from '../../core/frame-reader.ts';
+import { isJsonObject, type JsonObject } from '../../core/json-object.ts';
 import type { Usage } from '../../core/usage.ts';
 import type { DecodeOptions, StreamDecoder } from '../codec.ts';
 import { createItemWriter, type ReasoningField } from './item-writer.ts';
 import { mapFinishReason } from './map-finish-reason.ts';
 import { mapLogprobs } from './map-logprobs.ts';
 import { readUsage } from './read-usage.ts';
-import { textOf } from './wire.ts';
+import { textOf, wordPaths } from './wire.ts';
 
 /** Reads chunks, however they came. Throws GatewayError for what it cannot read, and for errors that the upstream sends. */
 export interface ReplyReader {
@@ -171,6 +172,7 @@ function firstChoice(chunk: JsonObject): JsonObject | undefined {
 /** @see https://platform.openai.com/docs/api-reference/chat-streaming */
 export function createStreamDecoder(options: DecodeOptions): StreamDecoder {
   const reader = createReplyReader(options);
+  const frames = createFrameReader(wordPaths);
   let ended = false;
 
   function guarded(emit: Emit, step: () => void): void {
@@ -189,7 +191,7 @@ export function createStreamDecoder(options: DecodeOptions): StreamDecoder {
       ended = true;
       return;
     }
-    const chunk = parseJsonObject(data);
+    const chunk = frames.read(data);
     if (chunk === undefined) throw unreadable('an event');
     const failed = event === 'error' || chunk['object'] === 'error';
     if (failed || (chunk['error'] !== null && chunk['error'] !== undefined))

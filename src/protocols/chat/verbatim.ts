@@ -1,7 +1,9 @@
-import { isJsonObject, type JsonObject, parseJsonObject } from '../../core/json-object.ts';
+import { createFrameReader, type FrameShape } from '../../core/frame-reader.ts';
+import { isJsonObject, type JsonObject } from '../../core/json-object.ts';
 import { objectMembers, printMembers, replaceMembers } from '../../core/json-slice.ts';
 import type { FrameForwarder, Reply, VerbatimLane } from '../codec.ts';
 import { fitsDialect } from './fits-dialect.ts';
+import { wordPaths } from './wire.ts';
 
 const done = '[DONE]';
 
@@ -47,15 +49,21 @@ function createForwarder(reply: Reply): FrameForwarder {
   const tellsUsage = reply.state.request.usageInStream === true;
   /** Choices that have said why they stopped. */
   const ended = new Set<unknown>();
+  const frames = createFrameReader(wordPaths);
   let begun = false;
   let before = '';
   let kept = '';
+  /** The last frame that went on as it came, under our names: how it begins, and to how much of the upstream's text that is due. */
+  let shown: { shape: FrameShape; event: string; head: string } | undefined;
 
   return {
     frame(event, data) {
-      const chunk = parseJsonObject(data);
+      const chunk = frames.read(data);
       // The end marker is ours to write, when the answer is stored; of what cannot be read an error is made elsewhere.
       if (chunk === undefined) return '';
+      if (shown !== undefined && frames.shape === shown.shape && event === shown.event) {
+        return shown.head + data.slice(shown.shape.headLength) + '\n\n';
+      }
       const choices = Array.isArray(chunk['choices']) ? chunk['choices'].filter(isJsonObject) : [];
       if (choices.length === 0 && isJsonObject(chunk['usage']) && !tellsUsage) return '';
       const text = frameText(event, replaceMembers(data, names));
@@ -64,12 +72,19 @@ function createForwarder(reply: Reply): FrameForwarder {
       if (isEnd || (choices.length === 0 && ended.size > 0)) {
         kept += before + text;
         before = '';
+        shown = undefined;
         return '';
       }
       begun ||= choices.some(({ delta }) => isJsonObject(delta) && saysSomething(delta));
-      const shown = before + text;
-      before = begun ? '' : shown;
-      return begun ? shown : '';
+      const held = before + text;
+      before = begun ? '' : held;
+      if (!begun) return '';
+      const { shape } = frames;
+      const tail = shape === undefined ? '' : `${data.slice(shape.headLength)}\n\n`;
+      if (shape !== undefined && text.endsWith(tail)) {
+        shown = { shape, event, head: text.slice(0, text.length - tail.length) };
+      }
+      return held;
     },
     rest() {
       const text = `${before}${kept}data: ${done}\n\n`;

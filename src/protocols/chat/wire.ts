@@ -4,6 +4,14 @@
  * @see https://platform.openai.com/docs/api-reference/chat/create
  */
 
+/** Where the words of a chunk are, and OpenAI's padding, which is another in each. */
+export const wordPaths = [
+  ['choices', 0, 'delta', 'content'],
+  ['choices', 0, 'delta', 'reasoning_content'],
+  ['choices', 0, 'delta', 'reasoning'],
+  ['obfuscation'],
+] as const;
+
 export type ChatPart =
   | { type: 'text'; text: string }
   | { type: 'image_url'; image_url: { url: string; detail?: string } }

@@ -1,6 +1,7 @@
 import type { Emit } from '../../core/events.ts';
 import { GatewayError } from '../../core/errors.ts';
-import { isJsonObject, parseJsonObject, type JsonObject } from '../../core/json-object.ts';
+import { createFrameReader } from '../../core/frame-reader.ts';
+import { isJsonObject, type JsonObject } from '../../core/json-object.ts';
 import { sliceJson } from '../../core/json-slice.ts';
 import type { DecodeOptions, StreamDecoder } from '../codec.ts';
 import { decodeErrorEvent } from './decode-error.ts';
@@ -11,6 +12,13 @@ function kindOf(event: string, frame: JsonObject): string {
   return frame.error === undefined ? event : 'error';
 }
 
+/** Where the words of a delta are. */
+const wordPaths = [
+  ['delta', 'text'],
+  ['delta', 'thinking'],
+  ['delta', 'partial_json'],
+] as const;
+
 /**
  * Blocks must come one after another with rising indexes (gaps are tolerated): a delta or a stop for another block than
  * the open one, a block started inside a block and a second `message_start` are an invalid reply. Events of kinds that
@@ -19,6 +27,7 @@ function kindOf(event: string, frame: JsonObject): string {
  */
 export function createStreamDecoder(options: DecodeOptions): StreamDecoder {
   const reply = createReplyDecoder(options);
+  const frames = createFrameReader(wordPaths);
   let state: 'waiting' | 'open' | 'ended' = 'waiting';
   let lastIndex = -1;
 
@@ -63,7 +72,7 @@ export function createStreamDecoder(options: DecodeOptions): StreamDecoder {
   return {
     frame(event, data, emit) {
       if (state === 'ended' || data === '') return;
-      const frame = parseJsonObject(data);
+      const frame = frames.read(data);
       if (frame === undefined) return fail(invalidReply(data), emit);
       const kind = kindOf(event, frame);
       if (kind === 'error') fail(decodeErrorEvent(frame, data), emit);
