@@ -195,7 +195,13 @@ export function createJudge(world: World, database: ModelDatabase, limits: TurnL
     const endedSo = others.some(
       ({ epoch, attempts }) => epoch === 0 && attempts.some(({ end }) => end?.error?.code === error.code),
     );
-    if (!endedSo && !isReplay(turn) && !error.message.includes('has not ended in time'))
+    // An end that could not be stored is one of a failure in the end, whatever its attempts came to.
+    const endedUnstored =
+      error.code === 'internal_error' &&
+      others.some(({ epoch, status, intent }) => {
+        return epoch === 0 && status === 'failed' && (byTag.get(intent.endUser ?? '')?.storeFaults ?? 0) > 0;
+      });
+    if (!endedSo && !endedUnstored && !isReplay(turn) && !error.message.includes('has not ended in time'))
       accuse(`${tag}: was told ${error.code}, with which no turn under its key has ended`);
     return true;
   }
