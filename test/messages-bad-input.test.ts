@@ -152,7 +152,8 @@ const cases: [fields: object, param: string][] = [
 
 /** What only Anthropic's models know, over another. */
 const unknownToChat: [fields: object, param: string][] = [
-  [{ tools: [{ type: 'bash_20250124', name: 'bash' }] }, 'tools[0].type'],
+  [{ tools: [{ type: 'bash_tools', name: 'bash' }] }, 'tools[0].type'],
+  [{ tools: [{ type: 'computer_20251124', name: 'computer' }] }, 'tools[0].type'],
   [{ tools: [{ type: 'computer_toolset_20260801' }] }, 'tools[0].type'],
   [{ tools: [{ type: 'web_fetch_20250910', name: 'web_fetch' }] }, 'tools[0].type'],
   [{ tools: [{ type: 'code_execution_20250825', name: 'code_execution' }] }, 'tools[0].type'],

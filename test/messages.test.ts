@@ -18,7 +18,7 @@ import {
   messagesEcho,
 } from './support/fake-models.ts';
 import { frame, messageEvents, type UpstreamRequest } from './support/fake-upstream.ts';
-import { openAiEcho, openAiUpstream, type OpenAiUpstream, text, thought } from './support/openai-upstream.ts';
+import { call, openAiEcho, openAiUpstream, type OpenAiUpstream, text, thought } from './support/openai-upstream.ts';
 import { spawnGateway, type SpawnedGateway, temporaryFolder } from './support/spawn-gateway.ts';
 
 // oxlint-disable-next-line no-explicit-any -- whatever was sent
@@ -931,6 +931,103 @@ describe('before there is a turn', () => {
 
   test('HEAD / needs no key', async () => {
     expect((await fetch(gateway.url, { method: 'HEAD' })).status).toBe(200);
+  });
+});
+
+describe('tools of Anthropic that the client runs, over models that never heard of them', () => {
+  type Tool = { type: string; name: string; [field: string]: unknown };
+  const cases: [tool: Tool, input: object, properties: string[], warned: string[]][] = [
+    [{ type: 'bash_20250124', name: 'bash' }, { command: 'ls "a b"' }, ['command', 'restart'], []],
+    [
+      { type: 'text_editor_20250728', name: 'str_replace_based_edit_tool', max_characters: 10_000 },
+      { command: 'insert', path: '/a.md', insert_line: 0, insert_text: 'x' },
+      ['command', 'path', 'view_range', 'file_text', 'old_str', 'insert_line', 'new_str', 'insert_text'],
+      [],
+    ],
+    [
+      { type: 'text_editor_20250124', name: 'str_replace_editor', cache_control: { type: 'ephemeral' } },
+      { command: 'undo_edit', path: '/a.md' },
+      ['command', 'path', 'view_range', 'file_text', 'old_str', 'insert_line', 'new_str'],
+      ['cache_control'],
+    ],
+    [
+      { type: 'memory_20250818', name: 'memory', input_examples: [{ command: 'view', path: '/memories' }] },
+      { command: 'rename', old_path: '/memories/a', new_path: '/memories/b' },
+      'command path view_range file_text old_str insert_line new_str insert_text old_path new_path'.split(' '),
+      ['tools[0].input_examples'],
+    ],
+  ];
+
+  const wireOf = {
+    qwen: {
+      answer: (name: string, input: string) => {
+        qwen.answer = () =>
+          qwen.requests.length === 1
+            ? { tool_calls: [{ id: 'call_1', type: 'function', function: { name, arguments: input } }] }
+            : { content: 'Done.' };
+      },
+      tool: () => qwen.requests[0]?.body.tools[0].function,
+      choice: () => qwen.requests[0]?.body.tool_choice.function.name,
+      history: () => {
+        const [called, told] = qwen.requests[1]?.body.messages.slice(-2) ?? [];
+        return [called.tool_calls[0].function.name, called.tool_calls[0].function.arguments, told.content];
+      },
+    },
+    gpt: {
+      answer: (name: string, input: string) => {
+        openai.answer = () => ({
+          output: openai.requests.length === 1 ? [call(name, input, 'call_1')] : [text('Done.')],
+        });
+      },
+      tool: () => openai.requests[0]?.body.tools[0],
+      choice: () => openai.requests[0]?.body.tool_choice.name,
+      history: () => {
+        const [called, told] = openai.requests[1]?.body.input.slice(-2) ?? [];
+        return [called.name, called.arguments, told.output];
+      },
+    },
+  };
+
+  describe.each(['qwen', 'gpt'] as const)('%s', (model) => {
+    test.each(cases)('$type', async (tool, input, properties, warned) => {
+      const { name } = tool;
+      const written = JSON.stringify(input);
+      wireOf[model].answer(name, written);
+      const body = { ...hello, model, tools: [tool], tool_choice: { type: 'tool', name } };
+      const first = await post(body);
+      expect(first.status, first.text).toBe(200);
+      expect(warningsOf(first)).toEqual(warned);
+      expect(first.body.content).toEqual([{ type: 'tool_use', id: 'call_1', name, input }]);
+      expect(first.body.stop_reason).toBe('tool_use');
+      const { description, parameters, ...offered } = wireOf[model].tool();
+      expect(offered).toMatchObject({ name, strict: false });
+      expect(description).toMatch(tool['max_characters'] === undefined ? /\.$/ : /10000 characters\.$/);
+      expect(Object.keys(parameters.properties)).toEqual(properties);
+      expect(Object.keys(input).filter((field) => !properties.includes(field))).toEqual([]);
+      expect(wireOf[model].choice()).toBe(name);
+
+      const told = [{ type: 'tool_result', tool_use_id: 'call_1', content: 'a.md' }];
+      const messages = [
+        ...hello.messages,
+        { role: 'assistant', content: first.body.content },
+        { role: 'user', content: told },
+      ];
+      const second = await post({ ...hello, model, tools: [tool], messages, stream: true });
+      const { message: answer, error } = collectMessage(second.text);
+      expect(error).toBeUndefined();
+      expect(answer.content).toMatchObject([{ type: 'text', text: 'Done.' }]);
+      expect(wireOf[model].history()).toEqual([name, written, 'a.md']);
+    });
+  });
+
+  test('OpenAI is not sent what it does not know', async () => {
+    const { status, body } = await post({
+      ...hello,
+      model: 'gpt',
+      tools: [{ type: 'web_fetch_20250910', name: 'web_fetch' }],
+    });
+    expect([status, body.error.details.param]).toEqual([400, 'tools[0].type']);
+    expect(openai.requests).toHaveLength(0);
   });
 });
 

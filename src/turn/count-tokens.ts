@@ -9,7 +9,7 @@ import { estimateInputTokens } from '../spend/estimate-input.ts';
 import type { TenantStore } from '../store/store.ts';
 import { type ClientCredential, lendCredential, lentRefused, withoutCredential } from './lend-credential.ts';
 import { type History, resolveHistory } from './resolve-history.ts';
-import { sentContext } from './sent-context.ts';
+import { sentContext, sentRequest } from './sent-context.ts';
 import { summaryRequest } from './summary.ts';
 
 export interface CountDependencies {
@@ -64,7 +64,8 @@ async function countAt(
   const { inheritedTools, report } = history;
   const context = sentContext(history, provider.codec.protocol);
   // Encoded in any case: what a turn would be refused for is refused here too.
-  const encoded = provider.codec.encodeRequest({ request, context, inheritedTools, model, profile });
+  const sent = sentRequest(request, inheritedTools, provider.codec.protocol);
+  const encoded = provider.codec.encodeRequest({ ...sent, context, model, profile });
   const warnings = [...report.warnings, ...encoded.warnings];
   const counter = provider.counter;
   if (counter !== undefined) {

@@ -16,7 +16,7 @@ import { endUserOf } from './link-history.ts';
 import { lendCredential } from './lend-credential.ts';
 import type { History } from './resolve-history.ts';
 import { nativeCompactionOf } from './native-compaction.ts';
-import { sentContext } from './sent-context.ts';
+import { sentContext, sentRequest } from './sent-context.ts';
 import { storedLink } from './stored-link.ts';
 import { summaryRequest } from './summary.ts';
 import type { PreparedAttempt, Turn, TurnCall, TurnDependencies } from './turn.ts';
@@ -94,9 +94,8 @@ export function prepareAttempt(
   const encoded =
     verbatim?.encoded ??
     codec.encodeRequest({
-      request: requestOf(request, history),
+      ...sentRequest(requestOf(request, history), history.inheritedTools, codec.protocol),
       context: sentContext(compactsAs === undefined ? history : withoutPrompt(history), codec.protocol),
-      inheritedTools: history.inheritedTools,
       model,
       profile,
     });

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { check, invalidChoice, invalidType, missing } from '../../core/check.ts';
 import { GatewayError } from '../../core/errors.ts';
 import { isJsonObject, type JsonObject } from '../../core/json-object.ts';
+import { isMessagesTool, saidByMessagesTool } from '../../core/messages-tools.ts';
 import type { FunctionTool, NativeTool, Tool, ToolChoice } from '../../core/request.ts';
 import { maxToolNameLength } from './wire.ts';
 
@@ -127,6 +128,11 @@ function decodeTyped(type: string, raw: JsonObject, servers: unknown, path: stri
     return decode(raw, path);
   }
   if (type === 'mcp_toolset') return decodeToolset(raw, servers, path);
+  if (isMessagesTool(type)) {
+    for (const [field, value] of Object.entries(raw)) {
+      if (value !== null && !saidByMessagesTool.has(field)) extra[`${path}.${field}`] = value;
+    }
+  }
   return { ...raw, type: `messages:${type}` };
 }
 

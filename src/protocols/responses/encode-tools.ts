@@ -1,3 +1,4 @@
+import { GatewayError } from '../../core/errors.ts';
 import type { JsonObject } from '../../core/json-object.ts';
 import { isNativeTool, type Tool, type TurnRequest } from '../../core/request.ts';
 import { refuseUpstreamObjects } from '../../core/upstream-objects.ts';
@@ -6,6 +7,11 @@ import { refuseUpstreamObjects } from '../../core/upstream-objects.ts';
 export function encodeTools({ tools }: TurnRequest): { tools?: JsonObject[] } {
   if (tools.length === 0) return {};
   refuseUpstreamObjects(tools, 'tools');
+  for (const [at, { type }] of tools.entries()) {
+    if (!type.startsWith('messages:')) continue;
+    const message = `Hosted tool '${type.slice('messages:'.length)}' is not supported with this model.`;
+    throw new GatewayError('unsupported_value', message, { param: `tools[${at}].type` });
+  }
   return { tools: tools.map(encodeTool) };
 }
 
