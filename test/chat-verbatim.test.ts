@@ -8,10 +8,10 @@ import { stateRig } from './support/state-rig.ts';
 const rig = stateRig();
 const path = '/v1/chat/completions';
 
-async function post(body: object | string): Promise<{ status: number; text: string; headers: Headers }> {
+async function post(body: object | string, headers = {}): Promise<{ status: number; text: string; headers: Headers }> {
   const reply = await fetch(`${rig.gateway.url}${path}`, {
     method: 'POST',
-    headers: { 'content-type': 'application/json' },
+    headers: { 'content-type': 'application/json', ...headers },
     body: typeof body === 'string' ? body : JSON.stringify(body),
   });
   return { status: reply.status, text: await reply.text(), headers: reply.headers };
@@ -49,6 +49,105 @@ test('a plain reply comes back as it was, by our id and name; what it says is st
   expect(
     rig.query('SELECT upstream_id, input_tokens, output_tokens, estimated FROM attempts WHERE turn_id = ?', id),
   ).toEqual([{ upstream_id: 'chatcmpl-9', input_tokens: 7, output_tokens: 4, estimated: 0 }]);
+});
+
+describe('every answer that was asked for is kept, and all are paid', () => {
+  const call = { id: 'call_1', type: 'function', function: { name: 'f', arguments: '{"a":"b"}' } };
+  const others = [
+    {
+      index: 1,
+      message: { role: 'assistant', content: 'Two', refusal: null },
+      logprobs: { content: [{ token: 'Tw' }, { token: 'o' }], refusal: null },
+      finish_reason: 'length',
+    },
+    {
+      index: 2,
+      message: { role: 'assistant', content: null, refusal: null, tool_calls: [call] },
+      logprobs: null,
+      finish_reason: 'tool_calls',
+    },
+  ];
+  const one = {
+    index: 0,
+    message: { role: 'assistant', content: 'One', refusal: null },
+    logprobs: null,
+    finish_reason: 'stop',
+  };
+  const usage = { prompt_tokens: 7, completion_tokens: 12, total_tokens: 19 };
+  const head = { id: 'chatcmpl-9', created: 1, model: 'qwen3-32b' };
+  const delta = (index: number, said: object, rest: object = {}) => ({
+    ...head,
+    object: 'chat.completion.chunk',
+    choices: [{ index, delta: said, logprobs: null, finish_reason: null, ...rest }],
+  });
+  const piece = (more: object) => delta(2, { tool_calls: [{ index: 0, ...more }] });
+  const chunks = [
+    delta(0, { role: 'assistant', content: null, refusal: null }),
+    delta(1, { role: 'assistant', content: null, refusal: null }),
+    delta(2, { role: 'assistant', content: null, refusal: null }),
+    delta(1, { content: 'Tw' }, { logprobs: { content: [{ token: 'Tw' }], refusal: null } }),
+    delta(0, { content: 'One' }),
+    piece({ id: 'call_1', type: 'function', function: { name: 'f', arguments: '' } }),
+    delta(1, { content: 'o' }, { logprobs: { content: [{ token: 'o' }], refusal: null } }),
+    piece({ function: { arguments: '{"a":' } }),
+    delta(0, {}, { finish_reason: 'stop' }),
+    piece({ function: { arguments: '"b"}' } }),
+    delta(2, {}, { finish_reason: 'tool_calls' }),
+    delta(1, {}, { finish_reason: 'length' }),
+    { ...head, object: 'chat.completion.chunk', choices: [], usage },
+  ];
+
+  test.each([false, true])('streamed: %j', async (stream) => {
+    rig.chat.answer = (_request, response) => {
+      const plain = JSON.stringify({ ...head, object: 'chat.completion', choices: [one, ...others], usage });
+      const streamed = [...chunks.map((chunk) => JSON.stringify(chunk)), '[DONE]'].map((data) => `data: ${data}\n\n`);
+      response
+        .writeHead(200, { 'content-type': stream ? 'text/event-stream' : 'application/json' })
+        .end(stream ? streamed.join('') : plain);
+      return undefined;
+    };
+    const once = { 'idempotency-key': `three-answers-${stream}` };
+    const body = { ...asked, n: 3, stream, messages: [{ role: 'user', content: `Streamed: ${stream}.` }] };
+    const { status, text } = await post(body, once);
+    expect(status, text).toBe(200);
+    const id = /resp_\w+/.exec(text)?.[0] ?? '';
+    const { body: stored } = await rig.client.get(id);
+    expect(stored.output.map(({ type }: { type: string }) => type)).toEqual(['message', 'chat:choice', 'chat:choice']);
+    expect(stored.output.slice(1).map(({ block }: { block: object }) => block)).toEqual(others);
+    expect(stored.usage.output_tokens).toBe(12);
+    expect(rig.query('SELECT output_tokens FROM attempts WHERE turn_id = ?', id)).toEqual([{ output_tokens: 12 }]);
+
+    // Asked once more by the same key, it is told again whole.
+    const { text: again } = await post(body, once);
+    expect(rig.chat.requests).toHaveLength(1);
+    if (stream) {
+      const told = again.split('\n\n').filter((frame) => frame.startsWith('data: {'));
+      const last = told.flatMap((frame) => (JSON.parse(frame.slice('data: '.length)) as { choices: object[] }).choices);
+      const [, calls] = others;
+      expect(last.slice(-2)).toEqual([
+        { index: 1, delta: others[0]?.message, logprobs: others[0]?.logprobs, finish_reason: 'length' },
+        {
+          index: 2,
+          delta: { ...calls?.message, tool_calls: [{ index: 0, ...call }] },
+          logprobs: null,
+          finish_reason: 'tool_calls',
+        },
+      ]);
+    } else expect((JSON.parse(again) as { choices: object[] }).choices).toEqual([one, ...others]);
+
+    // Who goes on from the first is linked, and the model is sent the first alone.
+    rig.chat.answer = () => ({ content: 'On.' });
+    const history = [...body.messages, { role: 'assistant', content: 'One' }, { role: 'user', content: 'Go on.' }];
+    const next = JSON.parse((await post({ ...asked, messages: history })).text) as { id: string };
+    expect(rig.query('SELECT parent FROM turns WHERE id = ?', next.id)).toEqual([{ parent: id }]);
+    const follow = await rig.client.create({ model: 'qwen', input: 'And on.', previous_response_id: id });
+    expect(rig.chat.requests.at(-1)?.body.messages).toEqual([
+      ...body.messages,
+      { role: 'assistant', content: 'One' },
+      { role: 'user', content: 'And on.' },
+    ]);
+    expect(follow.headers.get('x-turnpike-warnings')).toContain('chat:choice');
+  });
 });
 
 const recorded = readFileSync(new URL('fixtures/chat/logprobs-and-citation.sse', import.meta.url), 'utf8');

@@ -16,6 +16,9 @@ export interface ContextChain {
   open: string;
 }
 
+/** A further answer that a chat client has asked for (`n`): the conversation goes on from the first. */
+const otherAnswer = 'chat:choice';
+
 /** @param seed chains of different seeds never meet. */
 export function beginChain(hash: Hash, seed: unknown): ContextChain {
   const begun = hash(JSON.stringify(seed));
@@ -23,7 +26,7 @@ export function beginChain(hash: Hash, seed: unknown): ContextChain {
 }
 
 export function extendChain(hash: Hash, chain: ContextChain, item: Item): ContextChain {
-  if (item.type === 'reasoning') return chain;
+  if (item.type === 'reasoning' || item.type === otherAnswer) return chain;
   if (item.type === 'message' && item.role === 'assistant') return { ...chain, open: chain.open + textOf(item) };
   const { said, settings } = endChain(hash, chain);
   const next = written(spelled(item));

@@ -144,14 +144,17 @@ describe('the order of items', () => {
     expect(shown).toEqual(kinds);
   });
 
-  test('other choices are not read', () => {
+  test('other choices stand behind the first', () => {
     const other = { index: 1, delta: { content: 'other' }, finish_reason: 'length' };
     const frame = JSON.stringify({
       id: 'c',
       choices: [other, { index: 0, delta: { content: 'a' }, finish_reason: null }],
     });
     const { items, end } = collectStream([frame, JSON.stringify({ id: 'c', choices: [other] }), ...stop()]);
-    expect(items.map(({ parts }) => parts[0]?.text)).toEqual(['a']);
+    expect(items.map(({ start, parts }) => [start.kind, parts[0]?.text])).toEqual([
+      ['message', 'a'],
+      ['extension', undefined],
+    ]);
     expect(end).toMatchObject({ finish: 'completed' });
   });
 

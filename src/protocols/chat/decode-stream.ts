@@ -8,6 +8,7 @@ import type { DecodeOptions, StreamDecoder } from '../codec.ts';
 import { createItemWriter, type ReasoningField } from './item-writer.ts';
 import { mapFinishReason } from './map-finish-reason.ts';
 import { mapLogprobs } from './map-logprobs.ts';
+import { createOtherChoices, type OtherChoices } from './other-choices.ts';
 import { readUsage } from './read-usage.ts';
 import { textOf, wordPaths } from './wire.ts';
 
@@ -32,6 +33,7 @@ const broken = () =>
 export function createReplyReader(options: DecodeOptions): ReplyReader {
   const writer = createItemWriter(options);
   const warned = new Set<string>();
+  const others = createOtherChoices();
   let started = false;
   let finishReason: string | undefined;
   let usage: Usage | undefined;
@@ -114,7 +116,7 @@ export function createReplyReader(options: DecodeOptions): ReplyReader {
 
   return {
     chunk(chunk, emit) {
-      const choice = firstChoice(chunk);
+      const choice = firstOf(choicesOf(chunk), others);
       // Azure begins with a chunk about its content filter, which has neither an id nor a model.
       if (choice !== undefined || textOf(chunk['id']) !== undefined) start(chunk, emit);
       serviceTier = textOf(chunk['service_tier']) ?? serviceTier;
@@ -145,6 +147,7 @@ export function createReplyReader(options: DecodeOptions): ReplyReader {
         warnOnce(`The upstream stopped for a reason that is new to us: ${finishReason.slice(0, 64)}.`, emit);
       }
       writer.close(finish === undefined || finish === 'completed', emit);
+      for (const other of others.all) writer.extension('choice', JSON.stringify(other), emit);
       emit({
         type: 'response-end',
         finish: finish ?? 'completed',
@@ -158,15 +161,20 @@ export function createReplyReader(options: DecodeOptions): ReplyReader {
   };
 }
 
-/** The choice with index 0; the others are of no use to a response, which has one answer. */
-function firstChoice(chunk: JsonObject): JsonObject | undefined {
+function choicesOf(chunk: JsonObject): JsonObject[] {
   const choices = chunk['choices'] ?? [];
   if (!Array.isArray(choices)) throw unreadable('choices');
-  for (const choice of choices) {
+  return choices.map((choice: unknown) => {
     if (!isJsonObject(choice)) throw unreadable('a choice');
-    if ((choice['index'] ?? 0) === 0) return choice;
-  }
-  return undefined;
+    return choice;
+  });
+}
+
+/** The choice with index 0, which is the answer. A conversation goes on from it; the others are there to be read. */
+function firstOf(choices: readonly JsonObject[], others: OtherChoices): JsonObject | undefined {
+  const isFirst = ({ index }: JsonObject) => (index ?? 0) === 0;
+  for (const choice of choices) if (!isFirst(choice)) others.read(choice);
+  return choices.find(isFirst);
 }
 
 /** @see https://platform.openai.com/docs/api-reference/chat-streaming */

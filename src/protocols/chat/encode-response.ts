@@ -1,10 +1,11 @@
 import { isNative, isToolCall, type Item, type OutputPart, type ToolCallItem } from '../../core/items.ts';
-import { isJsonObject } from '../../core/json-object.ts';
+import { isJsonObject, type JsonObject } from '../../core/json-object.ts';
 import type { TurnRequest } from '../../core/request.ts';
 import type { FinishedItem, ResponseState } from '../../core/response.ts';
 import type { Reply } from '../codec.ts';
 import { encodeUsage } from './encode-usage.ts';
 import { createTextJoiner } from './join-texts.ts';
+import { choiceType } from './other-choices.ts';
 
 const serviceTiers = ['auto', 'default', 'flex', 'scale', 'priority', 'fast'] as const;
 
@@ -20,10 +21,18 @@ export function encodeReply({ state, output }: Reply): string {
         logprobs: logprobs.length === 0 ? null : { content: logprobs, refusal: null },
         finish_reason: finishReasonOf(state, output),
       },
+      ...otherChoices(output),
     ],
     usage: encodeUsage(state.usage),
     ...tierOf(state),
   });
+}
+
+/** As the upstream wrote them. */
+export function otherChoices(output: readonly FinishedItem[]): JsonObject[] {
+  return output.flatMap(({ item }) =>
+    item.type === choiceType && 'block' in item && isJsonObject(item.block) ? [item.block] : [],
+  );
 }
 
 /** What every object of one answer begins with, a plain one as well as each chunk. */
@@ -125,7 +134,7 @@ export function closingFields(output: readonly FinishedItem[]): object {
   const items = output.map(({ item }) => item);
   const annotations = annotationsOf(items);
   const isSilent = !items.some(isToolCall) && partsOf(items).every(({ part }) => lengthOf(part) === 0);
-  const others = output.filter(({ item }) => isNative(item) || item.type.includes(':')).map(({ item }) => item);
+  const others = items.filter((item) => isNative(item) || (item.type.includes(':') && item.type !== choiceType));
   const thoughts = items.flatMap(encodeThought);
   return {
     ...(isSilent ? { content: '' } : {}),

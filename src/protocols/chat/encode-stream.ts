@@ -1,6 +1,7 @@
+import { isJsonObject, type JsonObject } from '../../core/json-object.ts';
 import type { OpenItem, ResponseState } from '../../core/response.ts';
 import type { StreamEncoder } from '../codec.ts';
-import { callsFunctions, closingFields, finishReasonOf, headOf, tierOf } from './encode-response.ts';
+import { callsFunctions, closingFields, finishReasonOf, headOf, otherChoices, tierOf } from './encode-response.ts';
 import { encodeUsage } from './encode-usage.ts';
 import { createTextJoiner } from './join-texts.ts';
 
@@ -119,9 +120,18 @@ export function createStreamEncoder(): StreamEncoder {
       const finish = { index: 0, delta: {}, logprobs: null, finish_reason: finishReasonOf(ended, output) };
       const last = { ...head, choices: [finish], ...(isTold ? { usage: null } : {}) };
       const usage = isTold ? frame({ ...head, choices: [], usage: encodeUsage(ended.usage) }) : '';
-      return `${role}${closing === '{}' ? '' : chunk(closing)}${frame(last)}${usage}data: [DONE]\n\n`;
+      const others = otherChoices(output).map((choice) => frame({ ...head, choices: [chunkOf(choice)] }));
+      return `${role}${closing === '{}' ? '' : chunk(closing)}${frame(last)}${others.join('')}${usage}data: [DONE]\n\n`;
     },
   };
+}
+
+/** A whole choice as one chunk of it. */
+function chunkOf({ message, ...choice }: JsonObject): object {
+  if (!isJsonObject(message) || !Array.isArray(message['tool_calls'])) return { ...choice, delta: message };
+  const calls: unknown[] = message['tool_calls'];
+  const numbered = calls.map((call, index) => (isJsonObject(call) ? { index, ...call } : call));
+  return { ...choice, delta: { ...message, tool_calls: numbered } };
 }
 
 function frame(object: object): string {

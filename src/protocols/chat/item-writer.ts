@@ -11,6 +11,8 @@ export type ReasoningField = 'reasoning_content' | 'reasoning';
 
 /** Makes one sequence of items, each closed before the next, out of the fields of a message that grow side by side. */
 export interface ItemWriter {
+  /** @param source its JSON. What is open has ended well. */
+  extension(blockType: string, source: string, emit: Emit): void;
   content(text: string, logprobs: unknown[] | undefined, emit: Emit): void;
   refusal(text: string, emit: Emit): void;
   /** False: there is no text that it could belong to. */
@@ -184,6 +186,12 @@ export function createItemWriter(options: DecodeOptions): ItemWriter {
   }
 
   return {
+    extension(blockType, source, emit) {
+      close(true, emit);
+      emit({ type: 'item-start', index: items, start: { kind: 'extension', blockType } });
+      emit({ type: 'item-end', index: items, complete: true, source });
+      items += 1;
+    },
     content(text, logprobs, emit) {
       const message = openMessage(emit);
       openPart(message, 'output_text', emit);

@@ -47,7 +47,8 @@ function parseReply(body: string): { chunk: JsonObject; finishMissing: boolean }
   if (!isJsonObject(choice) || !isJsonObject(choice['message'])) return undefined;
   const finishReason = textOf(choice['finish_reason']);
   const chunkChoice = { ...choice, delta: numbered(choice['message']), finish_reason: finishReason ?? 'stop' };
-  return { chunk: { ...reply, choices: [chunkChoice] }, finishMissing: finishReason === undefined };
+  const others: unknown[] = choices.filter((each) => each !== choice);
+  return { chunk: { ...reply, choices: [chunkChoice, ...others] }, finishMissing: finishReason === undefined };
 }
 
 /** In a whole message the place of a call is its number, whatever the vendor wrote. */
