@@ -1,5 +1,5 @@
 import { type ChildProcess, spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -62,6 +62,14 @@ interface GatewayOptions {
   workers: number;
 }
 
+/** What an installed package holds, of a checkout that is built. @returns its program. */
+function installed(checkout: string, folder: string): string {
+  mkdirSync(join(folder, 'bin'));
+  for (const file of ['package.json', 'bin/turnpike.js']) copyFileSync(join(checkout, file), join(folder, file));
+  symlinkSync(join(checkout, 'dist'), join(folder, 'dist'));
+  return join(folder, 'bin/turnpike.js');
+}
+
 /** The built gateway as it is run in earnest: a durable store, a key that is checked, spend that is written. */
 export async function startTurnpike(options: GatewayOptions): Promise<Target> {
   const { name, checkout, upstreamUrl, storeUrl = 'sqlite:bench.db', workers } = options;
@@ -77,7 +85,7 @@ models:
   - { name: "chat/*", provider: openai-compatible, model: "*", base_url: "${upstreamUrl}/v1", api_key: k }
 `,
   );
-  const { child, line } = await start(process.execPath, [join(checkout, 'dist/main.mjs'), 'serve'], { cwd });
+  const { child, line } = await start(process.execPath, [installed(checkout, cwd), 'serve'], { cwd });
   return {
     name,
     url: line.split(' ').at(-1) ?? '',

@@ -7,7 +7,24 @@ import { fileURLToPath } from 'node:url';
 
 const at = (path) => new URL(`../${path}`, import.meta.url);
 
+/**
+ * A heap is as large as what lives in it asks for, and is no further than that let grow on a machine with much memory: 200 MB
+ * under load and not 350. Nothing is capped. Only what begins can be told so, the C library's arenas by the environment.
+ * @see docs/decisions/2026-11-29-start-memory-and-stalls.md
+ */
+const heap = ['--max-semi-space-size=16', '--heap-growing-percent=30'];
+const env = { MALLOC_ARENA_MAX: '2', ...process.env };
+
+const [command = 'serve'] = process.argv.slice(2);
+const told = [...process.execArgv, process.env.NODE_OPTIONS ?? ''].join(' ');
+// A process with a channel to the one that forked it would lose that.
+const canBeginAnew = process.platform !== 'win32' && process.channel === undefined;
+
 if (Number(process.versions.node.split('.')[0]) >= 24) {
+  const serves = command === 'serve' || command.startsWith('-');
+  if (serves && canBeginAnew && !/semi.space.size/.test(told)) {
+    process.execve(process.execPath, [process.execPath, ...process.execArgv, ...heap, ...process.argv.slice(1)], env);
+  }
   // By the environment, so that our threads and workers have it too.
   const { directory } = nodeModule.enableCompileCache();
   if (directory !== undefined) process.env.NODE_COMPILE_CACHE ??= directory;
@@ -17,7 +34,7 @@ if (Number(process.versions.node.split('.')[0]) >= 24) {
 } else {
   const own = fileURLToPath(at(`node_modules/node-${process.platform}-${process.arch}/bin/node`));
   if (!existsSync(own)) refuse();
-  const child = spawn(own, process.argv.slice(1), { stdio: 'inherit' });
+  const child = spawn(own, [...heap, ...process.argv.slice(1)], { stdio: 'inherit', env });
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP']) process.on(signal, () => child.kill(signal));
   child.on('error', refuse);
   child.on('exit', (code) => process.exit(code ?? 1));

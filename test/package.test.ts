@@ -17,6 +17,7 @@ const env = {
 
 interface Running {
   url: string;
+  pid: number;
   stdout(): string;
   /** @returns the exit code of the process that was started, be it npm. */
   stop(): Promise<number | null>;
@@ -54,6 +55,7 @@ async function start(command: string, args: string[], cwd: string): Promise<Runn
   });
   return {
     url,
+    pid: child.pid ?? 0,
     stdout: () => stdout,
     async stop() {
       child.kill('SIGTERM');
@@ -132,6 +134,8 @@ describe('the published package', () => {
   test('serves with no configuration, prints one line, and ends at SIGTERM', async () => {
     const empty = mkdtempSync(join(folder, 'empty-'));
     const running = await start(program, ['serve', '--port', '0'], empty);
+    const commandLine = execFileSync('ps', ['-o', 'args=', '-p', `${running.pid}`], { encoding: 'utf8' });
+    expect(commandLine).toMatch(/ --max-semi-space-size=16 --heap-growing-percent=30 \S+turnpike serve /);
     await expectServingThenGone(running);
     expect(running.stdout()).toBe(`turnpike ready on ${running.url}\n`);
   });

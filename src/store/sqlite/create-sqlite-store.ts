@@ -72,7 +72,7 @@ interface AbandonedTurn {
  * `secure_delete`: what was deleted is overwritten, not only forgotten. `wal_autocheckpoint`, in pages of 4 KB: fewer and
  * longer merges of the log into the file.
  */
-const writerPragmas = { secure_delete: 'ON', wal_autocheckpoint: 4000, cache_size: -16000 };
+const writerPragmas = { secure_delete: 'ON', wal_autocheckpoint: 4000, cache_size: -8000 };
 
 const rememberedEnvelopes = 10_000;
 

@@ -12,7 +12,7 @@ export interface Reader {
 /** A read-only connection of the main thread. It sees everything that the writer has acknowledged. */
 export function createReader(path: string): Reader {
   const db = new DatabaseSync(path, { readOnly: true, timeout: 5000 });
-  db.exec('PRAGMA cache_size = -16000');
+  db.exec('PRAGMA cache_size = -8000');
   const prepare = createStatements(db);
   return {
     all<Row>(sql: string, ...parameters: SqlValue[]) {
