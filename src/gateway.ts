@@ -205,12 +205,15 @@ async function setLimits({ keys, teams }: AuthConfig, budgets: BudgetStore): Pro
   }
   for (const { name, budgetNanoUsd } of teams)
     if (budgetNanoUsd !== undefined) limits.set(teamBudgetId(name), { tenant: name, limit: budgetNanoUsd });
-  for (const [id, { tenant, limit }] of limits) {
-    const own = budgets.forTenant(tenant);
-    // A start waits for nobody who uses a budget that stays as it is.
-    const before = await own.read(id);
+  const found = await Promise.all(
+    [...limits].map(async ([id, { tenant, limit }]) => {
+      const own = budgets.forTenant(tenant);
+      return { id, own, limit, before: await own.read(id) };
+    }),
+  );
+  // A start waits for nobody who uses a budget that stays as it is.
+  for (const { id, own, limit, before } of found)
     if (limit !== (before?.limitNanoUsd ?? null)) await own.setLimit(id, limit);
-  }
 }
 
 function keysOf({

@@ -346,6 +346,10 @@ describe('several processes that start on one Postgres', () => {
       spentNanoUsd: calls.length,
       reservedNanoUsd: 0,
     });
+    // As whoever reads a dump back, whose path is empty.
+    const restored = `INSERT INTO public.keys (id, name, tenant, hash, last4, created_at_ms) VALUES ('k', 'n', 'team', 'h', 'wxyz', 1)`;
+    await queryDatabase(`${url}?options=-c%20search_path%3D`, restored);
+    expect(await store.budgets.forTenant('team').read('key:k')).toMatchObject({ spentNanoUsd: calls.length });
     await store.close();
   });
 

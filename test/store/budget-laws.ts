@@ -107,6 +107,24 @@ export function budgetLaws(bed: TestBed): void {
     expect(await read(id)).toMatchObject({ spentNanoUsd: 1000, reservedNanoUsd: 0 });
   });
 
+  test('a limit that is lowered below what is leased, or spent, lets in nobody until there is room again', async () => {
+    const { own, tenant } = newTenant();
+    const id = await newBudget(1000, tenant);
+    expect(await ask(id, 300, 'a')).toMatchObject({ grantedNanoUsd: 370 });
+    const intent = reservingIntent({ budgetIds: [id], owner: 'a', nanoUsd: 300 });
+    await own.beginTurn(intent);
+    await budgetsOf(id).setLimit(id, 200);
+    expect(await ask(id, 1, 'b')).toMatchObject({ verdict: 'busy', grantedNanoUsd: 0 });
+    // What a call holds it keeps, and the rest comes back.
+    expect(await ask(id, 1, 'a', 300)).toMatchObject({ verdict: 'busy', grantedNanoUsd: 300, sliceNanoUsd: 0 });
+    await own.commitTurn(commitOf(intent, { owner: 'a', attempt: endOf(intent, 250) }));
+    expect(await ask(id, 1, 'b')).toMatchObject({ verdict: 'spent' });
+    expect(await ask(id, 1, 'a')).toMatchObject({ verdict: 'spent', grantedNanoUsd: 0 });
+    await budgetsOf(id).setLimit(id, 251);
+    expect(await ask(id, 1, 'b')).toMatchObject({ verdict: 'granted' });
+    expect(await read(id)).toMatchObject({ limitNanoUsd: 251, spentNanoUsd: 250, reservedNanoUsd: 0 });
+  });
+
   test('an attempt reserves in all its budgets or is not begun; nothing is written without a lease', async () => {
     const { own, tenant } = newTenant();
     const [key, team] = [await newBudget(1000, tenant), await newBudget(1000, tenant)];

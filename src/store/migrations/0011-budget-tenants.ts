@@ -99,14 +99,14 @@ const forOlderCode: Record<Engine, string[]> = {
   ],
   postgres: [
     ...tables.flatMap(({ name }) => [
-      `CREATE FUNCTION ${name}_tenant() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+      `CREATE FUNCTION ${name}_tenant() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$ BEGIN
         NEW.tenant := ${tenantOf(name, 'NEW')};
         RETURN NEW;
       END $$`,
       `CREATE TRIGGER ${name}_tenant BEFORE INSERT ON ${name} FOR EACH ROW WHEN (NEW.tenant = '')
         EXECUTE FUNCTION ${name}_tenant()`,
     ]),
-    `CREATE FUNCTION keys_budget_tenant() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    `CREATE FUNCTION keys_budget_tenant() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$ BEGIN
       UPDATE budgets SET tenant = NEW.tenant WHERE id = 'key:' || NEW.id AND tenant <> NEW.tenant;
       RETURN NULL;
     END $$`,
