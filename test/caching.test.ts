@@ -10,6 +10,7 @@ import { arrayElements, sliceJson } from '../src/core/json-slice.ts';
 import { type ModelName, type Sent, type Step, steps, walk, type WalkRig, walkRig } from './support/chain-walk.ts';
 import type { Answer } from './support/client.ts';
 import type { UpstreamRequest } from './support/fake-upstream.ts';
+import { testPostgres } from './support/postgres.ts';
 
 let rig: WalkRig;
 const cleanups: (() => void)[] = [];
@@ -100,6 +101,28 @@ describe.each<ModelName>(['haiku', 'opus', 'gpt-5', 'qwen', 'gemini'])(
     );
   },
 );
+
+test('a conversation that two nodes hold together is sent on as one would', async () => {
+  const postgres = await testPostgres();
+  try {
+    const store = `{ url: "${await postgres.createDatabase()}", secret: "${'7'.repeat(64)}" }`;
+    const rigOfTwo = await walkRig((cleanup) => void cleanups.push(cleanup), store);
+    const nodes = [rigOfTwo.client, await rigOfTwo.addNode()];
+    const alternate = async (at: number) => void (rigOfTwo.client = nodes[at % 2] ?? rigOfTwo.client);
+    const names = ['haiku', 'opus', 'gpt-5', 'qwen', 'gemini'] as const;
+    const sum = { shared: 0, before: 0 };
+    for (const [seed, name] of names.entries()) {
+      const [plan = []] = fc.sample(steps([name], 10), { numRuns: 1, seed: seed + 7 });
+      const walked = checkPrefixes(await walk(rigOfTwo, plan, false, alternate));
+      sum.shared += walked.shared;
+      sum.before += walked.before;
+    }
+    expect(sum.shared / sum.before).toBeGreaterThan(0.8);
+    await rigOfTwo.gateway.kill('SIGTERM');
+  } finally {
+    await postgres.stop();
+  }
+}, 300_000);
 
 /** By which fields are put in another order for each seed; in one for 0. */
 const rank = (key: string, seed: number) => (seed * (key.length * 7 + key.charCodeAt(0) * seed)) % 13;

@@ -1,4 +1,5 @@
 import { nativeToolTypes, type NativeToolType } from '../../src/core/request.ts';
+import type { ClientProtocol } from '../../src/core/items.ts';
 import { type includables, type InputItemType, serviceTiers } from '../../src/protocols/responses/wire.ts';
 
 /** What a request asks for beside a model and a greeting; what is shared with a row of no feature says nothing. */
@@ -11,6 +12,8 @@ export interface Feature {
 
 export interface Group {
   title: string;
+  /** Whose words the features are in. */
+  client: Exclude<ClientProtocol, 'embeddings'>;
   features: Feature[];
 }
 
@@ -304,9 +307,10 @@ function partFeatures(): Feature[] {
   ];
 }
 
-export const groups: Group[] = [
+export const responsesGroups: Group[] = [
   {
     title: 'Parameters',
+    client: 'responses',
     features: parametersOf.map(([label, body, around]) => ({
       label,
       body,
@@ -315,20 +319,22 @@ export const groups: Group[] = [
   },
   {
     title: 'What the answer is to be like',
+    client: 'responses',
     features: [
       ...formats.map(([label, text]) => ({ label, body: { text } })),
       ...Object.keys(includes).map((include) => ({ label: `\`include: ${include}\``, body: { include: [include] } })),
     ],
   },
-  { title: 'Tools', features: tools.map(([label, tool]) => ({ label, body: { tools: [tool] } })) },
+  { title: 'Tools', client: 'responses', features: tools.map(([label, tool]) => ({ label, body: { tools: [tool] } })) },
   {
     title: 'Tool choice',
+    client: 'responses',
     features: choices.map(([label, tool_choice, offered = [weather]]) => ({
       label,
       body: { tool_choice },
       around: { tools: offered },
     })),
   },
-  { title: 'Items of the input', features: itemFeatures() },
-  { title: 'Parts of a content', features: partFeatures() },
+  { title: 'Items of the input', client: 'responses', features: itemFeatures() },
+  { title: 'Parts of a content', client: 'responses', features: partFeatures() },
 ];

@@ -3,13 +3,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { GatewayError } from '../../src/core/errors.ts';
+import type { TurnRequest } from '../../src/core/request.ts';
 import type { Warning } from '../../src/core/warning.ts';
 import { aiSdkCodec } from '../../src/protocols/ai-sdk/index.ts';
+import { chatClientCodec } from '../../src/protocols/chat/client.ts';
 import { chatCodec } from '../../src/protocols/chat/index.ts';
-import type { ModelProfile, UpstreamCodec } from '../../src/protocols/codec.ts';
+import type { ClientCodec, ModelProfile, UpstreamCodec } from '../../src/protocols/codec.ts';
 import { geminiCodec } from '../../src/protocols/gemini/index.ts';
+import { messagesClientCodec } from '../../src/protocols/messages/client.ts';
 import { messagesCodec } from '../../src/protocols/messages/index.ts';
-import { decodeRequest } from '../../src/protocols/responses/request.ts';
+import { responsesCodec } from '../../src/protocols/responses/index.ts';
 import { responsesUpstreamCodec } from '../../src/protocols/responses/upstream.ts';
 import { createAiSdkProvider } from '../../src/providers/ai-sdk/ai-sdk.ts';
 import { anthropicProfile } from '../../src/providers/anthropic.ts';
@@ -20,9 +23,12 @@ import { createSimulatorProvider } from '../../src/providers/simulator/simulator
 import { createSimulatorTransport } from '../../src/providers/simulator/transport.ts';
 import { createSqliteStore } from '../../src/store/sqlite/create-sqlite-store.ts';
 import type { TenantStore } from '../../src/store/store.ts';
-import { withFiles } from '../../src/turn/attach-files.ts';
+import { refuseVerbatimOnly, withReport } from '../../src/turn/open-turn.ts';
 import { resolveHistory } from '../../src/turn/resolve-history.ts';
-import { type Feature, groups } from './features.ts';
+import { sentContext, sentRequest } from '../../src/turn/sent-context.ts';
+import { verbatimRequest } from '../../src/turn/verbatim-lane.ts';
+import { clientGroups } from './client-features.ts';
+import { type Feature, type Group, responsesGroups } from './features.ts';
 
 interface Model {
   name: string;
@@ -89,6 +95,16 @@ const backends: Backend[] = [
   },
 ];
 
+/** What a request cannot be without, beside its model. */
+const clients: Record<Group['client'], { client: ClientCodec; least: Body }> = {
+  responses: { client: responsesCodec, least: { input: 'Hello.' } },
+  chat: { client: chatClientCodec, least: { messages: [{ role: 'user', content: 'Hello.' }] } },
+  messages: {
+    client: messagesClientCodec,
+    least: { max_tokens: 100, messages: [{ role: 'user', content: 'Hello.' }] },
+  },
+};
+
 /** The same at every run, so that the page is. */
 const ids = { mint: (prefix: string) => `${prefix}_new` } as Parameters<typeof resolveHistory>[2];
 
@@ -110,32 +126,48 @@ async function keepFile({ files }: TenantStore, id: string, data: Uint8Array): P
   });
 }
 
-async function encode(store: TenantStore, given: Body, { codec }: Backend, model: Model): Promise<Result> {
+async function encode(
+  store: TenantStore,
+  asked: Group['client'],
+  given: Body,
+  { codec }: Backend,
+  model: Model,
+): Promise<Result> {
   let minted = 0;
   const counted = { ...ids, mint: (prefix: string) => `${prefix}_new${(minted += 1)}` } as typeof ids;
+  const { client, least } = clients[asked];
+  const bodyText = JSON.stringify({ model: model.name, ...least, ...given });
+  let request: TurnRequest | undefined;
+  const named = ({ param, message }: Warning): Warning => ({
+    param: request === undefined ? param : (client.paramName?.(param, request) ?? param),
+    message,
+  });
   try {
-    const request = decodeRequest({ model: model.name, input: 'Hello.', ...given });
+    request = client.decodeRequest(JSON.parse(bodyText), { text: bodyText, header: () => undefined });
     const history = await resolveHistory(store, request, counted, 0);
     const { inheritedTools, report } = history;
-    const context = withFiles(history.context, history.files);
-    const encoded = codec.encodeRequest({
-      request: history.request,
-      context,
-      inheritedTools,
-      model: model.name,
-      profile: model.profile,
-    });
-    const removed = [...report.inputTransformations, ...encoded.inputTransformations].map(({ type, reason }) => ({
+    const verbatim = verbatimRequest({ request, client, bodyText }, history, codec, model.name, model.profile);
+    if (verbatim === undefined) refuseVerbatimOnly(request);
+    const encoded =
+      verbatim?.encoded ??
+      codec.encodeRequest({
+        ...sentRequest(history.request, inheritedTools, codec.protocol),
+        context: sentContext(history, codec.protocol),
+        model: model.name,
+        profile: model.profile,
+      });
+    const { body, warnings, inputTransformations } = withReport(encoded, report, request);
+    const removed = inputTransformations.map(({ type, reason }) => ({
       param: 'input_transformations',
       message: `The ${type} is removed: \`${reason}\`.`,
     }));
     return {
-      body: JSON.parse(encoded.body) as Body,
-      warnings: [...report.warnings, ...encoded.warnings, ...removed],
+      body: JSON.parse(body) as Body,
+      warnings: [...warnings.map(named), ...(asked === 'responses' ? removed : [])],
     };
   } catch (error) {
     if (!(error instanceof GatewayError) || error.status !== 400) throw error;
-    return { refused: { param: error.param ?? '', message: error.message } };
+    return { refused: named({ param: error.param ?? '', message: error.message }) };
   }
 }
 
@@ -200,14 +232,20 @@ function cellOf(result: Result, before: Result, { body: said }: Feature, noteOf:
   return carried === '' ? `warning ${notes}` : `${carried}; warning ${notes}`;
 }
 
-async function rowOf(store: TenantStore, feature: Feature, noteOf: (warning: Warning) => string): Promise<string> {
+async function rowOf(
+  store: TenantStore,
+  client: Group['client'],
+  feature: Feature,
+  noteOf: (warning: Warning) => string,
+): Promise<string> {
   const around = feature.around ?? {};
   const cells = [];
   for (const backend of backends) {
     const byModel: { names: string[]; cell: string }[] = [];
     for (const model of backend.models) {
-      const before = await encode(store, around, backend, model);
-      const cell = cellOf(await encode(store, { ...around, ...feature.body }, backend, model), before, feature, noteOf);
+      const before = await encode(store, client, around, backend, model);
+      const after = await encode(store, client, { ...around, ...feature.body }, backend, model);
+      const cell = cellOf(after, before, feature, noteOf);
       const same = byModel.find((other) => other.cell === cell);
       if (same === undefined) byModel.push({ names: [model.name], cell });
       else same.names.push(model.name);
@@ -221,7 +259,8 @@ async function rowOf(store: TenantStore, feature: Feature, noteOf: (warning: War
 
 const introduction = `# What each backend carries
 <!-- Made by \`npm run compatibility\` from the codecs. A test compares. -->
-Each row is a request with that feature alone, as the gateway sends it on. With a *warning* the request goes on, and the warning is in
+Each row is a request with that feature alone, as the gateway sends it on: of clients of the Responses API first, then of those of Chat
+Completions and of Messages, whose words go through unchanged where the backend speaks them too. With a *warning* the request goes on, and the warning is in
 the header \`x-turnpike-warnings\`; with **400** it is refused before anything is
 spent. The numbers lead to the text of either, with its \`param\`.
 - *yes*: it goes as the client said it.
@@ -249,7 +288,7 @@ export async function compatibilityPage(): Promise<string> {
     for (const { name, models } of backends) {
       page += `- ${name}: ${models.map((model) => `\`${model.name}\``).join(', ')}\n`;
     }
-    for (const { title, features } of groups) {
+    for (const { title, client, features } of [...responsesGroups, ...clientGroups]) {
       const notes: string[] = [];
       const noteOf = ({ param, message }: Warning): string => {
         const text = `\`${param}\`: ${message}`;
@@ -257,7 +296,7 @@ export async function compatibilityPage(): Promise<string> {
         return `(${notes.indexOf(text) + 1})`;
       };
       const rows = [];
-      for (const feature of features) rows.push(await rowOf(tenant, feature, noteOf));
+      for (const feature of features) rows.push(await rowOf(tenant, client, feature, noteOf));
       const head = ['', ...backends.map(({ name }) => name)];
       page += `\n## ${title}\n| ${head.join(' | ')} |\n${'|---'.repeat(head.length)}|\n${rows.join('\n')}\n`;
       if (notes.length > 0) page += `\n${notes.map((note, at) => `${at + 1}. ${note}`).join('\n')}\n`;

@@ -281,7 +281,8 @@ function isLeftOut(tool: NativeTool, toolChoice: ToolChoice, path: string, repor
 }
 
 function unhosted({ type }: NativeTool, path: string): GatewayError {
-  return new GatewayError('unsupported_value', `Hosted tool '${type}' is not supported with this model.`, {
+  const name = type.replace('messages:', '');
+  return new GatewayError('unsupported_value', `Hosted tool '${name}' is not supported with this model.`, {
     param: path === 'tools' ? path : `${path}.type`,
   });
 }

@@ -153,14 +153,14 @@ function dialectOf(deployment: Deployment, { protocol, headers }: TurnRequest): 
 }
 
 /** What the neutral model has no word for, and what would change the meaning of the answer if it were left out. */
-function refuseVerbatimOnly({ verbatimOnly: [param] = [] }: TurnRequest): void {
+export function refuseVerbatimOnly({ verbatimOnly: [param] = [] }: TurnRequest): void {
   if (param === undefined) return;
   const message = `Unsupported parameter: '${param}' is not supported with this model.`;
   throw new GatewayError('unsupported_parameter', message, { param });
 }
 
 /** What was left out before the codec saw the context is told with what the codec left out. */
-function withReport(
+export function withReport(
   encoded: EncodedRequest,
   { warnings, inputTransformations }: Report,
   { protocol }: TurnRequest,

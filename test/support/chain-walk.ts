@@ -49,10 +49,12 @@ export interface WalkRig {
   /** The folder of its store. */
   folder: string;
   restart(): Promise<void>;
+  /** Another gateway on the same database, which must be one that takes several. */
+  addNode(): Promise<Client>;
 }
 
-/** Strict fakes of three vendors behind one gateway. */
-export async function walkRig(onCleanup: (cleanup: () => void) => void): Promise<WalkRig> {
+/** Strict fakes of three vendors behind one gateway. @param store of the configuration; undefined: a file of its own. */
+export async function walkRig(onCleanup: (cleanup: () => void) => void, store?: string): Promise<WalkRig> {
   const messages = await strictMessagesModel(onCleanup);
   const openai = await openAiUpstream(onCleanup);
   const chat = await strictChatModel(onCleanup);
@@ -71,7 +73,8 @@ export async function walkRig(onCleanup: (cleanup: () => void) => void): Promise
     entry('gemini', 'gemini', 'gemini-3-pro-preview', gemini.url),
     entry('flash', 'gemini', 'gemini-2.5-flash', gemini.url),
   ];
-  const config = `models:\n${entries.join('')}routing: { retries: 0 }\n`;
+  const stored = store === undefined ? '' : `store: ${store}\n`;
+  const config = `models:\n${entries.join('')}routing: { retries: 0 }\n${stored}`;
   const folder = temporaryFolder();
   const sent: UpstreamRequest[] = [];
   const rig: WalkRig = {
@@ -90,6 +93,7 @@ export async function walkRig(onCleanup: (cleanup: () => void) => void): Promise
       await rig.gateway.kill('SIGKILL');
       await start();
     },
+    addNode: async () => createClient((await spawnGateway({ config, folder: temporaryFolder(), onCleanup })).url),
   } as WalkRig;
   const start = async () => {
     rig.gateway = await spawnGateway({ config, folder, onCleanup });

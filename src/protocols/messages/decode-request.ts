@@ -128,10 +128,15 @@ export function decodeCountRequest(body: unknown, sent?: SentRequest): TurnReque
     serviceTier: fields.service_tier === 'standard_only' ? 'default' : (fields.service_tier ?? undefined),
     extra,
     wire,
-    places,
+    places: saysEffort(body['output_config']) ? places : { ...places, 'reasoning.effort': 'thinking' },
     ...(headers === undefined ? {} : { headers }),
     ...(continued === undefined ? {} : { inheritsSettings: true }),
   };
+}
+
+/** Else it is what `thinking` means. */
+function saysEffort(config: unknown): boolean {
+  return isJsonObject(config) && typeof config['effort'] === 'string';
 }
 
 /**
@@ -170,6 +175,25 @@ function collectExtra(body: JsonObject, extra: JsonObject): void {
   if (hasBreakpoint(body['cache_control'], body['system'], body['tools'], body['messages'])) {
     extra['cache_control'] = body['cache_control'] ?? { type: 'ephemeral' };
   }
+  // Nor is any other told what a document is about, or asked to say where in it an answer stands.
+  for (const [field, value] of documentWords(body['messages'])) extra[`document.${field}`] = value;
+}
+
+/** What documents bring beside their content and their title, each once. */
+function documentWords(messages: unknown): [field: string, value: unknown][] {
+  const blocks = (Array.isArray(messages) ? messages : []).flatMap((message: unknown): unknown[] =>
+    isJsonObject(message) && Array.isArray(message['content']) ? message['content'] : [],
+  );
+  return blocks.flatMap((block): [string, unknown][] => {
+    if (!isJsonObject(block) || (block['type'] !== 'document' && block['type'] !== 'search_result')) return [];
+    const { citations, context } = block;
+    return [
+      ...(isJsonObject(citations) && citations['enabled'] === true
+        ? [['citations', citations] as [string, unknown]]
+        : []),
+      ...(typeof context === 'string' ? [['context', context] as [string, unknown]] : []),
+    ];
+  });
 }
 
 /** @param own the request's own, which is one itself. */
