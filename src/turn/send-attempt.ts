@@ -204,16 +204,21 @@ export function sendAttempt(
   };
 }
 
-/** Keeps the last bytes of a stream, whole chunks at a time. */
+/** Keeps the last bytes of a stream. Small pieces are put together: each one for itself takes several times its length. */
 function createTail(maxBytes: number): { push(chunk: Buffer): void; text(): string } {
-  const chunks: Buffer[] = [];
+  let chunks: Buffer[] = [];
   let bytes = 0;
+  const whole = () => Buffer.concat(chunks).subarray(-maxBytes);
   return {
     push(chunk) {
-      chunks.push(chunk);
       bytes += chunk.length;
-      while (bytes > maxBytes && chunks.length > 1) bytes -= chunks.shift()?.length ?? 0;
+      if (chunks.push(chunk) < maxPieces && bytes <= 2 * maxBytes) return;
+      const kept = whole();
+      chunks = [kept];
+      bytes = kept.length;
     },
-    text: () => Buffer.concat(chunks).subarray(-maxBytes).toString('utf8'),
+    text: () => whole().toString('utf8'),
   };
 }
+
+const maxPieces = 32;
