@@ -72,8 +72,8 @@ async function readKeyed(exchange: KeyExchange, runs: KeyedRuns, keepsText: bool
   const key = idempotencyHeader(exchange.request);
   let text: string | undefined;
   let bodyHash = '';
-  const body = await exchange.body((bytes) => {
-    if (keepsText) text = bytes.toString('utf8');
+  const body = await exchange.body((bytes, read) => {
+    if (keepsText) text = read;
     if (key !== undefined) bodyHash = hash('sha256', bytes);
   });
   if (key === undefined) return { body, text, idempotency: undefined };

@@ -1,9 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { GatewayError } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
+import { createPace } from '../core/pace.ts';
 import type { Keyring } from '../keys/keys.ts';
 import { authenticate } from './authenticate.ts';
-import { parseJson } from './check-json.ts';
+import { jsonText, parseJson } from './check-json.ts';
 import { clientCredential, mayLend } from './client-credential.ts';
 import { checkContent, checkLocal, checkTarget } from './check-request.ts';
 import { errorResponse } from './error-response.ts';
@@ -74,13 +75,20 @@ export function createApp({ routes, keyring, encodeError, newRequestId, log, ...
   async function readJson(
     request: IncomingMessage,
     response: ServerResponse,
-    onBytes: ((bytes: Buffer) => void) | undefined,
+    onRead: ((bytes: Buffer, text: string) => void) | undefined,
   ): Promise<unknown> {
     checkLength(request, bodyLimits);
     if (request.headers.expect !== undefined) response.writeContinue();
     const bytes = await readBody(request, bodyLimits);
-    onBytes?.(bytes);
-    return parseJson(bytes);
+    const pace = createPace();
+    const text = jsonText(bytes);
+    const checked = pace.after(bytes.length);
+    if (checked !== undefined) await checked;
+    onRead?.(bytes, text);
+    const body = parseJson(text);
+    const parsed = pace.after(bytes.length);
+    if (parsed !== undefined) await parsed;
+    return body;
   }
 
   async function serve(exchange: Exchange, route: Route): Promise<void> {

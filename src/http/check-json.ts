@@ -18,21 +18,21 @@ const closeBrace = 0x7d;
 const highestSpace = 0x20;
 
 /** Where the string that begins at `start` has its closing quote; the length where it has none. */
-function closingQuote(bytes: Buffer, start: number): number {
-  for (let at = bytes.indexOf(quote, start + 1); at !== -1; at = bytes.indexOf(quote, at + 1)) {
+function closingQuote(text: string, start: number): number {
+  for (let at = text.indexOf('"', start + 1); at !== -1; at = text.indexOf('"', at + 1)) {
     let escapes = 0;
-    while (bytes[at - 1 - escapes] === backslash) escapes += 1;
+    while (text.charCodeAt(at - 1 - escapes) === backslash) escapes += 1;
     if (escapes % 2 === 0) return at;
   }
-  return bytes.length;
+  return text.length;
 }
 
 /** The key as JSON.parse would read it; undefined where it would not. */
-function keyAt(bytes: Buffer, start: number, end: number): string | undefined {
-  const text = bytes.toString('utf8', start, end + 1);
-  if (!text.includes('\\')) return text.slice(1, -1);
+function keyAt(text: string, start: number, end: number): string | undefined {
+  const key = text.slice(start, end + 1);
+  if (!key.includes('\\')) return key.slice(1, -1);
   try {
-    return String(JSON.parse(text));
+    return String(JSON.parse(key));
   } catch (error) {
     if (error instanceof SyntaxError) return undefined;
     throw error;
@@ -44,27 +44,27 @@ function keyAt(bytes: Buffer, start: number, end: number): string | undefined {
  * twice, which two readers would read in two ways. What is not JSON at all passes: JSON.parse says so.
  * @throws GatewayError invalid_value, invalid_json.
  */
-export function checkJson(bytes: Buffer, { maxDepth, maxValues }: JsonLimits = defaultLimits): void {
+export function checkJson(text: string, { maxDepth, maxValues }: JsonLimits = defaultLimits): void {
   const keys = new Set<string>();
   let depth = 0;
   let values = 1;
   let justOpened = false;
   let topIsObject = false;
   let keyMayFollow = false;
-  for (let i = 0; i < bytes.length; i += 1) {
-    const byte = bytes[i] ?? 0;
-    if (byte <= highestSpace) continue;
-    if (byte === closeBrace || byte === closeBracket) {
+  for (let i = 0; i < text.length; i += 1) {
+    const code = text.charCodeAt(i);
+    if (code <= highestSpace) continue;
+    if (code === closeBrace || code === closeBracket) {
       depth -= 1;
       justOpened = false;
       continue;
     }
     if (justOpened) values += 1;
     justOpened = false;
-    if (byte === quote) {
-      const end = closingQuote(bytes, i);
+    if (code === quote) {
+      const end = closingQuote(text, i);
       if (keyMayFollow && depth === 1) {
-        const key = keyAt(bytes, i, end);
+        const key = keyAt(text, i, end);
         if (key !== undefined && keys.has(key)) {
           throw new GatewayError('invalid_json', 'The request body has the same key twice.', {
             param: key.slice(0, 64),
@@ -74,15 +74,15 @@ export function checkJson(bytes: Buffer, { maxDepth, maxValues }: JsonLimits = d
       }
       keyMayFollow = false;
       i = end;
-    } else if (byte === openBrace || byte === openBracket) {
+    } else if (code === openBrace || code === openBracket) {
       depth += 1;
       justOpened = true;
       if (depth > maxDepth) {
         throw new GatewayError('invalid_value', `The request body is nested deeper than ${maxDepth} levels.`);
       }
-      if (depth === 1) topIsObject = byte === openBrace;
+      if (depth === 1) topIsObject = code === openBrace;
       keyMayFollow = topIsObject;
-    } else if (byte === comma) {
+    } else if (code === comma) {
       values += 1;
       keyMayFollow = topIsObject;
     }
@@ -93,14 +93,24 @@ export function checkJson(bytes: Buffer, { maxDepth, maxValues }: JsonLimits = d
 }
 
 /**
- * A request body as JSON.
- * @throws GatewayError invalid_json, which repeats nothing of the body, and what `checkJson` throws.
+ * The text of a request body that may be parsed.
+ * @throws GatewayError invalid_json, and what `checkJson` throws.
  */
-export function parseJson(bytes: Buffer): unknown {
+export function jsonText(bytes: Buffer): string {
   if (!isUtf8(bytes)) throw new GatewayError('invalid_json', 'The request body is not valid UTF-8.');
-  checkJson(bytes);
+  const text = bytes.toString('utf8');
+  checkJson(text);
+  return text;
+}
+
+/**
+ * A request body as JSON.
+ * @param text as `jsonText` gives it.
+ * @throws GatewayError invalid_json, which repeats nothing of the body.
+ */
+export function parseJson(text: string): unknown {
   try {
-    return JSON.parse(bytes.toString('utf8'));
+    return JSON.parse(text);
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
     throw new GatewayError('invalid_json', 'We could not parse the JSON body of your request.');

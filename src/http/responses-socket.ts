@@ -8,7 +8,7 @@ import type { Store } from '../store/store.ts';
 import { createLocalChain } from '../turn/local-chain.ts';
 import { runTurn } from '../turn/run-turn.ts';
 import type { TurnDependencies } from '../turn/turn.ts';
-import { parseJson } from './check-json.ts';
+import { jsonText, parseJson } from './check-json.ts';
 import { namedSession } from './session-header.ts';
 import { createSocketSink } from './socket-sink.ts';
 import type { SocketCaller, SocketRoute, SocketSession } from './upgrade.ts';
@@ -143,7 +143,7 @@ function openSession(
     let streamId: string | undefined;
     try {
       if (isBinary) throw new GatewayError('invalid_json', 'A message must be text.');
-      const body = parseJson(bytesOf(data));
+      const body = parseJson(jsonText(bytesOf(data)));
       if (!isJsonObject(body)) throw invalidType('', 'an object', body);
       streamId = streamIdOf(body);
       const type = clientEvents.find((name) => name === body['type']);

@@ -17,9 +17,9 @@ export interface Exchange {
   /**
    * The body's JSON, within the limits of size, depth and number of values; read and parsed once, when first asked for.
    * Rejects with GatewayError 400, 408 or 413.
-   * @param onBytes sees what the JSON is parsed from, of the first call only.
+   * @param onRead sees what the JSON is parsed from, of the first call only.
    */
-  body: (onBytes?: (bytes: Buffer) => void) => Promise<unknown>;
+  body: (onRead?: (bytes: Buffer, text: string) => void) => Promise<unknown>;
 }
 
 export interface KeyExchange extends Exchange {

@@ -1,4 +1,5 @@
 import type { ContextItem } from '../core/items.ts';
+import { createPace } from '../core/pace.ts';
 import type { TurnRequest } from '../core/request.ts';
 import type { ContextHashes, FoundContext, TenantStore } from '../store/store.ts';
 import { beginChain, type ContextChain, endChain, extendChain, isOutput } from './context-hash.ts';
@@ -43,12 +44,20 @@ export async function linkHistory(
   { store: stored }: TurnRequest,
   { keyId, endUser }: Linker,
 ): Promise<Linked> {
-  const hash = (text: string) => store.contextHash(text);
+  let hashed = 0;
+  const hash = (text: string) => {
+    hashed += text.length;
+    return store.contextHash(text);
+  };
+  const pace = createPace();
   let chain = beginChain(hash, [keyId, endUser ?? null, stored]);
   const ends: End[] = [];
   for (const [index, { item }] of context.entries()) {
     chain = extendChain(hash, chain, item);
     if (item.type !== 'reasoning' && isOutput(item)) ends.push({ ...endChain(hash, chain), items: index + 1 });
+    const pause = pace.after(hashed);
+    hashed = 0;
+    if (pause !== undefined) await pause;
   }
   ends.reverse();
   const found = await store.findContext(ends.map(({ said }) => said));

@@ -9,6 +9,7 @@ import {
   type Origin,
   type ReasoningItem,
 } from '../core/items.ts';
+import { createPace } from '../core/pace.ts';
 import { createReport, type Report } from '../core/report.ts';
 import type { Tool, TurnRequest } from '../core/request.ts';
 import { toolsOfEnvelope } from '../protocols/responses/response.ts';
@@ -90,6 +91,7 @@ export async function resolveHistory(
   const known = new Set(ancestors.map((item) => item.id));
   const context: ContextItem[] = ancestors.map(contextItemOf);
   const input: StoredItem[] = [];
+  const pace = createPace();
 
   for (const given of request.input) {
     let stored: StoredItem;
@@ -104,6 +106,8 @@ export async function resolveHistory(
     known.add(stored.id);
     input.push(stored);
     context.push(contextItemOf(stored));
+    const pause = pace.after(stored.body.length);
+    if (pause !== undefined) await pause;
   }
 
   if (past.conversation !== undefined && context.length === 0) {
