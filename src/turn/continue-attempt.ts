@@ -65,7 +65,7 @@ async function beginNext(
   if (said.length === 0 || said.some(({ item }) => callHalf(item) !== undefined)) return undefined;
   const history = { ...turn.history, context: [...turn.history.context, ...said] };
   try {
-    const next = prepareAttempt(dependencies, call, history, attempt.deployment, attempt.start.number + 1);
+    const next = await prepareAttempt(dependencies, call, history, attempt.deployment, attempt.start.number + 1);
     await storeNextAttempt(dependencies, call, turn, { attempt, outcome }, next);
     return next;
   } catch (cause) {

@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto';
 import { GatewayError } from '../core/errors.ts';
+import { createPace } from '../core/pace.ts';
 import type { Report } from '../core/report.ts';
 import type { TurnRequest } from '../core/request.ts';
 import type { ResponseState } from '../core/response.ts';
@@ -76,14 +77,14 @@ export function turnOf(
 /** Grows when a codec writes the same request differently, so that a stored hash says what it is the hash of. */
 const codecVersion = 2;
 
-/** @throws GatewayError 400 for what the deployment's protocol cannot carry. */
-export function prepareAttempt(
+/** Rejects with GatewayError 400 for what the deployment's protocol cannot carry. */
+export async function prepareAttempt(
   { ids, nowMs }: TurnDependencies,
   call: Pick<TurnCall, 'request' | 'client' | 'bodyText' | 'credential'>,
   history: History,
   deployment: Deployment,
   number: number,
-): PreparedAttempt {
+): Promise<PreparedAttempt> {
   const { request } = call;
   const { provider, model } = deployment;
   const dialect = dialectOf(deployment, request);
@@ -99,6 +100,8 @@ export function prepareAttempt(
       model,
       profile,
     });
+  const pause = createPace().after(encoded.body.length);
+  if (pause !== undefined) await pause;
   const upstream = lendCredential(dialect.buildRequest(encoded.body, request.stream), deployment, call.credential);
   const startedAtMs = nowMs();
   const estimatedInputTokens = estimateTokens(encoded.body);

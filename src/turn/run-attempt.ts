@@ -202,7 +202,7 @@ export async function beginNextAttempt(
 ): Promise<PreparedAttempt | undefined> {
   const { log } = dependencies;
   try {
-    const next = prepareAttempt(dependencies, call, turn.history, deployment, attempt.start.number + 1);
+    const next = await prepareAttempt(dependencies, call, turn.history, deployment, attempt.start.number + 1);
     await storeNextAttempt(dependencies, call, turn, { attempt, outcome }, next);
     turn.state = move(turnLifecycle, turn.state, 'retry');
     return next;

@@ -54,7 +54,7 @@ export async function runTurn(dependencies: TurnDependencies, given: TurnCall): 
   // 6 begin: encoded first, since what the target cannot carry is a 400; then the intent with what it may cost at most
   // reserved in the call's budgets, before any upstream is called
   const turn = openTurn(dependencies, call, history);
-  const attempt = prepareAttempt(dependencies, call, history, first, 1);
+  const attempt = await prepareAttempt(dependencies, call, history, first, 1);
   if (sink.closed) return;
   crashPoint('admitted');
   call.idempotency?.start(turn);

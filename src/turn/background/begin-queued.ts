@@ -56,7 +56,7 @@ export async function beginQueued(
     const call: TurnCall = { request, client, store, keyId, budgetIds, sessionId, sink, background: sink };
     const status = move(responseLifecycle, 'queued', 'start');
     const turn = turnOf(request, history, { id, createdAtMs: run.createdAtMs, sessionId, status });
-    const attempt = prepareAttempt(dependencies, call, history, first, 1);
+    const attempt = await prepareAttempt(dependencies, call, history, first, 1);
     const { epoch, owner: queuedBy } = run;
     await reserveBudget(dependencies, call, attempt);
     const start = { id, queuedBy, epoch, owner, head: turn.reply.head, attempt: attempt.start };

@@ -44,7 +44,7 @@ export async function queueTurn(dependencies: TurnDependencies, call: Background
   const { request } = history;
   const [deployment] = router.route(request.model, history.pinned);
   const turn = openTurn(dependencies, { ...call, request }, history);
-  const { encoded, start } = prepareAttempt(dependencies, { request, client }, history, deployment, 1);
+  const { encoded, start } = await prepareAttempt(dependencies, { request, client }, history, deployment, 1);
 
   const data = request.stream ? client.createStreamEncoder().queued(turn.reply) : '';
   const events = data === '' ? [] : [{ firstSequence: 0, lastSequence: countEvents(data) - 1, data }];
