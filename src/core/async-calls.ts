@@ -1,4 +1,4 @@
-import type { ContextItem, InputPart, ToolOutputItem } from './items.ts';
+import type { ContextItem, InputPart, Item, ToolCallItem, ToolOutputItem } from './items.ts';
 import { isToolCall, isToolOutput } from './items.ts';
 
 /** What an upstream that waits for every call is told of one that has no output yet. */
@@ -9,12 +9,13 @@ export const pendingOutput = 'The call goes on in the background. Its result wil
  * the model has spoken again, having been told `pendingOutput`: it is a user's message then, in its own place, so that what
  * was sent before stays as it was.
  */
-export function withLateOutputs(context: readonly ContextItem[]): ContextItem[] {
+export function withLateOutputs(context: ContextItem[]): ContextItem[] {
+  if (!context.some(({ item }) => isWaitedForLater(item))) return context;
   /** Calls that wait; true: the model has not spoken since, nor anybody else. */
   const open = new Map<string, 'asked' | 'passed' | 'late'>();
   return context.map((entry) => {
     const { item } = entry;
-    if (isToolCall(item) && item.async === true && item.status !== 'incomplete') {
+    if (isWaitedForLater(item)) {
       open.set(item.call_id, 'asked');
       return entry;
     }
@@ -28,6 +29,10 @@ export function withLateOutputs(context: readonly ContextItem[]): ContextItem[] 
     open.delete(item.call_id);
     return isLate ? lateMessage(item) : entry;
   });
+}
+
+function isWaitedForLater(item: Item): item is ToolCallItem {
+  return isToolCall(item) && item.async === true && item.status !== 'incomplete';
 }
 
 function lateMessage({ id, call_id, output }: ToolOutputItem): ContextItem {

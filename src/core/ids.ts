@@ -102,12 +102,11 @@ export function leastId(prefix: IdPrefix, ms: number): string {
   return `${prefix}${prefix === 'file' ? '-' : '_'}${ms.toString(16).padStart(12, '0')}`;
 }
 
-const mintedId = /^[a-z]+_([0-9a-f]{12})[0-9a-f]{32}$/;
+const mintedId = /^[a-z]+_[0-9a-f]{44}$/;
 
 /** When an id was minted; undefined: it was not minted here. */
 export function mintedAtMs(id: string): number | undefined {
-  const [, hex] = mintedId.exec(id) ?? [];
-  return hex === undefined ? undefined : Number.parseInt(hex, 16);
+  return mintedId.test(id) ? Number.parseInt(id.slice(-44, -32), 16) : undefined;
 }
 
 /**

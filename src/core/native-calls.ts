@@ -221,10 +221,8 @@ function withoutDiff(operation: JsonObject): JsonObject {
 }
 
 /** The context with these calls and their outputs as the functions' that they are to the upstream, each in its place. */
-export function withFunctionCalls(
-  context: readonly ContextItem[],
-  nameOf: (type: ClientToolType) => string,
-): ContextItem[] {
+export function withFunctionCalls(context: ContextItem[], nameOf: (type: ClientToolType) => string): ContextItem[] {
+  if (!context.some(({ item }) => isNative(item))) return context;
   return context.map((entry) => {
     const item = functionItem(entry.item, nameOf);
     return item === undefined ? entry : { ...entry, item };

@@ -90,15 +90,13 @@ export function offerTools(
   target: ToolTarget,
   report: Report,
 ): ToolOffer {
-  const brought = context.flatMap(({ item }, index) => {
-    if (item.type !== 'additional_tools' && item.type !== 'tool_search_output') return [];
-    return readTools(item.tools).map((tool, at) => ({
-      tool,
-      path: `${itemPath(context, request, index)}.tools[${at}]`,
-    }));
-  });
-  const own = request.tools.map((tool, at) => ({ tool, path: `tools[${at}]` }));
-  return offerPlaced([...own, ...brought], request.toolChoice, target, report);
+  const placed = request.tools.map((tool, at): PlacedTool => ({ tool, path: `tools[${at}]` }));
+  for (const [index, { item }] of context.entries()) {
+    if (item.type !== 'additional_tools' && item.type !== 'tool_search_output') continue;
+    for (const [at, tool] of readTools(item.tools).entries())
+      placed.push({ tool, path: `${itemPath(context, request, index)}.tools[${at}]` });
+  }
+  return offerPlaced(placed, request.toolChoice, target, report);
 }
 
 /** Tools of an ancestor: for a history of calls to be understood, not to be called. */
@@ -130,10 +128,12 @@ function offerPlaced(
   target: ToolTarget,
   report: Report,
 ): ToolOffer {
-  const plainNames = new Set(
-    placed.flatMap(({ tool }) => (tool.type === 'function' || tool.type === 'custom' ? [tool.name] : [])),
-  );
-  const namespaces = new Set(placed.flatMap(({ tool }) => (tool.type === 'namespace' ? [tool.name] : [])));
+  const plainNames = new Set<string>();
+  const namespaces = new Set<string>();
+  for (const { tool } of placed) {
+    if (tool.type === 'function' || tool.type === 'custom') plainNames.add(tool.name);
+    else if (tool.type === 'namespace') namespaces.add(tool.name);
+  }
   const wireNameOf: ToolOffer['nameOfCall'] = (name, namespace) => {
     // OpenAI names a tool that was loaded later as its own namespace.
     if (namespace === undefined || namespace === null || (namespace === name && !namespaces.has(namespace)))

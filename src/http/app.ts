@@ -109,16 +109,14 @@ export function createApp({ routes, keyring, encodeError, newRequestId, log, ...
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const requestId = newRequestId();
-    let encode: NonNullable<Route['encodeError']> = encodeError;
     response.setHeader('x-request-id', requestId);
     // Anthropic's clients look for it under this name.
     response.setHeader('request-id', requestId);
     response.on('error', (err) => log.error({ requestId, err }, 'an answer could not be written'));
+    const { method = '', url = '' } = request;
+    const queryAt = url.indexOf('?');
+    const path = queryAt === -1 ? url : url.slice(0, queryAt);
     try {
-      const { method = '', url = '' } = request;
-      const queryAt = url.indexOf('?');
-      const path = queryAt === -1 ? url : url.slice(0, queryAt);
-      encode = table.encodeErrorOf(path) ?? encode;
       checkTarget(request);
       if (keyring.open) checkLocal(request);
       const match = table.match(method, path);
@@ -135,7 +133,9 @@ export function createApp({ routes, keyring, encodeError, newRequestId, log, ...
         response,
         requestId,
         params,
-        query: new URLSearchParams(queryAt === -1 ? '' : url.slice(queryAt + 1)),
+        get query() {
+          return new URLSearchParams(queryAt === -1 ? '' : url.slice(queryAt + 1));
+        },
         get draining() {
           return draining;
         },
@@ -143,6 +143,7 @@ export function createApp({ routes, keyring, encodeError, newRequestId, log, ...
       };
       await serve(exchange, route);
     } catch (thrown) {
+      const encode = table.encodeErrorOf(path) ?? encodeError;
       sendError(request, response, errorResponse(thrown, { requestId, encodeError: encode, log }));
     }
   }

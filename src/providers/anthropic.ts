@@ -2,7 +2,7 @@ import type { GatewayError } from '../core/errors.ts';
 import { parseJsonObject } from '../core/json-object.ts';
 import { compactedNothing } from '../core/upstream-error.ts';
 import type { ModelProfile, UpstreamCodec } from '../protocols/codec.ts';
-import { commonHeaders, pickFields, requestTo } from './endpoint.ts';
+import { baseOf, commonHeaders, pickFields, requestTo } from './endpoint.ts';
 import type { Deployment, Provider, Transport, UpstreamRequest } from './provider.ts';
 import { createRemembered } from './remembered.ts';
 
@@ -125,7 +125,7 @@ function anthropicRequest(
     ...clientHeaders,
   };
   if (deployment.apiKey !== undefined) headers['x-api-key'] = deployment.apiKey;
-  const isVersioned = /\/v1\/*$/.test(URL.parse(deployment.baseUrl)?.pathname ?? '');
+  const isVersioned = baseOf(deployment)?.path.endsWith('/v1') === true;
   const request = requestTo(deployment, isVersioned ? `/${path}` : `/v1/${path}`, headers, body);
   // A feature is switched on by the operator, the client or the request: none switches off what another wants.
   const { [beta]: wanted } = clientHeaders;

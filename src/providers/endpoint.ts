@@ -1,4 +1,5 @@
 import { GatewayError } from '../core/errors.ts';
+import { remember } from '../core/remember.ts';
 import { objectMembers, printMembers } from '../core/json-slice.ts';
 import type { Deployment, UpstreamRequest } from './provider.ts';
 
@@ -20,6 +21,28 @@ export function isReservedHeader(name: string): boolean {
   return reservedHeaders.has(name.toLowerCase()) || name.startsWith(':');
 }
 
+interface BaseUrl {
+  origin: string;
+  host: string;
+  /** Without slashes at the end. */
+  path: string;
+  /** With its question mark. */
+  search: string;
+}
+
+/** There are as many as the configuration names. */
+const readBaseUrl = remember(1000, (text): BaseUrl | null => {
+  const url = URL.parse(text);
+  if (url === null || (url.protocol !== 'https:' && url.protocol !== 'http:')) return null;
+  const { origin, host, pathname, search } = url;
+  return { origin, host, path: pathname.replace(/\/+$/, ''), search };
+});
+
+/** Null: it is none. */
+export function baseOf({ baseUrl }: Pick<Deployment, 'baseUrl'>): BaseUrl | null {
+  return readBaseUrl(baseUrl);
+}
+
 /**
  * A request of a deployment. Its headers are the provider's own, then the deployment's, each name once in lower case.
  * @param path below the deployment's base URL, whose own query (an API version, say) is kept.
@@ -31,13 +54,13 @@ export function requestTo(
   headers: Record<string, string>,
   body: string,
 ): UpstreamRequest {
-  const base = URL.parse(deployment.baseUrl);
-  if (base === null || (base.protocol !== 'https:' && base.protocol !== 'http:')) {
+  const base = baseOf(deployment);
+  if (base === null) {
     throw new GatewayError('internal_error', `The base URL of the model ${deployment.group} is not a URL.`);
   }
-  const target = base.pathname.replace(/\/+$/, '') + path + base.search;
-  // A path like //elsewhere/v1 would name another host to whoever resolves it.
-  if (URL.parse(target, base.origin)?.origin !== base.origin) {
+  const target = base.path + path + base.search;
+  // A path like //elsewhere/v1 would name another host to whoever resolves it, who takes \ for / and overlooks line ends.
+  if (!/^\/[^/\\\t\r\n]/.test(target)) {
     throw new GatewayError('internal_error', `The base URL of the model ${deployment.group} leaves its own origin.`);
   }
   const sent: Record<string, string> = { ...headers };

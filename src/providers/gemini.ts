@@ -1,7 +1,7 @@
 import { parseJsonObject } from '../core/json-object.ts';
 import { objectMembers, printMembers } from '../core/json-slice.ts';
 import type { GeminiProfile, ModelProfile, ThinkingLevel, UpstreamCodec } from '../protocols/codec.ts';
-import { commonHeaders, requestTo } from './endpoint.ts';
+import { baseOf, commonHeaders, requestTo } from './endpoint.ts';
 import type { Deployment, Provider, Transport, UpstreamRequest } from './provider.ts';
 
 /** Google's Gemini API at its own address, or at one that speaks it. The model is in the address, the key in a header. */
@@ -25,7 +25,7 @@ export function createGeminiProvider(codec: UpstreamCodec, transport: Transport)
 function geminiRequest(deployment: Deployment, method: string, body: string, stream: boolean): UpstreamRequest {
   const headers = commonHeaders(stream);
   if (deployment.apiKey !== undefined) headers['x-goog-api-key'] = deployment.apiKey;
-  const isVersioned = /\/v1(?:alpha|beta)?\d*\/*$/.test(URL.parse(deployment.baseUrl)?.pathname ?? '');
+  const isVersioned = /\/v1(?:alpha|beta)?\d*$/.test(baseOf(deployment)?.path ?? '');
   const path = `/${resourceOf(deployment.model)}:${method}`;
   return requestTo(deployment, isVersioned ? path : `/v1beta${path}`, headers, body);
 }

@@ -1,5 +1,5 @@
 import type { ModelProfile, UpstreamCodec } from '../protocols/codec.ts';
-import { commonHeaders, requestTo } from './endpoint.ts';
+import { baseOf, commonHeaders, requestTo } from './endpoint.ts';
 import type { Deployment, Provider, Transport, UpstreamRequest } from './provider.ts';
 import { traitsOf, type Vendor, vendorNames, type VendorName, vendors } from './vendors.ts';
 
@@ -22,7 +22,7 @@ export function createOpenAiCompatibleProvider(codec: UpstreamCodec, transport: 
     codec,
     transport,
     defaultBaseUrl: undefined,
-    priceProviderIdOf: ({ baseUrl }) => (URL.parse(baseUrl)?.host === 'api.openai.com' ? 'openai' : undefined),
+    priceProviderIdOf: (deployment) => (baseOf(deployment)?.host === 'api.openai.com' ? 'openai' : undefined),
     profileOf: openAiCompatibleProfile,
     buildRequest: (deployment, body, stream) => compatibleRequest(deployment, '/chat/completions', body, stream),
     buildEmbeddingsRequest: (deployment, body) => compatibleRequest(deployment, '/embeddings', body, false),

@@ -2,7 +2,7 @@ import { GatewayError } from '../core/errors.ts';
 import { compactedNothing } from '../core/upstream-error.ts';
 import type { ModelProfile, UpstreamCodec } from '../protocols/codec.ts';
 import { parseJsonObject } from '../core/json-object.ts';
-import { commonHeaders, pickFields, requestTo } from './endpoint.ts';
+import { baseOf, commonHeaders, pickFields, requestTo } from './endpoint.ts';
 import type { Deployment, Provider, Transport, UpstreamRequest } from './provider.ts';
 import { createRemembered } from './remembered.ts';
 
@@ -135,7 +135,7 @@ function azureRequest(deployment: Deployment, path: string, body: string, stream
     const target = `/openai/deployments/${encodeURIComponent(deployment.model)}${path}?api-version=${encodeURIComponent(version)}`;
     return requestTo(deployment, target, headers, body);
   }
-  const isVersioned = /\/openai\/v1\/*$/.test(URL.parse(deployment.baseUrl)?.pathname ?? '');
+  const isVersioned = baseOf(deployment)?.path.endsWith('/openai/v1') === true;
   return requestTo(deployment, isVersioned ? path : `/openai/v1${path}`, headers, body);
 }
 

@@ -59,6 +59,7 @@ export async function linkHistory(
     hashed = 0;
     if (pause !== undefined) await pause;
   }
+  if (ends.length === 0) return { chain, link: undefined };
   ends.reverse();
   const found = await store.findContext(ends.map(({ said }) => said));
   const end = ends.find(({ said }) => said === found?.said);

@@ -94,18 +94,20 @@ export async function resolveHistory(
   const pace = createPace();
 
   for (const given of request.input) {
-    let stored: StoredItem;
+    let brought: BroughtItem;
     if (given.type === 'item_reference') {
       // A reference to what the chain already holds points there: nothing is doubled.
       if (known.has(given.id)) continue;
-      stored = await readReference(store, given.id);
+      brought = broughtAgain(await readReference(store, given.id));
     } else {
-      stored = await storedInput(store, given, ids, nowMs);
+      const ours = mayBeOurs(given) ? await readOwnReasoning(store, given) : undefined;
+      brought = ours ?? broughtItem(store, given, ids, nowMs);
     }
+    const { stored, entry } = brought;
     if (known.has(stored.id)) throw duplicateItem(stored.id);
     known.add(stored.id);
     input.push(stored);
-    context.push(contextItemOf(stored));
+    context.push(entry);
     const pause = pace.after(stored.body.length);
     if (pause !== undefined) await pause;
   }
@@ -302,27 +304,45 @@ async function readReference(store: TenantStore, id: string): Promise<StoredItem
   return stored;
 }
 
+/** An item of the input, as it is stored and as codecs see it. */
+interface BroughtItem {
+  stored: StoredItem;
+  entry: ContextItem;
+}
+
+const broughtAgain = (stored: StoredItem): BroughtItem => ({ stored, entry: contextItemOf(stored) });
+
 /**
  * A client that carries its history itself sends reasoning items back as it read them. The signed blocks behind them are
  * in the item's own envelope; where the client was given none they never left us, and are found again by the item's id.
  */
 export async function storedInput(store: TenantStore, item: Item, ids: IdMint, nowMs: number): Promise<StoredItem> {
-  let origin: Origin | undefined;
-  if (item.type === 'reasoning' && isSealed(item)) {
-    origin = openReasoning(store.seal, item.encrypted_content);
-  } else if (item.type === 'reasoning' && item.id !== '') {
-    const ours = await store.readItem(item.id);
-    if (ours !== undefined && ours.type === 'reasoning' && sameSummary(ours.body, item.summary)) return ours;
-  }
+  const ours = mayBeOurs(item) ? await readOwnReasoning(store, item) : undefined;
+  return (ours ?? broughtItem(store, item, ids, nowMs)).stored;
+}
+
+function mayBeOurs(item: Item): item is ReasoningItem {
+  return item.type === 'reasoning' && !isSealed(item) && item.id !== '';
+}
+
+async function readOwnReasoning(store: TenantStore, { id, summary }: ReasoningItem): Promise<BroughtItem | undefined> {
+  const ours = await store.readItem(id);
+  return ours?.type === 'reasoning' && sameSummary(ours.body, summary) ? broughtAgain(ours) : undefined;
+}
+
+function broughtItem(store: TenantStore, item: Item, ids: IdMint, nowMs: number): BroughtItem {
+  const origin =
+    item.type === 'reasoning' && isSealed(item) ? openReasoning(store.seal, item.encrypted_content) : undefined;
   // In this order, since the store has both beside the body.
   const id = item.id === '' ? ids.mint(inputIdPrefix(item), nowMs) : item.id;
   const identified: Item = Object.assign({ id, type: item.type }, item, { id });
-  return {
-    id: identified.id,
+  const stored = {
+    id,
     type: identified.type,
     body: JSON.stringify(identified),
     origin: origin === undefined ? null : printOrigin(origin, identified),
   };
+  return { stored, entry: contextItem(identified, origin) };
 }
 
 function isSealed(item: ReasoningItem): item is ReasoningItem & { encrypted_content: string } {
@@ -354,10 +374,14 @@ export function inputIdPrefix({ type }: Item): IdPrefix {
 
 export function contextItemOf({ body, origin }: StoredItem): ContextItem {
   const item = JSON.parse(body) as Item;
-  if (origin !== null) return { item, origin: readOrigin(origin, item) };
+  return contextItem(item, origin === null ? undefined : readOrigin(origin, item));
+}
+
+function contextItem(item: Item, origin: Origin | undefined): ContextItem {
+  if (origin !== undefined) return { item, origin };
   // An envelope that did not open when the item came in: another installation's or tenant's, a vendor's own, or changed.
   const isForeign = item.type === 'reasoning' && isSealed(item);
-  return { item, origin: undefined, ...(isForeign ? { withheld: 'organization_mismatch' } : {}) };
+  return isForeign ? { item, origin, withheld: 'organization_mismatch' } : { item, origin };
 }
 
 function duplicateItem(id: string): GatewayError {

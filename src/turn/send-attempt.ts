@@ -2,7 +2,7 @@ import { GatewayError } from '../core/errors.ts';
 import type { UpstreamEvent } from '../core/events.ts';
 import { crashPoint } from '../crash-point.ts';
 import type { StreamDecoder } from '../protocols/codec.ts';
-import { createSseParser } from '../sse/parse.ts';
+import { createSseParser, type SseParser } from '../sse/parse.ts';
 import type { UpstreamCall, UpstreamListener } from '../providers/provider.ts';
 import type { Assembler } from './assembler.ts';
 import { lentRefused, withoutCredential } from './lend-credential.ts';
@@ -51,7 +51,7 @@ export function sendAttempt(
   let begun = false;
   let status = 0;
   let headers: Record<string, string | undefined> = {};
-  let decoder: StreamDecoder | undefined;
+  let stream: { parser: SseParser; decoder: StreamDecoder } | undefined;
   let body: Buffer[] = [];
   /** Of a stream: what came and was not decoded yet. */
   let received: Buffer[] = [];
@@ -107,11 +107,15 @@ export function sendAttempt(
     else finish('ended');
   }
 
-  const parser = createSseParser((event, data) => {
-    if (settled || decoder === undefined) return;
-    decoder.frame(event, data, emit);
-    listener.onFrame(event, data);
-  });
+  function beginStream(): void {
+    const decoder = codec.createStreamDecoder(encoded.decode);
+    const parser = createSseParser((event, data) => {
+      if (settled) return;
+      decoder.frame(event, data, emit);
+      listener.onFrame(event, data);
+    });
+    stream = { parser, decoder };
+  }
 
   /**
    * The frames that one read of the connection has brought come one by one, within one run of code. They are decoded
@@ -119,7 +123,8 @@ export function sendAttempt(
    */
   function decodeReceived(): void {
     const [first] = received;
-    if (first === undefined || settled) return;
+    if (first === undefined || stream === undefined || settled) return;
+    const { parser } = stream;
     const bytes = received.length === 1 ? first : Buffer.concat(received);
     received = [];
     guarded(() => {
@@ -136,7 +141,7 @@ export function sendAttempt(
       status = receivedStatus;
       headers = receivedHeaders;
       const isStream = (headers['content-type'] ?? '').toLowerCase().startsWith('text/event-stream');
-      if (status === 200 && isStream) decoder = codec.createStreamDecoder(encoded.decode);
+      if (status === 200 && isStream) beginStream();
     },
     onData(chunk) {
       if (settled) return;
@@ -146,7 +151,7 @@ export function sendAttempt(
         fail(new GatewayError('upstream_invalid_response', 'The upstream sent more than the gateway takes.'));
         return;
       }
-      if (decoder === undefined) {
+      if (stream === undefined) {
         body.push(chunk);
         return;
       }
@@ -156,9 +161,9 @@ export function sendAttempt(
       decodeReceived();
       if (settled) return;
       guarded(() => {
-        if (decoder !== undefined) {
-          parser.end();
-          decoder.end(emit);
+        if (stream !== undefined) {
+          stream.parser.end();
+          stream.decoder.end(emit);
         } else if (status === 200) {
           plainReply = Buffer.concat(body).toString('utf8');
           codec.decodeResponse(plainReply, encoded.decode, emit);

@@ -1,5 +1,4 @@
 import { GatewayError } from '../core/errors.ts';
-import type { Item } from '../core/items.ts';
 import type { ContextHashes, TenantStore } from '../store/store.ts';
 import { endChain, extendChain } from './context-hash.ts';
 import type { History } from './resolve-history.ts';
@@ -36,7 +35,8 @@ export function contextBehind(
   if (linked === undefined || (status !== 'completed' && status !== 'incomplete')) return undefined;
   const hash = (text: string) => store.contextHash(text);
   const before = endChain(hash, linked.chain);
-  const chain = storedOutput.reduce((end, { body }) => extendChain(hash, end, JSON.parse(body) as Item), linked.chain);
+  const output = reply.output.slice(reply.output.length - storedOutput.length);
+  const chain = output.reduce((end, { item }) => extendChain(hash, end, item), linked.chain);
   const context = endChain(hash, chain);
   // What has put out nothing is found by nobody: it would be found by whoever begins with the same words.
   return context.said === before.said ? undefined : context;

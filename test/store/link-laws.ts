@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { createIdMint } from '../../src/core/ids.ts';
 import type { Item } from '../../src/core/items.ts';
+import type { FinishedItem } from '../../src/core/response.ts';
 import type { TurnRequest } from '../../src/core/request.ts';
 import { responsesCodec } from '../../src/protocols/responses/index.ts';
 import type { StoredItem, TenantStore, TurnIntent } from '../../src/store/store.ts';
@@ -143,7 +144,8 @@ async function play(own: TenantStore, said: readonly Word[], told: readonly Word
 }
 
 async function end(own: TenantStore, { intent, history, output }: PlayedTurn, { status, keepsContent }: Played) {
-  const reply = { state: { status } } as Parameters<typeof contextBehind>[1]['reply'];
+  const finished = output.map(({ body }): FinishedItem => ({ item: JSON.parse(body), body }));
+  const reply = { state: { status }, output: finished } as Parameters<typeof contextBehind>[1]['reply'];
   const context = contextBehind(own, { history, reply, storedOutput: output });
   const attempt = attemptEndOf(intent.attempt.id);
   const kept = keepsContent ? output : [];

@@ -205,7 +205,8 @@ function inputOf(action: JsonObject): JsonObject {
 }
 
 /** The context with calls of the computer as tool uses, and what was seen then as their results. */
-export function withComputerCalls(context: readonly ContextItem[]): ContextItem[] {
+export function withComputerCalls(context: ContextItem[]): ContextItem[] {
+  if (!context.some(({ item }) => isNative(item))) return context;
   return context.map((entry) => {
     const item = isNative(entry.item) ? toolItem(entry.item) : undefined;
     return item === undefined ? entry : { ...entry, item };

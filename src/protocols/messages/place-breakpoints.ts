@@ -49,7 +49,9 @@ export function placeBreakpoints(prompt: Prompt, plan: CachePlan): void {
   const segments = [...prompt.tools, ...prompt.system, ...prompt.messages.flatMap(({ blocks }) => blocks)];
   if (segments.some((segment) => isMarked(segment, plan))) return;
   const given = segments.filter(({ breakpoint }) => breakpoint !== undefined);
-  const ours = placesOf(prompt, plan, given.length > 0).filter(longerThan(plan.minTokens ?? 0, segments));
+  const places = placesOf(prompt, plan, given.length > 0);
+  if (places.length === 0 && given.length === 0) return;
+  const ours = places.filter(longerThan(plan.minTokens ?? 0, segments));
   const chosen = new Set([...given.slice(ours.length - maxBreakpoints), ...ours]);
   const ttl = plan.wishes.ttl ?? '5m';
   // Anthropic wants those that last longer first; a prefix of what is kept for an hour is kept for an hour anyway.

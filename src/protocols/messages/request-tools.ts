@@ -79,10 +79,10 @@ function choiceOf(choice: OfferedChoice): { type: 'auto' | 'any' | 'tool' | 'non
 }
 
 /** Definitions for a history of calls whose request brings none: Anthropic refuses calls without any definition. */
-function historicTools(entries: readonly Entry[], inherited: ToolOffer): CallableOffer[] {
+function historicTools(entries: readonly Entry[], { inheritedTools, profile }: EncodeInput): CallableOffer[] {
   const names = new Set(entries.flatMap((entry) => (entry.kind === 'call' ? [entry.name] : [])));
   if (names.size === 0) return [];
-  const known = inherited.offers.filter((offer) => offer.kind === 'callable');
+  const known = offerInherited(inheritedTools, targetOf(profile)).offers.filter((offer) => offer.kind === 'callable');
   if (known.length > 0) {
     // Nobody can call them: a schema that this wire does not take is no cause to refuse the request.
     return known.map(({ tool, ...offer }) => {
@@ -112,17 +112,18 @@ function targetOf({ hostedTools, computerTool }: ModelProfile): ToolTarget {
 export function offerOf({ request, context, inheritedTools, profile }: EncodeInput, report: Report): ToolOffer {
   const target = targetOf(profile);
   const own = offerTools(request, context, target, report);
-  if (own.called.size > 0 || own.offers.length > 0) return own;
+  if (own.called.size > 0 || own.offers.length > 0 || inheritedTools.length === 0) return own;
   return { ...offerInherited(inheritedTools, target), offers: [], choice: own.choice };
 }
 
 /** @see https://platform.claude.com/docs/en/agents-and-tools/tool-use/implement-tool-use */
 export function encodeTools(
-  { request, inheritedTools, profile }: EncodeInput,
+  input: EncodeInput,
   offer: ToolOffer,
   entries: readonly Entry[],
   report: Report,
 ): EncodedTools {
+  const { request, profile } = input;
   const { maxToolCalls } = request;
   const choice = choiceOf(offer.choice);
   if (maxToolCalls !== undefined && !offer.offers.some(({ kind }) => kind === 'hosted')) {
@@ -132,7 +133,7 @@ export function encodeTools(
     if (choice.type !== 'auto' && choice.type !== 'none') {
       report.warn('tool_choice', 'There are no tools to choose from; the choice was left out.');
     }
-    const historic = historicTools(entries, offerInherited(inheritedTools, targetOf(profile)));
+    const historic = historicTools(entries, input);
     if (historic.length === 0) return { tools: [], toolChoice: undefined, forced: false };
     const silent = { ...report, warn: () => undefined };
     const definitions = historic.map((each) => toolDefinition(each, profile, silent));

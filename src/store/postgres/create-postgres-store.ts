@@ -1,4 +1,5 @@
 import type { Log } from '../../core/log.ts';
+import { remember } from '../../core/remember.ts';
 import { contextKeyOf } from '../context-finder.ts';
 import { envelopeKeyOf } from '../envelope-hash.ts';
 import { budgetSql } from '../budget-sql.ts';
@@ -83,6 +84,7 @@ async function keepFingerprint({ query }: Database, fingerprint: string): Promis
 }
 
 const rememberedEnvelopes = 10_000;
+const rememberedTenants = 1_000;
 /** No attempt lasts so long. */
 const chargeLifeMs = 24 * 60 * 60 * 1000;
 
@@ -154,6 +156,7 @@ export async function createPostgresStore(options: PostgresStoreOptions): Promis
     sealer: createSealer(secret),
     knownEnvelopes: createRecentSet(rememberedEnvelopes),
   };
+  const tenantStore = remember(rememberedTenants, (tenant) => createTenantStore(tenant, parts));
 
   const sweepOnce = async (nowMs: number): Promise<number> => {
     const trustsLeases = presence.steadyMs() >= leaseMs;
@@ -190,13 +193,13 @@ export async function createPostgresStore(options: PostgresStoreOptions): Promis
   };
 
   return {
-    forTenant: (tenant) => createTenantStore(tenant, parts),
+    forTenant: tenantStore,
     keys: createKeyStore(createKeyEngine(database)),
     files,
     runs: createRunStore({
       all,
       write: writeSteps,
-      queueTurn: (tenant, intent) => createTenantStore(tenant, parts).queueTurn(intent),
+      queueTurn: (tenant, intent) => tenantStore(tenant).queueTurn(intent),
       expiresBeforeMs: retention.expiresBeforeMs,
     }),
     budgets: createBudgetStore(createBudgetEngine(database, clock)),

@@ -1,5 +1,6 @@
 import { GatewayError } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
+import { remember } from '../../core/remember.ts';
 import type { LeaseHolder } from '../budget-script.ts';
 import { budgetSql } from '../budget-sql.ts';
 import { createBudgetStore } from '../create-budget-store.ts';
@@ -75,6 +76,7 @@ interface AbandonedTurn {
 const writerPragmas = { secure_delete: 'ON', wal_autocheckpoint: 4000, cache_size: -8000 };
 
 const rememberedEnvelopes = 10_000;
+const rememberedTenants = 1_000;
 
 /**
  * A store in one SQLite file, owned by this process alone until `close`. What dead processes left running is still
@@ -121,6 +123,7 @@ export async function createSqliteStore(options: SqliteStoreOptions): Promise<Fu
     sealer: createSealer(secret),
     knownEnvelopes: createRecentSet(rememberedEnvelopes),
   };
+  const tenantStore = remember(rememberedTenants, (tenant) => createTenantStore(tenant, parts));
   let closing: Promise<void> | undefined;
 
   const { contentMs = Infinity, metadataMs = Infinity } = options.retention ?? {};
@@ -144,7 +147,7 @@ export async function createSqliteStore(options: SqliteStoreOptions): Promise<Fu
   };
 
   return {
-    forTenant: (tenant) => createTenantStore(tenant, parts),
+    forTenant: tenantStore,
     keys: createKeyStore({
       all: reader.all,
       write: (statement, parameters) => writer.submit({ kind: 'keys', statement, parameters }),
@@ -160,7 +163,7 @@ export async function createSqliteStore(options: SqliteStoreOptions): Promise<Fu
     runs: createRunStore({
       all: reader.all,
       write: writeSteps,
-      queueTurn: (tenant, intent) => createTenantStore(tenant, parts).queueTurn(intent),
+      queueTurn: (tenant, intent) => tenantStore(tenant).queueTurn(intent),
       expiresBeforeMs: retention.expiresBeforeMs,
     }),
 

@@ -120,7 +120,8 @@ export async function createWriter(data: WriterData, thread: URL = threadUrl): P
         queue.push({ op, resolve: resolve as Pending['resolve'], reject });
         if (pumpScheduled || running.length > 0) return;
         pumpScheduled = true;
-        queueMicrotask(pump);
+        // Not at once: what other connections bring in this round of the event loop goes along.
+        setImmediate(pump);
       });
     },
     close() {
