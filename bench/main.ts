@@ -75,11 +75,16 @@ async function play(target: Target, scenario: Scenario, parent: string | undefin
   const watch = setInterval(() => {
     memoryMb = Math.max(memoryMb, footprint(target.pid).memoryMb);
   }, 250);
-  const result = await load(job);
+  const beside = scenarios.find(({ name }) => name === scenario.beside);
+  const [result, others] = await Promise.all([
+    load(job),
+    beside === undefined ? undefined : load(jobOf(beside, target, { seconds, concurrency })),
+  ]);
   clearInterval(watch);
   const cpuSeconds = footprint(target.pid).cpuSeconds - before.cpuSeconds;
-  const failed = Object.values(result.errors).reduce((sum, count) => sum + count, 0);
-  if (failed > 0) console.error(target.name, scenario.name, result.errors);
+  const errors = [result.errors, others?.errors ?? {}];
+  const failed = errors.flatMap(Object.values<number>).reduce((sum, count) => sum + count, 0);
+  if (failed > 0) console.error(target.name, scenario.name, ...errors);
   const { done, perSecond, p50Ms, p99Ms, firstP50Ms, chunks } = result;
   return {
     done,

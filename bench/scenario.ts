@@ -40,6 +40,10 @@ export interface Scenario {
   inputBytes: number;
   concurrency?: number;
   rate?: number;
+  /** Bytes of the tools that come with each request. */
+  toolBytes?: number;
+  /** The scenario that is played at the same time: measured is what others wait for it. */
+  beside?: string;
   /** Turns before the one that is measured, all together as long as `inputBytes`. */
   chain?: number;
 }
@@ -58,6 +62,15 @@ export const scenarios: readonly Scenario[] = [
   { name: 'latency-stream', pair: 'responses-anthropic', stream: true, inputBytes: 2000, concurrency: 1 },
   { name: 'open-loop', pair: 'responses-anthropic', stream: false, inputBytes: 20_000, rate: 300 },
   { name: 'large', pair: 'responses-anthropic', stream: false, inputBytes: 10_000_000, concurrency: 1 },
+  { name: 'tools', pair: 'responses-anthropic', stream: false, inputBytes: 2000, toolBytes: 200_000, concurrency: 1 },
+  ...['large', 'tools'].map((beside): Scenario => ({
+    name: `beside-${beside}`,
+    pair: 'responses-anthropic',
+    stream: false,
+    inputBytes: 2000,
+    concurrency: 1,
+    beside,
+  })),
   {
     name: 'slow-streams',
     pair: 'responses-anthropic',
@@ -79,6 +92,7 @@ export const scenarios: readonly Scenario[] = [
 
 interface Wire {
   path: string;
+  tool: (name: string, parameters: object) => object;
   body(model: string, text: string, stream: boolean, parent: string | undefined): object;
   plainMark: string;
   streamMark: string;
@@ -90,23 +104,33 @@ const message = (text: string) => [{ role: 'user', content: text }];
 const wires: Record<'responses' | 'messages' | 'chat', Wire> = {
   responses: {
     path: '/v1/responses',
+    tool: (name, parameters) => ({ type: 'function', name, parameters }),
     body: (model, input, stream, parent) => ({ model, input, stream, previous_response_id: parent }),
     plainMark: '"status":"completed"',
     streamMark: 'response.completed',
   },
   messages: {
     path: '/v1/messages',
+    tool: (name, parameters) => ({ name, input_schema: parameters }),
     body: (model, text, stream) => ({ model, max_tokens: 1000, messages: message(text), stream }),
     plainMark: 'end_turn',
     streamMark: 'message_stop',
   },
   chat: {
     path: '/v1/chat/completions',
+    tool: (name, parameters) => ({ type: 'function', function: { name, parameters } }),
     body: (model, text, stream) => ({ model, messages: message(text), stream }),
     plainMark: '"finish_reason":"stop"',
     streamMark: '[DONE]',
   },
 };
+
+/** Tools of 2 KB each. */
+function toolsOf({ tool }: Wire, bytes: number): object[] {
+  const text = (description: string) => ({ type: 'string', description });
+  const properties = Object.fromEntries(Array.from({ length: 10 }, (_, index) => [`p${index}`, text('x'.repeat(150))]));
+  return Array.from({ length: bytes / 2000 }, (_, index) => tool(`tool_${index}`, { type: 'object', properties }));
+}
 
 /** Where a scenario is played, and under which names of models. */
 export interface Addressed {
@@ -120,7 +144,7 @@ export interface Addressed {
 
 /** @param parent id of the chain's last turn. */
 export function jobOf(
-  { pair, stream, inputBytes, chunks = 100, delayMs = 0, chain, ...scenario }: Scenario,
+  { pair, stream, inputBytes, chunks = 100, delayMs = 0, chain, toolBytes, ...scenario }: Scenario,
   target: Addressed,
   { seconds, concurrency, parent }: { seconds: number; concurrency: number; parent?: string | undefined },
 ): LoadJob {
@@ -130,11 +154,13 @@ export function jobOf(
   const model = `${base}-c${chunks}${delayMs === 0 ? '' : `-d${delayMs}`}`;
   // What stands in a chain already is not sent again, but to the upstream.
   const text = 'x'.repeat(chain === undefined || target.isUpstream ? inputBytes : 100);
+  const body = wire.body(model, text, stream, parent);
+  const tools = toolBytes === undefined ? {} : { tools: toolsOf(wire, toolBytes) };
   return {
     url: target.url,
     path: wire.path,
     headers: { 'content-type': 'application/json', 'anthropic-version': '2023-06-01', ...target.headers },
-    bodies: [JSON.stringify(wire.body(model, text, stream, parent))],
+    bodies: [JSON.stringify({ ...body, ...tools })],
     endMark: stream ? wire.streamMark : wire.plainMark,
     seconds,
     concurrency: scenario.concurrency ?? concurrency,
