@@ -14,12 +14,15 @@ const calls: RawCall[] = [];
 const folder = temporaryFolder();
 let gateway: SpawnedGateway;
 /** Of responses: one that ended with a text, and one that waits for the output of a tool. */
-const made = { said: '', saidItem: '', calling: '', unstored: '', conversation: '' };
+const made = { said: '', saidItem: '', thought: '', calling: '', unstored: '', conversation: '' };
 
 beforeAll(async () => {
   const upstream = await rawUpstream((call) => {
     calls.push(call);
-    sendBody(call, plainOf('messages', call.text.includes('Call.') ? 'call' : 'text'));
+    sendBody(
+      call,
+      plainOf('messages', call.text.includes('Think.') ? 'thinking' : call.text.includes('Call.') ? 'call' : 'text'),
+    );
   });
   cleanups.push(upstream.close);
   gateway = await spawnGateway({
@@ -28,9 +31,14 @@ beforeAll(async () => {
     onCleanup: (end) => cleanups.push(end),
   });
   const respond = async (body: object) =>
-    JSON.parse((await send('POST', '/v1/responses', { model: 'm', ...body })).text) as { id: string };
+    JSON.parse((await send('POST', '/v1/responses', { model: 'm', ...body })).text) as {
+      id: string;
+      output: { id: string }[];
+    };
   made.said = (await respond({ input: [{ role: 'user', id: 'msg_mine', content: 'Hello.' }] })).id;
   made.calling = (await respond({ input: 'Call.', tools: [tool] })).id;
+  const [thought] = (await respond({ input: 'Think.' })).output;
+  made.thought = thought?.id ?? '';
   made.unstored = (await respond({ input: 'Hello.', store: false })).id;
   made.conversation = (JSON.parse((await send('POST', '/v1/conversations', {})).text) as { id: string }).id;
 });
@@ -96,6 +104,21 @@ const creates: Row[] = [
     name: 'an output without its call',
     body: () => ({ previous_response_id: made.said, input: [output] }),
     error: () => input('No tool call found for function call output with call_id call_none.'),
+  },
+  {
+    name: 'reasoning without what came of it',
+    body: () => ({
+      input: [
+        { type: 'reasoning', id: made.thought, summary: [] },
+        { role: 'user', content: 'x' },
+      ],
+    }),
+    error: () => input(`Item '${made.thought}' of type 'reasoning' was provided without its required following item.`),
+  },
+  {
+    name: 'a reference to reasoning at the end',
+    body: () => ({ previous_response_id: made.said, input: [{ type: 'item_reference', id: made.thought }] }),
+    error: () => input(`Item '${made.thought}' of type 'reasoning' was provided without its required following item.`),
   },
   {
     name: 'an item of the chain, once more',

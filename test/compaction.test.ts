@@ -273,10 +273,15 @@ models: [{ name: claude, provider: anthropic, model: claude-haiku-4-5, base_url:
   expect(answers[0]?.text.replace(foreign.body.id, 'ID')).toBe(answers[1]?.text.replace('resp_unknown', 'ID'));
 });
 
+test('a trigger alone is told that there is nothing', async () => {
+  const { body } = await rig.client.create({ model: 'claude', input: [trigger] });
+  expect(body.error.message).toBe('There is nothing to compact: the trigger is all that was sent.');
+});
+
 test.each<[what: string, body: object, status: number, param: string]>([
   ['a trigger before the end', { input: [trigger, user('one')] }, 400, 'input[0].type'],
   ['nothing to sum up', { input: [{ role: 'developer', content: 'Be brief.' }, trigger] }, 400, 'input'],
-  ['nothing at all', { input: [trigger] }, 400, 'input'],
+  ['nothing but a trigger', { input: [trigger] }, 400, 'input'],
 ])('%s is refused', async (_what, body, status, param) => {
   const answer = await rig.client.create({ model: 'claude', ...body });
   expect(answer.status, answer.text).toBe(status);

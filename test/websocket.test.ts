@@ -231,7 +231,7 @@ describe('bad input', () => {
     ['what is not JSON', '{"type":', { code: 'invalid_json' }],
     ['what is no object', '[1]', { code: 'invalid_type' }],
     ['an unknown type', { type: 'response.sing' }, { code: 'invalid_value', param: 'type' }],
-    ['no type', {}, { code: 'invalid_type', param: 'type' }],
+    ['no type', {}, { code: 'missing_required_parameter', param: 'type' }],
     ['background', { type: 'response.create', model: 'claude', input: 'x', background: true }, { param: 'background' }],
     ['stream: false', { type: 'response.create', model: 'claude', input: 'x', stream: false }, { param: 'stream' }],
     ['a lane that is no string', { type: 'response.create', stream_id: 7 }, { param: 'stream_id' }],

@@ -36,6 +36,7 @@ export const errorKinds = {
   tool_output_missing: invalid(null),
   tool_call_missing: invalid(null),
   tool_output_duplicate: invalid(null),
+  reasoning_unfollowed: invalid(null),
   item_duplicate: invalid(null),
   item_not_found: invalid(null, 404),
   response_not_found: invalid(null, 404),

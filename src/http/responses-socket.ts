@@ -2,7 +2,7 @@ import type { RawData, WebSocket } from 'ws';
 import { errorFields } from '../core/error-body.ts';
 import { GatewayError } from '../core/errors.ts';
 import { isJsonObject, type JsonObject } from '../core/json-object.ts';
-import { invalidChoice, invalidType } from '../core/check.ts';
+import { invalidChoice, invalidType, missing } from '../core/check.ts';
 import { responsesCodec } from '../protocols/responses/index.ts';
 import type { Store } from '../store/store.ts';
 import { createLocalChain } from '../turn/local-chain.ts';
@@ -147,6 +147,7 @@ function openSession(
       if (!isJsonObject(body)) throw invalidType('', 'an object', body);
       streamId = streamIdOf(body);
       const type = clientEvents.find((name) => name === body['type']);
+      if (body['type'] === undefined) throw missing('type');
       if (type === undefined) throw invalidChoice('type', body['type'], clientEvents);
       if (type === 'response.steer') socket.send(JSON.stringify(steerFailed(body, streamId)));
       else enqueue({ body, streamId });

@@ -116,6 +116,17 @@ const isGone = (turn: string, except: string) => `(${turn}.deleted_at_ms IS NOT 
 export const deploymentOf = (attempt: string) =>
   `${attempt}.provider || ' ' || ${attempt}.api_base || ' ' || ${attempt}.upstream_model`;
 
+const newestItem = (join = ''): string => `FROM items i
+    JOIN turns t ON t.tenant = i.tenant AND t.id = i.turn_id AND t.bucket = i.bucket ${join}
+    WHERE i.tenant = $1 AND i.id = $2 AND i.body <> '' AND i.output <> ${itemMarks.kept}
+      AND (i.bucket = 0 OR i.bucket >= $4) AND NOT (${expired('t', '$3')}) AND t.stored <> 3
+      AND (t.deleted_at_ms IS NULL OR t.conversation IS NOT NULL AND ${appended('t')})
+    ORDER BY t.created_at_ms DESC, t.id DESC, i.position DESC LIMIT 1`;
+
+/** Of what the model said. */
+const followedBy = `JOIN items f ON f.tenant = i.tenant AND f.turn_id = i.turn_id AND f.bucket = i.bucket
+      AND f.position = i.position + 1 AND f.output = ${itemMarks.output} AND i.output = f.output AND f.body <> ''`;
+
 export const sql = {
   insertTurn: insertInto('turns', turnColumns),
   insertItem: insertInto('items', itemColumns),
@@ -263,12 +274,10 @@ export const sql = {
   selectEnvelope: 'SELECT body FROM envelopes WHERE tenant = $1 AND hash = $2 AND bucket IN (0, $3) LIMIT 1',
 
   /** tenant, item id, expiry, week of the expiry. An item's id does not tell when it was stored: every younger bucket is asked. */
-  selectItem: `SELECT i.id, i.type, i.body, i.origin FROM items i
-    JOIN turns t ON t.tenant = i.tenant AND t.id = i.turn_id AND t.bucket = i.bucket
-    WHERE i.tenant = $1 AND i.id = $2 AND i.body <> '' AND i.output <> ${itemMarks.kept}
-      AND (i.bucket = 0 OR i.bucket >= $4) AND NOT (${expired('t', '$3')}) AND t.stored <> 3
-      AND (t.deleted_at_ms IS NULL OR t.conversation IS NOT NULL AND ${appended('t')})
-    ORDER BY t.created_at_ms DESC, t.id DESC, i.position DESC LIMIT 1`,
+  selectItem: `SELECT i.id, i.type, i.body, i.origin ${newestItem()}`,
+
+  /** The same: what its turn said next. */
+  selectFollowing: `SELECT f.id, f.type, f.body, f.origin ${newestItem(followedBy)}`,
 
   /** tenant, session id. */
   selectSession: `SELECT t.id, t.parent, t.session_id, t.status, t.model, t.input_count, t.output_count,

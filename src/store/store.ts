@@ -255,6 +255,8 @@ export interface TenantStore {
   readEnvelope(responseId: string, envelope: string): Promise<string | undefined>;
   /** The newest item with this id in any turn that is not deleted. */
   readItem(itemId: string): Promise<StoredItem | undefined>;
+  /** What the model said next in that turn; undefined: nothing, or it is no longer kept. */
+  readFollowing(itemId: string): Promise<StoredItem | undefined>;
   /** Of some text, the same for nobody without this installation's secret, and for no other tenant. */
   contextHash(text: string): string;
   /** Of the turns with the first of these hashes (`ContextHashes.said`) that any has, the newest. */

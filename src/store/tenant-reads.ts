@@ -16,6 +16,7 @@ type TenantReads = Pick<
   | 'readCost'
   | 'readEnvelope'
   | 'readItem'
+  | 'readFollowing'
   | 'readKeyHolder'
   | 'listSession'
 >;
@@ -50,6 +51,11 @@ export function createTenantReads(
     weekOfId(responseId),
     expiresBeforeMs(),
   ];
+  const one = async (statement: string, itemId: string): Promise<StoredItem | undefined> => {
+    const expiry = expiresBeforeMs();
+    const [row] = await all<StoredItem>(statement, tenant, columnText(itemId), expiry, weekOf(expiry));
+    return row && wholeItem(row);
+  };
 
   return {
     async readContext(responseId) {
@@ -83,11 +89,9 @@ export function createTenantReads(
       return row?.body;
     },
 
-    async readItem(itemId) {
-      const expiry = expiresBeforeMs();
-      const [row] = await all<StoredItem>(sql.selectItem, tenant, columnText(itemId), expiry, weekOf(expiry));
-      return row && wholeItem(row);
-    },
+    readItem: (itemId) => one(sql.selectItem, itemId),
+
+    readFollowing: (itemId) => one(sql.selectFollowing, itemId),
 
     async readKeyHolder({ keyHash, expiresBeforeMs }) {
       const [row] = await all<ClaimRow>(selectHolder, tenant, keyHash, expiresBeforeMs, weekOf(expiresBeforeMs));

@@ -121,7 +121,7 @@ function openGroups(context: ContextItem[]): Set<number> {
   return open;
 }
 
-const isAssistants = (item: Item) => answerHalf(item) === undefined && !isInstruction(item) && !isUsers(item);
+export const isAssistants = (item: Item) => answerHalf(item) === undefined && !isInstruction(item) && !isUsers(item);
 
 /** For each place of what the model said: all places of what it said in one go. */
 function groupsOf(context: ContextItem[]): Map<number, number[]> {

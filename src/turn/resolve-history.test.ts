@@ -153,6 +153,8 @@ interface Node {
   deleted: boolean;
   tools: Tool[];
   own: StoredItem[];
+  /** Those of them that the model said. */
+  output: StoredItem[];
   context: { item: StoredItem; node: Node }[];
 }
 
@@ -178,6 +180,17 @@ async function check(steps: Step[]): Promise<void> {
       .toReversed()
       .flatMap((node) => node.own.toReversed())
       .find((item) => item.id === id);
+
+  /** What the model said behind the item. */
+  const followingOf = (id: string): StoredItem | undefined =>
+    nodes
+      .filter(({ deleted }) => !deleted)
+      .flatMap(({ output }) => output.filter((_, at) => output[at - 1]?.id === id))
+      .at(-1);
+  const isSaidByModel = (item: StoredItem | Item): boolean => {
+    const { type, role } = ('body' in item ? JSON.parse(String(item.body)) : item) as { type: string; role?: string };
+    return type === 'reasoning' || type === 'function_call' || role === 'assistant';
+  };
 
   for (const planned of steps) {
     nowMs += 1;
@@ -235,6 +248,13 @@ async function check(steps: Step[]): Promise<void> {
       }
       known.add(given.id);
       resolved.push({ item: isOurs ? ours : given });
+    }
+
+    for (const [at, { item }] of error === undefined ? resolved.entries() : []) {
+      const next = resolved[at + 1];
+      const isFollowed = next !== undefined && isSaidByModel(next.item);
+      if (item.type === 'reasoning' && !isFollowed && followingOf(item.id) !== undefined)
+        error = 'reasoning_unfollowed';
     }
 
     const history = await resolveHistory(own, request, ids, nowMs).catch((caught: { code?: string }) => {
@@ -299,6 +319,7 @@ async function check(steps: Step[]): Promise<void> {
       deleted: false,
       tools,
       own: planned.store ? [...ownInput, ...output] : [],
+      output: planned.store ? output : [],
       context: before,
     };
     node.context = [...before, ...node.own.map((item) => ({ item, node }))];

@@ -17,7 +17,7 @@ import { type ConversationLink, conversationLocked, conversationNotFound } from 
 import type { ParentLink, StoredContext, StoredContextItem, StoredItem, TenantStore } from '../store/store.ts';
 import { type AttachedFiles, attachFiles } from './attach-files.ts';
 import { applyConfiguration } from './apply-configuration.ts';
-import { fromLastCompaction, type Split, splitOpenCalls } from './compact-context.ts';
+import { fromLastCompaction, isAssistants, type Split, splitOpenCalls } from './compact-context.ts';
 import { type HistoryLink, type Linked, linkHistory, type Linker } from './link-history.ts';
 import type { KeptWords } from './compaction-envelope.ts';
 import { pairToolCalls } from './pair-tool-calls.ts';
@@ -112,6 +112,7 @@ export async function resolveHistory(
     if (pause !== undefined) await pause;
   }
 
+  if (request.protocol === 'responses') await checkReasoning(store, context, input.length);
   if (past.conversation !== undefined && context.length === 0) {
     const message = "Invalid 'input': the conversation has no items yet, so there must be some in the input.";
     throw new GatewayError('invalid_value', message, { param: 'input' });
@@ -125,6 +126,22 @@ export async function resolveHistory(
   const sessionId = past.sessionId ?? linker?.sessionId ?? linked?.link?.found.sessionId;
   const history = await historyOf(store, settled, context, { ancestors, input, pinned, ...past, sessionId }, tools);
   return { ...history, linked };
+}
+
+/**
+ * Reasoning that this tenant has stored is not taken without what the model said next. What followed an item that a client
+ * carries itself nobody knows: codecs see to that.
+ * @throws GatewayError 400 in OpenAI's words.
+ */
+async function checkReasoning(store: TenantStore, context: readonly ContextItem[], count: number): Promise<void> {
+  for (const [at, { item }] of context.entries()) {
+    if (at < context.length - count || item.type !== 'reasoning') continue;
+    const next = context[at + 1]?.item;
+    if (next !== undefined && isAssistants(next)) continue;
+    if ((await store.readFollowing(item.id)) === undefined) continue;
+    const message = `Item '${item.id}' of type 'reasoning' was provided without its required following item.`;
+    throw new GatewayError('reasoning_unfollowed', message, { param: 'input' });
+  }
 }
 
 /** Whether what follows the ancestors answers calls that the newest turn of theirs has made. */

@@ -73,6 +73,7 @@ export interface ModelDatabase {
   /** An envelope is named by its turn here. */
   readEnvelope(tenant: string, id: string, envelope: string): string | undefined;
   readItem(tenant: string, itemId: string): StoredItem | undefined;
+  readFollowing(tenant: string, itemId: string): StoredItem | undefined;
   findContext(tenant: string, hashes: readonly string[]): FoundContext | undefined;
   readKeyHolder(tenant: string, claim: KeyClaim): KeyHolder | undefined;
   delete(tenant: string, id: string): boolean;
@@ -235,6 +236,14 @@ export function createModelDatabase(): ModelDatabase {
         .flatMap(({ intent, output }) => [...intent.input, ...output])
         .findLast(({ id }) => id === itemId);
       return found;
+    },
+
+    readFollowing(tenant, itemId) {
+      for (const { tenant: owner, intent, deleted, output } of turns.values()) {
+        const at = output.findIndex(({ id }) => id === itemId);
+        if (owner === tenant && intent.store && !deleted && at >= 0) return output[at + 1];
+      }
+      return undefined;
     },
 
     findContext(tenant, hashes) {

@@ -32,6 +32,7 @@ function tenantStore(database: ModelDatabase, tenant: string): TenantStore {
     readCost: (id) => answer(() => database.readCost(tenant, id)),
     readEnvelope: (id, envelope) => answer(() => database.readEnvelope(tenant, id, envelope)),
     readItem: (id) => answer(() => database.readItem(tenant, id)),
+    readFollowing: (id) => answer(() => database.readFollowing(tenant, id)),
     listSession: (id) => answer(() => database.listSession(tenant, id)),
     contextHash: contextHasher('key', tenant),
     findContext: (hashes) => answer(() => database.findContext(tenant, hashes)),

@@ -152,6 +152,7 @@ export function createNodeStore({ world, database, node, tenant, weather, onFaul
     readCost: (id) => read('read cost', () => database.readCost(tenant, id)),
     readEnvelope: (id, envelope) => read('read envelope', () => database.readEnvelope(tenant, id, envelope)),
     readItem: (id) => read('read item', () => database.readItem(tenant, id)),
+    readFollowing: (id) => read('read following item', () => database.readFollowing(tenant, id)),
     listSession: (sessionId) => read('list session', () => database.listSession(tenant, sessionId)),
     contextHash: contextHasher('key', tenant),
     findContext: (hashes) => read('find context', () => database.findContext(tenant, hashes)),

@@ -179,6 +179,19 @@ export function readingLaws(bed: TestBed): void {
     expect(await own.listSession('s\0')).toHaveLength(1);
   });
 
+  test('readFollowing gives what the model said next in the same turn, and nothing of what clients say', async () => {
+    const { own } = newTenant();
+    const [first, second, third] = [itemOf('first'), itemOf('second'), itemOf('third')];
+    const intent = intentOf({ input: [itemOf('a'), itemOf('b')] });
+    await run(own, intent, { output: [first, second] });
+    const next = intentOf({ parent: linkTo(intent, 4, intent.id), input: [third] });
+    await run(own, { ...next, parent: linkTo(intent, 4, next.id) });
+    expect(await own.readFollowing(first.id)).toEqual(second);
+    for (const { id } of [second, third, ...intent.input]) expect(await own.readFollowing(id)).toBeUndefined();
+    expect(await own.deleteResponse(intent.id, startMs)).toBe(true);
+    expect(await own.readFollowing(first.id)).toBeUndefined();
+  });
+
   test('readItem gives the newest of equals', async () => {
     const { own } = newTenant();
     const item = itemOf('first');

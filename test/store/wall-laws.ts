@@ -35,6 +35,7 @@ export function wallLaws(bed: TestBed): void {
       await stranger.readInput(id),
       await stranger.readEnvelope(id, envelope),
       await stranger.readItem(itemId),
+      await stranger.readFollowing(itemId),
       await stranger.deleteResponse(id, startMs),
       await stranger.listSession(session),
       await stranger.commitTurn(commitOf({ ...running, id })),

@@ -58,6 +58,11 @@ test.each<[string, () => unknown, string]>([
     'unsupported_value items[0].type',
   ],
   [
+    'a trigger',
+    () => decodeItemsCreate({ items: [item, { type: 'compaction_trigger' }] }),
+    'unsupported_value items[1].type',
+  ],
+  [
     'a reference without a type',
     () => decodeItemsCreate({ items: [{ id: 'msg_1' }] }),
     'unsupported_value items[0].type',

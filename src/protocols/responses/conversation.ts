@@ -47,6 +47,11 @@ function decodeNewItems(items: unknown): Item[] {
     const message = `Invalid 'items': array too long. Expected an array with maximum length ${maxItems}, but got an array with length ${items.length} instead.`;
     throw new GatewayError('array_above_max_length', message, { param: 'items' });
   }
+  const trigger = items.findIndex((item) => isJsonObject(item) && item['type'] === 'compaction_trigger');
+  if (trigger >= 0) {
+    const why = 'A conversation is compacted by a turn in it, whose input ends with the trigger.';
+    throw unsupportedValue(`items[${trigger}].type`, 'compaction_trigger', why);
+  }
   return decodeItems(items, 'items').map((item, index) => {
     if (item.type !== 'item_reference') return item;
     throw unsupportedValue(`items[${index}].type`, item.type, 'A conversation holds items, and no references to them.');

@@ -104,7 +104,9 @@ export function decodeRequest(body: unknown): TurnRequest {
   // A conversation can hold all that is to be answered.
   const input = conversationId !== undefined && !given(taken.input) ? [] : decodeInput(taken.input);
   if (input.length === 0 && typeof fields.previous_response_id !== 'string' && conversationId === undefined) {
-    throw emptyArray('input');
+    if (!taken.isTriggered) throw emptyArray('input');
+    const message = 'There is nothing to compact: the trigger is all that was sent.';
+    throw new GatewayError('invalid_value', message, { param: 'input' });
   }
   return {
     protocol: 'responses',

@@ -135,6 +135,7 @@ const responseErrorCodes: Record<ErrorCode, ResponseErrorCode> = {
   tool_output_missing: 'invalid_prompt',
   tool_call_missing: 'invalid_prompt',
   tool_output_duplicate: 'invalid_prompt',
+  reasoning_unfollowed: 'invalid_prompt',
   item_duplicate: 'invalid_prompt',
   item_not_found: 'invalid_prompt',
   response_not_found: 'invalid_prompt',
