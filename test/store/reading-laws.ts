@@ -41,31 +41,6 @@ export function readingLaws(bed: TestBed): void {
     expect(await own.readItem(commit.output[0]?.id ?? '')).toEqual(commit.output[0]);
   });
 
-  test('a body does not say again what its row says, and reads whole', async () => {
-    const { own, tenant } = newTenant();
-    const itemWith = (type: string, rest: string) => {
-      const { id } = itemOf('');
-      return { id, type, body: `{"id":"${id}","type":${JSON.stringify(type)}${rest}`, origin: null };
-    };
-    const lean = itemWith('message', ',"text":"\\ud800 é"}');
-    const odd = itemWith('a"b', ',"text":"{"}');
-    const bare = itemWith('reasoning', '}');
-    const intent = intentOf({ input: [lean, odd], envelope: '' });
-    await run(own, intent, { output: [bare] });
-    const stored = await bed.engine.query(
-      `SELECT body FROM items WHERE tenant = '${tenant}' AND turn_id = '${intent.id}' ORDER BY position`,
-    );
-    expect(stored.map(({ body }) => body)).toEqual([',"text":"\\ud800 é"}', odd.body, '}']);
-    expect(await own.readInput(intent.id)).toMatchObject([lean, odd]);
-    expect((await own.readResponse(intent.id))?.output).toEqual([bare]);
-    expect(await own.readItem(lean.id)).toEqual(lean);
-    const [shown] = await bed.engine.query(
-      `SELECT messages FROM "LiteLLM_SpendLogs" WHERE request_id = '${intent.id}'`,
-    );
-    const text = shown?.['messages'];
-    expect(typeof text === 'string' ? text : JSON.stringify(text)).toBe(`[${lean.body},${odd.body}]`);
-  });
-
   test('a context tells what its newest turn was last tried on', async () => {
     const { own } = newTenant();
     const root = intentOf();

@@ -7,6 +7,29 @@ import { attemptEndOf, attemptStartOf, commitOf, intentOf, itemOf, startMs } fro
 export function viewLaws(bed: TestBed): void {
   const { engine, newTenant, run } = bed;
 
+  test('a body does not say again what its row says, and reads whole', async () => {
+    const { own, tenant } = newTenant();
+    const itemWith = (type: string, rest: string) => {
+      const { id } = itemOf('');
+      return { id, type, body: `{"id":"${id}","type":${JSON.stringify(type)}${rest}`, origin: null };
+    };
+    const lean = itemWith('message', ',"text":"\\ud800 é"}');
+    const odd = itemWith('a"b', ',"text":"{"}');
+    const bare = itemWith('reasoning', '}');
+    const intent = intentOf({ input: [lean, odd], envelope: '' });
+    await run(own, intent, { output: [bare] });
+    const stored = await engine.query(
+      `SELECT body FROM items WHERE tenant = '${tenant}' AND turn_id = '${intent.id}' ORDER BY position`,
+    );
+    expect(stored.map(({ body }) => body)).toEqual([',"text":"\\ud800 é"}', odd.body, '}']);
+    expect(await own.readInput(intent.id)).toMatchObject([lean, odd]);
+    expect((await own.readResponse(intent.id))?.output).toEqual([bare]);
+    expect(await own.readItem(lean.id)).toEqual(lean);
+    const [shown] = await engine.query(`SELECT messages FROM "LiteLLM_SpendLogs" WHERE request_id = '${intent.id}'`);
+    const text = shown?.['messages'];
+    expect(typeof text === 'string' ? text : JSON.stringify(text)).toBe(`[${lean.body},${odd.body}]`);
+  });
+
   describe('the view "LiteLLM_SpendLogs"', () => {
     const columns = [
       'request_id call_type api_key spend total_tokens prompt_tokens completion_tokens startTime endTime',
