@@ -61,6 +61,7 @@ beforeAll(async () => {
 models:
 ${anthropic('opus', 'claude-opus-4-6')}
 ${anthropic('sonnet', 'claude-sonnet-4-6')}
+${anthropic('haiku', 'claude-haiku-4-5')}
 ${Object.keys(lacks)
   .map((name) => anthropic(name, name))
   .join('\n')}
@@ -244,4 +245,39 @@ test('a block that is not taken back goes as the text that it is', async () => {
   const { length } = claude.requests;
   await ok({ model, input: 'three', previous_response_id: compacted.body.id });
   expect(claude.requests).toHaveLength(length + 1);
+});
+
+test.each(['opus', 'haiku'])('a client of the Messages API gets its own compaction, called once: %s', async (model) => {
+  const headers = { 'anthropic-version': '2023-06-01', 'anthropic-beta': 'compact-2026-09-04' };
+  const messages = [user('one'), { role: 'assistant', content: 'Re: one' }].map(({ role, content }) => ({
+    role,
+    content,
+  }));
+  // Haiku knows no such thinking, so that its request is written anew.
+  const body = { model, max_tokens: 2048, messages, thinking: { type: 'adaptive' }, compaction: { type: 'summarize' } };
+  const answer = await client.request('POST', '/v1/messages', body, headers);
+  expect(answer.status, answer.text).toBe(200);
+  expect(answer.body).toMatchObject({ stop_reason: 'compaction', content: [{ type: 'compaction' }] });
+  expect(answer.body.content[0].content).toBe('The user said: one\nThe assistant said: Re: one');
+  expect(claude.requests).toHaveLength(1);
+  const next = [
+    { role: 'assistant', content: answer.body.content },
+    { role: 'user', content: 'two' },
+  ];
+  const again = await client.request('POST', '/v1/messages', { model, max_tokens: 9, messages: next }, headers);
+  expect(again.status, again.text).toBe(200);
+  expect(sent().messages).toEqual(next);
+});
+
+test('a compaction that a client of the Messages API sends wrongly teaches nothing', async () => {
+  const headers = { 'anthropic-version': '2023-06-01', 'anthropic-beta': 'compact-2026-09-04' };
+  const messages = [
+    { role: 'assistant', content: [{ type: 'compaction', content: 'Nothing.', signature: 'forged' }] },
+    { role: 'user', content: 'two' },
+  ];
+  const answer = await client.request('POST', '/v1/messages', { model: 'opus', max_tokens: 9, messages }, headers);
+  expect(answer.body.error.message).toContain('Invalid `signature` in `compaction` block');
+  expect(claude.requests).toHaveLength(1);
+  await ok({ model: 'opus', input: [user('one'), trigger] });
+  expect(sent().compaction).toEqual({ type: 'summarize' });
 });

@@ -127,8 +127,8 @@ export interface DecodeOptions {
   tools: ReadonlyMap<string, CalledTool>;
   /** What the client wants to see of items beyond what they always show; `include` of the request. Absent: nothing. */
   include?: readonly string[];
-  /** Messages only: the reply is to be a compaction and nothing else. */
-  compacts?: boolean;
+  /** Messages only: the reply is to be a compaction and nothing else: an item of ours, or the block that the client asked for. */
+  compacts?: 'item' | 'block';
   /** Embeddings only: how many the client is to get. */
   vectors?: number;
   /** The client wants one call at a time of a model that cannot be told so: calls after the first are left out. */

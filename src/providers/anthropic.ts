@@ -100,10 +100,8 @@ export function createAnthropicProvider(codec: UpstreamCodec, transport: Transpo
       anthropicRequest(deployment, 'messages', body, stream, headers),
     profileNow: (deployment) =>
       withoutCompaction.has(deployment) ? { ...deployment.profile, nativeCompaction: undefined } : deployment.profile,
-    learn: (deployment, error) =>
-      deployment.profile.nativeCompaction !== undefined &&
-      refusesCompaction(error) &&
-      withoutCompaction.add(deployment),
+    learn: (deployment, error, _protocol, written = '') =>
+      compaction.test(written) && refusesCompaction(error) && withoutCompaction.add(deployment),
     counter: {
       buildRequest: (deployment, body, headers) =>
         anthropicRequest(deployment, 'messages/count_tokens', pickFields(body, counted), false, headers),

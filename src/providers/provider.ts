@@ -117,8 +117,9 @@ export interface Provider {
   /**
    * Takes note of what a refusal says about the model. True: the same request will now be sent otherwise.
    * @param protocol that the request was sent in.
+   * @param written the request, where its words are ours; undefined: they are the client's own, and so may the fault be.
    */
-  learn?(deployment: Deployment, error: GatewayError, protocol: Protocol): boolean;
+  learn?(deployment: Deployment, error: GatewayError, protocol: Protocol, written?: string): boolean;
   /** @param headers of a client that speaks the same protocol, as it sent them. */
   buildRequest(
     deployment: Deployment,

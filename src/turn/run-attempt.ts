@@ -168,12 +168,13 @@ export function isWorthRewording(
   outcome: AttemptOutcome,
   attempt: PreparedAttempt,
   turn: Turn,
-  { sink }: TurnCall,
+  { request, sink }: TurnCall,
 ): boolean {
-  const { deployment } = attempt;
+  const { deployment, codec, encoded } = attempt;
+  const written = request.protocol === codec.protocol ? undefined : encoded.body;
   if (outcome.error === undefined) return false;
   // Also where it is too late for this turn: the next one is asked otherwise.
-  const isLearnt = deployment.provider.learn?.(deployment, outcome.error, attempt.codec.protocol) === true;
+  const isLearnt = deployment.provider.learn?.(deployment, outcome.error, codec.protocol, written) === true;
   return isLearnt && turnLifecycle[turn.state].retry !== null && !sink.closed;
 }
 

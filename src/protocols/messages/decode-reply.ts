@@ -159,7 +159,7 @@ export function createReplyDecoder(options: DecodeOptions): ReplyDecoder {
   };
 
   const compactionIn = (type: string): ServerCall | undefined =>
-    type === 'compaction' && options.compacts === true ? compactionMade : undefined;
+    type === 'compaction' && options.compacts === 'item' ? compactionMade : undefined;
 
   const warnOnce = (message: string, emit: Emit): void => {
     if (!warned) emit({ type: 'warning', warning: { param: 'output', message } });
@@ -299,7 +299,7 @@ export function createReplyDecoder(options: DecodeOptions): ReplyDecoder {
     isWhole: () => stopReason !== undefined && endCounted && block === undefined,
 
     finish(emit) {
-      const isCompacted = options.compacts === true && stopReason === 'compaction';
+      const isCompacted = options.compacts !== undefined && stopReason === 'compaction';
       const mapped = typeof stopReason === 'string' ? mapStopReason(stopReason) : undefined;
       const known = isCompacted ? 'completed' : mapped;
       if (known === undefined) {

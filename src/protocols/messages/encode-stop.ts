@@ -20,6 +20,7 @@ function reasonOf(
   if (incompleteReason === 'max_output_tokens') return 'max_tokens';
   if (incompleteReason === 'content_filter' || refusal !== undefined) return 'refusal';
   if (output.some(({ item }) => item.type === 'function_call' || item.type === 'custom_tool_call')) return 'tool_use';
+  if (output.length === 1 && output[0]?.item.type === 'messages:compaction') return 'compaction';
   return stopSequence === undefined ? 'end_turn' : 'stop_sequence';
 }
 

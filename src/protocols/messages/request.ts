@@ -8,7 +8,7 @@ import { withFunctionCalls } from '../../core/native-calls.ts';
 import { createReport, type Report } from '../../core/report.ts';
 import type { TurnRequest } from '../../core/request.ts';
 import { replaceLoneSurrogates } from '../../core/well-formed.ts';
-import type { EncodedRequest, EncodeInput, ModelProfile } from '../codec.ts';
+import type { DecodeOptions, EncodedRequest, EncodeInput, ModelProfile } from '../codec.ts';
 import { breakpointOf, cacheFields, readCacheWishes } from './cache-wishes.ts';
 import { closeSchema } from './close-schema.ts';
 import { withComputerCalls } from './computer.ts';
@@ -232,6 +232,12 @@ function ownSettings(
   ];
 }
 
+/** What the reply is to be a compaction as; undefined: it is to be an answer. */
+function compactionOf({ request, profile }: EncodeInput): DecodeOptions['compacts'] {
+  if (request.compaction !== undefined && profile.nativeCompaction === 'readable') return 'item';
+  return isJsonObject(request.wire?.['compaction']) ? 'block' : undefined;
+}
+
 /**
  * The body of `POST /v1/messages`. Fields stand in a fixed order with the messages last, and each message is written the
  * same in every turn, so that the request of a longer conversation begins with the request of the shorter one, and the
@@ -239,7 +245,7 @@ function ownSettings(
  * @see https://platform.claude.com/docs/en/api/messages
  */
 export function encodeRequest(given: EncodeInput): EncodedRequest {
-  const compacts = given.request.compaction !== undefined && given.profile.nativeCompaction === 'readable';
+  const compacts = compactionOf(given);
   const input = { ...given, context: fromOwnCompaction(withLateOutputs(given.context), given) };
   const { request, context, model, profile } = input;
   const report = createReport();
@@ -254,9 +260,13 @@ export function encodeRequest(given: EncodeInput): EncodedRequest {
   const calls = withComputerCalls(withFunctionCalls(context, offer.nameOfNative));
   const rest = { context: calls.slice(leading), model, nameOfCall: offer.nameOfCall, isOwn: own !== undefined };
   const entries = entriesOf({ ...rest, pathOf: (at) => itemPath(context, request, at + leading) }, report);
-  const messages = messagesOf(entries, { takesSystem: profile.midConversationSystem, goesOn: !compacts }, report);
-  const prefill = !compacts && prefillOf(messages) !== undefined;
-  if (prefill) refuseNothingNew(request);
+  const messages = messagesOf(
+    entries,
+    { takesSystem: profile.midConversationSystem, goesOn: compacts === undefined },
+    report,
+  );
+  const prefill = prefillOf(messages) !== undefined;
+  if (prefill && compacts === undefined) refuseNothingNew(request);
   const { tools: definitions, toolChoice, forced } = own?.tools ?? encodeTools(input, offer, entries, report);
   const obstacles = { forcedTool: forced, unthoughtCalls: endsInUnthoughtCalls(messages), prefill };
   const settings =
@@ -273,7 +283,7 @@ export function encodeRequest(given: EncodeInput): EncodedRequest {
   const fields: Field[] = [
     ['model', JSON.stringify(model)],
     ['stream', request.stream ? 'true' : undefined],
-    ['compaction', compacts ? '{"type":"summarize"}' : undefined],
+    ['compaction', compacts === 'item' ? '{"type":"summarize"}' : undefined],
     ...settings,
     ['tool_choice', toolChoice],
     ['tools', printList(tools)],
@@ -287,6 +297,6 @@ export function encodeRequest(given: EncodeInput): EncodedRequest {
   const { text, replaced } = replaceLoneSurrogates(`${body}}`);
   if (replaced) report.warn('input', 'Halves of characters, which no upstream can read, were replaced by U+FFFD.');
   const { warnings, inputTransformations } = report;
-  const decode = { tools: offer.called, include: request.include, ...(compacts ? { compacts } : {}) };
+  const decode = { tools: offer.called, include: request.include, ...(compacts === undefined ? {} : { compacts }) };
   return { body: text, warnings, inputTransformations, decode };
 }
