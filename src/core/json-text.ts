@@ -20,8 +20,8 @@ export function arrayText<T>(elements: readonly Json<T>[]): Json<T[]> {
 }
 
 /** Each with the comma before it. */
-export function membersText(members: object): string {
+export function membersText(members: Readonly<Record<string, string>>): string {
   let text = '';
-  for (const [name, value] of Object.entries(members)) text += `,"${name}":${value}`;
+  for (const name in members) text += `,"${name}":${members[name]}`;
   return text;
 }

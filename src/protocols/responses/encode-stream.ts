@@ -18,6 +18,8 @@ interface Fragments {
   deltaMiddle: string;
   /** From there to the end of the event, where the delta has no logprobs of its own. */
   deltaEnd: string;
+  /** Undefined: it is a call. */
+  at: PartPlace | undefined;
   annotations: number;
 }
 
@@ -155,7 +157,7 @@ export function createStreamEncoder(written = 0): StreamEncoder {
     partStart(item, part) {
       const { added, delta } = partEvents[partAt(item, part).kind];
       const at = partPlace(item, part);
-      (open[item.index] ??= [])[part] = fragmentsOf(delta(at, withGaps));
+      (open[item.index] ??= [])[part] = fragmentsOf(delta(at, withGaps), at);
       return added(at, event);
     },
 
@@ -168,16 +170,18 @@ export function createStreamEncoder(written = 0): StreamEncoder {
     },
 
     annotation(item, part, annotation) {
+      const fragments = fragmentsAt(item, part);
       return event('response.output_text.annotation.added', {
-        ...inContent(partPlace(item, part)),
-        annotation_index: json(fragmentsAt(item, part).annotations++),
+        ...inContent(fragments.at ?? partPlace(item, part)),
+        annotation_index: json(fragments.annotations++),
         annotation: json(annotation),
       });
     },
 
     partEnd(item, part) {
       const ended = partAt(item, part);
-      return partEvents[ended.kind].done(partPlace(item, part), json(ended.text), ended, event);
+      const at = fragmentsAt(item, part).at ?? partPlace(item, part);
+      return partEvents[ended.kind].done(at, json(ended.text), ended, event);
     },
 
     itemEvent: (item, name, fields) =>
@@ -220,9 +224,16 @@ function eventText(type: string, sequence: number | string, rest: string): strin
 
 const withGaps: EventWriter = (type, members) => eventText(type, gap, membersText(members));
 
-function fragmentsOf(event: string): Fragments {
-  const [deltaStart = '', deltaMiddle = '', deltaEnd = ''] = event.split(gap);
-  return { deltaStart, deltaMiddle, deltaEnd, annotations: 0 };
+function fragmentsOf(event: string, at?: PartPlace): Fragments {
+  const number = event.indexOf(gap);
+  const text = event.indexOf(gap, number + 1);
+  return {
+    deltaStart: event.slice(0, number),
+    deltaMiddle: event.slice(number + 1, text),
+    deltaEnd: event.slice(text + 1),
+    at,
+    annotations: 0,
+  };
 }
 
 function itemMembers(item: OpenItem, body: Json<Item>) {
