@@ -5,7 +5,7 @@ export interface LoadJob {
   headers: Record<string, string>;
   /** Sent in turn. */
   bodies: string[];
-  /** What the end of a whole answer holds. */
+  /** What a whole answer holds, a stream at its end. */
   endMark: string;
   seconds: number;
   concurrency: number;
