@@ -182,6 +182,61 @@ describe('Anthropic on Bedrock', () => {
   });
 });
 
+describe('what Bedrock takes otherwise than Anthropic', () => {
+  const image = { type: 'image', source: { type: 'url', url: 'https://files.example/a.png' } };
+  const result = { type: 'tool_result', tool_use_id: 'toolu_1', content: [image] };
+  const use = { type: 'tool_use', id: 'toolu_1', name: 'f', input: {} };
+
+  test('URLs are refused, system messages told by the user, and a user begins; else the words are the client’s', async () => {
+    const upstream = await fakeUpstream((_request, response) => sendJson(response, plainMessage));
+    const gateway = await spawnGateway({
+      folder: temporaryFolder(),
+      config: `models: [{ name: m, provider: bedrock, model: "${model}", region: eu-west-1, base_url: "${upstream.url}", api_key: k }]`,
+    });
+    const say = async (...said: object[]) => {
+      const response = await fetch(`${gateway.url}/v1/messages`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ model: 'm', max_tokens: 10, messages: said, x: 1 }),
+      });
+      return { status: response.status, text: await response.text(), headers: response.headers };
+    };
+    const hello = { role: 'user', content: 'Hello.' };
+    for (const [said, param] of [
+      [[{ role: 'user', content: [image] }], 'messages[0].content[0].image_url'],
+      [[hello, { role: 'assistant', content: [use] }, { role: 'user', content: [result] }], 'messages[2].content[0]'],
+      [[{ role: 'user', content: [{ ...image, type: 'document' }] }], 'messages[0].content[0].file_url'],
+    ] as const) {
+      const { status, text } = await say(...said);
+      expect([status, text]).toEqual([400, expect.stringContaining(`"param":"${param}`)]);
+    }
+    const answer = await ask(gateway.url, {
+      input: [{ role: 'user', content: [{ type: 'input_image', image_url: 'https://files.example/a.png' }] }],
+    });
+    expect([answer.status, answer.body.error?.param]).toEqual([400, 'input[0].content[0].image_url']);
+    expect(upstream.requests).toHaveLength(0);
+
+    const begun = await say({ role: 'assistant', content: 'Hm.' }, hello);
+    expect(begun.headers.get('x-turnpike-warnings')).toContain('does not begin with a user message');
+    const told = await say(
+      hello,
+      { role: 'assistant', content: 'Hm.' },
+      { role: 'system', content: 'Be brief.' },
+      hello,
+    );
+    expect(told.headers.get('x-turnpike-warnings')).toContain('<system> tags');
+    const own = await say(hello);
+    expect(own.headers.get('x-turnpike-warnings')).toBeNull();
+    expect(upstream.requests.map(({ body }) => body.messages.map(({ role }: { role: string }) => role))).toEqual([
+      ['user', 'assistant', 'user'],
+      ['user', 'assistant', 'user'],
+      ['user'],
+    ]);
+    // The client's own words, whatever they are.
+    expect(upstream.requests[2]?.body).toMatchObject({ messages: [hello], x: 1 });
+  });
+});
+
 const plainMessage = {
   id: 'msg_1',
   type: 'message',

@@ -46,6 +46,8 @@ export interface ModelProfile {
    * into a text that it signs (`readable`). Absent: a summary is written in its place.
    */
   nativeCompaction?: 'sealed' | 'readable' | undefined;
+  /** Messages only: the upstream fetches no URLs, and knows no conversation that the assistant begins. */
+  byValueOnly?: boolean;
   /** Messages only: the version of Anthropic's computer tool that the model was taught. Absent: none. */
   computerTool?: string | undefined;
   /** Gemini only. Absent: the newest generation, with the levels that all of its models have. */
@@ -67,6 +69,8 @@ export interface GeminiProfile {
   budget: { least: number; most: number };
   /** False: the model refuses penalties. */
   penalties: boolean;
+  /** False: the model refuses system instructions. */
+  systemInstruction: boolean;
 }
 
 /** What a vendor's Chat Completions say otherwise than OpenAI's; what is absent is said as OpenAI says it. */

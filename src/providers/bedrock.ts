@@ -25,6 +25,7 @@ export function createBedrockProvider(codec: UpstreamCodec, transport: Transport
     profileOf: (model) => ({
       ...anthropicProfile(model),
       midConversationSystem: false,
+      byValueOnly: true,
       computerTool: undefined,
       nativeCompaction: undefined,
       hostedTools: [],

@@ -90,6 +90,8 @@ export function geminiProfile(model: string): ModelProfile {
       budget: budgeted ? budgetOf(model) : noBudget,
       // "Penalty is not enabled" for models of 2.5.
       penalties: !budgeted,
+      // "Developer instruction is not enabled" for Gemma 3.
+      systemInstruction: !/(?:^|\/)gemma-3/.test(model),
     },
   };
 }

@@ -28,6 +28,20 @@ function refusal(body: object, model = third): string {
   }
 }
 
+test('Gemma 3 is told by the user what it is to be like', () => {
+  const given = {
+    body: { instructions: 'Be brief.' },
+    items: [message('system', 'In French.'), message('user', 'Hi.')],
+  };
+  const { parsed, warned } = encode({ ...given, model: 'gemma-3-27b-it' });
+  expect(parsed).not.toHaveProperty('systemInstruction');
+  expect(parsed.contents).toEqual([
+    { role: 'user', parts: ['Be brief.', 'In French.', 'Hi.'].map((text) => ({ text })) },
+  ]);
+  expect(warned).toEqual(['instructions']);
+  expect(encode({ ...given, model: 'gemini-2.5-flash' }).parsed).toHaveProperty('systemInstruction');
+});
+
 test('parameters are Google’s', () => {
   const request = { stop: ['a', 'b'], topK: 7, seed: 3, presencePenalty: 0.5, frequencyPenalty: -1 };
   const body = { temperature: 1.5, top_p: 0.5, max_output_tokens: 100, top_logprobs: 2, service_tier: 'default' };
@@ -197,7 +211,7 @@ describe('formats', () => {
     [{ text: { format }, tools: [tool('f')] }, second],
     [{ text: { format: { type: 'json_object' } }, tools: [tool('f')] }, second],
     [{ text: { format }, tools: [tool('f')], tool_choice: 'required' }, third],
-    [{ text: { format } }, 'gemma-3-27b-it'],
+    [{ text: { format } }, 'gemma-4-27b-it'],
   ])('%j of %s are asked for in the instructions', (body, model) => {
     const { fields, warned } = sent(body, model);
     expect(fields['generationConfig']).toBeUndefined();

@@ -2,13 +2,14 @@ import { withLateOutputs } from '../../core/async-calls.ts';
 import { warnOfCacheMarks } from '../../core/cache-marks.ts';
 import { GatewayError } from '../../core/errors.ts';
 import type { ContextItem } from '../../core/items.ts';
+import { arrayElements, sliceJson } from '../../core/json-slice.ts';
 import { withFunctionCalls } from '../../core/native-calls.ts';
 import { refuseNothingNew } from '../../core/nothing-new.ts';
 import { createReport, type Report } from '../../core/report.ts';
 import type { TurnRequest } from '../../core/request.ts';
 import { replaceLoneSurrogates } from '../../core/well-formed.ts';
 import type { EncodedRequest, EncodeInput, ModelProfile } from '../codec.ts';
-import { encodeItems, printContents } from './request-items.ts';
+import { type Content, encodeItems, printContents } from './request-items.ts';
 import { textParts } from './request-parts.ts';
 import { readableSchema } from './request-schema.ts';
 import { encodeThinking } from './request-thinking.ts';
@@ -155,6 +156,16 @@ function warnOfUnsent(request: TurnRequest, hasFunctions: boolean, report: Repor
   for (const [param, value] of Object.entries(request.extra)) if (value !== null) report.warn(param, leftOut);
 }
 
+/** For models that take no instructions of their own: what a user says first. */
+function withInstructions(contents: readonly Content[], system: string, report: Report): Content[] {
+  report.warn('instructions', 'The model takes no system instruction; it was put before what the user said first.');
+  const parts = arrayElements(sliceJson(system, ['parts']) ?? '') ?? [];
+  const [first, ...others] = contents;
+  return first?.role === 'user'
+    ? [{ role: 'user', parts: [...parts, ...first.parts] }, ...others]
+    : [{ role: 'user', parts }, ...contents];
+}
+
 /**
  * The body of `models.generateContent`, streamed or not. Fields stand in a fixed order with the contents last, and each
  * content is written the same in every turn, so that the request of a longer conversation begins with the request of the
@@ -182,13 +193,15 @@ export function encodeRequest(given: EncodeInput): EncodedRequest {
     ...logprobsOf(request),
     ['thinkingConfig', encodeThinking(request.reasoning, profile, report)],
   ]);
+  const system = systemOf(context.slice(0, leading), request.instructions, format.instructions);
+  const asUser = profile.gemini?.systemInstruction === false && system !== undefined;
   const body = printFields([
     ['generationConfig', config === '{}' ? undefined : config],
     ['serviceTier', serviceTierOf(request, report)],
     ['toolConfig', tools.toolConfig],
     ['tools', tools.tools],
-    ['systemInstruction', systemOf(context.slice(0, leading), request.instructions, format.instructions)],
-    ['contents', printContents(contents)],
+    ['systemInstruction', asUser ? undefined : system],
+    ['contents', printContents(asUser ? withInstructions(contents, system, report) : contents)],
   ]);
   const { text, replaced } = replaceLoneSurrogates(body);
   if (replaced) report.warn('input', 'Halves of characters, which no upstream can read, were replaced by U+FFFD.');

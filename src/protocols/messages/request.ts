@@ -9,6 +9,7 @@ import { createReport, type Report } from '../../core/report.ts';
 import type { TurnRequest } from '../../core/request.ts';
 import { replaceLoneSurrogates } from '../../core/well-formed.ts';
 import type { DecodeOptions, EncodedRequest, EncodeInput, ModelProfile } from '../codec.ts';
+import { refuseUrls } from './by-value.ts';
 import { breakpointOf, cacheFields, readCacheWishes } from './cache-wishes.ts';
 import { closeSchema } from './close-schema.ts';
 import { withComputerCalls } from './computer.ts';
@@ -250,6 +251,7 @@ export function encodeRequest(given: EncodeInput): EncodedRequest {
   const { request, context, model, profile } = input;
   const report = createReport();
   refuseUnsupported(request);
+  if (profile.byValueOnly === true) refuseUrls(context, request);
   warnOfUnsent(request, report);
   const leading = countLeadingSystem(context);
   const own = ownRequest(request);

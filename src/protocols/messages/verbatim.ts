@@ -1,6 +1,7 @@
 import { parseJsonObject } from '../../core/json-object.ts';
 import { replaceMembers, sliceJson } from '../../core/json-slice.ts';
 import type { FrameForwarder, Reply, VerbatimLane } from '../codec.ts';
+import { fitsByValue } from './by-value.ts';
 import { takesThinking } from './request-thinking.ts';
 
 /** The same message under the client's names: of all that the upstream says these two are ours. */
@@ -68,8 +69,9 @@ function withMessage(data: string, reply: Reply): string {
 
 /** The Messages API in and out. Of the request only the model is another, and a thread is none. */
 export const messagesVerbatim = {
-  patchRequest(body, model, { wire }, { reasoning }) {
-    if (!takesThinking(wire?.['thinking'], reasoning)) return undefined;
+  patchRequest(body, model, request, { reasoning, byValueOnly }) {
+    if (!takesThinking(request.wire?.['thinking'], reasoning)) return undefined;
+    if (byValueOnly === true && !fitsByValue(request)) return undefined;
     // The state of a thread is ours to hold.
     return replaceMembers(
       body,
