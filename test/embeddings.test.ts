@@ -46,6 +46,7 @@ ${embedder('small', 'text-embedding-3-small')}
 ${embedder('priced', 'e', ', price: { input: 1000, output: 0 }')}
 ${embedder('text-embedding-*', "'*'")}
   - { name: local, provider: openai-compatible, model: nomic, base_url: "${url}" }
+  - { name: google, provider: gemini, model: gemini-embedding-001, base_url: "${upstream.url}", api_key: g }
   - { name: claude, provider: anthropic, model: claude-haiku-4-5, base_url: "${upstream.url}", api_key: k }
   - { name: simulator, provider: simulator, model: simulator }
 aliases: { embed: small }
@@ -89,6 +90,25 @@ describe("OpenAI's client", () => {
       expect(raw.body.data.map(({ embedding }: { embedding: string }) => embedding)).toEqual(expected.map(base64));
     },
   );
+
+  test("is answered by Google, in OpenAI's words and without a word of what it took", async () => {
+    answer = (request, response) => {
+      const { object, data } = vectorsOf(request, 'float') as { object: string; data: object[] };
+      sendJson(response, { object, data, model: request.body.model });
+    };
+    const made = await sdk().embeddings.create({ model: 'google', input: ['first', 'second'], dimensions: 3 });
+    expect(made.data.map(({ embedding }) => embedding)).toEqual([vector(1), vector(2)]);
+    expect(upstream.requests).toMatchObject([
+      {
+        path: '/v1beta/openai/embeddings',
+        headers: { authorization: 'Bearer g' },
+        body: { model: 'gemini-embedding-001', input: ['first', 'second'], dimensions: 3 },
+      },
+    ]);
+    expect(query('SELECT provider, estimated FROM attempts ORDER BY started_at_ms DESC, id DESC LIMIT 1')).toEqual([
+      { provider: 'gemini', estimated: 1 },
+    ]);
+  });
 
   test.each<[string, object]>([
     ['a text', { input: 'one' }],

@@ -15,6 +15,7 @@ export function createGeminiProvider(codec: UpstreamCodec, transport: Transport)
     profileOf: geminiProfile,
     buildRequest: (deployment, body, stream) =>
       geminiRequest(deployment, stream ? 'streamGenerateContent?alt=sse' : 'generateContent', body, stream),
+    buildEmbeddingsRequest: embeddingsRequest,
     counter: {
       buildRequest: (deployment, body) => geminiRequest(deployment, 'countTokens', countBody(deployment, body), false),
       readCount: (body) => parseJsonObject(body)?.['totalTokens'],
@@ -25,9 +26,22 @@ export function createGeminiProvider(codec: UpstreamCodec, transport: Transport)
 function geminiRequest(deployment: Deployment, method: string, body: string, stream: boolean): UpstreamRequest {
   const headers = commonHeaders(stream);
   if (deployment.apiKey !== undefined) headers['x-goog-api-key'] = deployment.apiKey;
+  return requestTo(deployment, versioned(deployment, `/${resourceOf(deployment.model)}:${method}`), headers, body);
+}
+
+/**
+ * Of embeddings Google knows OpenAI's words too, under a path and with a header that are OpenAI's.
+ * @see https://ai.google.dev/gemini-api/docs/openai#embeddings
+ */
+function embeddingsRequest(deployment: Deployment, body: string): UpstreamRequest {
+  const headers = commonHeaders(false);
+  if (deployment.apiKey !== undefined) headers['authorization'] = `Bearer ${deployment.apiKey}`;
+  return requestTo(deployment, versioned(deployment, '/openai/embeddings'), headers, body);
+}
+
+function versioned(deployment: Deployment, path: string): string {
   const isVersioned = /\/v1(?:alpha|beta)?\d*$/.test(baseOf(deployment)?.path ?? '');
-  const path = `/${resourceOf(deployment.model)}:${method}`;
-  return requestTo(deployment, isVersioned ? path : `/v1beta${path}`, headers, body);
+  return isVersioned ? path : `/v1beta${path}`;
 }
 
 /** The model as a path. Its name may be a client's: it stays within its segment. */

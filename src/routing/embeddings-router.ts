@@ -38,7 +38,7 @@ export function createEmbeddingsRouter(router: Router, codec: UpstreamCodec): Ro
     route(model) {
       const [first, ...others] = router.route(model).flatMap((each) => asEmbedder(each) ?? []);
       if (first !== undefined) return [first, ...others];
-      const message = "No provider of this model makes embeddings: 'openai' and 'openai-compatible' do.";
+      const message = "No provider of this model makes embeddings: 'openai', 'openai-compatible' and 'gemini' do.";
       throw new GatewayError('unsupported_value', message, { param: 'model' });
     },
     names: () => router.names(),
