@@ -42,6 +42,11 @@ describe('an origin is read as it was, whatever of it the item says', () => {
     expect(stored.length < origin.source.length).toBe(isShorter);
   });
 
+  test('never with a hole in it', () => {
+    const stored = printOrigin(from(thinking(long)), thought(long));
+    expect(() => readOrigin(stored, thought())).toThrow('rs_1');
+  });
+
   test('one that was stored as its own JSON', () => {
     expect(readOrigin(JSON.stringify(from(thinking(long))), thought(long))).toEqual(from(thinking(long)));
   });

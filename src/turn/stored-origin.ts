@@ -31,11 +31,12 @@ export function readOrigin(stored: string, item: Item): Origin {
   if (!Array.isArray(origin)) return origin;
   const [protocol, model, ...pieces] = origin;
   const texts = pieces.length === 0 ? [] : textsOf(item);
-  return {
-    protocol,
-    model,
-    source: pieces.map((piece) => (typeof piece === 'string' ? piece : texts[piece])).join(''),
-  };
+  const source = pieces.map((piece) => {
+    const text = typeof piece === 'string' ? piece : texts[piece];
+    if (text === undefined) throw new Error(`the origin of ${item.id} names a text that the item does not have`);
+    return text;
+  });
+  return { protocol, model, source: source.join('') };
 }
 
 /** What an item says, as the wires write it: as JSON strings, and arguments as the JSON that they are too. */
