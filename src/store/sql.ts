@@ -162,7 +162,7 @@ export const sql = {
 
   /** `attemptEndRow`. What the provider said beats an estimate, however late it comes; nothing else is ever rewritten. */
   endAttempt: `UPDATE attempts SET ${attemptEndColumns.map((column, index) => `${column} = $${index + 5}`).join(', ')},
-      raw_reply = CASE WHEN EXISTS (SELECT 1 FROM turns t
+      raw_reply = CASE WHEN CAST($${attemptEndColumns.length + 5} AS text) IS NOT NULL AND EXISTS (SELECT 1 FROM turns t
           WHERE t.tenant = $1 AND t.id = $2 AND t.bucket IN (0, $3) AND ${kept('t')})
         THEN $${attemptEndColumns.length + 5} END
     WHERE tenant = $1 AND turn_id = $2 AND bucket IN (0, $3) AND id = $4 AND (status = 'started' OR estimated = 1)`,
