@@ -23,17 +23,17 @@ function answerInChat(_request: UpstreamRequest, response: ServerResponse): void
 }
 
 async function gatewayWith(models: string): Promise<{
-  ask: (body: object) => Promise<{ status: number; text: string; id: string }>;
+  ask: (body: object, key?: string) => Promise<{ status: number; text: string; id: string }>;
   /** Protocol and end of each. */
   attemptsOf: (id: string) => string[];
 }> {
   const folder = temporaryFolder();
   const gateway = await spawnGateway({ folder, config: `routing: { retries: 1 }\nmodels:\n${models}` });
   return {
-    async ask(body) {
+    async ask(body, key) {
       const reply = await fetch(`${gateway.url}/v1/chat/completions`, {
         method: 'POST',
-        headers: { 'content-type': 'application/json' },
+        headers: { 'content-type': 'application/json', ...(key !== undefined && { authorization: `Bearer ${key}` }) },
         body: JSON.stringify({ model: 'm', messages, ...body }),
       });
       const text = await reply.text();
@@ -109,4 +109,32 @@ test('an upstream that answers a stream plainly is streamed all the same', async
     choices: [{ finish_reason: 'stop', message: { content: 'Hello.' } }],
   });
   expect(attemptsOf(id)).toEqual(['chat: completed']);
+});
+
+test('what is in the account behind two keys is out of reach of both, though their words go up unchanged', async () => {
+  const upstream = await fakeUpstream(answerInChat);
+  const { ask } =
+    await gatewayWith(`  - { name: m, provider: openai, model: x, base_url: "${upstream.url}/v1", api_key: k }
+auth:
+  keys: [{ name: a, key: sk-a, team: alpha }, { name: b, key: sk-b, team: beta }]
+`);
+  const audio = { modalities: ['text', 'audio'], audio: { format: 'wav', voice: 'alloy' } };
+  const libraries = { type: 'document_library', library_ids: ['lib_1'] };
+  const named: [body: object, param: string][] = [
+    [{ ...audio, audio: { format: 'wav', voice: { id: 'voice_1' } } }, 'audio.voice.id'],
+    [{ audio: { voice: { id: 'voice_1' } } }, 'audio.voice.id'],
+    [{ data_sources: [{ type: 'azure_search', parameters: { index_name: 'i' } }] }, 'data_sources'],
+    [{ preset: 'of-alpha' }, 'preset'],
+    [{ tools: [libraries] }, 'tools[0].type'],
+    [{ extra_body: { tools: [libraries] } }, 'extra_body.tools[0].library_ids'],
+  ];
+  for (const key of ['sk-a', 'sk-b']) {
+    for (const [body, param] of named) {
+      const { status, text } = await ask(body, key);
+      expect([status, JSON.parse(text).error?.param], text).toEqual([400, param]);
+    }
+  }
+  expect(upstream.requests).toEqual([]);
+  for (const key of ['sk-a', 'sk-b']) expect((await ask(audio, key)).status).toBe(200);
+  expect(upstream.requests.map(({ body }) => body.audio)).toEqual([audio.audio, audio.audio]);
 });

@@ -13,9 +13,12 @@ const objectFields: ReadonlySet<string> = new Set([
   'connector_id',
   'container_id',
   'conversation_id',
+  'data_sources',
   'file_id',
   'file_ids',
+  'library_ids',
   'memory_store_id',
+  'preset',
   'previous_message_id',
   'previous_response_id',
   'prompt_id',
@@ -68,11 +71,15 @@ export function refuseUpstreamObjects(value: unknown, path: string): void {
 /** @param path with the field at its end. */
 export function refuseField(field: string, value: unknown, path: string): void {
   if (value === null || value === undefined || opaqueFields.has(field)) return;
-  if (objectFields.has(field) || namesObject(field, value)) {
-    const message = `Unsupported parameter: '${path}' names an object in the account of the provider, which tenants share.`;
-    throw new GatewayError('unsupported_parameter', message, { param: path });
-  }
+  if (objectFields.has(field) || namesObject(field, value)) throw namesShared(path);
+  // A voice of the account's own: those that everybody has are told by name.
+  if (field === 'voice' && isJsonObject(value) && typeof value['id'] === 'string') throw namesShared(`${path}.id`);
   refuseUpstreamObjects(value, path);
+}
+
+function namesShared(param: string): GatewayError {
+  const message = `Unsupported parameter: '${param}' names an object in the account of the provider, which tenants share.`;
+  return new GatewayError('unsupported_parameter', message, { param });
 }
 
 /** A container or a skill is either described or named. */

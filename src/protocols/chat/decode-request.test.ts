@@ -434,6 +434,10 @@ test.each<[body: object, param: string]>([
   [{ audio_id: null, file_ids: ['f'] }, 'file_ids'],
   [{ extra_body: { google: { cached_content: 'c' } } }, 'extra_body.google.cached_content'],
   [{ messages: [{ role: 'assistant', content: 'a', audio: { id: 'audio_1' } }, hello] }, 'messages[0].audio'],
+  [{ audio: { format: 'wav', voice: { id: 'voice_1' } } }, 'audio.voice.id'],
+  [{ extra_body: { voice: { id: 'voice_1' } } }, 'extra_body.voice.id'],
+  [{ data_sources: [] }, 'data_sources'],
+  [{ preset: 'p' }, 'preset'],
 ])('%j names an object that tenants share', (body, param) => {
   expect(() => decode(body)).toThrow(GatewayError);
   expect(() => decode(body)).toThrow(expect.objectContaining({ code: 'unsupported_parameter', param }));

@@ -4,7 +4,7 @@ import { decodeMetadata } from '../../core/decode-metadata.ts';
 import { GatewayError } from '../../core/errors.ts';
 import { isJsonObject, type JsonObject } from '../../core/json-object.ts';
 import { efforts, type TextFormat, type TurnRequest } from '../../core/request.ts';
-import { refuseObjectsInExtra } from '../../core/upstream-objects.ts';
+import { refuseField, refuseObjectsInExtra } from '../../core/upstream-objects.ts';
 import { decodeMessages } from './decode-messages.ts';
 import { decodeToolChoice, decodeTools, decodeWebSearch } from './decode-tools.ts';
 import { createRequestNotes, type RequestNotes } from './request-notes.ts';
@@ -90,6 +90,8 @@ export function decodeRequest(body: unknown): TurnRequest {
   const maxOutputTokens = limitOf(fields);
   if (typeof fields.max_tokens === 'number') notes.place('max_output_tokens', 'max_tokens');
   refuseObjectsInExtra(notes.extra);
+  // What only a verbatim lane carries goes up as it is.
+  refuseField('audio', fields.audio, 'audio');
   const hasFunctions = tools.length > 0 && isOlder(body);
   return {
     protocol: 'chat',
