@@ -94,6 +94,24 @@ describe("Anthropic's client", () => {
     const { status, body } = await get(`/v1/models?${query}`, asAnthropic);
     expect([status, body.error.message]).toEqual([400, expect.stringContaining(`'${param}'`)]);
   });
+
+  const { 'anthropic-version': version } = asAnthropic;
+  test.each<[status: number, type: string, path: string, headers: Record<string, string>]>([
+    [400, 'invalid_request_error', '/v1/models?limit=0', asAnthropic],
+    [401, 'authentication_error', '/v1/models', { 'x-api-key': 'sk-none' }],
+    [401, 'authentication_error', '/models', { 'anthropic-version': version }],
+    [401, 'authentication_error', '/v1/models/m00', { ...asAnthropic, 'x-api-key': 'sk-none' }],
+    [404, 'not_found_error', '/v1/models/none', asAnthropic],
+    [404, 'not_found_error', '/v1/models/none', { authorization: 'Bearer sk-test', 'anthropic-version': version }],
+  ])('is told of a %i as Anthropic tells it: %s at %s', async (status, type, path, headers) => {
+    const answer = await get(path, headers);
+    expect([answer.status, answer.body]).toMatchObject([
+      status,
+      { type: 'error', error: { type, message: expect.any(String) }, request_id: answer.headers.get('request-id') },
+    ]);
+    const { body } = await get(path, { authorization: 'Bearer sk-none', 'x-api-key': 'sk-test' });
+    expect(body).toEqual({ error: expect.objectContaining({ code: 'invalid_api_key' }) });
+  });
 });
 
 test('Codex gets a list of its own kind, in which nothing replaces what it knows', async () => {

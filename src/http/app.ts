@@ -144,7 +144,8 @@ export function createApp({ routes, keyring, encodeError, newRequestId, log, ...
       await serve(exchange, route);
     } catch (thrown) {
       const encode = table.encodeErrorOf(path) ?? encodeError;
-      sendError(request, response, errorResponse(thrown, { requestId, encodeError: encode, log }));
+      const encodeFor = (error: GatewayError, id?: string) => encode(error, id, request);
+      sendError(request, response, errorResponse(thrown, { requestId, encodeError: encodeFor, log }));
     }
   }
 

@@ -35,7 +35,7 @@ interface RouteShape {
   /** `json`, `form`: the content type must say so. `none`: a body may be there, as JSON, and is not read. */
   content: 'json' | 'form' | 'none';
   /** The error shape of the route's protocol; undefined: the app's own. */
-  encodeError?: (error: GatewayError, requestId?: string) => string;
+  encodeError?: (error: GatewayError, requestId: string | undefined, request: IncomingMessage) => string;
 }
 
 /** A route without a key has no principal to open a store with. `master`: no key but the master key will do. */

@@ -1,5 +1,7 @@
 import type { IncomingMessage } from 'node:http';
+import { errorBody } from '../../core/error-body.ts';
 import { GatewayError } from '../../core/errors.ts';
+import { messagesClientCodec } from '../../protocols/messages/client.ts';
 import type { Router } from '../../routing/router.ts';
 import type { Exchange, Route } from '../route.ts';
 import { sendJson } from '../send-json.ts';
@@ -20,6 +22,9 @@ export function modelsRoutes(router: Router, startedAtMs: number): Route[] {
       path: '/v1/models',
       auth: 'key',
       content: 'none',
+      // Of what is below the path too.
+      encodeError: (error, requestId, request) =>
+        isAnthropic(request) ? messagesClientCodec.encodeError(error, requestId) : errorBody(error),
       async handle({ request, response, query }) {
         const names = router.names();
         if (isAnthropic(request)) return sendJson(response, JSON.stringify(pageOf(names, query)));
