@@ -17,8 +17,9 @@ import { responsesUpstreamCodec } from '../../src/protocols/responses/upstream.t
 import { createAiSdkProvider } from '../../src/providers/ai-sdk/ai-sdk.ts';
 import { anthropicProfile } from '../../src/providers/anthropic.ts';
 import { geminiProfile } from '../../src/providers/gemini.ts';
-import { openAiProfile } from '../../src/providers/openai.ts';
+import { createOpenAiProvider, openAiProfile } from '../../src/providers/openai.ts';
 import { openAiCompatibleProfile } from '../../src/providers/openai-compatible.ts';
+import type { Deployment, Provider } from '../../src/providers/provider.ts';
 import { createSimulatorProvider } from '../../src/providers/simulator/simulator.ts';
 import { createSimulatorTransport } from '../../src/providers/simulator/transport.ts';
 import { createSqliteStore } from '../../src/store/sqlite/create-sqlite-store.ts';
@@ -38,6 +39,8 @@ interface Model {
 interface Backend {
   name: string;
   codec: UpstreamCodec;
+  /** Where it has more than one way to be spoken to. */
+  provider?: Provider;
   /** The first is what a cell tells of; others where they differ. */
   models: Model[];
 }
@@ -67,6 +70,7 @@ const backends: Backend[] = [
   {
     name: 'OpenAI',
     codec: responsesUpstreamCodec,
+    provider: createOpenAiProvider(responsesUpstreamCodec, chatCodec, nowhere),
     models: modelsOf(openAiProfile, ['gpt-5.1', 'gpt-5', 'gpt-4.1']),
   },
   {
@@ -126,13 +130,21 @@ async function keepFile({ files }: TenantStore, id: string, data: Uint8Array): P
   });
 }
 
+/** As a turn finds it: the client's own protocol where the vendor speaks it too. */
+function dialectOf(asked: Group['client'], { codec, provider }: Backend, { name, profile }: Model) {
+  const deployment = { model: name, profile } as Deployment;
+  const own = asked === codec.protocol ? undefined : provider?.dialect?.(deployment, asked);
+  return own ?? { codec, profile };
+}
+
 async function encode(
   store: TenantStore,
   asked: Group['client'],
   given: Body,
-  { codec }: Backend,
+  backend: Backend,
   model: Model,
 ): Promise<Result> {
+  const { codec, profile } = dialectOf(asked, backend, model);
   let minted = 0;
   const counted = { ...ids, mint: (prefix: string) => `${prefix}_new${(minted += 1)}` } as typeof ids;
   const { client, least } = clients[asked];
@@ -146,7 +158,7 @@ async function encode(
     request = client.decodeRequest(JSON.parse(bodyText), { text: bodyText, header: () => undefined });
     const history = await resolveHistory(store, request, counted, 0);
     const { inheritedTools, report } = history;
-    const verbatim = verbatimRequest({ request, client, bodyText }, history, codec, model.name, model.profile);
+    const verbatim = verbatimRequest({ request, client, bodyText }, history, codec, model.name, profile);
     if (verbatim === undefined) refuseVerbatimOnly(request);
     const encoded =
       verbatim?.encoded ??
@@ -154,7 +166,7 @@ async function encode(
         ...sentRequest(history.request, inheritedTools, codec.protocol),
         context: sentContext(history, codec.protocol),
         model: model.name,
-        profile: model.profile,
+        profile,
       });
     const { body, warnings, inputTransformations } = withReport(encoded, report, request);
     const removed = inputTransformations.map(({ type, reason }) => ({
@@ -260,7 +272,7 @@ async function rowOf(
 const introduction = `# What each backend carries
 <!-- Made by \`npm run compatibility\` from the codecs. A test compares. -->
 Each row is a request with that feature alone, as the gateway sends it on: of clients of the Responses API first, then of those of Chat
-Completions and of Messages, whose words go through unchanged where the backend speaks them too. With a *warning* the request goes on, and the warning is in
+Completions and of Messages, whose words go through unchanged where the backend speaks them too (OpenAI both of its own). With a *warning* the request goes on, and the warning is in
 the header \`x-turnpike-warnings\`; with **400** it is refused before anything is
 spent. The numbers lead to the text of either, with its \`param\`.
 - *yes*: it goes as the client said it.
