@@ -4,7 +4,13 @@ import { DatabaseSync } from 'node:sqlite';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Answer, createClient } from './support/client.ts';
-import { fakeMessagesModel, type FakeModel, type MessagesAnswer } from './support/fake-models.ts';
+import {
+  chatEcho,
+  fakeChatModel,
+  fakeMessagesModel,
+  type FakeModel,
+  type MessagesAnswer,
+} from './support/fake-models.ts';
 import { queryDatabase, testPostgres } from './support/postgres.ts';
 import { type SpawnedGateway, spawnGateway, temporaryFolder } from './support/spawn-gateway.ts';
 
@@ -150,6 +156,39 @@ routing: { retries: 1 }
     expect(await budgetOf(`/keys/${id}`)).toEqual({ limit_usd: 0.15, spent_usd: 0.003, reserved_usd: 0 });
     // It would not fit, and is let past the limit because it is alone.
     expect((await ask(gateway.url, key, { max_output_tokens: 10_000 })).status).toBe(200);
+  });
+
+  test('holds the output of every answer that a call asks for', async () => {
+    const qwen = await fakeChatModel(onCleanup);
+    const { url } = await spawnGateway({
+      config: `
+auth: { keys: [{ name: k, key: sk-k, budget_usd: 0.5 }] }
+models: [{ name: qwen, provider: openai-compatible, model: qwen3-32b, base_url: "${qwen.url}/v1", api_key: k, ${price} }]
+`,
+      folder: temporaryFolder(),
+      onCleanup,
+    });
+    const held = Promise.withResolvers<void>();
+    qwen.answer = async (...call) => {
+      await held.promise;
+      return chatEcho(...call);
+    };
+    // Four answers of 100 tokens are 0.4 USD: one call fits, and beside it neither another one nor, at n = 2, a smaller one.
+    const body = { model: 'qwen', messages: [{ role: 'user', content: 'hi' }], max_tokens: maxTokens };
+    const complete = (n: number) =>
+      createClient(url).request('POST', '/v1/chat/completions', { ...body, n }, withKey('sk-k'));
+    const running = complete(4);
+    await until(() => qwen.requests.length === 1);
+    const others = await Promise.all([4, 4, 2, 4].map(complete));
+    expect(others.map(({ status, body: { error } }) => [status, error.code])).toEqual(
+      others.map(() => [429, 'budget_exceeded']),
+    );
+    expect(others.map(({ headers }) => headers.get('retry-after'))).toEqual(others.map(() => '1'));
+    expect(qwen.requests.map(({ body: { n } }) => n)).toEqual([4]);
+    const small = complete(1);
+    await until(() => qwen.requests.length === 2);
+    held.resolve();
+    expect([(await running).status, (await small).status]).toEqual([200, 200]);
   });
 
   test('holds the dearest that a call may be: every byte of its input written to the cache for an hour', async () => {

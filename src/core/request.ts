@@ -175,6 +175,8 @@ export interface TurnRequest {
   extra: JsonObject;
   /** Parameters, as the client names them, that nothing but a verbatim lane can carry: elsewhere they are a 400. */
   verbatimOnly?: readonly string[];
+  /** So many answers are wanted, each as long as the limit allows. Absent: one. */
+  answers?: number | undefined;
   /** Chat only: the client wants to be told the usage in the stream too. */
   usageInStream?: boolean;
   /**

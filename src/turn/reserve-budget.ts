@@ -1,4 +1,5 @@
 import { GatewayError } from '../core/errors.ts';
+import type { TurnRequest } from '../core/request.ts';
 import { noUsage } from '../core/usage.ts';
 import { costOf } from './cost-of.ts';
 import type { PreparedAttempt, TurnCall, TurnDependencies } from './turn.ts';
@@ -13,7 +14,7 @@ export async function reserveBudget(
   attempt: PreparedAttempt,
 ): Promise<void> {
   if (budgetIds === undefined || budgetIds.length === 0) return;
-  attempt.hold = await budgets.reserve(store.tenant, budgetIds, highestCost(attempt, request.maxOutputTokens));
+  attempt.hold = await budgets.reserve(store.tenant, budgetIds, highestCost(attempt, request));
   attempt.start.reservation = attempt.hold?.reservation;
 }
 
@@ -27,11 +28,11 @@ export function unhold({ hold, start }: PreparedAttempt, cause: unknown): void {
 const unknownMaxOutput = 128_000;
 
 /** Of the input by our estimate, all of it written to the cache where that is dearer, for an hour even, and of all the output that there may be. */
-function highestCost({ deployment, start }: PreparedAttempt, wanted: number | undefined): number {
+function highestCost({ deployment, start }: PreparedAttempt, { maxOutputTokens, answers = 1 }: TurnRequest): number {
   const most = deployment.profile.maxOutputTokens ?? Infinity;
-  const output = Math.min(wanted ?? Infinity, most);
+  const output = Math.min(maxOutputTokens ?? Infinity, most);
   const inputTokens = start.estimatedInputTokens;
-  const outputTokens = output === Infinity ? unknownMaxOutput : output;
+  const outputTokens = answers * (output === Infinity ? unknownMaxOutput : output);
   let highest = 0;
   const written = { cacheWriteTokens: inputTokens };
   for (const cache of [{}, written, { ...written, cacheWriteHourTokens: inputTokens }]) {

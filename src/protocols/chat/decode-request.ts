@@ -131,6 +131,7 @@ export function decodeRequest(body: unknown): TurnRequest {
     extra: notes.extra,
     places: notes.places,
     verbatimOnly: verbatimOnlyOf(fields),
+    answers: fields.n ?? undefined,
     usageInStream: fields.stream_options?.include_usage === true,
   };
 }
