@@ -129,7 +129,10 @@ const creates: Row[] = [
     name: 'a reference to nothing',
     body: () => ({ previous_response_id: made.said, input: [{ type: 'item_reference', id: 'fc_none' }] }),
     status: 404,
-    error: () => input("Item with id 'fc_none' not found."),
+    error: () =>
+      input(
+        "Item with id 'fc_none' not found. Items are not persisted when `store` is set to false. Try again with `store` set to true, or remove this item from your input.",
+      ),
   },
   {
     name: 'a part of the other side',

@@ -299,7 +299,12 @@ test.each(wrongItems)('an item: %s', async (_, input, param) => {
 
 test('a reference to an item that is not there', async () => {
   const error = await expectRefused({ ...good, input: [{ type: 'item_reference', id: 'msg_nope' }] }, 404);
-  expect(error).toMatchObject({ param: 'input', message: "Item with id 'msg_nope' not found." });
+  expect(error).toMatchObject({
+    param: 'input',
+    message: expect.stringMatching(
+      /^Item with id 'msg_nope' not found\. Items are not persisted when `store` is set to false\./,
+    ),
+  });
 });
 
 test.each(['nope', '', 'messages/x', '__proto__', 'constructor', '*', 'a\u0000b', 'x'.repeat(100_000)])(

@@ -585,7 +585,9 @@ describe('item_reference', () => {
 
   test('to nothing is a 404 that names it, and nothing is sent', async () => {
     const refused = await create({ model: 'claude', input: [{ type: 'item_reference', id: 'msg_unknown' }] });
-    const error = { message: "Item with id 'msg_unknown' not found.", type: 'invalid_request_error', param: 'input' };
+    const message =
+      "Item with id 'msg_unknown' not found. Items are not persisted when `store` is set to false. Try again with `store` set to true, or remove this item from your input.";
+    const error = { message, type: 'invalid_request_error', param: 'input' };
     expect([refused.status, refused.body]).toEqual([404, { error: { ...error, code: null } }]);
     expect(sentTo('claude')).toEqual([]);
   });

@@ -316,7 +316,9 @@ function notStored(id: string | undefined): GatewayError {
 async function readReference(store: TenantStore, id: string): Promise<StoredItem> {
   const stored = await store.readItem(id);
   if (stored === undefined) {
-    throw new GatewayError('item_not_found', `Item with id '${id}' not found.`, { param: 'input' });
+    const why =
+      'Items are not persisted when `store` is set to false. Try again with `store` set to true, or remove this item from your input.';
+    throw new GatewayError('item_not_found', `Item with id '${id}' not found. ${why}`, { param: 'input' });
   }
   return stored;
 }
