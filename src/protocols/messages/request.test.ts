@@ -137,6 +137,7 @@ describe('fields: what is sent, and the params of the warnings', () => {
     ['prompt_cache_key', { request: { promptCacheKey: 'k' } }, {}, ['prompt_cache_key']],
     ['include of reasoning', { request: { include: ['reasoning.encrypted_content'] } }, {}, []],
     ['include of what is not there', { request: { include: ['message.input_image.image_url'] } }, {}, []],
+    ["include of a search's results", { request: { include: ['web_search_call.results'] } }, {}, ['include']],
     ['metadata', { request: { metadata: { a: 'b' } } }, {}, []],
     ['unknown fields', { request: { extra: { top_k: 1, foo: {} } } }, {}, ['top_k', 'foo']],
     ['no logprobs', { request: { topLogprobs: 0 } }, {}, []],

@@ -42,6 +42,8 @@ function warnOfUnsent(request: TurnRequest, report: Report): void {
   if (request.seed !== undefined) report.warn('seed', leftOut);
   if (request.presencePenalty !== undefined) report.warn('presence_penalty', leftOut);
   if (request.frequencyPenalty !== undefined) report.warn('frequency_penalty', leftOut);
+  const results = 'web_search_call.results';
+  if (request.include.includes(results)) report.warn('include', `The upstream cannot give ${results}.`);
   if (request.protocol === 'messages') return;
   for (const param of Object.keys(request.extra)) if (!cacheFields.has(param)) report.warn(param, leftOut);
 }
