@@ -189,30 +189,37 @@ describe('a loop of many calls', () => {
   });
 });
 
-test('a client of Chat Completions that sends its whole history, whom nobody has told of chains', async () => {
-  length = 2;
-  const functions = [
-    { type: 'function', function: { name: 'look_up', parameters: { type: 'object', properties: {} } } },
-  ];
-  for (let at = 0; at < 30; at += 1) {
-    const messages: object[] = [{ role: 'user', content: `Look up number ${at}.` }];
-    const vendors: string[] = [];
-    for (;;) {
-      const body = { model: 'pair', messages, tools: functions };
-      const answer = await client.request('POST', '/v1/chat/completions', body);
-      expect(answer.status, answer.text).toBe(200);
-      const [{ message }] = answer.body.choices;
-      messages.push(message);
-      if (message.tool_calls === undefined) break;
-      for (const { id } of message.tool_calls) {
-        vendors.push(id.split('_')[0]);
-        messages.push({ role: 'tool', tool_call_id: id, content: 'x' });
+test.each<[how: string, system: (turn: number) => string]>([
+  ['as it was', () => 'Be brief.'],
+  ['with a new time in its instructions', (turn: number) => `Be brief. It is ${turn} o'clock.`],
+])(
+  'a client of Chat Completions that sends its whole history, %s, whom nobody has told of chains',
+  async (_, system) => {
+    length = 2;
+    const functions = [
+      { type: 'function', function: { name: 'look_up', parameters: { type: 'object', properties: {} } } },
+    ];
+    for (let at = 0; at < 30; at += 1) {
+      const messages: object[] = [{ role: 'user', content: `Look up number ${at}. ${system(0)}` }];
+      const vendors: string[] = [];
+      for (;;) {
+        const said = [{ role: 'system', content: system(vendors.length) }, ...messages];
+        const body = { model: 'pair', messages: said, tools: functions };
+        const answer = await client.request('POST', '/v1/chat/completions', body);
+        expect(answer.status, answer.text).toBe(200);
+        const [{ message }] = answer.body.choices;
+        messages.push(message);
+        if (message.tool_calls === undefined) break;
+        for (const { id } of message.tool_calls) {
+          vendors.push(id.split('_')[0]);
+          messages.push({ role: 'tool', tool_call_id: id, content: 'x' });
+        }
       }
+      expect(vendors).toHaveLength(2);
+      expect(new Set(vendors).size).toBe(1);
     }
-    expect(vendors).toHaveLength(2);
-    expect(new Set(vendors).size).toBe(1);
-  }
-});
+  },
+);
 
 test('a fallback that opened a loop goes on with it, though the group is well again', async () => {
   claude.answer = (_, response) =>

@@ -24,6 +24,8 @@ export interface Linked {
 /** A parent that no one has named. What the model sees is the client's own input all the same. */
 export interface HistoryLink {
   found: FoundContext;
+  /** Where the parent's context ends in the input. */
+  end: number;
   /** How many items of the input the parent's context stands for. */
   items: number;
 }
@@ -62,11 +64,12 @@ export async function linkHistory(
   if (ends.length === 0) return { chain, link: undefined };
   ends.reverse();
   const found = await store.findContext(ends.map(({ said }) => said));
-  const end = ends.find(({ said }) => said === found?.said);
-  if (found === undefined || end === undefined) return { chain, link: undefined };
+  const place = ends.find(({ said }) => said === found?.said);
+  if (found === undefined || place === undefined) return { chain, link: undefined };
+  const end = behindReasoning(context, place.items);
   // Settings that were changed in what the parent holds are told as they are now: nothing of it stands for them.
-  const items = found.settings === end.settings ? behindReasoning(context, end.items) : 0;
-  return { chain, link: { found, items } };
+  const items = found.settings === place.settings ? end : 0;
+  return { chain, link: { found, end, items } };
 }
 
 /** Reasoning that a turn's output ends with stands in its context too. */

@@ -152,11 +152,11 @@ function isLoop(ancestors: readonly StoredContextItem[], context: readonly Conte
 }
 
 /** What the turn was made on whose calls the rest of the client's own history answers. */
-function pinOf({ found, items }: HistoryLink, context: readonly ContextItem[]): string | undefined {
-  const before = context.slice(0, items);
+function pinOf({ found, end }: HistoryLink, context: readonly ContextItem[]): string | undefined {
+  const before = context.slice(0, end);
   const from =
     before.findLastIndex(({ item }) => answerHalf(item) !== undefined || ('role' in item && item.role === 'user')) + 1;
-  return answersCalls(before.slice(from), context.slice(items)) ? found.deployment : undefined;
+  return answersCalls(before.slice(from), context.slice(end)) ? found.deployment : undefined;
 }
 
 function answersCalls(said: readonly ContextItem[], rest: readonly ContextItem[]): boolean {
