@@ -34,9 +34,24 @@ const ran: Block = {
 };
 const tools = [{ type: 'web_search' }];
 
+const searched = (count: number) => ({
+  output_tokens: 7,
+  server_tool_use: { web_search_requests: count, web_fetch_requests: 0 },
+});
+const searchesBilled = (count: number) => ({
+  image_gen: {
+    input_tokens: 0,
+    input_tokens_details: { image_tokens: 0, text_tokens: 0 },
+    output_tokens: 0,
+    total_tokens: 0,
+  },
+  web_search: { num_requests: count },
+});
+
 interface Reply {
   blocks: Block[];
   stopReason?: string;
+  endUsage?: object;
 }
 
 /** The upstream's next replies, in order. */
@@ -130,12 +145,13 @@ describe.each([{ stream: false }, { stream: true }])('stream: $stream', ({ strea
   });
 
   test('code that was run, its output where it is asked for', async () => {
-    answerWith({ blocks: [code, ran, said('Done.')] });
+    answerWith({ blocks: [code, ran, said('Done.')], endUsage: searched(0) });
     const tool = [{ type: 'code_interpreter', container: { type: 'auto' } }];
     const include = ['code_interpreter_call.outputs'];
     const shown = await rig.client.create({ model: 'claude', input: 'x', tools: tool, stream, include });
     const item = { type: 'code_interpreter_call', status: 'completed', code: 'ls' };
     expect(shown.body.output[0]).toMatchObject({ ...item, outputs: [{ type: 'logs', logs: 'a\n' }] });
+    expect(shown.body).not.toHaveProperty('tool_usage');
     if (stream) expectStream(shown.events);
     const hidden = await rig.client.create({ model: 'claude', input: 'x', tools: tool, stream });
     expect(hidden.body.output[0]).toMatchObject({ ...item, outputs: null });
@@ -152,8 +168,8 @@ describe.each([{ stream: false }, { stream: true }])('stream: $stream', ({ strea
   test('a pause is gone on from inside of the response, each call a row of its own, the client sees the sum', async () => {
     const paused = [said('I look.'), search('srvtoolu_1', 'a'), found('srvtoolu_1'), search('srvtoolu_2', 'b')];
     answerWith(
-      { blocks: paused, stopReason: 'pause_turn' },
-      { blocks: [found('srvtoolu_2'), said('It is.')], stopReason: 'end_turn' },
+      { blocks: paused, stopReason: 'pause_turn', endUsage: searched(2) },
+      { blocks: [found('srvtoolu_2'), said('It is.')], stopReason: 'end_turn', endUsage: searched(1) },
     );
     const answer = await rig.client.create({ model: 'claude', input: 'x', tools, stream });
     expect(answer.body.status, answer.text).toBe('completed');
@@ -166,6 +182,7 @@ describe.each([{ stream: false }, { stream: true }])('stream: $stream', ({ strea
       'message',
     ]);
     expect(answer.body.usage).toMatchObject({ input_tokens: 60, output_tokens: 14, total_tokens: 74 });
+    expect(answer.body.tool_usage).toEqual(searchesBilled(3));
     expect(sent()[1]).toEqual({
       ...sent()[0],
       messages: [...sent()[0].messages, { role: 'assistant', content: paused }],

@@ -60,7 +60,7 @@ export type UpstreamEvent =
   | { type: 'warning'; warning: Warning }
   /**
    * `fields`: of the Response object, where the upstream speaks the Responses API: what it says there of its own.
-   * `stopSequence`: the stop text that ended it.
+   * `stopSequence`: the stop text that ended it. `searches`: how many searches of the web it bills.
    */
   | {
       type: 'response-end';
@@ -69,6 +69,7 @@ export type UpstreamEvent =
       serviceTier?: string;
       fields?: JsonObject;
       stopSequence?: string;
+      searches?: number;
     }
   | { type: 'error'; error: GatewayError };
 

@@ -73,3 +73,14 @@ export function endImage(result: string, index: number, emit: Emit) {
   tell(emit, index, 'image_generation_call.completed', {});
   return { ...imageCall, status: 'completed', result } as const;
 }
+
+/** `tool_usage` of a response: kinds of tools of which nothing was used have zeros. */
+export function searchUsage(searches: number) {
+  const image_gen = {
+    input_tokens: 0,
+    input_tokens_details: { image_tokens: 0, text_tokens: 0 },
+    output_tokens: 0,
+    total_tokens: 0,
+  };
+  return { image_gen, web_search: { num_requests: searches } };
+}

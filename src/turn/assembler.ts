@@ -4,6 +4,7 @@ import type { GatewayError } from '../core/errors.ts';
 import type { Finish, ItemStart, UpstreamEvent } from '../core/events.ts';
 import type { Grammar } from '../core/grammar/grammar.ts';
 import type { Matcher } from '../core/grammar/create-matcher.ts';
+import { searchUsage } from '../core/hosted-calls.ts';
 import { type IdMint, type IdPrefix, nativeIdPrefixes } from '../core/ids.ts';
 import type {
   Item,
@@ -63,7 +64,7 @@ export interface Assembler {
   readonly upstreamModel: string | undefined;
   readonly serviceTier: string | undefined;
   readonly stopSequence: string | undefined;
-  /** Of the Response object, as the upstream filled them. */
+  /** Of the Response object, as the upstream filled them, or would have if it spoke the Responses API. */
   readonly fields: JsonObject | undefined;
   /** The last that the upstream said of the reply that it is giving; undefined: nothing. */
   readonly usage: Usage | undefined;
@@ -116,6 +117,8 @@ export function createAssembler(options: AssemblerOptions): Assembler {
   let serviceTier: string | undefined;
   let stopSequence: string | undefined;
   let fields: JsonObject | undefined;
+  /** Of this reply and those before it. */
+  let searches = 0;
   let usage: Usage | undefined;
   let usageFinal = false;
   let outputCharacters = 0;
@@ -283,7 +286,8 @@ export function createAssembler(options: AssemblerOptions): Assembler {
           end ??= { finish: event.finish };
           serviceTier = event.serviceTier;
           stopSequence = event.stopSequence;
-          fields = event.fields;
+          searches += event.searches ?? 0;
+          fields = searches === 0 ? event.fields : { ...event.fields, tool_usage: searchUsage(searches) };
           if (event.usage !== undefined) {
             usage = event.usage;
             usageFinal = true;

@@ -324,8 +324,9 @@ export function createReplyDecoder(options: DecodeOptions): ReplyDecoder {
         endItem(!cut && finish !== 'max_tokens', emit);
       }
       const usage = endCounted ? usageOf(counts) : undefined;
-      const stop = stopSequence === undefined ? {} : { stopSequence };
-      emit({ type: 'response-end', finish, usage, ...(serviceTier === undefined ? {} : { serviceTier }), ...stop });
+      const { searches = 0 } = counts;
+      const said = { ...(searches > 0 && { searches }), ...(stopSequence !== undefined && { stopSequence }) };
+      emit({ type: 'response-end', finish, usage, ...(serviceTier === undefined ? {} : { serviceTier }), ...said });
     },
   };
 }

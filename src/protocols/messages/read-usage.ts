@@ -9,6 +9,7 @@ interface UsageCounts {
   cacheWriteHour: number | undefined;
   output: number | undefined;
   thinking: number | undefined;
+  searches: number | undefined;
   /** Of the compactions in it, which the others do not hold. */
   compactions: Usage;
 }
@@ -20,6 +21,7 @@ export const noCounts: UsageCounts = {
   cacheWriteHour: undefined,
   output: undefined,
   thinking: undefined,
+  searches: undefined,
   compactions: noUsage,
 };
 
@@ -35,6 +37,7 @@ export function addCounts(known: UsageCounts, usage: unknown): UsageCounts {
   if (!isJsonObject(usage)) return known;
   const creation = isJsonObject(usage.cache_creation) ? usage.cache_creation : {};
   const details = isJsonObject(usage.output_tokens_details) ? usage.output_tokens_details : {};
+  const tools = isJsonObject(usage.server_tool_use) ? usage.server_tool_use : {};
   return {
     input: larger(known.input, usage.input_tokens),
     cacheRead: larger(known.cacheRead, usage.cache_read_input_tokens),
@@ -42,6 +45,7 @@ export function addCounts(known: UsageCounts, usage: unknown): UsageCounts {
     cacheWriteHour: larger(known.cacheWriteHour, creation.ephemeral_1h_input_tokens),
     output: larger(known.output, usage.output_tokens),
     thinking: larger(known.thinking, details.thinking_tokens),
+    searches: larger(known.searches, tools.web_search_requests),
     compactions: compactionsIn(usage.iterations) ?? known.compactions,
   };
 }
