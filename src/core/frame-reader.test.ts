@@ -19,6 +19,10 @@ const frame = fc.oneof(
     pad: word,
   }),
   fc.record({ pad: word, delta: fc.record({ text: word, other: word }) }),
+  // A key that is the word of another frame, and the other way round.
+  fc.tuple(fc.constantFrom('text', 'other'), fc.constantFrom('text', 'other')).map(([key, value]) => ({
+    delta: { [key]: value },
+  })),
   fc.constantFrom({ delta: { text: 1 } }, { delta: 'text' }, { choices: {} }, {}),
 );
 
