@@ -205,7 +205,8 @@ export function createBudgetAccount(options: BudgetAccountOptions): BudgetAccoun
     },
 
     async close() {
-      while (isRenewing()) await renewing?.catch(() => {});
+      // Only waited for: whoever began it is told how it went.
+      while (isRenewing()) await Promise.allSettled([renewing]);
       if (granted > 0 || endedCount > 0 || isUncertain) await giveBack(false);
     },
 

@@ -3,7 +3,7 @@ import type { IdMint } from '../core/ids.ts';
 import type { Item } from '../core/items.ts';
 import type { AppendedItems } from '../store/conversation-store.ts';
 import type { StoredItem, TenantStore } from '../store/store.ts';
-import { inputIdPrefix, storedInput } from './resolve-history.ts';
+import { inputIdPrefix, storedInput } from './bring-item.ts';
 
 /** What ids and times are made from, and how long a write is run again of which nobody knows whether it was done. */
 export interface Making {

@@ -3,7 +3,7 @@ import { GatewayError } from '../core/errors.ts';
 import { addUsage, noUsage } from '../core/usage.ts';
 import type { Answer } from './answer.ts';
 import { prepareAttempt } from './open-turn.ts';
-import { contextItemOf } from './resolve-history.ts';
+import { contextItemOf } from './bring-item.ts';
 import { runAttempt } from './run-attempt.ts';
 import { storeNextAttempt } from './store-next-attempt.ts';
 import type { AttemptOutcome, PreparedAttempt, Turn, TurnCall, TurnDependencies } from './turn.ts';

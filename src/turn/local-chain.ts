@@ -1,5 +1,5 @@
 import type { StoredContextItem } from '../store/store.ts';
-import type { LocalResponse } from './resolve-history.ts';
+import type { LocalResponse } from './read-past.ts';
 import type { LocalChain } from './turn.ts';
 
 /** Not stored: it lies in no bucket. */

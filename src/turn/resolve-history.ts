@@ -1,28 +1,28 @@
 import { answerHalf, callHalf, isCallType } from '../core/call-pairs.ts';
 import { GatewayError } from '../core/errors.ts';
-import { type IdMint, type IdPrefix, nativeIdPrefixes } from '../core/ids.ts';
-import {
-  type ContextItem,
-  isNativeType,
-  type Item,
-  type NativeItem,
-  type Origin,
-  type ReasoningItem,
-} from '../core/items.ts';
+import type { IdMint } from '../core/ids.ts';
+import type { ContextItem, NativeItem } from '../core/items.ts';
 import { createPace } from '../core/pace.ts';
 import { createReport, type Report } from '../core/report.ts';
 import type { Tool, TurnRequest } from '../core/request.ts';
 import { toolsOfEnvelope } from '../protocols/responses/response.ts';
-import { type ConversationLink, conversationLocked, conversationNotFound } from '../store/conversation-store.ts';
-import type { ParentLink, StoredContext, StoredContextItem, StoredItem, TenantStore } from '../store/store.ts';
+import type { ConversationLink } from '../store/conversation-store.ts';
+import type { ParentLink, StoredContextItem, StoredItem, TenantStore } from '../store/store.ts';
 import { type AttachedFiles, attachFiles } from './attach-files.ts';
 import { applyConfiguration } from './apply-configuration.ts';
+import {
+  type BroughtItem,
+  broughtItem,
+  contextItemOf,
+  mayBeOurs,
+  readOwnReasoning,
+  readReference,
+} from './bring-item.ts';
 import { fromLastCompaction, isAssistants, type Split, splitOpenCalls } from './compact-context.ts';
 import { type HistoryLink, type Linked, linkHistory, type Linker } from './link-history.ts';
 import type { KeptWords } from './compaction-envelope.ts';
 import { pairToolCalls } from './pair-tool-calls.ts';
-import { openReasoning } from './reasoning-envelope.ts';
-import { printOrigin, readOrigin } from './stored-origin.ts';
+import { type LocalParents, readPast } from './read-past.ts';
 import { summaryPrompt } from './summary.ts';
 
 /** What the model is to see, and what of it is new. */
@@ -61,18 +61,6 @@ export interface History {
   compaction: (KeptWords & { users: ContextItem[] }) | undefined;
 }
 
-/** A response that is kept by one connection alone. */
-export interface LocalResponse {
-  context: StoredContext;
-  /** Those of the newest turn that brought any. */
-  tools: Tool[];
-}
-
-/** Parents that the store does not hold. */
-export interface LocalParents {
-  find(responseId: string): LocalResponse | undefined;
-}
-
 /**
  * @param linker absent: a turn that names no parent has none.
  * @throws GatewayError 400 or 404: everything that is wrong with the state is found here, before anything is spent.
@@ -98,7 +86,7 @@ export async function resolveHistory(
     if (given.type === 'item_reference') {
       // A reference to what the chain already holds points there: nothing is doubled.
       if (known.has(given.id)) continue;
-      brought = broughtAgain(await readReference(store, given.id));
+      brought = await readReference(store, given.id);
     } else {
       const ours = mayBeOurs(given) ? await readOwnReasoning(store, given) : undefined;
       brought = ours ?? broughtItem(store, given, ids, nowMs);
@@ -234,173 +222,11 @@ function toSumUp({ compactable, head }: Split): ContextItem[] {
   throw new GatewayError('invalid_value', message, { param: 'input' });
 }
 
-/** What the turn goes on from. */
-interface Past {
-  items: StoredContextItem[];
-  parent: ParentLink | undefined;
-  conversation: ConversationLink | undefined;
-  sessionId: string | undefined;
-  /** What the newest turn was made on. */
-  deployment: string | undefined;
-  /** Those that are inherited, where the store does not know. */
-  tools?: Tool[];
-}
-
-async function readPast(store: TenantStore, request: TurnRequest, local: LocalParents | undefined): Promise<Past> {
-  const { previousResponseId, conversationId } = request;
-  if (conversationId !== undefined) return readConversation(store, conversationId);
-  if (previousResponseId === undefined) {
-    return { items: [], parent: undefined, conversation: undefined, sessionId: undefined, deployment: undefined };
-  }
-  const kept = local?.find(previousResponseId);
-  if (kept !== undefined && request.store) throw notStored(previousResponseId);
-  return kept === undefined ? readParent(store, previousResponseId) : localPast(previousResponseId, kept);
-}
-
-/** A conversation is a name for the end of a chain: its head is the parent. */
-async function readConversation(store: TenantStore, id: string): Promise<Past> {
-  const found = await store.conversations.readContext(id);
-  if (found === undefined) throw conversationNotFound(id, 'conversation');
-  const { items, head, writer, locked, sessionId } = found;
-  if (locked) throw conversationLocked();
-  return {
-    items,
-    parent: head && {
-      id: head.id,
-      bucket: head.bucket,
-      keep: head.length,
-      items,
-      anchor: head.anchor,
-      depth: head.depth + 1,
-    },
-    conversation: { id, writer },
-    sessionId,
-    deployment: head?.deployment,
-  };
-}
-
-async function readParent(store: TenantStore, id: string): Promise<Past> {
-  const parent = await store.readContext(id);
-  if (parent === undefined) {
-    const message = `Previous response with id '${id.slice(0, 256)}' not found.`;
-    throw new GatewayError('previous_response_not_found', message, { param: 'previous_response_id' });
-  }
-  if (parent.status !== 'completed' && parent.status !== 'incomplete') {
-    const message = `Previous response with id '${id}' cannot be continued: its status is '${parent.status}'.`;
-    throw new GatewayError('previous_response_not_found', message, { param: 'previous_response_id' });
-  }
-  const { bucket, items, length, anchor, depth, sessionId, deployment } = parent;
-  const link = { id, bucket, keep: length, items, anchor, depth: depth + 1 };
-  return { items, parent: link, conversation: undefined, sessionId, deployment };
-}
-
-/** Of a parent that is not stored nothing is kept in the store: its child, which is not stored either, only names it. */
-function localPast(id: string, { context, tools }: LocalResponse): Past {
-  const { bucket, items, anchor, sessionId, deployment } = context;
-  const parent = { id, bucket, keep: 0, items: [], anchor, depth: 0 };
-  return { items, parent, conversation: undefined, sessionId, deployment, tools };
-}
-
 /** What is made ready without an upstream lives as long as its connection. */
 function notPrepared(): GatewayError {
   const message =
     "'generate' can be false over a WebSocket only, with 'store' set to false and without a conversation.";
   return new GatewayError('unsupported_parameter', message, { param: 'generate' });
-}
-
-function notStored(id: string | undefined): GatewayError {
-  const message = `Response '${id}' is not stored: it can be continued with 'store' set to false only.`;
-  return new GatewayError('unsupported_value', message, { param: 'store' });
-}
-
-async function readReference(store: TenantStore, id: string): Promise<StoredItem> {
-  const stored = await store.readItem(id);
-  if (stored === undefined) {
-    const why =
-      'Items are not persisted when `store` is set to false. Try again with `store` set to true, or remove this item from your input.';
-    throw new GatewayError('item_not_found', `Item with id '${id}' not found. ${why}`, { param: 'input' });
-  }
-  return stored;
-}
-
-/** An item of the input, as it is stored and as codecs see it. */
-interface BroughtItem {
-  stored: StoredItem;
-  entry: ContextItem;
-}
-
-const broughtAgain = (stored: StoredItem): BroughtItem => ({ stored, entry: contextItemOf(stored) });
-
-/**
- * A client that carries its history itself sends reasoning items back as it read them. The signed blocks behind them are
- * in the item's own envelope; where the client was given none they never left us, and are found again by the item's id.
- */
-export async function storedInput(store: TenantStore, item: Item, ids: IdMint, nowMs: number): Promise<StoredItem> {
-  const ours = mayBeOurs(item) ? await readOwnReasoning(store, item) : undefined;
-  return (ours ?? broughtItem(store, item, ids, nowMs)).stored;
-}
-
-function mayBeOurs(item: Item): item is ReasoningItem {
-  return item.type === 'reasoning' && !isSealed(item) && item.id !== '';
-}
-
-async function readOwnReasoning(store: TenantStore, { id, summary }: ReasoningItem): Promise<BroughtItem | undefined> {
-  const ours = await store.readItem(id);
-  return ours?.type === 'reasoning' && sameSummary(ours.body, summary) ? broughtAgain(ours) : undefined;
-}
-
-function broughtItem(store: TenantStore, item: Item, ids: IdMint, nowMs: number): BroughtItem {
-  const origin =
-    item.type === 'reasoning' && isSealed(item) ? openReasoning(store.seal, item.encrypted_content) : undefined;
-  // In this order, since the store has both beside the body.
-  const id = item.id === '' ? ids.mint(inputIdPrefix(item), nowMs) : item.id;
-  const identified: Item = Object.assign({ id, type: item.type }, item, { id });
-  const stored = {
-    id,
-    type: identified.type,
-    body: JSON.stringify(identified),
-    origin: origin === undefined ? null : printOrigin(origin, identified),
-  };
-  return { stored, entry: contextItem(identified, origin) };
-}
-
-function isSealed(item: ReasoningItem): item is ReasoningItem & { encrypted_content: string } {
-  return typeof item.encrypted_content === 'string' && item.encrypted_content !== '';
-}
-
-function sameSummary(body: string, summary: unknown): boolean {
-  return JSON.stringify((JSON.parse(body) as { summary: unknown }).summary) === JSON.stringify(summary);
-}
-
-export function inputIdPrefix({ type }: Item): IdPrefix {
-  switch (type) {
-    case 'message':
-      return 'msg';
-    case 'reasoning':
-      return 'rs';
-    case 'function_call':
-      return 'fc';
-    case 'function_call_output':
-      return 'fco';
-    case 'custom_tool_call':
-      return 'ctc';
-    case 'custom_tool_call_output':
-      return 'ctco';
-    default:
-      return isNativeType(type) ? nativeIdPrefixes[type] : 'ext';
-  }
-}
-
-export function contextItemOf({ body, origin }: StoredItem): ContextItem {
-  const item = JSON.parse(body) as Item;
-  return contextItem(item, origin === null ? undefined : readOrigin(origin, item));
-}
-
-function contextItem(item: Item, origin: Origin | undefined): ContextItem {
-  if (origin !== undefined) return { item, origin };
-  // An envelope that did not open when the item came in: another installation's or tenant's, a vendor's own, or changed.
-  const isForeign = item.type === 'reasoning' && isSealed(item);
-  return isForeign ? { item, origin, withheld: 'organization_mismatch' } : { item, origin };
 }
 
 function duplicateItem(id: string): GatewayError {

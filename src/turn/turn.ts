@@ -20,7 +20,8 @@ import type { AttemptStart, StoredItem, TenantStore } from '../store/store.ts';
 import type { Assembler } from './assembler.ts';
 import type { ClientCredential } from './lend-credential.ts';
 import type { TurnState } from './lifecycle.ts';
-import type { History, LocalParents } from './resolve-history.ts';
+import type { LocalParents } from './read-past.ts';
+import type { History } from './resolve-history.ts';
 
 /** What every turn of this process shares. */
 export interface TurnDependencies {

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { plainRequest } from '../../../test/fixtures/plain-request.ts';
 import type { UpstreamEvent } from '../../core/events.ts';
 import type { Item } from '../../core/items.ts';
 import type { TurnRequest } from '../../core/request.ts';
@@ -24,15 +25,8 @@ const deployment: Deployment = {
 };
 
 const request: TurnRequest = {
-  protocol: 'responses',
+  ...plainRequest,
   model: 'simulator',
-  input: [],
-  instructions: null,
-  previousResponseId: undefined,
-  store: true,
-  stream: false,
-  generate: true,
-  background: false,
   tools: [
     {
       type: 'function',
@@ -47,24 +41,6 @@ const request: TurnRequest = {
       },
     },
   ],
-  toolChoice: 'auto',
-  parallelToolCalls: true,
-  maxOutputTokens: undefined,
-  maxToolCalls: undefined,
-  temperature: undefined,
-  topP: undefined,
-  topLogprobs: undefined,
-  textFormat: { type: 'text' },
-  verbosity: undefined,
-  reasoning: undefined,
-  include: [],
-  metadata: {},
-  truncation: 'disabled',
-  user: undefined,
-  safetyIdentifier: undefined,
-  promptCacheKey: undefined,
-  serviceTier: undefined,
-  extra: {},
 };
 
 function encode(items: Item[], more: Partial<TurnRequest> = {}): EncodedRequest {
