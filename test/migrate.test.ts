@@ -77,19 +77,16 @@ describe.each(Object.entries(engines))('on %s', (_name, open) => {
     writeFileSync(join(folder, 'turnpike.yaml'), config);
     expect((await migrate(folder)).code).toBe(0);
     const newest = migrationNames.at(-1);
-    const before = migrationNames.at(-2);
     await execute(`INSERT INTO kysely_migration (name, timestamp) VALUES ('9999-newer', '2030-01-01')`);
     await execute(`INSERT INTO schema_marks (name, oldest) VALUES ('9999-newer', '${newest}')`);
     for (const args of [[], ['--dry-run']]) {
       const out = 'nothing to do: schema 9999-newer is newer, and this version runs on it\n';
       expect(await migrate(folder, ...args)).toEqual({ code: 0, out, err: '' });
     }
-    await execute(`DELETE FROM kysely_migration WHERE name IN ('9999-newer', '${newest}')`);
-    const { code, out } = await migrate(folder, '--dry-run');
-    expect([code, out.split('\n')[0]]).toEqual([2, `would apply ${newest}`]);
-    expect(out).toMatch(
-      new RegExp(`^processes at schema ${before} (run on beside it|cannot run on it: stop them first)$`, 'm'),
-    );
+    await execute(`DELETE FROM kysely_migration`);
+    await execute(`INSERT INTO kysely_migration (name, timestamp) VALUES ('0000-older', '2020-01-01')`);
+    const out = `${lines('would apply')}processes at schema 0000-older cannot run on it: stop them first\n`;
+    expect(await migrate(folder, '--dry-run')).toEqual({ code: 2, out, err: '' });
   });
 
   test('a store that a newer Turnpike wrote is refused', async () => {

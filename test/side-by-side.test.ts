@@ -15,8 +15,7 @@ import type { Store } from '../src/store/store.ts';
 import { createClient } from './support/client.ts';
 import { queryDatabase, testPostgres } from './support/postgres.ts';
 import { spawnGateway, temporaryFolder } from './support/spawn-gateway.ts';
-import { attemptEndOf, attemptStartOf, commitOf, intentOf, startMs } from './store/make.ts';
-import { older } from './store/older-budgets.ts';
+import { startMs } from './store/make.ts';
 import { newestName, pretendName, schemas } from './store/pretend-schema.ts';
 
 const server = await testPostgres();
@@ -158,121 +157,6 @@ describe.each(Object.entries(engines))('on %s', (_name, createEngine) => {
   });
 });
 
-/** The schema as it was before this migration. */
-function schemaBefore(name: string): Schema {
-  const { migrations } = currentSchema;
-  return {
-    migrations: migrations.slice(
-      0,
-      migrations.findIndex((mark) => mark.name === name),
-    ),
-  };
-}
-
-const newLease = { owner: 'newer', heldNanoUsd: 0, waitingNanoUsd: 0, keepsSlice: false, listsOpen: false };
-
-describe.each(Object.entries(engines))('budgets on %s, which had no tenant', (_name, createEngine) => {
-  test('come to the tenant of their calls, with what was spent, leased, reserved and charged', async () => {
-    const { open, query } = await createEngine();
-    await (await open(schemaBefore('0011-budget-tenants'))).close();
-    const rows = [
-      `INSERT INTO teams (id, name, created_at_ms) VALUES ('team_1', 'research', 1)`,
-      `INSERT INTO keys (id, name, team_id, tenant, hash, last4, created_at_ms) VALUES ('key_1', 'n', 'team_1', 'team_1', 'h', 'wxyz', 1)`,
-      older.setLimit('team:team_1', 9000),
-      older.setLimit('key:key_1', 1000),
-      older.setLimit('key:key_ci', 100),
-      older.addSpent('key:key_1', 7),
-      older.addSpent('key:key_ci', 5),
-      older.putLease('key:key_1', 'older', 500),
-      older.reserve('att_1', 'key:key_1', 'older', 300),
-      older.reserve('att_2', 'key:key_1', 'older', 100),
-      older.settle('att_2', 40),
-      older.insertCharge('att_0', 'key:key_1', 30),
-      older.addSpent('key:key_1', 30),
-    ];
-    for (const row of rows) await query(row);
-
-    const store = await open(currentSchema);
-    const own = store.budgets.forTenant('team_1');
-    expect(await own.read('team:team_1')).toMatchObject({ limitNanoUsd: 9000, spentNanoUsd: 0 });
-    const carried = { limitNanoUsd: 1000, spentNanoUsd: 77, reservedNanoUsd: 300 };
-    expect(await own.read('key:key_1')).toMatchObject(carried);
-    expect((await store.keys.findKey('h'))?.budgetIds).toEqual(['key:key_1', 'team:team_1']);
-    // 500 are leased by another.
-    expect(await own.renewLease({ ...newLease, budgetId: 'key:key_1', needNanoUsd: 464 })).toMatchObject({
-      verdict: 'busy',
-      roomNanoUsd: 463,
-    });
-    await store.sweep(startMs);
-    expect(await own.read('key:key_1')).toMatchObject({ spentNanoUsd: 377, reservedNanoUsd: 0 });
-
-    // The team of a key of the configuration is not in the database: whoever starts with that configuration knows it.
-    const alpha = store.budgets.forTenant('alpha');
-    expect(await alpha.read('key:key_ci')).toBeUndefined();
-    await alpha.setLimit('key:key_ci', 100);
-    expect(await alpha.read('key:key_ci')).toMatchObject({ limitNanoUsd: 100, spentNanoUsd: 5 });
-    expect(await query('SELECT tenant, id FROM budgets ORDER BY id')).toEqual([
-      { tenant: 'team_1', id: 'key:key_1' },
-      { tenant: 'alpha', id: 'key:key_ci' },
-      { tenant: 'team_1', id: 'team:team_1' },
-    ]);
-    await store.close();
-  });
-
-  test('are one cap for code of before and of now, whoever of them writes', async () => {
-    const { open, query } = await createEngine();
-    const store = await open(currentSchema);
-    const own = store.forTenant('team_1');
-    const budgets = store.budgets.forTenant('team_1');
-    // It makes a key after its budget.
-    await query(older.setLimit('key:key_1', 1000));
-    await query(`INSERT INTO teams (id, name, created_at_ms) VALUES ('team_1', 'research', 1)`);
-    await query(
-      `INSERT INTO keys (id, name, team_id, tenant, hash, last4, created_at_ms) VALUES ('key_1', 'n', 'team_1', 'team_1', 'h', 'wxyz', 1)`,
-    );
-    expect((await store.keys.findKey('h'))?.budgetIds).toEqual(['key:key_1']);
-    await query(older.putLease('key:key_1', 'older', 600));
-    await query(older.reserve('att_1', 'key:key_1', 'older', 250));
-    await query(older.reserve('att_2', 'key:key_1', 'older', 250));
-    expect(await budgets.read('key:key_1')).toMatchObject({ spentNanoUsd: 0, reservedNanoUsd: 500 });
-    const ask = { ...newLease, budgetId: 'key:key_1' };
-    expect(await budgets.renewLease({ ...ask, needNanoUsd: 500 })).toMatchObject({ verdict: 'busy', roomNanoUsd: 400 });
-    expect(await budgets.renewLease({ ...ask, needNanoUsd: 400 })).toMatchObject({ verdict: 'granted' });
-    const reservation = { budgetIds: ['key:key_1'], owner: 'newer', nanoUsd: 400 };
-    const intent = intentOf({ owner: 'newer', attempt: attemptStartOf({ reservation }) });
-    expect(await own.beginTurn(intent)).toBeUndefined();
-
-    // What is now written has its place in what code of before looks for.
-    expect(await query(older.selectElsewhere('key:key_1', 'older'))).toMatchObject([
-      { used: 400, in_flight: 1, leased: 400 },
-    ]);
-    await query(older.setLimit('key:key_1', 2000));
-    await query(older.putLease('key:key_1', 'older', 700));
-    await query(older.settle('att_1', 10));
-    await query(older.fold('key:key_1', 'older'));
-    await query(older.addSpent('key:key_1', 10));
-    expect(await budgets.read('key:key_1')).toMatchObject({
-      limitNanoUsd: 2000,
-      spentNanoUsd: 10,
-      reservedNanoUsd: 650,
-    });
-    const attempt = attemptEndOf(intent.attempt.id, { costNanoUsd: 3, settles: true });
-    expect(await own.commitTurn(commitOf(intent, { owner: 'newer', attempt }))).toBe('committed');
-    await budgets.renewLease({ ...ask, needNanoUsd: 0 });
-    // It takes from a process of now what it would take from one of its own, and the other way round.
-    await query(older.insertCharge('att_9', 'key:key_1', 20));
-    await query(older.addSpent('key:key_1', 20));
-    await store.sweep(startMs);
-    expect(await budgets.read('key:key_1')).toMatchObject({ spentNanoUsd: 283, reservedNanoUsd: 0 });
-    expect(await query('SELECT tenant, attempt_id FROM budget_charges ORDER BY attempt_id')).toEqual([
-      { tenant: 'team_1', attempt_id: 'att_2' },
-      { tenant: 'team_1', attempt_id: 'att_9' },
-    ]);
-    expect(await query(`SELECT 1 FROM budget_leases UNION ALL SELECT 1 FROM reservations`)).toEqual([]);
-    await store.close();
-  });
-});
-
 describe('several processes that start on one Postgres', () => {
   /** Kysely's, for all its migrations. */
   const migratorLock = '3853314791062309107';
@@ -308,49 +192,6 @@ describe('several processes that start on one Postgres', () => {
       const names = await queryDatabase(url, 'SELECT name FROM kysely_migration ORDER BY name');
       expect(names.map(({ name }) => name)).toEqual(schemas.additive.migrations.map(({ name }) => name));
     }
-  });
-
-  test('budgets get their tenant under calls of the version before, none of which is refused or lost', async () => {
-    const url = await server.createDatabase();
-    const open = async (schema: Schema) => {
-      const log = logOf(() => {});
-      return createPostgresStore({ url, secret, owner: 'next', log, nowMs, schema });
-    };
-    await (await open(schemaBefore('0011-budget-tenants'))).close();
-    await queryDatabase(url, older.setLimit('key:k', 1_000_000));
-    let isMigrated = false;
-    const calls: string[] = [];
-    let after = 0;
-    const lane = async (owner: string) => {
-      const client = new Client({ connectionString: `${url}?options=-c%20lock_timeout%3D30000` });
-      await client.connect();
-      onTestFinished(() => client.end());
-      for (let call = 0; after < 50; call++) {
-        if (isMigrated) after += 1;
-        const attempt = `${owner}-${call}`;
-        await client.query(older.renew('key:k', owner, 100));
-        await client.query(older.begin(attempt, 'key:k', owner, 10));
-        await client.query(older.commit(attempt, 1));
-        calls.push(attempt);
-      }
-      await client.query(older.renew('key:k', owner, 100));
-    };
-    const migrateUnderThem = async () => {
-      while (calls.length < 100) await new Promise((resolve) => setImmediate(resolve));
-      const store = await open(currentSchema);
-      isMigrated = true;
-      return store;
-    };
-    const [store] = await Promise.all([migrateUnderThem(), ...['a', 'b', 'c', 'd', 'e', 'f'].map(lane)]);
-    expect(await store.budgets.forTenant('k').read('key:k')).toMatchObject({
-      spentNanoUsd: calls.length,
-      reservedNanoUsd: 0,
-    });
-    // As whoever reads a dump back, whose path is empty.
-    const restored = `INSERT INTO public.keys (id, name, tenant, hash, last4, created_at_ms) VALUES ('k', 'n', 'team', 'h', 'wxyz', 1)`;
-    await queryDatabase(`${url}?options=-c%20search_path%3D`, restored);
-    expect(await store.budgets.forTenant('team').read('key:k')).toMatchObject({ spentNanoUsd: calls.length });
-    await store.close();
   });
 
   test('a gateway goes on answering while the next version migrates under it, and starts again on what that left', async () => {

@@ -1,17 +1,6 @@
 import { type Dialect, Kysely, sql } from 'kysely';
 import { type Migration, Migrator } from 'kysely/migration';
 import { begin, type SchemaDialect } from './migrations/0001-begin.ts';
-import { keys } from './migrations/0002-keys.ts';
-import { idempotency } from './migrations/0003-idempotency.ts';
-import { budgets } from './migrations/0004-budgets.ts';
-import { secret } from './migrations/0005-secret.ts';
-import { conversations } from './migrations/0006-conversations.ts';
-import { background } from './migrations/0007-background.ts';
-import { files } from './migrations/0008-files.ts';
-import { embeddings } from './migrations/0009-embeddings.ts';
-import { sessions } from './migrations/0010-sessions.ts';
-import { budgetTenants } from './migrations/0011-budget-tenants.ts';
-import { leanItems } from './migrations/0012-lean-items.ts';
 import {
   type AppliedMigration,
   compareSchema,
@@ -31,20 +20,7 @@ export async function migrate(
   schema: Schema,
   readApplied: () => Promise<AppliedMigration[]>,
 ): Promise<void> {
-  const own: Record<MigrationName, Migration> = {
-    '0001-begin': begin(schemaDialect),
-    '0002-keys': keys,
-    '0003-idempotency': idempotency,
-    '0004-budgets': budgets,
-    '0005-secret': secret,
-    '0006-conversations': conversations,
-    '0007-background': background(schemaDialect),
-    '0008-files': files(schemaDialect),
-    '0009-embeddings': embeddings(schemaDialect),
-    '0010-sessions': sessions(schemaDialect),
-    '0011-budget-tenants': budgetTenants(schemaDialect),
-    '0012-lean-items': leanItems(schemaDialect),
-  };
+  const own: Record<MigrationName, Migration> = { '0001-begin': begin(schemaDialect) };
   const migrations: Record<string, Migration> = { ...own, ...schema.others };
   const getMigrations = async () => {
     const applied = await readApplied();

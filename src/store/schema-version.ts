@@ -9,22 +9,9 @@ export interface MigrationMark {
 
 /**
  * Every migration, in the order of their names. Compared at start, so that the migrator is loaded only when there is something
- * to do. Code older than the marks refuses whatever is newer, so the first ones allow nobody older.
+ * to do. The first is the schema of the first release: nobody is older.
  */
-const migrationMarks = [
-  { name: '0001-begin', oldest: '0001-begin' },
-  { name: '0002-keys', oldest: '0002-keys' },
-  { name: '0003-idempotency', oldest: '0003-idempotency' },
-  { name: '0004-budgets', oldest: '0004-budgets' },
-  { name: '0005-secret', oldest: '0005-secret' },
-  { name: '0006-conversations', oldest: '0006-conversations' },
-  { name: '0007-background', oldest: '0007-background' },
-  { name: '0008-files', oldest: '0008-files' },
-  { name: '0009-embeddings', oldest: '0008-files' },
-  { name: '0010-sessions', oldest: '0008-files' },
-  { name: '0011-budget-tenants', oldest: '0008-files' },
-  { name: '0012-lean-items', oldest: '0012-lean-items' },
-] as const satisfies readonly MigrationMark[];
+const migrationMarks = [{ name: '0001-begin', oldest: '0001-begin' }] as const satisfies readonly MigrationMark[];
 export type MigrationName = (typeof migrationMarks)[number]['name'];
 
 export const migrationNames: readonly MigrationName[] = migrationMarks.map(({ name }) => name);

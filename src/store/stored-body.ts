@@ -15,7 +15,7 @@ export function bodyColumn({ id, type, body }: StoredItem): string {
   return body.startsWith(begin) && isPlain.test(id) && isPlain.test(type) ? body.slice(begin.length) : body;
 }
 
-/** What was written before the column was so reads as it did; a deleted item has no body. */
+/** A body that begins otherwise is stored whole; a deleted item has none. */
 export function wholeItem<Row extends Pick<StoredItem, 'id' | 'type' | 'body'>>(row: Row): Row {
   const { id, type, body } = row;
   return body === '' || body.startsWith('{') ? row : { ...row, body: beginOf(id, type) + body };

@@ -4,7 +4,7 @@ import { isJsonObject } from '../core/json-object.ts';
 /**
  * An origin as it is stored: its protocol, its model, and its source in pieces. Where the source says what the item says in the
  * very same text, the piece is a number, which of the item's texts it is: thinking would be stored twice else, since its
- * signature makes the source stay. Once it was the origin's own JSON, and the few that say more are so still.
+ * signature makes the source stay. The few that say more are the origin's own JSON.
  */
 type StoredOrigin = [Protocol, string, ...(string | number)[]] | Origin;
 

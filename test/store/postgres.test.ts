@@ -408,15 +408,10 @@ describe('what a call touches is one tenant’s', () => {
         ORDER BY 1`,
     );
     expect(keys.map(({ name }) => name)).toEqual([
-      // For code of before budgets had a tenant.
-      'budget_charges_before',
-      'budget_leases_before',
-      'budgets_before',
       // What says who the tenants are, and what is the store's.
       'keys_hash_key',
       'keys_pkey',
       'nodes_pkey',
-      'reservations_before',
       'schema_marks_pkey',
       'secret_pkey',
       'teams_name_key',

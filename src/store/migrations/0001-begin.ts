@@ -15,8 +15,10 @@ export interface SchemaDialect extends ViewDialect {
 /**
  * Types that both engines read as meant: `bigint` and `integer` are whole numbers, flags are 0 or 1, JSON is text. `bucket` is
  * the week of the turn's id, or 0 where time does not drop the turn; it ends each primary key, since Postgres wants it there.
+ *
+ * `context_hash` stands for all that was said in a turn's context, output included, `settings_hash` for the settings between.
  */
-const tables = ({ byBucket }: SchemaDialect) => [
+const turns = ({ byBucket }: SchemaDialect) => [
   `CREATE TABLE turns (
     tenant text NOT NULL,
     id text NOT NULL,
@@ -42,11 +44,17 @@ const tables = ({ byBucket }: SchemaDialect) => [
     input_count integer NOT NULL,
     output_count integer NOT NULL DEFAULT 0,
     kept_count integer NOT NULL,
+    conversation text,
+    context_hash text,
+    settings_hash text,
     PRIMARY KEY (tenant, id, bucket)
   ) ${byBucket}`,
   'CREATE INDEX turns_parent ON turns (tenant, parent)',
   'CREATE INDEX turns_session ON turns (tenant, session_id, created_at_ms, id, bucket)',
   `CREATE INDEX turns_in_progress ON turns (owner) WHERE status = 'in_progress'`,
+  'CREATE INDEX turns_conversation ON turns (tenant, conversation, depth) WHERE conversation IS NOT NULL',
+  `CREATE INDEX turns_queued ON turns (tenant, id) WHERE status = 'queued'`,
+  'CREATE INDEX turns_context ON turns (tenant, context_hash, id) WHERE context_hash IS NOT NULL',
   `CREATE TABLE items (
     tenant text NOT NULL,
     turn_id text NOT NULL,
@@ -107,11 +115,176 @@ const tables = ({ byBucket }: SchemaDialect) => [
   `CREATE INDEX attempts_started ON attempts (tenant, turn_id) WHERE status = 'started'`,
 ];
 
+/** `writer` is the turn that wrote last, or writes now: as long as it runs, nobody else may. */
+const conversations = [
+  `CREATE TABLE conversations (
+    tenant text NOT NULL,
+    id text NOT NULL,
+    created_at_ms bigint NOT NULL,
+    session_id text NOT NULL,
+    metadata text NOT NULL,
+    head text,
+    writer text,
+    deleted_at_ms bigint,
+    PRIMARY KEY (tenant, id)
+  )`,
+  'CREATE INDEX conversations_head ON conversations (tenant, head)',
+];
+
+/** `keys` belongs to no tenant: it says who the tenants are. A deleted key's row stays, for the spend that names it. */
+const keys = [
+  `CREATE TABLE teams (
+    id text NOT NULL PRIMARY KEY,
+    name text NOT NULL UNIQUE,
+    created_at_ms bigint NOT NULL
+  )`,
+  `CREATE TABLE keys (
+    id text NOT NULL PRIMARY KEY,
+    name text NOT NULL,
+    team_id text,
+    tenant text NOT NULL,
+    hash text NOT NULL UNIQUE,
+    last4 text NOT NULL,
+    created_at_ms bigint NOT NULL,
+    blocked_at_ms bigint,
+    deleted_at_ms bigint,
+    previous_hash text,
+    previous_until_ms bigint,
+    expires_at_ms bigint
+  )`,
+  'CREATE INDEX keys_team ON keys (team_id)',
+  'CREATE INDEX keys_previous_hash ON keys (previous_hash)',
+];
+
+const idempotency = [
+  `CREATE TABLE idempotency (
+    tenant text NOT NULL,
+    key_hash text NOT NULL,
+    body_hash text NOT NULL,
+    turn_id text NOT NULL,
+    created_at_ms bigint NOT NULL,
+    PRIMARY KEY (tenant, key_hash)
+  )`,
+  'CREATE INDEX idempotency_created ON idempotency (created_at_ms)',
+];
+
+/**
+ * Money is in nano-USD. What is leased of a budget is the sum of its leases, so that it cannot drift from them. A budget lies in
+ * the tenant of the calls that are under it; where it was before its key came to another is looked for in all.
+ */
+const budgets = [
+  `CREATE TABLE budgets (
+    tenant text NOT NULL,
+    id text NOT NULL,
+    limit_nano_usd bigint,
+    spent_nano_usd bigint NOT NULL DEFAULT 0,
+    PRIMARY KEY (tenant, id)
+  )`,
+  'CREATE INDEX budgets_id ON budgets (id)',
+  `CREATE TABLE budget_leases (
+    tenant text NOT NULL,
+    budget_id text NOT NULL,
+    owner text NOT NULL,
+    granted_nano_usd bigint NOT NULL,
+    PRIMARY KEY (tenant, budget_id, owner)
+  )`,
+  `CREATE TABLE reservations (
+    tenant text NOT NULL,
+    attempt_id text NOT NULL,
+    budget_id text NOT NULL,
+    owner text NOT NULL,
+    amount_nano_usd bigint NOT NULL,
+    settled_nano_usd bigint,
+    PRIMARY KEY (tenant, attempt_id, budget_id)
+  )`,
+  'CREATE INDEX reservations_budget ON reservations (tenant, budget_id, owner)',
+  `CREATE TABLE budget_charges (
+    tenant text NOT NULL,
+    attempt_id text NOT NULL,
+    budget_id text NOT NULL,
+    amount_nano_usd bigint NOT NULL,
+    created_at_ms bigint NOT NULL,
+    PRIMARY KEY (tenant, attempt_id, budget_id)
+  )`,
+];
+
+/** One row, that of the secret with which keys and envelopes are hashed: a value derived from it, which tells nothing of it. */
+const secret = ['CREATE TABLE secret (name text NOT NULL PRIMARY KEY, fingerprint text NOT NULL)'];
+
+/**
+ * `owner` and `ended_at_ms` say again what the turn's row says: whoever appends events finds both in the one row that it
+ * locks. `body` is the client's request, until the run has ended. `last_sequence`: of the events that are there.
+ */
+const background = [
+  `CREATE TABLE background_runs (
+    tenant text NOT NULL,
+    turn_id text NOT NULL,
+    owner text NOT NULL,
+    streamed integer NOT NULL,
+    body text NOT NULL,
+    last_sequence integer NOT NULL,
+    ended_at_ms bigint,
+    expired integer NOT NULL DEFAULT 0,
+    PRIMARY KEY (tenant, turn_id)
+  )`,
+  'CREATE INDEX background_runs_ended ON background_runs (ended_at_ms) WHERE expired = 0',
+  `CREATE TABLE events (
+    tenant text NOT NULL,
+    turn_id text NOT NULL,
+    first_sequence integer NOT NULL,
+    last_sequence integer NOT NULL,
+    data text NOT NULL,
+    PRIMARY KEY (tenant, turn_id, first_sequence)
+  )`,
+];
+
+/**
+ * `state`: `uploading`, which nobody sees; `ready`; `deleted`, whose bytes are being removed. `file_usage` is what a tenant's
+ * chunks have together, in one row, so that uploads at once cannot pass a limit that each of them keeps.
+ */
+const files = ({ bytesType }: SchemaDialect) => [
+  `CREATE TABLE files (
+    tenant text NOT NULL,
+    id text NOT NULL,
+    created_at_ms bigint NOT NULL,
+    state text NOT NULL,
+    filename text NOT NULL,
+    purpose text NOT NULL,
+    media_type text NOT NULL,
+    size bigint NOT NULL,
+    expires_at_ms bigint,
+    PRIMARY KEY (tenant, id)
+  )`,
+  `CREATE INDEX files_unready ON files (state, created_at_ms) WHERE state <> 'ready'`,
+  'CREATE INDEX files_expiry ON files (expires_at_ms) WHERE expires_at_ms IS NOT NULL',
+  `CREATE TABLE file_chunks (
+    tenant text NOT NULL,
+    file_id text NOT NULL,
+    position integer NOT NULL,
+    size integer NOT NULL,
+    data ${bytesType} NOT NULL,
+    PRIMARY KEY (tenant, file_id, position)
+  )`,
+  'CREATE TABLE file_usage (tenant text NOT NULL PRIMARY KEY, size bigint NOT NULL)',
+];
+
+/** The schema of the first release. */
 export function begin(dialect: SchemaDialect) {
   return {
     async up(db: Kysely<unknown>): Promise<void> {
-      for (const statement of [...tables(dialect), ...dialect.ownTables, spendLogsView(dialect)])
-        await sql.raw(statement).execute(db);
+      const statements = [
+        ...turns(dialect),
+        ...conversations,
+        ...keys,
+        ...idempotency,
+        ...budgets,
+        ...secret,
+        ...background,
+        ...files(dialect),
+        ...dialect.ownTables,
+        spendLogsView(dialect),
+      ];
+      for (const statement of statements) await sql.raw(statement).execute(db);
     },
   };
 }
