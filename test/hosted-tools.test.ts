@@ -90,10 +90,24 @@ test('what the upstream is offered', async () => {
         allowed_domains: ['a.example'],
         user_location: { type: 'approximate', country: 'FR' },
       },
+      // Anthropic could not hold the sum of searches and pages to the limit.
       { type: 'code_execution_20250825', name: 'code_execution' },
     ],
     tool_choice: { type: 'tool', name: 'web_search' },
   });
+});
+
+test('a search may open pages too, within the same domains; the preview only searches', async () => {
+  answerWith({ blocks: [said('Hi.')] });
+  const filters = { blocked_domains: ['b.example'] };
+  for (const type of ['web_search', 'web_search_preview'])
+    await rig.client.create({ model: 'claude', input: 'x', tools: [{ type, filters }] });
+  const [both, preview] = sent().map(({ tools: offered }) => offered);
+  expect(both).toEqual([
+    { type: 'web_search_20250305', name: 'web_search', blocked_domains: ['b.example'] },
+    { type: 'web_fetch_20250910', name: 'web_fetch', blocked_domains: ['b.example'] },
+  ]);
+  expect(preview).toEqual(both.slice(0, 1));
 });
 
 test.each([
@@ -144,6 +158,61 @@ describe.each([{ stream: false }, { stream: true }])('stream: $stream', ({ strea
     expect(moved.headers.get('x-turnpike-warnings')).toContain('web_search_call');
   });
 
+  test('a page that was opened is a call of the search', async () => {
+    const url = 'https://a.example/page';
+    const fetch = { type: 'server_tool_use', id: 'srvtoolu_f', name: 'web_fetch', input: { url } };
+    const source = { type: 'text', media_type: 'text/plain', data: 'It is open.' };
+    const content = { type: 'document', title: 'A', source };
+    const page = {
+      type: 'web_fetch_tool_result',
+      tool_use_id: 'srvtoolu_f',
+      content: { type: 'web_fetch_result', url, retrieved_at: null, content },
+    };
+    answerWith({ blocks: [fetch, page, said('It is open.')] });
+    const first = await rig.client.create({ model: 'claude', input: url, tools, stream });
+    if (stream) expectStream(first.events);
+    const action = { type: 'open_page', url };
+    expect(first.body.output[0]).toMatchObject({ type: 'web_search_call', status: 'completed', action });
+    expect(first.body.output).toHaveLength(2);
+    await rig.client.create({ model: 'claude', input: 'on', tools, stream, previous_response_id: first.body.id });
+    expect(sent()[1].messages[1].content).toEqual([fetch, page, said('It is open.')]);
+  });
+
+  test('calls at once: each result finds its own', async () => {
+    const calls = [search('srvtoolu_1', 'a'), search('srvtoolu_2', 'b')];
+    const failure = { type: 'web_search_tool_result_error', error_code: 'unavailable' };
+    answerWith({
+      blocks: [...calls, { ...found('srvtoolu_2'), content: failure }, found('srvtoolu_1'), said('It is.')],
+    });
+    const answer = await rig.client.create({ model: 'claude', input: 'x', tools, stream });
+    if (stream) expectStream(answer.events);
+    expect(answer.body.output).toMatchObject([
+      { type: 'web_search_call', status: 'completed', action: { query: 'a' } },
+      { type: 'web_search_call', status: 'failed', action: { query: 'b' } },
+      { type: 'message' },
+    ]);
+  });
+
+  test('a search that waits for the client’s own call is told when it is answered, in the next response', async () => {
+    const call = { type: 'tool_use', id: 'toolu_1', name: 'f', input: {} };
+    const calls = [search('srvtoolu_1', 'a'), call];
+    answerWith({ blocks: calls, stopReason: 'tool_use' }, { blocks: [found('srvtoolu_1'), said('It is.')] });
+    const all = [...tools, { type: 'function', name: 'f', parameters: { type: 'object', properties: {} } }];
+    const first = await rig.client.create({ model: 'claude', input: 'x', tools: all, stream });
+    if (stream) expectStream(first.events);
+    expect(first.body.output).toMatchObject([{ type: 'web_search_call' }, { type: 'function_call' }]);
+    const output = { type: 'function_call_output', call_id: 'toolu_1', output: '1' };
+    const include = ['web_search_call.action.sources'];
+    const fields = { model: 'claude', input: [output], tools: all, include, stream };
+    const second = await rig.client.create({ ...fields, previous_response_id: first.body.id });
+    if (stream) expectStream(second.events);
+    const action = { type: 'search', query: 'a', sources: [{ type: 'url', url: 'https://a.example' }] };
+    expect(second.body.output).toMatchObject([{ type: 'web_search_call', action }, { type: 'message' }]);
+    await rig.client.create({ ...fields, input: 'on', previous_response_id: second.body.id });
+    const [, , , { content }] = sent()[2].messages;
+    expect(content).toEqual([found('srvtoolu_1'), said('It is.')]);
+  });
+
   test('code that was run, its output where it is asked for', async () => {
     answerWith({ blocks: [code, ran, said('Done.')], endUsage: searched(0) });
     const tool = [{ type: 'code_interpreter', container: { type: 'auto' } }];
@@ -178,9 +247,10 @@ describe.each([{ stream: false }, { stream: true }])('stream: $stream', ({ strea
       'message',
       'web_search_call',
       'web_search_call',
-      'messages:web_search_tool_result',
       'message',
     ]);
+    const ended = answer.body.output.map(({ status }: { status: string }) => status);
+    expect(ended).toEqual(answer.body.output.map(() => 'completed'));
     expect(answer.body.usage).toMatchObject({ input_tokens: 60, output_tokens: 14, total_tokens: 74 });
     expect(answer.body.tool_usage).toEqual(searchesBilled(3));
     expect(sent()[1]).toEqual({
@@ -196,6 +266,22 @@ describe.each([{ stream: false }, { stream: true }])('stream: $stream', ({ strea
     await rig.client.create({ model: 'claude', input: 'on', tools, previous_response_id: answer.body.id });
     const whole = [...paused, found('srvtoolu_2'), said('It is.')];
     expect(sent()[2].messages[1]).toEqual({ role: 'assistant', content: whole });
+  });
+
+  test('what nothing came of any more was cut, and a limit is one of the whole response', async () => {
+    const paused = [search('srvtoolu_1', 'a'), found('srvtoolu_1'), search('srvtoolu_2', 'b')];
+    answerWith({ blocks: paused, stopReason: 'pause_turn' }, { blocks: [said('No.')] });
+    const answer = await rig.client.create({ model: 'claude', input: 'x', tools, stream, max_tool_calls: 4 });
+    if (stream) expectStream(answer.events);
+    expect(answer.body.output.map(({ status }: { status: string }) => status)).toEqual([
+      'completed',
+      'incomplete',
+      'completed',
+    ]);
+    // Two were made, of which one is still to be run.
+    expect(sent().map(({ tools: [tool] }) => tool.max_uses)).toEqual([4, 3]);
+    await rig.client.create({ model: 'claude', input: 'on', tools, stream, previous_response_id: answer.body.id });
+    expect(sent()[2].messages[1].content).toEqual([...paused.slice(0, 2), said('No.')]);
   });
 
   test('a model that pauses without end is stopped, and is no success', async () => {

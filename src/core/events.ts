@@ -55,6 +55,12 @@ export type UpstreamEvent =
       fields?: JsonObject;
       native?: NativeItem;
     }
+  /**
+   * The reply was paused, and what is to come of the item comes in the one that goes on from it: there it is resumed by its
+   * `key`, and its further sources come after this one. `native`: the item if nothing comes.
+   */
+  | { type: 'item-pause'; index: number; key: string; source: string; native: NativeItem }
+  | { type: 'item-resume'; index: number; key: string }
   /** The input side as soon as it is known, so that a stream that is cut later can still be billed. Replaces what came before. */
   | { type: 'usage'; usage: Usage }
   | { type: 'warning'; warning: Warning }

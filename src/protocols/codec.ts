@@ -36,7 +36,7 @@ export interface ModelProfile {
   /** Messages only: the shortest prefix that the model caches, in tokens. Absent: no breakpoint of ours is set. */
   minCachedTokens?: number | undefined;
   /** Messages only: the tools that the upstream runs itself. Absent: all that Anthropic does. */
-  hostedTools?: readonly ('web_search' | 'code_execution')[];
+  hostedTools?: readonly ('web_search' | 'web_fetch' | 'code_execution')[];
   /** Chat only: where the vendor's words are not OpenAI's. */
   quirks?: ChatQuirks;
   /** Responses only. False: the model refuses to be asked for encrypted reasoning. Absent: if it reasons, it takes it. */
@@ -67,6 +67,8 @@ export interface GeminiProfile {
   levels: readonly ThinkingLevel[];
   /** The same where it is `budget`, in tokens; `least` 0: thinking can be turned off. */
   budget: { least: number; most: number };
+  /** False: the model cannot be given pages to read (`urlContext`). */
+  opensPages?: boolean;
   /** False: the model refuses penalties. */
   penalties: boolean;
   /** False: the model refuses system instructions. */
@@ -133,6 +135,10 @@ export interface DecodeOptions {
   include?: readonly string[];
   /** Messages only: the reply is to be a compaction and nothing else: an item of ours, or the block that the client asked for. */
   compacts?: 'item' | 'block';
+  /** Messages only: calls in the context that the upstream runs, and that nothing has come of so far, by their ids. */
+  openCalls?: ReadonlyMap<string, JsonObject>;
+  /** The reply goes on from one that was paused: those calls are items of the same response. */
+  goesOn?: boolean;
   /** Embeddings only: how many the client is to get. */
   vectors?: number;
   /** The client wants one call at a time of a model that cannot be told so: calls after the first are left out. */

@@ -102,6 +102,7 @@ export function geminiProfile(model: string): ModelProfile {
       thirdGeneration,
       levels: thirdGeneration ? levelsOf(model, version) : [],
       budget: budgeted ? budgetOf(model) : noBudget,
+      opensPages: isGemini && version >= 205,
       // "Penalty is not enabled" for models of 2.5.
       penalties: !budgeted,
       // "Developer instruction is not enabled" for Gemma 3.

@@ -49,7 +49,10 @@ export type ReplyEnd = { finish: Finish; error?: undefined } | { finish?: undefi
 export interface Assembler {
   /** @throws Error on an event that the lifecycles forbid: a decoder's fault. */
   accept(event: UpstreamEvent): void;
-  /** The reply was paused: what comes next is its continuation, in a reply of its own whose items go on from these. */
+  /**
+   * The reply was paused: what comes next is its continuation, in a reply of its own whose items go on from these. Until
+   * then both outputs have what there is of an item that was paused too.
+   */
   goOn(): void;
   /** Closes whatever is still open as incomplete; nothing cut is ever executable. */
   cut(): void;
@@ -90,6 +93,8 @@ interface Slot {
   blockType: string;
   upstreamCallId: string | undefined;
   matcher: Matcher | undefined;
+  /** What came of it before the reply was paused, and what resumes it. */
+  paused: { key: string; source: string } | undefined;
 }
 
 const idPrefixOf: Record<Exclude<ItemStart['kind'], 'native'>, IdPrefix> = {
@@ -108,8 +113,8 @@ export function createAssembler(options: AssemblerOptions): Assembler {
   const output: FinishedItem[] = [];
   const storedOutput: StoredItem[] = [];
   const warnings: Warning[] = [];
-  /** How many items came of the replies before this one. */
-  let base = 0;
+  /** Of a reply that goes on from another: where its items are. */
+  let places: number[] | undefined;
   let text = '';
   let end: ReplyEnd | undefined;
   let upstreamId: string | undefined;
@@ -165,7 +170,7 @@ export function createAssembler(options: AssemblerOptions): Assembler {
       start.kind === 'custom_tool_call'
         ? options.grammarOf?.(start.name, namespaceOf(start.fields))?.matcher()
         : undefined;
-    slots.push({ item, state: 'open', part: -1, blockType, upstreamCallId, matcher });
+    slots.push({ item, state: 'open', part: -1, blockType, upstreamCallId, matcher, paused: undefined });
     if (encoder !== undefined) text += encoder.itemStart(item);
   }
 
@@ -202,10 +207,11 @@ export function createAssembler(options: AssemblerOptions): Assembler {
     return false;
   }
 
-  function endItem(slot: Slot, isWhole: boolean, source: string, said: ItemSaid): void {
-    const { item } = slot;
+  function endItem(slot: Slot, isWhole: boolean, lastSource: string, said: ItemSaid): void {
+    const { item, paused } = slot;
     const complete = isWhole && isAllowed(slot);
-    const origin: Origin = { protocol, model: options.signatureScope(upstreamModel), source };
+    const source = paused === undefined ? lastSource : `${paused.source},${lastSource}`;
+    const origin = originOf(source);
     const envelope = complete && item.kind === 'reasoning' ? options.sealReasoning?.(origin) : undefined;
     if (complete && item.kind === 'reasoning' && options.sealReasoning !== undefined && envelope === undefined) {
       const message = 'The reasoning is longer than an envelope may be; the client was given none.';
@@ -218,18 +224,37 @@ export function createAssembler(options: AssemblerOptions): Assembler {
     };
     output[item.index] = finished;
     if (slot.upstreamCallId !== undefined) origin.upstreamCallId = slot.upstreamCallId;
-    storedOutput[item.index] = {
-      id: item.id,
-      type: finished.item.type,
-      body: finished.body,
-      origin: complete ? printOrigin(origin, finished.item) : null,
-    };
+    keep(finished, item.index, complete ? origin : undefined);
     if (encoder !== undefined) text += encoder.itemEnd(item, finished);
+  }
+
+  const originOf = (source: string): Origin => ({ protocol, model: options.signatureScope(upstreamModel), source });
+
+  function keep({ item, body }: FinishedItem, index: number, origin: Origin | undefined): void {
+    const printed = origin === undefined ? null : printOrigin(origin, item);
+    storedOutput[index] = { id: item.id, type: item.type, body, origin: printed };
+  }
+
+  function pauseItem(slot: Slot, { key, source, native }: UpstreamEvent & { type: 'item-pause' }): void {
+    const { index } = slot.item;
+    const origin = originOf(source);
+    slot.paused = { key, source };
+    output[index] = { ...finishItem(slot, 'completed', source, { native }), origin };
+    keep(output[index], index, origin);
+  }
+
+  /** Where an item of this reply is among all. */
+  function placeOf(event: UpstreamEvent & { index: number }, among: number[]): number {
+    if (event.type === 'item-start' && event.index === among.length) among.push(slots.length);
+    if (event.type === 'item-resume' && event.index === among.length) {
+      among.push(slots.findIndex(({ paused, state }) => paused?.key === event.key && state !== 'done'));
+    }
+    return among[event.index] ?? -1;
   }
 
   return {
     accept(given) {
-      const event = base > 0 && 'index' in given ? { ...given, index: given.index + base } : given;
+      const event = places !== undefined && 'index' in given ? { ...given, index: placeOf(given, places) } : given;
       switch (event.type) {
         case 'response-start':
           upstreamId = event.upstreamId;
@@ -275,6 +300,12 @@ export function createAssembler(options: AssemblerOptions): Assembler {
           endItem(slotAt(event.index, 'end'), event.complete, event.source, event);
           return;
         }
+        case 'item-pause':
+          pauseItem(slotAt(event.index, 'event'), event);
+          return;
+        case 'item-resume':
+          slotAt(event.index, 'event');
+          return;
         case 'usage':
           usage = event.usage;
           if (encoder?.usage !== undefined) text += encoder.usage(usage);
@@ -284,6 +315,12 @@ export function createAssembler(options: AssemblerOptions): Assembler {
           return;
         case 'response-end':
           end ??= { finish: event.finish };
+          // Nothing came of it any more.
+          for (const slot of event.finish === 'paused' ? [] : slots) {
+            if (slot.paused === undefined || slot.state === 'done') continue;
+            slot.state = 'done';
+            endItem(slot, false, '', {});
+          }
           serviceTier = event.serviceTier;
           stopSequence = event.stopSequence;
           searches += event.searches ?? 0;
@@ -299,7 +336,7 @@ export function createAssembler(options: AssemblerOptions): Assembler {
       }
     },
     goOn() {
-      base = slots.length;
+      places = [];
       end = undefined;
       usage = undefined;
       usageFinal = false;

@@ -11,6 +11,9 @@ import type { AttemptOutcome, PreparedAttempt, Turn, TurnCall, TurnDependencies 
 /** A model that searches without end is stopped somewhere; each pause comes after about ten uses of a tool. */
 const maxContinuations = 10;
 
+/** What `max_tool_calls` counts. */
+const hostedCalls: ReadonlySet<string> = new Set(['web_search_call', 'code_interpreter_call']);
+
 interface Continued {
   attempt: PreparedAttempt;
   outcome: AttemptOutcome;
@@ -31,10 +34,14 @@ export async function continueAttempt(
 ): Promise<Continued> {
   const current: Continued = { attempt, outcome };
   for (let continuations = 0; isPaused(current); continuations++) {
-    if (call.sink.closed) return { ...current, outcome: { ...current.outcome, outcome: 'cancelled' } };
+    if (call.sink.closed) {
+      current.outcome.assembler.cut();
+      return { ...current, outcome: { ...current.outcome, outcome: 'cancelled' } };
+    }
     const next = continuations < maxContinuations ? await beginNext(dependencies, call, turn, current) : undefined;
     if (next === undefined) {
       const error = new GatewayError('upstream_error', 'The upstream did not finish its reply.');
+      current.outcome.assembler.cut();
       return { ...current, outcome: { ...current.outcome, outcome: 'failed', error } };
     }
     const { assembler, usage } = current.outcome;
@@ -64,8 +71,13 @@ async function beginNext(
   // A call that the client is to answer is not the upstream's to go on from.
   if (said.length === 0 || said.some(({ item }) => callHalf(item) !== undefined)) return undefined;
   const history = { ...turn.history, context: [...turn.history.context, ...said] };
+  const { maxToolCalls } = call.request;
+  const used = said.filter(({ item }) => hostedCalls.has(item.type)).length;
+  const left = maxToolCalls === undefined ? undefined : Math.max(maxToolCalls - used, 0);
+  const rest = { ...call, request: { ...call.request, maxToolCalls: left } };
   try {
-    const next = await prepareAttempt(dependencies, call, history, attempt.deployment, attempt.start.number + 1);
+    const next = await prepareAttempt(dependencies, rest, history, attempt.deployment, attempt.start.number + 1);
+    next.encoded.decode.goesOn = true;
     await storeNextAttempt(dependencies, call, turn, { attempt, outcome }, next);
     return next;
   } catch (cause) {

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { createIdMint } from '../../src/core/ids.ts';
 import type { ResponseState } from '../../src/core/response.ts';
-import type { Reply } from '../../src/protocols/codec.ts';
+import type { DecodeOptions, Reply } from '../../src/protocols/codec.ts';
 import { messagesClientCodec } from '../../src/protocols/messages/client.ts';
 import { messagesCodec } from '../../src/protocols/messages/index.ts';
 import { anthropicProfile } from '../../src/providers/anthropic.ts';
@@ -68,8 +68,30 @@ const replyOf = (fields: Partial<ResponseState>, output: Reply['output'] = []): 
   output,
 });
 
+/** What comes of the calls that a paused reply ends with, as the reply that goes on begins. */
+function restOf({ id, model, content, usage }: Json): {
+  openCalls: Map<string, Json>;
+  results: Json[];
+  lines: string[];
+} {
+  const answered = new Set(content.map((block: Json) => block.tool_use_id));
+  const open = content.filter((block: Json) => block.type === 'server_tool_use' && !answered.has(block.id));
+  const results = open.map((call: Json) => ({ type: `${call.name}_tool_result`, tool_use_id: call.id, content: [] }));
+  const events = [
+    { type: 'message_start', message: { id, model, type: 'message', role: 'assistant', content: [], usage } },
+    ...results.flatMap((block: Json, index: number) => [
+      { type: 'content_block_start', index, content_block: block },
+      { type: 'content_block_stop', index },
+    ]),
+    { type: 'message_delta', delta: { stop_reason: 'end_turn', stop_sequence: null }, usage },
+    { type: 'message_stop' },
+  ];
+  const openCalls = new Map<string, Json>(open.map((call: Json) => [call.id, call]));
+  return { openCalls, results, lines: events.map((event) => JSON.stringify(event)) };
+}
+
 /** Decoded, put together, and written as a stream and as a plain answer. */
-function translate(lines: readonly string[]): { streamed: Json; plain: Json } {
+function translate(lines: readonly string[], rest?: ReturnType<typeof restOf>): { streamed: Json; plain: Json } {
   const encoder = messagesClientCodec.createStreamEncoder();
   const assembler = createAssembler({
     ids: createIdMint(),
@@ -80,9 +102,16 @@ function translate(lines: readonly string[]): { streamed: Json; plain: Json } {
     encoder,
   });
   let text = encoder.begin(replyOf({ status: 'in_progress' }));
-  const decoder = messagesCodec.createStreamDecoder(options);
-  for (const { event, data } of framesOf(lines)) decoder.frame(event, data, (said) => assembler.accept(said));
-  decoder.end((said) => assembler.accept(said));
+  const read = (replyLines: readonly string[], decode: DecodeOptions): void => {
+    const decoder = messagesCodec.createStreamDecoder(decode);
+    for (const { event, data } of framesOf(replyLines)) decoder.frame(event, data, (said) => assembler.accept(said));
+    decoder.end((said) => assembler.accept(said));
+  };
+  read(lines, options);
+  if (rest !== undefined) {
+    assembler.goOn();
+    read(rest.lines, { ...options, openCalls: rest.openCalls, goesOn: true });
+  }
   text += assembler.takeText();
   const { finish } = assembler.end ?? {};
   const isCut = finish === 'max_tokens' || finish === 'content_filter';
@@ -136,9 +165,10 @@ describe.each(recordings)('$name', ({ lines }) => {
   });
 
   test('written anew it is the same blocks, streamed and plain', () => {
-    const { streamed, plain } = translate(lines);
+    const rest = isPaused ? restOf(given) : undefined;
+    const { streamed, plain } = translate(lines, rest);
     for (const message of [streamed, plain]) {
-      expect(comparable(message.content)).toEqual(comparable(given.content));
+      expect(comparable(message.content)).toEqual(comparable([...given.content, ...(rest?.results ?? [])]));
       expect(message).toMatchObject({ id: 'resp_1', model: 'ours', role: 'assistant', type: 'message' });
       if (!isPaused)
         expect([message.stop_reason, message.stop_sequence]).toEqual([given.stop_reason, given.stop_sequence]);

@@ -130,6 +130,19 @@ describe('items', () => {
     expect(items(fixture('grounded'))[1]?.['action' as never]).not.toHaveProperty('sources');
   });
 
+  test('pages that were opened are calls too, those that could not be have failed', () => {
+    const urlMetadata = [
+      { retrievedUrl: 'https://a.example', urlRetrievalStatus: 'URL_RETRIEVAL_STATUS_SUCCESS' },
+      { retrievedUrl: 'https://b.example', urlRetrievalStatus: 'URL_RETRIEVAL_STATUS_PAYWALL' },
+    ];
+    const read = streamOf([{ text: 'It is open.' }], { finishReason: 'STOP', urlContextMetadata: { urlMetadata } });
+    expect(items(read)).toMatchObject([
+      { type: 'message' },
+      { type: 'web_search_call', status: 'completed', action: { type: 'open_page', url: 'https://a.example' } },
+      { type: 'web_search_call', status: 'failed', action: { type: 'open_page', url: 'https://b.example' } },
+    ]);
+  });
+
   test('code and what came of it are one call', () => {
     const include = ['code_interpreter_call.outputs'];
     expect(items(fixture('code-execution'), optionsWith({ include }))[1]).toMatchObject({

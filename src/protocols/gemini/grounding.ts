@@ -9,6 +9,8 @@ export interface Grounding {
   grounding: unknown;
   /** `citationMetadata`: what the answer quotes at length. */
   citations: unknown;
+  /** `urlContextMetadata`: which pages were opened. */
+  pages: unknown;
 }
 
 function listOf(value: unknown): JsonObject[] {
@@ -62,11 +64,18 @@ function citation(place: unknown, text: string, url: string, title: string): Url
   return [{ type: 'url_citation', ...rangeOf(place, text), url, title }];
 }
 
-/** The search that the answer rests on; undefined: there was none. */
-export function searchActionOf({ grounding }: Grounding, withUrls: boolean): SearchAction | undefined {
+/** What was done on the web for the answer, and whether it failed. */
+export function webActionsOf({ grounding, pages }: Grounding, withUrls: boolean): [SearchAction, boolean][] {
   const queries = textsOf(fieldOf(grounding, 'webSearchQueries'));
   const [query] = queries;
-  if (query === undefined) return undefined;
   const urls = withUrls ? pagesOf(grounding).flatMap(({ url }) => url ?? []) : [];
-  return withSources({ type: 'search', query, queries }, urls);
+  const searches: [SearchAction, boolean][] =
+    query === undefined ? [] : [[withSources({ type: 'search', query, queries }, urls), false]];
+  const opened = listOf(fieldOf(pages, 'urlMetadata')).map(
+    ({ retrievedUrl, urlRetrievalStatus: status }): [SearchAction, boolean] => [
+      { type: 'open_page', url: stringOf(retrievedUrl) ?? null },
+      status !== 'URL_RETRIEVAL_STATUS_SUCCESS',
+    ],
+  );
+  return [...searches, ...opened];
 }

@@ -19,6 +19,8 @@ import { stringOf, textsOf } from './wire.ts';
 export interface HostedCall {
   /** The item before anything is known of the call. */
   zero: NativeItem;
+  /** Of what is done on the web. */
+  action?: SearchAction;
   begin(index: number, emit: Emit): void;
   /** Whether the part is what came of it. Absent: nothing is to come. */
   isResult?: (part: JsonObject) => boolean;
@@ -64,6 +66,7 @@ function searchCall({ id, toolType, args }: JsonObject): HostedCall | undefined 
   if (action === undefined) return undefined;
   return {
     zero: zeroSearch(),
+    action,
     begin: beginSearch,
     isResult: ({ toolResponse }) => isJsonObject(toolResponse) && toolResponse['id'] === id,
     end: (_, index, emit) => endSearch(action, false, index, emit),

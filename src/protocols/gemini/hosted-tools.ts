@@ -13,16 +13,21 @@ export function hostedName(tool: NativeTool): 'google_search' | 'code_execution'
 }
 
 /**
- * The tool's definition.
+ * The tool's definitions. OpenAI's search of the web opens pages too; Google has another tool for that.
  * @throws GatewayError 400 for what the search cannot be held to, and for what names an object in the provider's account.
  * @see https://ai.google.dev/gemini-api/docs/google-search
+ * @see https://ai.google.dev/gemini-api/docs/url-context
  * @see https://ai.google.dev/gemini-api/docs/code-execution
  */
-export function hostedDefinition({ wireName, tool, path }: HostedOffer, report: Report): string {
+export function hostedDefinitions(
+  { wireName, tool, path }: HostedOffer,
+  opensPages: boolean,
+  report: Report,
+): string[] {
   const at = (field: string): string => (path === 'tools' ? path : `${path}.${field}`);
   if (wireName === 'code_execution') {
     refuseContainer(tool['container'], at('container'));
-    return '{"codeExecution":{}}';
+    return ['{"codeExecution":{}}'];
   }
   warnOfSearchOptions(tool, at, report);
   const { filters, user_location: location } = tool;
@@ -34,5 +39,7 @@ export function hostedDefinition({ wireName, tool, path }: HostedOffer, report: 
     }
   }
   if (isJsonObject(location)) report.warn(at('user_location'), 'The upstream is told no place; it was left out.');
-  return '{"googleSearch":{}}';
+  // The preview only searches.
+  const opens = opensPages && !tool.type.startsWith('web_search_preview');
+  return ['{"googleSearch":{}}', ...(opens ? ['{"urlContext":{}}'] : [])];
 }

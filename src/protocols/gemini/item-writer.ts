@@ -6,7 +6,7 @@ import { objectMembers, printMembers } from '../../core/json-slice.ts';
 import { emitNativeCall } from '../../core/native-calls.ts';
 import type { DecodeOptions } from '../codec.ts';
 import { beginSearch, endSearch, zeroSearch } from '../../core/hosted-calls.ts';
-import { annotationsOf, type Grounding, searchActionOf } from './grounding.ts';
+import { annotationsOf, type Grounding, webActionsOf } from './grounding.ts';
 import { type HostedCall, hostedCall } from './hosted-parts.ts';
 import { createPartialArgs, type PartialArgs } from './partial-args.ts';
 import { createPieces, isPlainText, type Pieces } from './pieces.ts';
@@ -62,7 +62,8 @@ export function createItemWriter({ tools, include = [], singleCall = false }: De
   const carried = include.includes('reasoning.encrypted_content');
   let open: OpenText | OpenHosted | OpenCall | undefined;
   let items = 0;
-  let searched = false;
+  /** What was done on the web in parts of the reply. */
+  const told = new Set<string | undefined>();
   let calls = 0;
   let warned = false;
 
@@ -192,7 +193,7 @@ export function createItemWriter({ tools, include = [], singleCall = false }: De
       items += 1;
       return;
     }
-    searched ||= call.zero.type === 'web_search_call';
+    told.add(call.action?.type);
     emit({ type: 'item-start', index: items, start: { kind: 'native', item: call.zero } });
     call.begin(items, emit);
     open = { kind: 'hosted', call, raws: [raw], result: undefined };
@@ -215,15 +216,16 @@ export function createItemWriter({ tools, include = [], singleCall = false }: De
     emit({ type: 'warning', warning: { param: 'output', message } });
   }
 
-  /** A search that left no other trace than its queries. */
-  function addSearch(grounding: Grounding, emit: Emit): void {
-    const action = searchActionOf(grounding, include.includes('web_search_call.action.sources'));
-    if (action === undefined || searched) return;
-    emit({ type: 'item-start', index: items, start: { kind: 'native', item: zeroSearch() } });
-    beginSearch(items, emit);
-    const native = endSearch(action, false, items, emit);
-    emit({ type: 'item-end', index: items, complete: true, source: '', native });
-    items += 1;
+  /** Searches that left no other trace than their queries, and pages that left their addresses. */
+  function addSearches(grounding: Grounding, emit: Emit): void {
+    for (const [action, failed] of webActionsOf(grounding, include.includes('web_search_call.action.sources'))) {
+      if (told.has(action.type)) continue;
+      emit({ type: 'item-start', index: items, start: { kind: 'native', item: zeroSearch() } });
+      beginSearch(items, emit);
+      const native = endSearch(action, failed, items, emit);
+      emit({ type: 'item-end', index: items, complete: true, source: '', native });
+      items += 1;
+    }
   }
 
   function close(complete: boolean, emit: Emit): void {
@@ -250,7 +252,7 @@ export function createItemWriter({ tools, include = [], singleCall = false }: De
     close(complete, grounding, emit) {
       annotate(grounding, emit);
       close(complete, emit);
-      addSearch(grounding, emit);
+      addSearches(grounding, emit);
     },
   };
 }

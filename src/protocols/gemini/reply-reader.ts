@@ -34,7 +34,7 @@ export function createReplyReader(options: DecodeOptions): ReplyReader {
   let finishReason: string | undefined;
   let usage: Usage | undefined;
   let serviceTier: string | undefined;
-  const grounding: Grounding = { grounding: undefined, citations: undefined };
+  const grounding: Grounding = { grounding: undefined, citations: undefined, pages: undefined };
 
   function start(chunk: JsonObject, emit: Emit): void {
     if (started) return;
@@ -81,6 +81,7 @@ export function createReplyReader(options: DecodeOptions): ReplyReader {
         readParts(candidate, place, data, emit);
         finishReason = stringOf(candidate['finishReason']) ?? finishReason;
         grounding.grounding = candidate['groundingMetadata'] ?? grounding.grounding;
+        grounding.pages = candidate['urlContextMetadata'] ?? grounding.pages;
         grounding.citations = candidate['citationMetadata'] ?? grounding.citations;
       }
       const { usageMetadata } = chunk;

@@ -12,7 +12,7 @@ import {
 import type { Report } from '../../core/report.ts';
 import { type FunctionTool, isNativeTool } from '../../core/request.ts';
 import type { EncodeInput } from '../codec.ts';
-import { hostedDefinition, hostedName } from './hosted-tools.ts';
+import { hostedDefinitions, hostedName } from './hosted-tools.ts';
 import { readableSchema } from './request-schema.ts';
 import { maxToolNameLength, toolName } from './wire.ts';
 
@@ -131,7 +131,8 @@ export function encodeTools(input: EncodeInput, report: Report): EncodedTools {
   const silent: Report = { ...report, warn: () => undefined };
   const declared = offer.all.filter((each) => each.kind === 'callable');
   const hosted = own.choice === 'none' ? [] : own.offers.filter((each) => each.kind === 'hosted');
-  const parts = hosted.map((each) => hostedDefinition(each, report));
+  const opensPages = input.profile.gemini?.opensPages !== false;
+  const parts = hosted.flatMap((each) => hostedDefinitions(each, opensPages, report));
   if (declared.length > 0) {
     const declarations = declared.map((each) => declaration(each, inherits ? silent : report));
     parts.push(`{"functionDeclarations":[${declarations.join(',')}]}`);

@@ -157,7 +157,7 @@ describe('tools', () => {
     const mixed = { tools: [tool('a'), { type: 'web_search' }] };
     expect(sent(mixed)).toMatchObject({
       fields: {
-        tools: [{ googleSearch: {} }, { functionDeclarations: [{ name: 'a' }] }],
+        tools: [{ googleSearch: {} }, { urlContext: {} }, { functionDeclarations: [{ name: 'a' }] }],
         toolConfig: { functionCallingConfig: { mode: 'VALIDATED' }, includeServerSideToolInvocations: true },
       },
       warned: [],
@@ -170,7 +170,10 @@ describe('tools', () => {
     expect(sent({ tools: [code, { type: 'web_search' }] }, second).fields['tools']).toEqual([
       { codeExecution: {} },
       { googleSearch: {} },
+      { urlContext: {} },
     ]);
+    const preview = { tools: [{ type: 'web_search_preview' }] };
+    expect(sent(preview).fields['tools']).toEqual([{ googleSearch: {} }]);
     expect(refusal({ tools: [tool('a'), code] }, second)).toBe('unsupported_value tools[1].type');
   });
 

@@ -57,8 +57,8 @@ interface OpenItem {
   kind: ItemStart['kind'];
   parts: number;
   blocks: OpenBlock[];
-  /** Of a tool that the upstream ran. */
-  server?: { call: ServerCall; input: JsonObject };
+  /** Of a tool that the upstream ran; `id`: of a call whose result is still to come. */
+  server?: { call: ServerCall; input: JsonObject; id?: string | undefined; result?: unknown };
   /** Of a tool of the API's own that the client runs: nothing has been said of the item yet. */
   own?: { called: CalledTool & { kind: 'native' | 'shaped' }; callId: string };
 }
@@ -83,17 +83,10 @@ function annotationOf(citation: unknown, textLength: number): UrlCitation | File
   return Object.assign(place, { location }, said);
 }
 
-/** Whether the block is what came of the call that the item shows. */
-function isResultOf(start: JsonObject, [call]: readonly OpenBlock[]): boolean {
-  return call !== undefined && typeof start.tool_use_id === 'string' && start.tool_use_id === call.start.id;
-}
-
-function resultOf([, result]: readonly OpenBlock[]): unknown {
-  return result?.start.content;
-}
-
 export function createReplyDecoder(options: DecodeOptions): ReplyDecoder {
   const include = new Set(options.include);
+  /** Calls of tools that the upstream runs, in the order in which it made them, as long as nothing has come of them. */
+  const waiting = new Map<string, OpenItem>();
   let items = 0;
   let item: OpenItem | undefined;
   let block: OpenBlock | undefined;
@@ -139,7 +132,7 @@ export function createReplyDecoder(options: DecodeOptions): ReplyDecoder {
       return;
     }
     if (server !== undefined) {
-      const native = complete ? server.call.end(server.input, resultOf(blocks), index, emit) : undefined;
+      const native = complete ? server.call.end(server.input, server.result, index, emit) : undefined;
       const source = blocks.map(sourceOf).join(',');
       emit({ type: 'item-end', index, complete, source, ...(native === undefined ? {} : { native }) });
       item = undefined;
@@ -156,6 +149,53 @@ export function createReplyDecoder(options: DecodeOptions): ReplyDecoder {
     const source = blocks.every((each) => isSaidByItem(each, custom)) ? '' : blocks.map(sourceOf).join(',');
     emit({ type: 'item-end', index, complete, source });
     item = undefined;
+  };
+
+  /** Goes on to another item. A call whose result may still come waits for it. */
+  const leaveItem = (emit: Emit): void => {
+    const id = item?.server?.id;
+    if (item === undefined || id === undefined) return endItem(true, emit);
+    waiting.set(id, item);
+    item = undefined;
+  };
+
+  /** @param complete false: the reply ended where it should not have. @param paused what is waited for comes in the next reply. */
+  const endWaiting = (complete: boolean, paused: boolean, emit: Emit): void => {
+    for (const [key, call] of waiting) {
+      item = call;
+      const source = call.blocks.map(sourceOf).join(',');
+      const native = paused ? call.server?.call.end(call.server.input, undefined, call.index, () => {}) : undefined;
+      if (native === undefined) endItem(complete, emit);
+      else emit({ type: 'item-pause', index: call.index, key, source, native });
+    }
+    item = undefined;
+  };
+
+  /** The item of a call that the result belongs to becomes the one that is read; undefined: there is none. */
+  const callOf = (start: JsonObject, emit: Emit): OpenItem['server'] => {
+    const id = stringOf(start.tool_use_id);
+    if (id === undefined) return undefined;
+    if (item?.server?.id === id) return item.server;
+    const mine = waiting.get(id);
+    const earlier = mine === undefined ? options.openCalls?.get(id) : undefined;
+    const call = earlier === undefined ? undefined : serverCall(earlier.name, include);
+    if (mine === undefined && call === undefined) return undefined;
+    leaveItem(emit);
+    if (mine !== undefined) {
+      waiting.delete(id);
+      item = mine;
+      return mine.server;
+    }
+    if (earlier === undefined || call === undefined) return undefined;
+    const server = { call, input: inputOfCall('', earlier), id };
+    const index = items++;
+    item = { index, kind: 'native', parts: 0, blocks: [], server };
+    if (options.goesOn === true) emit({ type: 'item-resume', index, key: id });
+    else {
+      emit({ type: 'item-start', index, start: { kind: 'native', item: call.zero() } });
+      call.begin(server.input, index, emit);
+    }
+    return server;
   };
 
   const compactionIn = (type: string): ServerCall | undefined =>
@@ -184,6 +224,7 @@ export function createReplyDecoder(options: DecodeOptions): ReplyDecoder {
     if (block.type === 'text') endTextBlock(item, block, emit);
     if (item.server !== undefined && block.type === 'server_tool_use') {
       item.server.input = inputOfCall(block.text, block.start);
+      item.server.id = stringOf(block.start.id);
       item.server.call.begin(item.server.input, item.index, emit);
     }
     if (partOpen) endPart(item, emit);
@@ -205,11 +246,14 @@ export function createReplyDecoder(options: DecodeOptions): ReplyDecoder {
       if (block !== undefined || type === undefined) return false;
       block = openBlock(type, start, raw);
       // The result of a call belongs to the call's item.
-      if (item?.server !== undefined && isResultOf(start, item.blocks)) {
-        item.blocks.push(block);
+      const answered = callOf(start, emit);
+      if (answered !== undefined) {
+        answered.result = start.content;
+        answered.id = undefined;
+        item?.blocks.push(block);
         return true;
       }
-      if (type !== 'text' || item?.kind !== 'message') endItem(true, emit);
+      if (type !== 'text' || item?.kind !== 'message') leaveItem(emit);
       if (type === 'text') {
         const target = item ?? startItem({ kind: 'message' }, emit);
         startPart(target, 'output_text', emit);
@@ -310,6 +354,11 @@ export function createReplyDecoder(options: DecodeOptions): ReplyDecoder {
       const finish = known ?? 'completed';
       const cut = block !== undefined;
       closeBlock(emit);
+      const isWhole = !cut && finish !== 'max_tokens' && finish !== 'content_filter';
+      if (item?.server?.id !== undefined && !cut) leaveItem(emit);
+      const last = item;
+      endWaiting(isWhole, finish === 'paused', emit);
+      item = last;
       if (finish === 'content_filter') {
         const withText = item?.kind === 'message';
         if (!withText) endItem(false, emit);
@@ -321,7 +370,7 @@ export function createReplyDecoder(options: DecodeOptions): ReplyDecoder {
         endPart(target, emit);
         endItem(!withText, emit);
       } else {
-        endItem(!cut && finish !== 'max_tokens', emit);
+        endItem(isWhole, emit);
       }
       const usage = endCounted ? usageOf(counts) : undefined;
       const { searches = 0 } = counts;

@@ -13,29 +13,40 @@ export function hostedName(tool: NativeTool): 'web_search' | 'code_execution' | 
 }
 
 /**
- * The tool's definition. Each version is the newest that every model takes.
+ * The tool's definitions. Each version is the newest that every model takes. OpenAI's search of the web opens pages too, and
+ * tells so by the action of its call; Anthropic has another tool for that.
+ * @param hasFetch the upstream has that tool.
  * @throws GatewayError 400 for what names an object in the provider's account, which many tenants share.
  * @see https://platform.claude.com/docs/en/agents-and-tools/tool-use/web-search-tool
+ * @see https://platform.claude.com/docs/en/agents-and-tools/tool-use/web-fetch-tool
  * @see https://platform.claude.com/docs/en/agents-and-tools/tool-use/code-execution-tool
  */
-export function hostedDefinition(offer: HostedOffer, maxUses: number | undefined, report: Report): string {
+export function hostedDefinitions(
+  offer: HostedOffer,
+  maxUses: number | undefined,
+  hasFetch: boolean,
+  report: Report,
+): string[] {
   const at = (field: string): string => (offer.path === 'tools' ? offer.path : `${offer.path}.${field}`);
   if (offer.wireName === 'code_execution') {
     refuseContainer(offer.tool['container'], at('container'));
     if (maxUses !== undefined) {
       report.warn('max_tool_calls', 'The upstream does not limit how often code is run; it was left out.');
     }
-    return '{"type":"code_execution_20250825","name":"code_execution"}';
+    return ['{"type":"code_execution_20250825","name":"code_execution"}'];
   }
   warnOfSearchOptions(offer.tool, at, report);
   const { filters, user_location: location } = offer.tool;
-  return JSON.stringify({
-    type: 'web_search_20250305',
-    name: 'web_search',
-    max_uses: maxUses,
-    ...domainsOf(filters, at('filters')),
-    user_location: locationOf(location),
-  });
+  const domains = domainsOf(filters, at('filters'));
+  const search = { type: 'web_search_20250305', name: 'web_search', max_uses: maxUses, ...domains };
+  const definitions = [JSON.stringify({ ...search, user_location: locationOf(location) })];
+  // The preview only searches.
+  if (!hasFetch || offer.tool.type.startsWith('web_search_preview')) return definitions;
+  if (maxUses !== undefined) {
+    report.warn('max_tool_calls', 'The upstream limits each of its tools, not their sum; the model opens no pages.');
+    return definitions;
+  }
+  return [...definitions, JSON.stringify({ type: 'web_fetch_20250910', name: 'web_fetch', ...domains })];
 }
 
 /** Anthropic takes one of the two lists. */

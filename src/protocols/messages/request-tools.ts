@@ -13,9 +13,10 @@ import {
 import type { FunctionTool } from '../../core/request.ts';
 import type { EncodeInput, ModelProfile } from '../codec.ts';
 import { closeSchema } from './close-schema.ts';
-import { hostedDefinition, hostedName } from './hosted-tools.ts';
+import { hostedDefinitions, hostedName } from './hosted-tools.ts';
 import { computerCall, computerDefinition, computerName, isComputer } from './computer.ts';
 import type { Entry } from './request-items.ts';
+import { openCallsOf } from './server-tools.ts';
 import { maxToolNameLength } from './wire.ts';
 
 interface EncodedTools {
@@ -116,6 +117,14 @@ export function offerOf({ request, context, inheritedTools, profile }: EncodeInp
   return { ...offerInherited(inheritedTools, target), offers: [], choice: own.choice };
 }
 
+/** Of a reply that goes on: with those that were called and have not been run. Anthropic takes no limit of none. */
+function usesLeft(maxToolCalls: number, context: EncodeInput['context'], report: Report): number {
+  const uses = maxToolCalls + openCallsOf(context).size;
+  if (uses > 0) return uses;
+  report.warn('max_tool_calls', 'The upstream paused where the limit was reached; it may use one tool more.');
+  return 1;
+}
+
 /** @see https://platform.claude.com/docs/en/agents-and-tools/tool-use/implement-tool-use */
 export function encodeTools(
   input: EncodeInput,
@@ -139,10 +148,12 @@ export function encodeTools(
     const definitions = historic.map((each) => toolDefinition(each, profile, silent));
     return { tools: definitions, toolChoice: '{"type":"none"}', forced: false };
   }
-  const definitions = offer.offers.map((each) => {
+  const maxUses = maxToolCalls === undefined ? undefined : usesLeft(maxToolCalls, input.context, report);
+  const hasFetch = profile.hostedTools?.includes('web_fetch') ?? true;
+  const definitions = offer.offers.flatMap((each) => {
     if (each.kind === 'callable') return toolDefinition(each, profile, report);
     if (each.shape !== undefined) return computerDefinition(each, profile.computerTool);
-    return hostedDefinition(each, maxToolCalls, report);
+    return hostedDefinitions(each, maxUses, hasFetch, report);
   });
   // `auto` is the upstream's default too; it is sent only to carry the flag.
   const single = !request.parallelToolCalls && choice.type !== 'none';

@@ -21,6 +21,7 @@ import { endsInUnthoughtCalls, messagesOf, prefillOf, printMessages } from './re
 import { type Field, ownRequest, type OwnRequest } from './request-own.ts';
 import { encodeThinking, takesThinking } from './request-thinking.ts';
 import { encodeTools, offerOf } from './request-tools.ts';
+import { openCallsOf } from './server-tools.ts';
 
 const defaultMaxTokens = 4096;
 const minTopPWithThinking = 0.95;
@@ -301,6 +302,12 @@ export function encodeRequest(given: EncodeInput): EncodedRequest {
   const { text, replaced } = replaceLoneSurrogates(`${body}}`);
   if (replaced) report.warn('input', 'Halves of characters, which no upstream can read, were replaced by U+FFFD.');
   const { warnings, inputTransformations } = report;
-  const decode = { tools: offer.called, include: request.include, ...(compacts === undefined ? {} : { compacts }) };
+  const openCalls = openCallsOf(context);
+  const decode = {
+    tools: offer.called,
+    include: request.include,
+    ...(compacts !== undefined && { compacts }),
+    ...(openCalls.size > 0 && { openCalls }),
+  };
   return { body: text, warnings, inputTransformations, decode };
 }

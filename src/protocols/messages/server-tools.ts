@@ -9,8 +9,9 @@ import {
   zeroCode,
   zeroSearch,
 } from '../../core/hosted-calls.ts';
-import type { NativeItem } from '../../core/items.ts';
+import type { ContextItem, NativeItem } from '../../core/items.ts';
 import { isJsonObject, type JsonObject, parseJsonObject } from '../../core/json-object.ts';
+import { arrayElements } from '../../core/json-slice.ts';
 import { stringOf } from './wire.ts';
 
 /** A call of a tool that Anthropic ran, as the Responses API shows it. */
@@ -99,4 +100,22 @@ export function serverCall(name: unknown, include: Includes): ServerCall | undef
 /** Of a server tool's call, whatever the model wrote. */
 export function inputOfCall(text: string, start: JsonObject): JsonObject {
   return parseJsonObject(text) ?? (isJsonObject(start['input']) ? start['input'] : {});
+}
+
+/**
+ * Calls of the upstream's own tools that it has made and not run, by their ids: it paused, or the client had calls of its own
+ * to answer first. What comes of them comes at the beginning of its next reply.
+ */
+export function openCallsOf(context: readonly ContextItem[]): Map<string, JsonObject> {
+  const open = new Map<string, JsonObject>();
+  for (const { item, origin } of context) {
+    if (item.type !== 'web_search_call' && item.type !== 'code_interpreter_call') continue;
+    if (origin?.protocol !== 'messages' || item.status === 'incomplete') continue;
+    const [only, ...more] = arrayElements(`[${origin.source}]`) ?? [];
+    const block = only === undefined || more.length > 0 ? undefined : parseJsonObject(only);
+    const { id, tool_use_id: answered } = block ?? {};
+    if (block?.['type'] === 'server_tool_use' && typeof id === 'string') open.set(id, block);
+    else if (typeof answered === 'string') open.delete(answered);
+  }
+  return open;
 }
