@@ -9,11 +9,18 @@ export function contextKeyOf(secret: Uint8Array): string {
   return deriveKey(secret, 'context hash').toString('hex');
 }
 
+/** Gives the first row that the engine's statement finds, of the first hash that it finds any of. */
+export type FindFirst = <Row>(
+  statement: 'selectByContext' | 'selectOpener',
+  hashes: readonly string[],
+  expiry: readonly [atMs: SqlValue, week: SqlValue],
+) => Promise<Row | undefined>;
+
 /** 144 bits: nobody is shown one, and two that meet by chance are not to be feared. */
 const hashLength = 24;
 
 /** A row of `sql.selectByContext`. */
-export interface FoundRow {
+interface FoundRow {
   id: string;
   bucket: number;
   session_id: string;
@@ -31,20 +38,19 @@ export function contextHasher(key: string, tenant: string): TenantStore['context
   return (text) => hash('sha256', prefix + text, 'base64url').slice(0, hashLength);
 }
 
-/** @param first runs the engine's statement: the hashes in their order, then the last two parameters of `sql.selectByContext`. */
 export function createContextFinder(
   key: string,
   tenant: string,
   expiresBeforeMs: () => number,
-  first: (hashes: readonly string[], expiry: [SqlValue, SqlValue]) => Promise<FoundRow | undefined>,
-): Pick<TenantStore, 'contextHash' | 'findContext'> {
+  first: FindFirst,
+): Pick<TenantStore, 'contextHash' | 'findContext' | 'findOpener'> {
   return {
     contextHash: contextHasher(key, tenant),
 
     async findContext(said) {
       if (said.length === 0) return undefined;
       const expiry = expiresBeforeMs();
-      const row = await first(said, [expiry, weekOf(expiry)]);
+      const row = await first<FoundRow>('selectByContext', said, [expiry, weekOf(expiry)]);
       if (row === undefined) return undefined;
       const { id, bucket, session_id: sessionId, anchor, depth, length } = row;
       const hashes = { said: row.context_hash, settings: row.settings_hash };
@@ -59,6 +65,12 @@ export function createContextFinder(
         deployment: row.deployment ?? undefined,
         ...hashes,
       };
+    },
+
+    async findOpener(openCalls) {
+      const expiry = expiresBeforeMs();
+      const row = await first<{ deployment: string }>('selectOpener', openCalls, [expiry, weekOf(expiry)]);
+      return row?.deployment;
     },
   };
 }

@@ -153,6 +153,7 @@ export function attemptEndRow(tenant: string, turnId: string, end: AttemptEnd): 
     end.costNanoUsd ?? null,
     end.error?.code ?? null,
     columnTextOrNull(end.error?.message),
+    end.openCalls ?? null,
     columnTextOrNull(end.rawReply),
   ];
 }

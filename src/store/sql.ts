@@ -82,6 +82,7 @@ export const attemptEndColumns = [
   'cost_nano_usd',
   'error_code',
   'error_message',
+  'open_calls',
 ];
 
 const insertInto = (table: string, columns: string[]) =>
@@ -157,6 +158,11 @@ export const sql = {
     FROM turns t WHERE t.tenant = $1 AND t.context_hash = $2 AND t.bucket >= $4 AND t.created_at_ms >= $3 AND ${kept('t')}
     ORDER BY t.id DESC LIMIT 1`,
 
+  /** tenant, `open_calls`, expiry, week of the expiry. */
+  selectOpener: `SELECT ${deploymentOf('a')} AS deployment FROM attempts a
+    WHERE a.tenant = $1 AND a.open_calls = $2 AND a.bucket >= $4 AND a.started_at_ms >= $3
+    ORDER BY a.started_at_ms DESC LIMIT 1`,
+
   /** tenant, id, week. */
   selectRunning: `SELECT 1 AS running FROM turns WHERE tenant = $1 AND id = $2 AND bucket IN (0, $3) AND status = 'in_progress'`,
 
@@ -189,8 +195,9 @@ export const sql = {
     WHERE tenant = $1 AND id = $2 AND bucket IN (0, $3) AND ${live('turns', '$4')}`,
 
   /** tenant, turn id, week. What an upstream said in its own words goes with the turn: it may quote what it was sent. */
-  dropRawReplies: `UPDATE attempts SET raw_reply = NULL, error_message = NULL
-    WHERE tenant = $1 AND turn_id = $2 AND bucket IN (0, $3) AND (raw_reply IS NOT NULL OR error_message IS NOT NULL)`,
+  dropRawReplies: `UPDATE attempts SET raw_reply = NULL, error_message = NULL, open_calls = NULL
+    WHERE tenant = $1 AND turn_id = $2 AND bucket IN (0, $3)
+      AND (raw_reply IS NOT NULL OR error_message IS NOT NULL OR open_calls IS NOT NULL)`,
 
   /**
    * tenant, id, week, expiry. Marks the turn, and upwards each hidden or expired ancestor, whose items no turn needs any more;

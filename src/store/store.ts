@@ -127,6 +127,8 @@ export interface AttemptEnd {
   costNanoUsd: number | undefined;
   /** Error code and message, for a failed attempt. */
   error: { code: string; message: string } | undefined;
+  /** What its last call is found by, where it ended with calls that wait for outputs, and others could have made them. */
+  openCalls?: string | undefined;
   /** The upstream's raw reply, of failed attempts only and where content may be kept, at most 64 KB. */
   rawReply: string | undefined;
   /** True: what was reserved for the attempt is settled at what it has cost, in the same transaction. */
@@ -261,6 +263,8 @@ export interface TenantStore {
   contextHash(text: string): string;
   /** Of the turns with the first of these hashes (`ContextHashes.said`) that any has, the newest. */
   findContext(hashes: readonly string[]): Promise<FoundContext | undefined>;
+  /** What the newest attempt was made on that ended with one of these (`AttemptEnd.openCalls`), whether or not its turn is kept. */
+  findOpener(openCalls: readonly string[]): Promise<string | undefined>;
   /** Who holds an idempotency key now; undefined: nobody. */
   readKeyHolder(claim: KeyClaim): Promise<KeyHolder | undefined>;
   /** Hides the turn at once; its items stay while a live descendant needs them. False: nothing to delete. */

@@ -40,6 +40,11 @@ export function endChain(hash: Hash, { said, settings, open }: ContextChain): Co
   return { said: open === '' ? said : hash(`${said}\n${written(['assistant', open])}`), settings };
 }
 
+/** Of one call, whatever stands before it: with its arguments, since some upstreams count their calls anew in each answer. */
+export function callHash(hash: Hash, keyId: string, call: Item): string {
+  return hash(`call\n${written([keyId, ...spelled(call)])}`);
+}
+
 /** What a model may have put out: after it a stored context may end. */
 export function isOutput(item: Item): boolean {
   if (item.type === 'message') return item.role === 'assistant';

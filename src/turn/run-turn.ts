@@ -16,6 +16,7 @@ import { compactsItself } from './native-compaction.ts';
 import { openTurn, prepareAttempt } from './open-turn.ts';
 import { prepareTurn } from './prepare-turn.ts';
 import { resolveHistory } from './resolve-history.ts';
+import { openCallsOf, routeTurn } from './route-turn.ts';
 import { beginNextAttempt, isPointless, isRetryable, isWorthRewording, runAttempt } from './run-attempt.ts';
 import { truncateHistory } from './truncate-history.ts';
 import type { PreparedAttempt, Turn, TurnCall, TurnDependencies } from './turn.ts';
@@ -43,7 +44,7 @@ export async function runTurn(dependencies: TurnDependencies, given: TurnCall): 
   const call: TurnCall = { ...given, request };
 
   // 5 route: in the order in which they are to be tried
-  const deployments = router.route(request.model, resolved.pinned);
+  const deployments = await routeTurn(router, call, resolved);
   const [first, ...others] = deployments;
   const history = deployments.every(compactsItself)
     ? resolved
@@ -105,6 +106,7 @@ export async function carryOut(
     // 9 commit: output, status and spend in one transaction, before the client is told that the turn has ended
     concludeReply(turn, attempt, outcome, nowMs());
     const attemptEnd = concludeAttempt(attempt, outcome, keepsContent(dependencies, request), nowMs());
+    if (outcome.outcome === 'ended') attemptEnd.openCalls = openCallsOf(call, turn, [first.deployment, ...others]);
     const lost = await commitTurn(dependencies, call, turn, attemptEnd, await answer.seal(), attempt.hold);
     if (turn.state === 'committed' && outcome.outcome === 'ended')
       call.local?.remember(turn, deploymentName(attempt.deployment));

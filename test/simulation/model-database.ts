@@ -75,6 +75,7 @@ export interface ModelDatabase {
   readItem(tenant: string, itemId: string): StoredItem | undefined;
   readFollowing(tenant: string, itemId: string): StoredItem | undefined;
   findContext(tenant: string, hashes: readonly string[]): FoundContext | undefined;
+  findOpener(tenant: string, openCalls: readonly string[]): string | undefined;
   readKeyHolder(tenant: string, claim: KeyClaim): KeyHolder | undefined;
   delete(tenant: string, id: string): boolean;
   listSession(tenant: string, sessionId: string): StoredTurn[];
@@ -244,6 +245,14 @@ export function createModelDatabase(): ModelDatabase {
         if (owner === tenant && intent.store && !deleted && at >= 0) return output[at + 1];
       }
       return undefined;
+    },
+
+    findOpener(tenant, openCalls) {
+      const found = Array.from(turns.values()).filter((turn) => turn.tenant === tenant && !turn.deleted);
+      const opened = (hash: string) =>
+        found.findLast(({ attempts }) => attempts.some(({ end }) => end?.openCalls === hash));
+      const opener = openCalls.map(opened).find((turn) => turn !== undefined);
+      return opener && deploymentOf(opener);
     },
 
     findContext(tenant, hashes) {

@@ -36,6 +36,7 @@ function tenantStore(database: ModelDatabase, tenant: string): TenantStore {
     listSession: (id) => answer(() => database.listSession(tenant, id)),
     contextHash: contextHasher('key', tenant),
     findContext: (hashes) => answer(() => database.findContext(tenant, hashes)),
+    findOpener: (openCalls) => answer(() => database.findOpener(tenant, openCalls)),
     readKeyHolder: (claim) => answer(() => database.readKeyHolder(tenant, claim)),
     // The model holds turns only.
     conversations: {} as ConversationStore,

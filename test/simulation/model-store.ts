@@ -156,6 +156,7 @@ export function createNodeStore({ world, database, node, tenant, weather, onFaul
     listSession: (sessionId) => read('list session', () => database.listSession(tenant, sessionId)),
     contextHash: contextHasher('key', tenant),
     findContext: (hashes) => read('find context', () => database.findContext(tenant, hashes)),
+    findOpener: (openCalls) => read('find opener', () => database.findOpener(tenant, openCalls)),
     readKeyHolder: (claim) => read('read key holder', () => database.readKeyHolder(tenant, claim)),
     // The model holds turns only.
     conversations: {} as ConversationStore,

@@ -9,7 +9,7 @@ import type { StoredItem, TenantStore, TurnIntent } from '../../src/store/store.
 import { type History, resolveHistory } from '../../src/turn/resolve-history.ts';
 import { contextBehind, storedLink } from '../../src/turn/stored-link.ts';
 import type { TestBed } from './test-bed.ts';
-import { attemptEndOf, commitOf, intentOf, nextId, startMs } from './make.ts';
+import { attemptEndOf, attemptStartOf, commitOf, intentOf, nextId, startMs } from './make.ts';
 
 /** What is said in a conversation, whatever way a client spells it. */
 type Word =
@@ -389,6 +389,51 @@ export function linkLaws(bed: TestBed): void {
         }),
         { numRuns: 60 },
       );
+    });
+  });
+
+  describe('a call that waits for its output', () => {
+    test('tells what it was made on, whether or not its turn is kept', async () => {
+      const { own } = newTenant();
+      const other = newTenant().own;
+      for (const [at, kept] of [true, false].entries()) {
+        const openCalls = own.contextHash(`call ${at}`);
+        const made = (upstreamModel: string) =>
+          intentOf({ store: kept, keepsContent: kept, attempt: attemptStartOf({ upstreamModel }) });
+        const [older, newer] = [made('claude-a'), made('claude-b')];
+        const { provider, apiBase } = newer.attempt;
+        expect(await own.findOpener([openCalls])).toBeUndefined();
+        await bed.run(own, older, { attempt: attemptEndOf(older.attempt.id, { openCalls }) });
+        expect(await own.findOpener([own.contextHash('none'), openCalls])).toBe(`${provider} ${apiBase} claude-a`);
+        newer.attempt.startedAtMs = older.attempt.startedAtMs + 1;
+        await bed.run(own, newer, { attempt: attemptEndOf(newer.attempt.id, { openCalls }) });
+        expect(await own.findOpener([openCalls])).toBe(`${provider} ${apiBase} claude-b`);
+        expect(await other.findOpener([openCalls])).toBeUndefined();
+        expect(other.contextHash(`call ${at}`)).not.toBe(openCalls);
+        if (!kept) continue;
+        await own.deleteResponse(newer.id, startMs);
+        expect(await own.findOpener([openCalls])).toBe(`${provider} ${apiBase} claude-a`);
+      }
+    });
+
+    test('is forgotten with the content of other turns', async () => {
+      const aged = await bed.createEngine();
+      const clock = { nowMs: startMs };
+      const retention = { contentMs: 30 * 86_400_000, metadataMs: 400 * 86_400_000 };
+      const store = await aged.open('process-1', undefined, { retention, nowMs: () => clock.nowMs });
+      const own = store.forTenant('t');
+      const intent = intentOf({ createdAtMs: startMs, attempt: attemptStartOf({ startedAtMs: startMs }) });
+      const openCalls = own.contextHash('call');
+      await own.beginTurn(intent);
+      await own.commitTurn(commitOf(intent, { attempt: attemptEndOf(intent.attempt.id, { openCalls }) }));
+      expect(await own.findOpener([openCalls])).toBeDefined();
+      clock.nowMs += 31 * 86_400_000;
+      expect(await own.findOpener([openCalls])).toBeUndefined();
+      clock.nowMs += 8 * 86_400_000;
+      await store.expire();
+      expect(await aged.query('SELECT open_calls FROM attempts')).toEqual([{ open_calls: null }]);
+      await store.close();
+      await aged.destroy();
     });
   });
 

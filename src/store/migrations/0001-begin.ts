@@ -109,10 +109,12 @@ const turns = ({ byBucket }: SchemaDialect) => [
     cost_nano_usd bigint,
     error_code text,
     error_message text,
+    open_calls text,
     raw_reply text,
     PRIMARY KEY (tenant, turn_id, id, bucket)
   ) ${byBucket}`,
   `CREATE INDEX attempts_started ON attempts (tenant, turn_id) WHERE status = 'started'`,
+  'CREATE INDEX attempts_open_calls ON attempts (tenant, open_calls) WHERE open_calls IS NOT NULL',
 ];
 
 /** `writer` is the turn that wrote last, or writes now: as long as it runs, nobody else may. */

@@ -33,9 +33,9 @@ const statements = {
     ), turn AS (
       UPDATE turns t SET head = '', context_hash = NULL, settings_hash = NULL FROM page p WHERE t.bucket = $1 AND t.tenant = p.tenant AND t.id = p.id AND t.head <> ''
     ), attempt AS (
-      UPDATE attempts a SET raw_reply = NULL, error_message = NULL FROM page p
+      UPDATE attempts a SET raw_reply = NULL, error_message = NULL, open_calls = NULL FROM page p
       WHERE a.bucket = $1 AND a.tenant = p.tenant AND a.turn_id = p.id
-        AND (a.raw_reply IS NOT NULL OR a.error_message IS NOT NULL)
+        AND (a.raw_reply IS NOT NULL OR a.error_message IS NOT NULL OR a.open_calls IS NOT NULL)
     ) SELECT tenant, id FROM page ORDER BY tenant DESC, id DESC LIMIT 1`,
 
   /** The first id of a week, and the first of the next. What is kept for ever lies in bucket 0, whenever it was made. */

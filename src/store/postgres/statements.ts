@@ -175,6 +175,12 @@ const commit = (inConversation: boolean, isBudgeted: boolean) => `WITH turn AS (
     )})${inConversation ? appendTurn : ''}${isBudgeted ? `, ${settled(`$${commitAttempt}`, costOf(commitAttempt + 1), 'turn')}` : ''}
     SELECT 1 AS committed FROM turn`;
 
+/** A statement that looks for a hash, for many with commas between them: of the first that it finds a row of. */
+const firstOf = (
+  statement: string,
+) => `SELECT found.* FROM unnest(string_to_array($2, ',')) WITH ORDINALITY AS h (hash, place)
+    CROSS JOIN LATERAL (${statement.replace('$2', 'h.hash')}) found ORDER BY h.place LIMIT 1`;
+
 /**
  * What Postgres runs in place of the transactions that SQLite makes of sql.ts: each is one statement, so one round trip and
  * atomic by itself. Rows are locked in one order everywhere: a chain's anchor, a turn, its attempts, its items.
@@ -206,9 +212,8 @@ export const statements = {
     RETURNING 1 AS begun`,
   ),
 
-  /** As `sql.selectByContext`, for hashes with commas between them: the first of which there is a turn. */
-  selectByContext: `SELECT found.* FROM unnest(string_to_array($2, ',')) WITH ORDINALITY AS h (hash, place)
-    CROSS JOIN LATERAL (${sql.selectByContext.replace('$2', 'h.hash')}) found ORDER BY h.place LIMIT 1`,
+  selectByContext: firstOf(sql.selectByContext),
+  selectOpener: firstOf(sql.selectOpener),
 
   commit: variants((isBudgeted) => commit(false, isBudgeted)),
   commitInConversation: variants((isBudgeted) => commit(true, isBudgeted)),

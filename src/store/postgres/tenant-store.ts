@@ -1,7 +1,7 @@
 import { weekOfId } from '../bucket.ts';
 import { type BeginOutcome, checkBegun, notRunning } from '../begin-outcome.ts';
 import { columnText, exactJson } from '../column-text.ts';
-import { createContextFinder, type FoundRow } from '../context-finder.ts';
+import { createContextFinder, type FindFirst } from '../context-finder.ts';
 import { commitOrFail } from '../commit-or-fail.ts';
 import { conversationWrites, insertAppended, selectWriter, takeBoth } from '../conversation-sql.ts';
 import { type AppendWrite, createConversationStore } from '../create-conversation-store.ts';
@@ -230,14 +230,16 @@ export function createTenantStore(tenant: string, parts: TenantStoreParts): Tena
     });
   }
 
+  const findFirst: FindFirst = async <Row>(...[statement, hashes, expiry]: Parameters<FindFirst>) => {
+    const [found] = await database.query<Row>(statements[statement], [tenant, hashes.join(','), ...expiry]);
+    return found;
+  };
+
   return {
     tenant,
     seal: sealer.forTenant(tenant),
     ...createTenantReads(tenant, (text, ...parameters) => database.query(text, parameters), retention.expiresBeforeMs),
-    ...createContextFinder(parts.contextKey, tenant, retention.expiresBeforeMs, async (hashes, expiry) => {
-      const [found] = await database.query<FoundRow>(statements.selectByContext, [tenant, hashes.join(','), ...expiry]);
-      return found;
-    }),
+    ...createContextFinder(parts.contextKey, tenant, retention.expiresBeforeMs, findFirst),
 
     files: parts.files.forTenant(tenant),
     conversations: createConversationStore(tenant, {

@@ -1,6 +1,6 @@
 import { checkBegun, notRunning } from '../begin-outcome.ts';
 import { columnText, exactJson } from '../column-text.ts';
-import { createContextFinder, type FoundRow } from '../context-finder.ts';
+import { createContextFinder, type FindFirst } from '../context-finder.ts';
 import { commitOrFail } from '../commit-or-fail.ts';
 import { createConversationStore } from '../create-conversation-store.ts';
 import { envelopeHash, knownEnvelope } from '../envelope-hash.ts';
@@ -105,17 +105,19 @@ export function createTenantStore(tenant: string, parts: TenantStoreParts): Tena
     return undefined;
   }
 
+  const findFirst: FindFirst = async <Row>(...[statement, hashes, expiry]: Parameters<FindFirst>) => {
+    for (const hash of hashes) {
+      const [found] = reader.all<Row>(sql[statement], tenant, hash, ...expiry);
+      if (found !== undefined) return found;
+    }
+    return undefined;
+  };
+
   return {
     tenant,
     seal: sealer.forTenant(tenant),
     ...createTenantReads(tenant, reader.all, retention.expiresBeforeMs),
-    ...createContextFinder(parts.contextKey, tenant, retention.expiresBeforeMs, async (hashes, expiry) => {
-      for (const hash of hashes) {
-        const [found] = reader.all<FoundRow>(sql.selectByContext, tenant, hash, ...expiry);
-        if (found !== undefined) return found;
-      }
-      return undefined;
-    }),
+    ...createContextFinder(parts.contextKey, tenant, retention.expiresBeforeMs, findFirst),
 
     files: parts.files.forTenant(tenant),
     conversations: createConversationStore(tenant, {

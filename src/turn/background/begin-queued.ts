@@ -8,6 +8,7 @@ import { move, responseLifecycle } from '../lifecycle.ts';
 import { prepareAttempt, turnOf } from '../open-turn.ts';
 import { reserveBudget, unhold } from '../reserve-budget.ts';
 import { storedHistory } from '../resolve-history.ts';
+import { routeTurn } from '../route-turn.ts';
 import type { PreparedAttempt, Turn, TurnCall, TurnDependencies } from '../turn.ts';
 import type { EventLog } from './event-log.ts';
 
@@ -50,7 +51,7 @@ export async function beginQueued(
     const given = client.decodeRequest(JSON.parse(run.body));
     const history = await storedHistory(store, { ...given, input: [], stream: true }, input, run.sessionId, id);
     const { request } = history;
-    const [first, ...others] = router.route(request.model, history.pinned);
+    const [first, ...others] = await routeTurn(router, { request, store, keyId: run.keyId }, history);
     const sink = openLog(run);
     const { keyId, budgetIds, sessionId } = run;
     const call: TurnCall = { request, client, store, keyId, budgetIds, sessionId, sink, background: sink };
