@@ -17,7 +17,7 @@ export interface FrameReader {
    */
   read(text: string): JsonObject | undefined;
   /** Of the text that was read last; undefined: it was parsed, and nothing that comes can be told by it. */
-  readonly shape: FrameShape | undefined;
+  shape(): FrameShape | undefined;
 }
 
 interface Place {
@@ -60,7 +60,7 @@ export function createFrameReader(paths: readonly JsonPath[]): FrameReader {
       learnt = shape ?? learnt;
       return object;
     },
-    get shape() {
+    shape() {
       return shape;
     },
   };

@@ -42,6 +42,9 @@ export interface App {
   readonly settled: () => Promise<void>;
 }
 
+/** Read by all, changed by nobody. */
+const noQuery = new URLSearchParams();
+
 function unknownUrl(method: string, path: string): GatewayError {
   return new GatewayError('not_found', `Invalid URL (${method} ${path.slice(0, 200)})`);
 }
@@ -133,12 +136,8 @@ export function createApp({ routes, keyring, encodeError, newRequestId, log, ...
         response,
         requestId,
         params,
-        get query() {
-          return new URLSearchParams(queryAt === -1 ? '' : url.slice(queryAt + 1));
-        },
-        get draining() {
-          return draining;
-        },
+        query: queryAt === -1 ? noQuery : new URLSearchParams(url.slice(queryAt + 1)),
+        draining,
         body: (onBytes) => (body ??= readJson(request, response, onBytes)),
       };
       await serve(exchange, route);

@@ -8,54 +8,68 @@ const stalledMs = 30_000;
 
 /** The HTTP side of an answer. */
 export function createTurnSink(response: ServerResponse): TurnSink {
-  let stalled: NodeJS.Timeout | undefined;
+  return new ResponseSink(response);
+}
+
+/** A class for the sake of its accessor, as the assembler is. */
+class ResponseSink implements TurnSink {
+  onClose = nothing;
+  onDrain = nothing;
+  private readonly response: ServerResponse;
+  private stalled: NodeJS.Timeout | undefined;
   /** Of a stream whose headers have left: the connection, which is this response's own until it ends. */
-  let line: Socket | undefined;
-  const onDrain = () => {
-    clearTimeout(stalled);
-    stalled = undefined;
-    sink.onDrain();
-  };
+  private line: Socket | undefined;
+
+  constructor(response: ServerResponse) {
+    this.response = response;
+    response.on('drain', this.drained);
+    response.on('close', () => {
+      clearTimeout(this.stalled);
+      this.line?.off('drain', this.drained);
+      this.onClose();
+      crashPoint('stream-ended');
+    });
+  }
+
+  get closed(): boolean {
+    return this.response.destroyed || this.response.writableEnded;
+  }
+
+  start(headers: Record<string, string>): void {
+    if (!this.closed) this.response.writeHead(200, headers);
+  }
+
+  write(text: string): boolean {
+    if (this.closed || text === '' || this.writeChunk(text)) return true;
+    this.stalled ??= setTimeout(() => this.response.destroy(), stalledMs).unref();
+    return false;
+  }
+
+  end(text: string): void {
+    if (!this.closed) this.response.end(text);
+  }
 
   /**
    * Node writes a chunk in four pieces, and looks after each; half of what a small chunk costs. Behind the headers one
    * piece does.
    */
-  function writeChunk(text: string): boolean {
+  private writeChunk(text: string): boolean {
+    const { line, response } = this;
     if (line !== undefined) return line.write(`${Buffer.byteLength(text).toString(16)}\r\n${text}\r\n`, 'utf8');
     const hasRoom = response.write(text);
     // Node tells a client of HTTP/1.0 the end by closing; a response that waits for the one before it has no line yet.
     if (response.chunkedEncoding && response.socket !== null) {
-      line = response.socket;
-      line.on('drain', onDrain);
+      this.line = response.socket;
+      this.line.on('drain', this.drained);
     }
     return hasRoom;
   }
 
-  const sink: TurnSink = {
-    get closed() {
-      return response.destroyed || response.writableEnded;
-    },
-    start(headers) {
-      if (!sink.closed) response.writeHead(200, headers);
-    },
-    write(text) {
-      if (sink.closed || text === '' || writeChunk(text)) return true;
-      stalled ??= setTimeout(() => response.destroy(), stalledMs).unref();
-      return false;
-    },
-    end(text) {
-      if (!sink.closed) response.end(text);
-    },
-    onClose: () => {},
-    onDrain: () => {},
+  private readonly drained = () => {
+    clearTimeout(this.stalled);
+    this.stalled = undefined;
+    this.onDrain();
   };
-  response.on('drain', onDrain);
-  response.on('close', () => {
-    clearTimeout(stalled);
-    line?.off('drain', onDrain);
-    sink.onClose();
-    crashPoint('stream-ended');
-  });
-  return sink;
 }
+
+const nothing = (): void => {};

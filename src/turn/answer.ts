@@ -65,7 +65,7 @@ export function createAnswer(
     }
     const now = nowMs();
     if (run === undefined) return;
-    if (now - run.lastEventAtMs > limits.stallMs) run.fail(timedOut('The upstream stalled.'));
+    if (now - run.lastEventAtMs() > limits.stallMs) run.fail(timedOut('The upstream stalled.'));
     else if (now - openedAtMs > limits.totalMs) run.fail(timedOut('The upstream took longer than the gateway waits.'));
   }
 

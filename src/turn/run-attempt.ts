@@ -79,26 +79,16 @@ export async function runAttempt(
   const progress = () => answer.write(takeText(), forwarder !== undefined || assembler.itemStarted);
   if (sink.closed) return { ...notSent, assembler };
   attempt.usage = { ...noUsage, inputTokens: attempt.start.estimatedInputTokens, estimated: true };
-  const receiver = {
-    accept: throughCompaction(
-      (event) => assembler.accept(event),
-      turn.history,
-      store.seal,
-      attempt,
-      paused !== undefined,
-    ),
-    get end() {
-      return assembler.end;
-    },
-  };
+  const accept: Emit = (event) => assembler.accept(event);
   const listener = {
+    onEvent: throughCompaction(accept, turn.history, store.seal, attempt, paused !== undefined),
     onBegin: () => answer.announce(),
     onFrame: (event: string, data: string) => {
       if (forwarder !== undefined && assembler.end?.error === undefined) forwarded += forwarder.frame(event, data);
     },
     onProgress: progress,
   };
-  const run = sendAttempt(attempt, receiver, listener, nowMs);
+  const run = sendAttempt(attempt, assembler, listener, nowMs);
   answer.follow(run, encoded.warnings);
   const result = await run.done;
   if (lane !== undefined && result.outcome === 'ended') {

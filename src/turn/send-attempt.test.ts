@@ -26,8 +26,9 @@ function attempt(speak: (upstream: UpstreamListener) => void) {
   } as unknown as PreparedAttempt;
   const run = sendAttempt(
     prepared,
-    { accept: () => {}, end: undefined },
+    { end: undefined },
     {
+      onEvent: () => {},
       onBegin: () => {},
       onFrame: () => void calls.frames++,
       onProgress: () => {

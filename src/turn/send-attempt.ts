@@ -10,6 +10,7 @@ import type { AttemptResult, PreparedAttempt } from './turn.ts';
 
 /** Where the reply goes while it comes. */
 export interface AttemptListener {
+  onEvent(event: UpstreamEvent): void;
   /** The upstream has begun to answer well. Called at most once, before anything is assembled. */
   onBegin(): void;
   /** A frame of a stream was decoded and assembled. */
@@ -27,16 +28,19 @@ export interface AttemptRun {
   /** Ends the attempt with this error: a limit was passed. */
   fail(error: GatewayError): void;
   /** Time of the last event that was more than a sign of life. */
-  readonly lastEventAtMs: number;
+  lastEventAtMs(): number;
 }
 
 const maxReplyBytes = 256 * 1024 * 1024;
 const maxRawReplyBytes = 64 * 1024;
 
-/** Sends one attempt and feeds its reply to the assembler: step 7 and 8 of a request's path. */
+/**
+ * Sends one attempt and tells of its reply as it comes: step 7 and 8 of a request's path.
+ * @param assembler what the events are assembled by, which knows when they have said all.
+ */
 export function sendAttempt(
   { deployment, codec, encoded, upstream }: PreparedAttempt,
-  assembler: Pick<Assembler, 'accept' | 'end'>,
+  assembler: Pick<Assembler, 'end'>,
   listener: AttemptListener,
   nowMs: () => number,
 ): AttemptRun {
@@ -81,7 +85,7 @@ export function sendAttempt(
       crashPoint('first-byte');
     }
     if (event.type === 'item-delta') firstTokenAtMs ??= lastEventAtMs;
-    assembler.accept(event);
+    listener.onEvent(event);
   }
 
   /** Runs what decodes and assembles; a fault of ours in there ends the attempt, not the process. */
@@ -203,9 +207,7 @@ export function sendAttempt(
       finish('cancelled');
     },
     fail,
-    get lastEventAtMs() {
-      return lastEventAtMs;
-    },
+    lastEventAtMs: () => lastEventAtMs,
   };
 }
 

@@ -18,7 +18,7 @@ export interface ReplyReader {
   /** The upstream said that it is done. */
   complete(emit: Emit): void;
   /** The model has said why it stopped, and what that took: what follows can only be the end marker. */
-  readonly saidAll: boolean;
+  saidAll(): boolean;
 }
 
 /** What a model makes besides text and calls, and what we have no word for. */
@@ -147,7 +147,7 @@ export function createReplyReader(options: DecodeOptions): ReplyReader {
         warnOnce(`The upstream stopped for a reason that is new to us: ${finishReason.slice(0, 64)}.`, emit);
       }
       writer.close(finish === undefined || finish === 'completed', emit);
-      for (const other of others.all) writer.extension('choice', JSON.stringify(other), emit);
+      for (const other of others.all()) writer.extension('choice', JSON.stringify(other), emit);
       emit({
         type: 'response-end',
         finish: finish ?? 'completed',
@@ -155,7 +155,7 @@ export function createReplyReader(options: DecodeOptions): ReplyReader {
         ...(serviceTier === undefined ? {} : { serviceTier }),
       });
     },
-    get saidAll() {
+    saidAll() {
       return finishReason !== undefined && usage !== undefined;
     },
   };
@@ -214,7 +214,7 @@ export function createStreamDecoder(options: DecodeOptions): StreamDecoder {
     end(emit) {
       if (ended) return;
       guarded(emit, () => {
-        if (!reader.saidAll) throw broken();
+        if (!reader.saidAll()) throw broken();
         reader.complete(emit);
         ended = true;
       });

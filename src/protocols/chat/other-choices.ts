@@ -7,7 +7,7 @@ export const choiceType = 'chat:choice';
 export interface OtherChoices {
   read(choice: JsonObject): void;
   /** Each as a plain reply has it, in the order of their indexes. */
-  readonly all: JsonObject[];
+  all(): JsonObject[];
 }
 
 export function createOtherChoices(): OtherChoices {
@@ -18,7 +18,7 @@ export function createOtherChoices(): OtherChoices {
       const before = choices.get(index) ?? {};
       choices.set(index, merged(before, { ...rest, message: message ?? delta }));
     },
-    get all() {
+    all() {
       return [...choices]
         .toSorted(([a], [b]) => a - b)
         .map(([index, { message, ...rest }]) => ({ index, message: withoutPlaces(message), ...rest }));

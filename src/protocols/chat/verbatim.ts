@@ -61,7 +61,7 @@ function createForwarder(reply: Reply): FrameForwarder {
       const chunk = frames.read(data);
       // The end marker is ours to write, when the answer is stored; of what cannot be read an error is made elsewhere.
       if (chunk === undefined) return '';
-      if (shown !== undefined && frames.shape === shown.shape && event === shown.event) {
+      if (shown !== undefined && frames.shape() === shown.shape && event === shown.event) {
         return shown.head + data.slice(shown.shape.headLength) + '\n\n';
       }
       const choices = Array.isArray(chunk['choices']) ? chunk['choices'].filter(isJsonObject) : [];
@@ -79,7 +79,7 @@ function createForwarder(reply: Reply): FrameForwarder {
       const held = before + text;
       before = begun ? '' : held;
       if (!begun) return '';
-      const { shape } = frames;
+      const shape = frames.shape();
       const tail = shape === undefined ? '' : `${data.slice(shape.headLength)}\n\n`;
       if (shape !== undefined && text.endsWith(tail)) {
         shown = { shape, event, head: text.slice(0, text.length - tail.length) };

@@ -41,7 +41,7 @@ export function createStreamDecoder(options: DecodeOptions): StreamDecoder {
         }
         reader.chunk(chunk, data, emit);
       } catch (error) {
-        if (reader.saidWhy && error instanceof GatewayError) finish(emit);
+        if (reader.saidWhy() && error instanceof GatewayError) finish(emit);
         else fail(error, emit);
       }
     },

@@ -87,7 +87,7 @@ export function createItemWriter({ tools, include = [], singleCall = false }: De
 
   function endText({ kind, pieces, partOpen }: OpenText, complete: boolean, emit: Emit): void {
     if (partOpen) emit({ type: 'part-end', index: items, part: 0 });
-    const source = kind === 'message' && pieces.isPlain ? '' : pieces.print();
+    const source = kind === 'message' && pieces.isPlain() ? '' : pieces.print();
     emit({ type: 'item-end', index: items, complete, source });
     items += 1;
     if (kind !== 'message' || !carried) return;

@@ -10,7 +10,7 @@ export interface Pieces {
   /** Comma-joined. */
   print(): string;
   /** There is nothing but texts, which the item says too. */
-  readonly isPlain: boolean;
+  isPlain(): boolean;
   /** The signatures among them, in order. */
   readonly signatures: string[];
 }
@@ -52,7 +52,7 @@ export function createPieces(): Pieces {
       flush();
       return printed.join(',');
     },
-    get isPlain() {
+    isPlain() {
       return plain;
     },
     signatures,

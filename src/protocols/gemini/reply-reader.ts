@@ -19,7 +19,7 @@ export interface ReplyReader {
   /** The upstream has closed. */
   complete(emit: Emit): void;
   /** The model has said why it stopped. */
-  readonly saidWhy: boolean;
+  saidWhy(): boolean;
 }
 
 const unreadable = (what: string) =>
@@ -109,7 +109,7 @@ export function createReplyReader(options: DecodeOptions): ReplyReader {
       const tier = serviceTier === undefined ? {} : { serviceTier: serviceTierOf(serviceTier) };
       emit({ type: 'response-end', finish: finish ?? 'completed', usage, ...tier });
     },
-    get saidWhy() {
+    saidWhy() {
       return finishReason !== undefined;
     },
   };

@@ -18,7 +18,7 @@ export function createStreamDecoder(): StreamDecoder {
   return {
     frame(event, data, emit) {
       // Some servers close with the end marker of Chat Completions, which says nothing here.
-      if (failed || reader.ended || data === '' || data.trim() === '[DONE]') return;
+      if (failed || reader.ended() || data === '' || data.trim() === '[DONE]') return;
       const frame = parseJsonObject(data);
       if (frame === undefined) {
         const cause = new Error(safeText(data));
@@ -35,7 +35,7 @@ export function createStreamDecoder(): StreamDecoder {
       }
     },
     end(emit) {
-      if (failed || reader.ended) return;
+      if (failed || reader.ended()) return;
       const message = 'The upstream closed the stream before the reply was complete.';
       fail(new GatewayError('upstream_stream_broken', message, { retryable: true }), emit);
     },

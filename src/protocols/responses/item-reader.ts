@@ -6,7 +6,7 @@ import { isJsonObject, type JsonObject } from '../../core/json-object.ts';
 /** One output item of an upstream's reply, from its beginning to its end. */
 export interface ItemReader {
   readonly id: string | undefined;
-  readonly ended: boolean;
+  ended(): boolean;
   /** @param place `content:0`, `summary:1`: the list and the index in it. */
   partStart(place: string, kind: PartKind, emit: Emit): void;
   delta(place: string, kind: PartKind, delta: string, logprobs: unknown[] | undefined, emit: Emit): void;
@@ -206,7 +206,7 @@ export function createItemReader(index: number, added: JsonObject, emit: Emit): 
 
   return {
     id: typeof added['id'] === 'string' ? added['id'] : undefined,
-    get ended() {
+    ended() {
       return ended;
     },
     partStart(place, partKind, to) {

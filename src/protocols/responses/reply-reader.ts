@@ -11,7 +11,7 @@ import { readUsage } from './read-usage.ts';
 export interface ReplyReader {
   /** @throws GatewayError for what breaks the grammar of the stream, and for an upstream that says that it failed. */
   event(type: string, event: JsonObject, data: string, emit: Emit): void;
-  readonly ended: boolean;
+  ended(): boolean;
 }
 
 /** Deltas of parts: the list that the part is in, and what it holds. */
@@ -120,7 +120,7 @@ export function createReplyReader(): ReplyReader {
   function itemAt(event: JsonObject): ItemReader {
     const at = event['output_index'];
     const reader = typeof at === 'number' ? items.get(at) : undefined;
-    if (reader === undefined || reader.ended) throw invalidReply('an event of an item that is not open');
+    if (reader === undefined || reader.ended()) throw invalidReply('an event of an item that is not open');
     return reader;
   }
 
@@ -135,14 +135,14 @@ export function createReplyReader(): ReplyReader {
       output.forEach((item: unknown, at) => {
         if (!isJsonObject(item)) throw invalidReply('an item');
         const known = items.get(at);
-        if (known?.ended === true) return;
+        if (known?.ended() === true) return;
         if (known === undefined && typeof item['id'] === 'string' && ids.has(item['id'])) return;
         endItem(known ?? addItem(at, item, emit), item, sliceJson(data, ['response', 'output', at]), emit);
       });
     }
     const { status } = response;
     for (const reader of items.values()) {
-      if (!reader.ended) reader.end(undefined, '', status !== 'incomplete', emit);
+      if (!reader.ended()) reader.end(undefined, '', status !== 'incomplete', emit);
     }
     const usage = readUsage(response['usage']);
     const tier = response['service_tier'];
@@ -198,11 +198,11 @@ export function createReplyReader(): ReplyReader {
     }
     const at = event['output_index'];
     if (typeof at !== 'number') emit({ type: 'response-event', name, fields });
-    else if (items.get(at)?.ended === false) items.get(at)?.event(name, fields, emit);
+    else if (items.get(at)?.ended() === false) items.get(at)?.event(name, fields, emit);
   }
 
   return {
-    get ended() {
+    ended() {
       return ended;
     },
     event(type, event, data, emit) {
@@ -230,7 +230,7 @@ export function createReplyReader(): ReplyReader {
           start(undefined, emit);
           const item = objectOf(event['item']);
           const reader = items.get(indexOf(event)) ?? addItem(indexOf(event), item, emit);
-          if (reader.ended) throw invalidReply('the end of an item that had ended');
+          if (reader.ended()) throw invalidReply('the end of an item that had ended');
           endItem(reader, item, sliceJson(data, ['item']), emit);
           return;
         }
