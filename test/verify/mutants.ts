@@ -20,6 +20,17 @@ export interface Fault {
   /** Before the call reaches the server. A reply: it never does. */
   call?(call: Call): Passed | undefined | void;
   reply?(passed: Passed, call: Call): void;
+  /** A WebSocket's message, on its way to the server. Undefined: it passes. */
+  message?(text: string): Message | undefined;
+  /** The server was started again. */
+  restart?(): void;
+}
+
+interface Message {
+  /** What the server gets; undefined: nothing. */
+  pass?: string;
+  answer?: object;
+  close?: boolean;
 }
 
 export interface Mutant {
@@ -69,6 +80,95 @@ const inCreate =
       if (isCreate(call)) change(call.body);
     },
   });
+
+/** A fault in the messages that create a response over a WebSocket. */
+const inMessage =
+  (change: (body: any) => void): (() => Fault) =>
+  () => ({
+    message(text) {
+      const body = /^\{.*"response\.create"/.test(text) ? JSON.parse(text) : undefined;
+      if (body === undefined) return undefined;
+      change(body);
+      return { pass: JSON.stringify(body) };
+    },
+  });
+
+/** A fault in the addresses of requests. */
+const inPath =
+  (change: (path: string) => string): (() => Fault) =>
+  () => ({
+    call(call) {
+      call.path = change(call.path);
+    },
+  });
+
+/** A wall that is missing on some calls. */
+const withoutOwner =
+  (applies: (call: Call) => boolean): (() => Fault) =>
+  () => ({
+    call(call) {
+      if (applies(call)) call.headers['authorization'] = 'Bearer sk-test-master';
+    },
+  });
+
+/** Refuses some turns before they reach the server. */
+const refusing =
+  (applies: (body: any) => boolean): (() => Fault) =>
+  () => ({
+    call: (call) => (isCreate(call) && applies(call.body) ? refusal() : undefined),
+  });
+
+const refusal = (code: string | null = null, status = 400) =>
+  json({ error: { message: 'It cannot be.', type: 'invalid_request_error', param: null, code } }, status);
+
+const firstInput = (body: any) => (Array.isArray(body?.input) ? body.input[0] : undefined);
+const isOutput = (body: any) => firstInput(body)?.type === 'function_call_output';
+const asItems = (input: any) => (typeof input === 'string' ? [{ role: 'user', content: input }] : input);
+
+/** What was refused is told to the model with what comes next. */
+function keepingRefused(): Fault {
+  const refused: any[] = [];
+  return {
+    call(call) {
+      if (!isCreate(call)) return;
+      (call as any).input = call.body.input;
+      call.body.input = [...refused, ...asItems(call.body.input)];
+    },
+    reply({ status }, call) {
+      const { input } = call as any;
+      if (isCreate(call) && status === 400 && typeof input === 'string') refused.push(...asItems(input));
+    },
+  };
+}
+
+/** Knows of each response which model made it. */
+const onOtherModel =
+  (fault: (body: any) => Passed | undefined): (() => Fault) =>
+  () => {
+    const models = new Map<string, string>();
+    return {
+      call(call) {
+        const maker = isCreate(call) ? models.get(call.body.previous_response_id) : undefined;
+        return maker === undefined || maker === call.body.model ? undefined : fault(call.body);
+      },
+      reply({ text, isStream }, call) {
+        if (isCreate(call) && !isStream) models.set(JSON.parse(text).id, call.body.model);
+      },
+    };
+  };
+
+/** Another server after the restart. */
+const afterRestart =
+  (fault: (call: Call) => Passed | undefined | void): (() => Fault) =>
+  () => {
+    let restarted = false;
+    return {
+      call: (call) => (restarted ? fault(call) : undefined),
+      restart() {
+        restarted = true;
+      },
+    };
+  };
 
 function withoutGrammars(body: any): void {
   for (const tool of body.tools ?? []) delete tool.format;
@@ -653,6 +753,352 @@ export const mutants: Mutant[] = [
       call(call) {
         if (isConversation(call)) call.headers['authorization'] = 'Bearer sk-test-master';
       },
+    }),
+  },
+  {
+    name: 'an id comes twice',
+    caughtBy: 'responses/ids-differ',
+    make: inBody(isCreate, (body) => {
+      body.id = 'resp_1';
+    }),
+  },
+  {
+    name: 'children are deleted with their parent',
+    caughtBy: 'responses/delete-keeps-children',
+    make: () => {
+      const deleted = new Set<string>();
+      return {
+        call({ method, path }) {
+          if (method === 'DELETE') deleted.add(path.split('/').at(-1) ?? '');
+        },
+        reply(passed, call) {
+          if (isGet(call) && deleted.has(JSON.parse(passed.text).previous_response_id)) passed.status = 404;
+        },
+      };
+    },
+  },
+  {
+    name: 'the format of the answer is ignored',
+    caughtBy: 'responses/structured-output',
+    make: inCreate((body) => delete body.text),
+  },
+  {
+    name: 'a key of idempotency takes another request',
+    caughtBy: 'responses/idempotency-key',
+    make: () => ({
+      call({ body, headers }) {
+        if (body?.input === 'something else') delete headers['idempotency-key'];
+      },
+    }),
+  },
+  {
+    name: 'a request that is repeated is answered otherwise',
+    caughtBy: 'responses/idempotency-key',
+    make: () => {
+      let answers = 0;
+      return inBody(isCreate, (body) => {
+        if (body.usage !== undefined) body.usage.output_tokens += answers++;
+      })();
+    },
+  },
+  {
+    name: 'every turn costs twice as much as the one before',
+    caughtBy: 'state/tokens-grow-linearly',
+    make: () => {
+      let tokens = 50;
+      return inBody(isCreate, (body) => {
+        body.usage.input_tokens = tokens *= 2;
+      })();
+    },
+  },
+  { name: 'a turn that was refused is kept', caughtBy: 'state/failed-child', make: keepingRefused },
+  {
+    name: 'an unfinished parent is gone on from, with nothing of what it says',
+    caughtBy: 'state/unfinished-parent',
+    make: inCreate((body) => delete body.previous_response_id),
+  },
+  {
+    name: 'items that are referred to are left out',
+    caughtBy: 'state/item-reference',
+    make: inCreate((body) => {
+      if (Array.isArray(body.input)) body.input = body.input.filter(({ type }: any) => type !== 'item_reference');
+    }),
+  },
+  {
+    name: 'an item of the chain is taken again',
+    caughtBy: 'state/duplicate-item',
+    make: inCreate((body) => {
+      for (const item of asItems(body.input)) delete item.id;
+    }),
+  },
+  {
+    name: 'turns on one parent at the same time are one',
+    caughtBy: 'forks/concurrent',
+    make: () => {
+      const running = new Map<string, string[]>();
+      const shared = new Map<string, string>();
+      return {
+        call(call) {
+          if (!isCreate(call) || call.body.previous_response_id === undefined) return;
+          const { previous_response_id: parent } = call.body;
+          (call as any).beside = running.get(parent) ?? [];
+          running.set(parent, (call as any).beside);
+          call.body.previous_response_id = shared.get(parent) ?? parent;
+        },
+        reply({ text, isStream }, call) {
+          const beside: string[] | undefined = (call as any).beside;
+          if (beside === undefined || isStream) return;
+          beside.push(JSON.parse(text).id);
+          shared.set(beside.at(-1) ?? '', beside[0] ?? '');
+        },
+      };
+    },
+  },
+  {
+    name: 'another model begins anew',
+    caughtBy: 'models/other-model-goes-on',
+    make: onOtherModel((body) => {
+      delete body.previous_response_id;
+      return undefined;
+    }),
+  },
+  {
+    name: 'calls of another model are unknown',
+    caughtBy: 'models/tool-loop-changes-hands',
+    make: onOtherModel((body) => (isOutput(body) ? refusal() : undefined)),
+  },
+  {
+    name: 'outputs of calls are lost',
+    caughtBy: 'tools/loop',
+    make: inCreate((body) => {
+      for (const item of asItems(body.input)) if (item.type === 'function_call_output') item.output = '';
+    }),
+  },
+  {
+    name: 'outputs without tools are refused',
+    caughtBy: 'tools/not-sent-again',
+    make: refusing((body) => isOutput(body) && body.tools === undefined),
+  },
+  {
+    name: 'call ids begin anew with every response',
+    caughtBy: 'tools/long-loop',
+    make: () => {
+      let real = '';
+      return {
+        call(call) {
+          if (isCreate(call) && isOutput(call.body)) call.body.input[0].call_id = real;
+        },
+        reply(passed, call) {
+          const made = isCreate(call) ? /"call_id":"([^"]*)"/.exec(passed.text)?.[1] : undefined;
+          if (made === undefined) return;
+          real = made;
+          passed.text = passed.text.replaceAll(made, 'call_0');
+        },
+      };
+    },
+  },
+  {
+    name: 'outputs in parts are lost',
+    caughtBy: 'tools/output-as-parts',
+    make: inCreate((body) => {
+      for (const item of asItems(body.input)) if (Array.isArray(item.output)) item.output = '';
+    }),
+  },
+  {
+    name: 'a message between outputs is refused',
+    caughtBy: 'tools/parallel',
+    make: refusing((body) => isOutput(body) && body.input[1]?.role === 'user' && body.input.length > 2),
+  },
+  {
+    name: 'a turn that was refused ends its parent',
+    caughtBy: 'tools/can-be-corrected',
+    make: () => {
+      const over = new Set<string>();
+      return {
+        call: (call) => (isCreate(call) && over.has(call.body.previous_response_id) ? refusal() : undefined),
+        reply({ status }, call) {
+          if (isCreate(call) && status === 400) over.add(call.body.previous_response_id);
+        },
+      };
+    },
+  },
+  {
+    name: 'of a history that is sent the end alone is read',
+    caughtBy: 'tools/whole-history-sent',
+    make: inCreate((body) => {
+      if (Array.isArray(body.input)) body.input = body.input.slice(-2);
+    }),
+  },
+  {
+    name: 'a stream tells of other tokens than are stored',
+    caughtBy: 'streams/stored-as-streamed',
+    make: inEvents((events) => {
+      const { response } = events.at(-1);
+      return [...events.slice(0, -1), { ...events.at(-1), response: { ...response, usage: null } }];
+    }),
+  },
+  {
+    name: 'a stream does not say what was used',
+    caughtBy: 'streams/usage',
+    make: inEvents((events) => events.map((event) => ({ ...event, response: { ...event.response, usage: null } }))),
+  },
+  {
+    name: 'a body that cannot be read is the server’s fault',
+    caughtBy: 'errors/not-json',
+    make: () => ({ call: (call) => (call.body === undefined && isCreate(call) ? refusal(null, 500) : undefined) }),
+  },
+  {
+    name: 'a model that is not named is chosen',
+    caughtBy: 'errors/missing-fields',
+    make: inCreate((body) => {
+      body.model ??= 'm';
+    }),
+  },
+  {
+    name: 'what is not there is cancelled',
+    caughtBy: 'errors/unknown-ids',
+    make: () => ({
+      reply(passed, { path }) {
+        if (path.endsWith('/cancel')) passed.status = 200;
+      },
+    }),
+  },
+  {
+    name: 'streams have no owner',
+    caughtBy: 'isolation/get-stream',
+    make: withoutOwner(({ path }) => path.includes('?stream=')),
+  },
+  {
+    name: 'whoever asks may cancel',
+    caughtBy: 'isolation/cancel',
+    make: withoutOwner(({ path }) => path.endsWith('/cancel')),
+  },
+  { name: 'input has no owner', caughtBy: 'isolation/input-items', make: withoutOwner(isItems) },
+  {
+    name: 'chains have no owner',
+    caughtBy: 'isolation/chain',
+    make: withoutOwner((call) => isCreate(call) && call.body.previous_response_id !== undefined),
+  },
+  {
+    name: 'a conversation does not keep its calls',
+    caughtBy: 'conversations/tool-loop',
+    make: inCreate((body) => {
+      if (isOutput(body)) delete body.conversation;
+    }),
+  },
+  {
+    name: 'a conversation keeps what was refused',
+    caughtBy: 'conversations/failed-turn-adds-nothing',
+    make: keepingRefused,
+  },
+  {
+    name: 'a run in the background holds its client up',
+    caughtBy: 'background/poll',
+    make: inCreate((body) => delete body.background),
+  },
+  {
+    name: 'the stream of a run has no end',
+    caughtBy: 'background/stream',
+    make: inEvents((events) => events.filter((event) => !ended(event))),
+  },
+  {
+    name: 'a stream that is resumed begins anew',
+    caughtBy: 'background/resume',
+    make: inPath((path) => path.replace(/&starting_after=.*/, '')),
+  },
+  {
+    name: 'a stream cannot be resumed',
+    caughtBy: 'background/resume',
+    make: () => ({ call: ({ path }) => (path.includes('starting_after') ? refusal() : undefined) }),
+  },
+  {
+    name: 'a wrong number is none',
+    caughtBy: 'background/resume-at-a-wrong-place',
+    make: inPath((path) => path.replace(/&starting_after=.*/, '&starting_after=0')),
+  },
+  {
+    name: 'what was cancelled can be gone on from',
+    caughtBy: 'background/cancel',
+    make: inCreate((body) => delete body.previous_response_id),
+  },
+  {
+    name: 'a response that nobody runs is cancelled',
+    caughtBy: 'background/cancel-what-is-none',
+    make: () => ({
+      reply(passed, { path }) {
+        if (path.endsWith('/cancel')) passed.status = 200;
+      },
+    }),
+  },
+  {
+    name: 'what has ended is cancelled',
+    caughtBy: 'background/cancel-too-late',
+    make: inBody(
+      ({ path }) => path.endsWith('/cancel'),
+      (body) => {
+        body.status = 'cancelled';
+      },
+    ),
+  },
+  {
+    name: 'what runs is not deleted',
+    caughtBy: 'background/delete-while-it-runs',
+    make: () => ({ call: ({ method }) => (method === 'DELETE' ? json({ deleted: true }) : undefined) }),
+  },
+  {
+    name: 'what runs in the background is stored, whatever was asked for',
+    caughtBy: 'background/needs-store',
+    make: inCreate((body) => delete body.store),
+  },
+  {
+    name: 'a WebSocket has no memory',
+    caughtBy: 'websocket/turns',
+    make: inMessage((body) => delete body.previous_response_id),
+  },
+  {
+    name: 'a WebSocket keeps nothing of its own',
+    caughtBy: 'websocket/not-stored-chain',
+    make: inMessage((body) => {
+      if (body.previous_response_id !== undefined) body.previous_response_id += '0';
+    }),
+  },
+  {
+    name: 'what a WebSocket keeps is everybody’s',
+    caughtBy: 'websocket/not-stored-elsewhere',
+    make: inMessage((body) => delete body.store),
+  },
+  {
+    name: 'a WebSocket trusts its state after a failure',
+    caughtBy: 'websocket/forgets-after-failure',
+    make: () => ({
+      message(text) {
+        if (!text.includes('"temperature":9')) return undefined;
+        return { answer: { type: 'error', status: 400, error: { code: null, message: 'No.' } } };
+      },
+    }),
+  },
+  {
+    name: 'a bad message ends the WebSocket',
+    caughtBy: 'websocket/bad-messages',
+    make: () => ({ message: (text) => (text.includes('response.create') ? undefined : { close: true }) }),
+  },
+  {
+    name: 'responses end with the process',
+    caughtBy: 'restart/state-survives',
+    make: afterRestart((call) => (isGet(call) ? refusal(null, 404) : undefined)),
+  },
+  {
+    name: 'calls end with the process',
+    caughtBy: 'restart/tool-loop-survives',
+    make: afterRestart((call) => {
+      if (isCreate(call)) delete call.body.previous_response_id;
+    }),
+  },
+  {
+    name: 'conversations end with the process',
+    caughtBy: 'restart/conversation-survives',
+    make: afterRestart((call) => {
+      if (isCreate(call)) delete call.body.conversation;
     }),
   },
 ];

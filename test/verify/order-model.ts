@@ -44,6 +44,9 @@ interface Seen {
   maxTokens: number;
 }
 
+/** Whoever has to count so far is never done: the run can only be cancelled. */
+const isEndless = (text: string) => text.includes('Count from one to two thousand');
+
 /** Plain orders are carried out, and the tool is called that the model is told to use. */
 function answerTo({ asked, newResults, talk, hasTools, choice, wantsJson, maxTokens }: Seen) {
   const summary = sumUp(asked, talk);
@@ -70,7 +73,8 @@ function answerTo({ asked, newResults, talk, hasTools, choice, wantsJson, maxTok
 }
 
 /** OpenAI's Chat Completions. */
-export function answerAsChat({ body }: UpstreamRequest, response: ServerResponse, count: number): void {
+export function answerAsChat({ body, text: sent }: UpstreamRequest, response: ServerResponse, count: number): void {
+  if (isEndless(sent)) return;
   const { messages, tools = [], tool_choice: choice, stream, response_format: format, ...limits } = body as ChatBody;
   const said = (role: string) => messages.filter((message) => message.role === role).map(textOf);
   const last = messages.at(-1);
@@ -123,6 +127,7 @@ export function answerAsChat({ body }: UpstreamRequest, response: ServerResponse
 export function createMessagesAnswer() {
   const transport = createSimulatorTransport();
   return ({ path, headers, text }: UpstreamRequest, response: ServerResponse): void => {
+    if (isEndless(text)) return;
     const sent = Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, String(value)]));
     const timeouts = { connectMs: 1000, firstByteMs: 1000, idleMs: 1000 };
     transport.send(
@@ -167,7 +172,8 @@ const letters = (about: string) => about.toLowerCase().replaceAll(/[^a-z]/g, '')
 let responseCount = 0;
 
 /** OpenAI's Responses API. */
-export function answerAsResponses({ body }: UpstreamRequest): OpenAiAnswer {
+export function answerAsResponses({ body, text: whole }: UpstreamRequest): OpenAiAnswer | undefined {
+  if (isEndless(whole)) return undefined;
   const { model, input: sent, tools = [], tool_choice: choice, text: format, ...limits } = body as ResponsesBody;
   const input = sent.map((item) =>
     item.type === 'compaction' ? { role: 'user', content: compacted(item.encrypted_content ?? '') } : item,
@@ -176,13 +182,13 @@ export function answerAsResponses({ body }: UpstreamRequest): OpenAiAnswer {
   const results = (items: ResponsesItem[]) =>
     items.filter(({ type = '' }) => /^\w+_call_output$/.test(type)).map(({ output }) => plain(output));
   const last = input.at(-1);
-  const whole = { user: said('user'), assistant: said('assistant'), toolResults: results(input) };
-  if (last?.type === 'compaction_trigger') return { output: [compaction(model, summaryOf(whole))] };
+  const talk = { user: said('user'), assistant: said('assistant'), toolResults: results(input) };
+  if (last?.type === 'compaction_trigger') return { output: [compaction(model, summaryOf(talk))] };
   const spokeAt = input.findLastIndex(({ role, type = '' }) => role === 'assistant' || /^\w+_call$/.test(type));
   const { calls, text, isCut } = answerTo({
     asked: last?.role === 'user' ? plain(last.content) : '',
     newResults: results(input.slice(spokeAt + 1)),
-    talk: { ...whole, user: whole.user.slice(0, -1) },
+    talk: { ...talk, user: talk.user.slice(0, -1) },
     hasTools: tools.some(({ name }) => name !== undefined),
     choice,
     wantsJson: format?.format?.type === 'json_schema',
@@ -216,5 +222,5 @@ export function answerAsResponses({ body }: UpstreamRequest): OpenAiAnswer {
   const message = { type: 'message', id: `msg_${number}`, status, role: 'assistant', content };
   const threshold = limits.context_management?.[0]?.compact_threshold ?? Infinity;
   const isLong = JSON.stringify(input).length / 4 > threshold;
-  return { output: isLong ? [compaction(model, summaryOf(whole)), message] : [message], status };
+  return { output: isLong ? [compaction(model, summaryOf(talk)), message] : [message], status };
 }

@@ -161,20 +161,25 @@ export const stateChecks: Check[] = [
     reason: 'A turn on half an answer would go on from words that were never said.',
     rule: rules.state,
     async run(target) {
-      let refused: any;
-      await target.createStream(
+      let child: any;
+      const parent = await target.createStream(
         { input: 'Write a short poem about the sea.' },
         {
           until: ({ type, data }) => {
             if (type === 'response.created') {
-              refused = target.tryCreate({ previous_response_id: data.response.id, input: recite });
+              child = target.tryCreate({ previous_response_id: data.response.id, input: recite });
             }
             return false;
           },
         },
       );
-      const { status } = await refused;
-      if (status === 200) throw new Skip('the first turn was over before the second one came');
+      const { status, body } = await child;
+      if (status === 200) {
+        const items = await target.request('GET', `/responses/${body.id}/input_items?order=asc`);
+        const said = (items.body?.data ?? []).filter(({ role }: any) => role === 'assistant');
+        equal(textOf({ output: said }), textOf(parent.response), 'what the model is told to have said so far');
+        throw new Skip('the first turn was over before the second one came');
+      }
       expect(status >= 400 && status < 500, `a turn on an unfinished parent answered ${status}`);
     },
   },
