@@ -5,7 +5,7 @@ import OpenAI from 'openai';
 import { ResponsesWS } from 'openai/resources/responses/ws';
 import type { Response, ResponsesClientEvent } from 'openai/resources/responses/responses';
 import { describe, expect, test } from 'vitest';
-import { backends, weatherIn } from './clients/weather-model.ts';
+import { backends, expectReasoningSent, thinkHard, weatherIn } from './clients/weather-model.ts';
 import { expectStream } from './support/check-stream.ts';
 import { createClient } from './support/client.ts';
 import { fakeUpstream, frame, messageEvents } from './support/fake-upstream.ts';
@@ -39,7 +39,14 @@ describe.each(backends)('the official client over $name', (backend) => {
       new Promise<Response>((resolve, reject) => {
         socket.once('response.completed', ({ response }) => resolve(response));
         socket.once('error', reject);
-        socket.send({ type: 'response.create', model: 'm', store, tools: [weatherTool], ...body });
+        socket.send({
+          type: 'response.create',
+          model: 'm',
+          store,
+          tools: [weatherTool],
+          reasoning: thinkHard,
+          ...body,
+        });
       });
     const asked = await run({ input: 'What is the weather in Paris?' });
     const call = asked.output.find((item) => item.type === 'function_call');
@@ -52,6 +59,7 @@ describe.each(backends)('the official client over $name', (backend) => {
     expect(JSON.stringify(told.output)).toContain('kestrel-4711');
     const last = await run({ previous_response_id: told.id, input: 'Thanks.' });
     expect(last.previous_response_id).toBe(told.id);
+    expectReasoningSent(backend, upstream.requests, [asked, told, last]);
     if (upstream.requests.length > 0) {
       const seen = JSON.stringify(upstream.requests.at(-1)?.body);
       for (const text of ['What is the weather in Paris?', 'kestrel-4711', 'Thanks.']) expect(seen).toContain(text);

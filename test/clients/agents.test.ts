@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { fakeUpstream } from '../support/fake-upstream.ts';
 import { spawnGateway, temporaryFolder } from '../support/spawn-gateway.ts';
 import { shareGateway } from './share-gateway.ts';
-import { backends, timeIn, weatherIn } from './weather-model.ts';
+import { backends, expectReasoningSent, thinkHard, timeIn, weatherIn } from './weather-model.ts';
 
 const question = 'What is the weather in Paris and Rome?';
 
@@ -36,6 +36,8 @@ const ways: Record<string, Ask> = {
   },
 };
 
+const modelSettings = { reasoning: thinkHard };
+
 beforeAll(() => setTracingDisabled(true));
 
 describe.each(backends)('over $name', (backend) => {
@@ -61,6 +63,7 @@ describe.each(backends)('over $name', (backend) => {
       name: 'reporter',
       model: new OpenAIResponsesModel(client, 'weather-model'),
       instructions: 'Look things up. Say what you found.',
+      modelSettings,
       tools: [lookUp('get_weather', 'The weather in a city', weatherIn), lookUp('get_time', 'The time there', timeIn)],
     });
 
@@ -78,6 +81,7 @@ describe.each(backends)('over $name', (backend) => {
       if (streamed !== undefined) expect(streamed).toBe(text);
     }
 
+    expectReasoningSent(backend, upstream.requests);
     // The runs are one conversation in the store: the last run sent one message, and its input is everything before.
     const input: string[] = [];
     const { responses } = client;
@@ -96,10 +100,11 @@ describe.each(backends)('over $name', (backend) => {
 });
 
 describe.each(backends)('kept by the gateway, over $name', (backend) => {
-  const { baseURL } = shareGateway(backend);
+  const { upstream, baseURL } = shareGateway(backend);
 
   /** With a session the SDK keeps the conversation in the Conversations API, and sends what it reads there again. */
   test('three runs in one session', async () => {
+    const from = upstream().requests.length;
     const client = new OpenAI({ baseURL: baseURL(), apiKey: 'none', maxRetries: 0 });
     const asked: string[] = [];
     const getWeather = tool({
@@ -112,7 +117,13 @@ describe.each(backends)('kept by the gateway, over $name', (backend) => {
       },
     });
     const model = new OpenAIResponsesModel(client, 'weather-model');
-    const agent = new Agent({ name: 'reporter', model, instructions: 'Look things up.', tools: [getWeather] });
+    const agent = new Agent({
+      name: 'reporter',
+      model,
+      modelSettings,
+      instructions: 'Look things up.',
+      tools: [getWeather],
+    });
     const session = new OpenAIConversationsSession({ client });
 
     const first = await run(agent, question, { session });
@@ -135,8 +146,11 @@ describe.each(backends)('kept by the gateway, over $name', (backend) => {
     // Another process goes on in the same session; the last item is taken back.
     const resumed = new OpenAIConversationsSession({ client, conversationId: id });
     await run(agent, 'What did you find?', { session: resumed });
+    expectReasoningSent(backend, upstream().requests, [], from);
     const before = await resumed.getItems();
-    expect(before.length).toBe(stored.length + 2);
+    const said = (items: readonly { type?: string | undefined }[]) =>
+      items.filter(({ type }) => type !== 'reasoning').length;
+    expect(said(before)).toBe(said(stored) + 2);
     expect(await resumed.popItem()).toMatchObject({ role: 'assistant' });
     expect(await resumed.getItems()).toHaveLength(before.length - 1);
     await resumed.clearSession();
@@ -145,6 +159,7 @@ describe.each(backends)('kept by the gateway, over $name', (backend) => {
 
   /** With a conversation's id the SDK sends what is new, and the gateway has the rest. */
   test('three runs in one conversation', async () => {
+    const from = upstream().requests.length;
     const client = new OpenAI({ baseURL: baseURL(), apiKey: 'none', maxRetries: 0 });
     const getWeather = tool({
       name: 'get_weather',
@@ -153,7 +168,13 @@ describe.each(backends)('kept by the gateway, over $name', (backend) => {
       execute: async ({ city }) => weatherIn[city] ?? `nothing of ${city}`,
     });
     const model = new OpenAIResponsesModel(client, 'weather-model');
-    const agent = new Agent({ name: 'reporter', model, instructions: 'Look things up.', tools: [getWeather] });
+    const agent = new Agent({
+      name: 'reporter',
+      model,
+      modelSettings,
+      instructions: 'Look things up.',
+      tools: [getWeather],
+    });
     const { id: conversationId } = await client.conversations.create();
     for (const city of ['Paris', 'Rome']) {
       const { finalOutput } = await run(agent, `What is the weather in ${city}?`, { conversationId });
@@ -161,6 +182,7 @@ describe.each(backends)('kept by the gateway, over $name', (backend) => {
     }
     const stream = await run(agent, 'What is the weather in Oslo?', { conversationId, stream: true });
     await stream.completed;
+    expectReasoningSent(backend, upstream().requests, [], from);
     const types: string[] = [];
     for await (const item of client.conversations.items.list(conversationId, { order: 'asc' })) types.push(item.type);
     const round = ['message', 'function_call', 'function_call_output', 'message'];

@@ -13,7 +13,16 @@ import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { fakeUpstream, frame, messageEvents, sendJson } from '../support/fake-upstream.ts';
 import { spawnGateway, temporaryFolder } from '../support/spawn-gateway.ts';
-import { anthropic, type Backend, backends, openAiCompatible, simulator, weatherIn } from './weather-model.ts';
+import {
+  anthropic,
+  type Backend,
+  backends,
+  expectReasoningSent,
+  openAiCompatible,
+  simulator,
+  thinkHard,
+  weatherIn,
+} from './weather-model.ts';
 
 const model = 'weather-model';
 const masterKey = 'sk-test-master';
@@ -114,20 +123,21 @@ describe.each(backends)('over $name', (backend) => {
   test.each(Object.entries(ways))('a conversation with tools goes on after kill -9: %s', async (_, create) => {
     const { folder, upstream, client, restart } = await start(backend);
     const tools = [weatherTool];
-    const first = await create(client(), { model, tools, input: 'What is the weather in Paris?' });
+    const body = { model, tools, reasoning: thinkHard };
+    const first = await create(client(), { ...body, input: 'What is the weather in Paris?' });
     const second = await create(client(), {
-      model,
-      tools,
+      ...body,
       previous_response_id: first.id,
       input: [...runTools(first), user('Now look up the weather in Rome.')],
     });
     await restart();
-    const third = await create(client(), { model, tools, previous_response_id: second.id, input: runTools(second) });
+    const third = await create(client(), { ...body, previous_response_id: second.id, input: runTools(second) });
 
     expect(third.status).toBe('completed');
     expect(textOf(third)).toContain(weatherIn['Rome']);
     if (backend.repeats === 'all') expect(textOf(third)).toContain(weatherIn['Paris']);
     expect(upstream.requests).toHaveLength(backend.name === 'simulator' ? 0 : 3);
+    expectReasoningSent(backend, upstream.requests, [first, second, third]);
 
     const turns = [first, second, third];
     const { output_text: _text, ...stored } = await client().responses.retrieve(third.id);
@@ -140,6 +150,28 @@ describe.each(backends)('over $name', (backend) => {
     database.close();
     expect(rows.map((row) => row['request_id'])).toEqual(turns.map((turn) => turn.id));
     expect(new Set(rows.map((row) => row['session_id'])).size).toBe(1);
+  });
+
+  test.each(Object.entries(ways))('a conversation that the client keeps itself: %s', async (_, create) => {
+    const { upstream, client } = await start(backend);
+    const input: ResponseInputItem[] = [user('What is the weather in Paris?')];
+    const include = ['reasoning.encrypted_content' as const];
+    const fields = { model, tools: [weatherTool], reasoning: thinkHard, store: false, include };
+    const turns: Response[] = [];
+    for (const next of ['Now look up the weather in Rome.', 'And that is all.']) {
+      // oxlint-disable-next-line no-await-in-loop -- a conversation
+      const asked = await create(client(), { ...fields, input });
+      input.push(...(asked.output as ResponseInputItem[]), ...runTools(asked));
+      // oxlint-disable-next-line no-await-in-loop -- a conversation
+      const told = await create(client(), { ...fields, input });
+      input.push(...(told.output as ResponseInputItem[]), user(next));
+      turns.push(asked, told);
+    }
+    expect(textOf(turns.at(-1) as Response)).toContain(weatherIn['Rome']);
+    expectReasoningSent(backend, upstream.requests, turns);
+    const { output } = await create(client(), { ...fields, input });
+    expect(output.length).toBeGreaterThan(0);
+    expectReasoningSent(backend, upstream.requests, turns);
   });
 
   test('parallel calls are each answered', async () => {

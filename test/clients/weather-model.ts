@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http';
+import { expect } from 'vitest';
 import { messageEvents, sendEvents, sendJson, type UpstreamRequest } from '../support/fake-upstream.ts';
 import { geminiRefusal, googleError, readGeminiPath, sendGemini, signatureOf } from '../support/gemini-upstream.ts';
 import {
@@ -280,6 +281,21 @@ export const weatherIn: Record<string, string> = {
 };
 
 export const timeIn: Record<string, string> = { Oslo: '14:07, clock plover-23' };
+
+export const thinkHard = { effort: 'high' as const, summary: 'auto' as const };
+
+/** All that the model thought came back to it, and was shown to the client where the backend tells it. */
+export function expectReasoningSent(
+  backend: Backend,
+  requests: UpstreamRequest[],
+  responses: readonly { output: readonly { type: string }[] }[] = [],
+  from = 0,
+): void {
+  const { sent, issued } = reasoningSent(backend, requests, from);
+  expect(sent).toEqual(issued);
+  if (issued.length === 0) return;
+  for (const { output } of responses) expect(output.map(({ type }) => type)).toContain('reasoning');
+}
 
 /** The reasoning that the last request brought back, and what all the answers of its conversation had held. */
 export function reasoningSent(
