@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { GatewayError } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import { createPace } from '../core/pace.ts';
+import { withPatience } from '../store/patience.ts';
 import type { Keyring } from '../keys/keys.ts';
 import { authenticate } from './authenticate.ts';
 import { jsonText, parseJson } from './check-json.ts';
@@ -155,7 +156,7 @@ export function createApp({ routes, keyring, encodeError, newRequestId, log, ...
     upgrades,
     listener(request, response) {
       running += 1;
-      answer(request, response).then(finished, (err: unknown) => {
+      withPatience(() => answer(request, response)).then(finished, (err: unknown) => {
         log.error({ err }, 'an error could not be answered');
         response.destroy();
         finished();

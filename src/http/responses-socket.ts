@@ -3,6 +3,7 @@ import { errorFields } from '../core/error-body.ts';
 import { GatewayError } from '../core/errors.ts';
 import { isJsonObject, type JsonObject } from '../core/json-object.ts';
 import { invalidChoice, invalidType, missing } from '../core/check.ts';
+import { withPatience } from '../store/patience.ts';
 import { responsesCodec } from '../protocols/responses/index.ts';
 import type { Store } from '../store/store.ts';
 import { createLocalChain } from '../turn/local-chain.ts';
@@ -132,7 +133,8 @@ function openSession(
     for (;;) {
       current = last === undefined ? waiting.shift() : undefined;
       if (current === undefined) break;
-      await run(current);
+      const message = current;
+      await withPatience(() => run(message));
     }
     if (last !== undefined) close();
     if (socket.readyState === socket.CLOSED) settle();

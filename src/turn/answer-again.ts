@@ -1,4 +1,5 @@
 import { type ErrorCode, errorKinds, GatewayError } from '../core/errors.ts';
+import { endPatience } from '../store/patience.ts';
 import type { Reply } from '../protocols/codec.ts';
 import { keepAliveComment } from '../sse/write.ts';
 import type { KeyHolder, StoredResponse } from '../store/store.ts';
@@ -32,6 +33,7 @@ export async function answerAgain(
 ): Promise<void> {
   const { request, client, sink, idempotency } = call;
   if (bodyHash !== idempotency?.bodyHash) throw keyMismatch();
+  endPatience();
   const encoder = request.stream ? client.createStreamEncoder() : undefined;
   let announced = false;
   const timer = setInterval(() => {

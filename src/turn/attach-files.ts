@@ -1,4 +1,5 @@
 import { GatewayError } from '../core/errors.ts';
+import { endPatience } from '../store/patience.ts';
 import { readFileData } from '../core/file-data.ts';
 import {
   type ContextItem,
@@ -93,6 +94,8 @@ async function readWhole(files: TenantFiles, { id, size }: StoredFile, param: ()
     if (chunk === undefined) throw notFound(id, param());
     chunks.push(chunk);
     read += chunk.length;
+    // What is large takes its time to arrive, of a store that answers.
+    if (read < size) endPatience();
   }
   return Buffer.concat(chunks).toString('base64');
 }

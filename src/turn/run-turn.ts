@@ -1,3 +1,4 @@
+import { endPatience } from '../store/patience.ts';
 import { crashPoint } from '../crash-point.ts';
 import type { Deployment } from '../providers/provider.ts';
 import { deploymentName } from '../routing/deployment-name.ts';
@@ -61,6 +62,7 @@ export async function runTurn(dependencies: TurnDependencies, given: TurnCall): 
   call.idempotency?.start(turn);
   const holder = await beginTurn(dependencies, call, turn, attempt).catch(held);
   crashPoint('intent-written');
+  endPatience();
   if (holder !== undefined) return answerAgain(dependencies, call, holder, runTurn);
   await carryOut(dependencies, call, turn, attempt, others);
 }

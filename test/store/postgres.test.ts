@@ -1,5 +1,6 @@
 import { Client } from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
+import { endPatience, withPatience } from '../../src/store/patience.ts';
 import { createPostgresStore, type PostgresLimits } from '../../src/store/postgres/create-postgres-store.ts';
 import { migrationNames } from '../../src/store/schema-version.ts';
 import { budgetSql } from '../../src/store/budget-sql.ts';
@@ -856,6 +857,22 @@ describe('a connection that is lost', () => {
     await until(async () => (await queryDatabase(url, waiters)).length === 0);
     await holding.query('ROLLBACK');
     await until(() => succeeds(own.beginTurn(intentOf())));
+  });
+
+  test('all that a request waits for counts together, until it has spent something', async () => {
+    const url = await server.createDatabase();
+    const own = (await open(url, 'a', { timeoutMs: 300 })).forTenant('t');
+    const holding = await connect(url);
+    await withPatience(async () => {
+      await holding.query('BEGIN');
+      await holding.query('LOCK TABLE turns');
+      await expect(own.readContext('resp_1')).rejects.toThrow('did not answer in time');
+      await holding.query('ROLLBACK');
+      await expect(own.readContext('resp_1')).rejects.toThrow('did not answer in time');
+      endPatience();
+      await own.readContext('resp_1');
+    });
+    await withPatience(() => own.readContext('resp_1'));
   });
 });
 

@@ -320,6 +320,8 @@ describe('the SQLite file', () => {
     const store = await open(path, { busy_timeout: 0 });
     const intruder = new DatabaseSync(path);
     intruder.exec('BEGIN IMMEDIATE');
+    const begun = await Promise.allSettled([1, 2, 3].map(() => store.forTenant('t').beginTurn(intentOf())));
+    for (const each of begun) expect(each).toMatchObject({ status: 'rejected', reason: { code: 'store_unavailable' } });
     await expect(store.forTenant('t').beginTurn(intentOf())).rejects.toThrow('locked');
     await expect(store.check()).rejects.toMatchObject({ code: 'store_unavailable' });
     intruder.exec('ROLLBACK');

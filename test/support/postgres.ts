@@ -178,14 +178,18 @@ export interface DatabaseProxy {
   cutIn: string | undefined;
   /** A connection that names this startup parameter is refused, in PgBouncer's words. */
   refusedParameter: string | undefined;
+  /** How long each reply is held back. */
+  delayMs: number;
+  /** Where connections go that are opened from now on: another server, at another port. */
+  target: string;
   close(): void;
 }
 
 /** Stands between a store and its server. */
 export async function databaseProxy(url: string): Promise<DatabaseProxy> {
-  const { hostname, port } = new URL(url);
   const sockets = new Set<Socket>();
   const server = createServer((client) => {
+    const { hostname, port } = new URL(proxy.target);
     const upstream = connect(Number(port), hostname);
     let losing = false;
     for (const socket of [client, upstream]) {
@@ -218,7 +222,8 @@ export async function databaseProxy(url: string): Promise<DatabaseProxy> {
     });
     upstream.on('data', (bytes) => {
       if (losing) client.destroy();
-      else client.write(bytes);
+      else if (proxy.delayMs === 0) client.write(bytes);
+      else setTimeout(() => client.write(bytes), proxy.delayMs);
     });
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -229,6 +234,8 @@ export async function databaseProxy(url: string): Promise<DatabaseProxy> {
     loseReplyTo: undefined,
     cutIn: undefined,
     refusedParameter: undefined,
+    delayMs: 0,
+    target: url,
     close() {
       server.close();
       for (const socket of sockets) socket.destroy();

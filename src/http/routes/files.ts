@@ -3,6 +3,7 @@ import type { ServerResponse } from 'node:http';
 import { GatewayError } from '../../core/errors.ts';
 import type { IdMint } from '../../core/ids.ts';
 import { invalidChoice, invalidType, missing, outOfRange } from '../../core/check.ts';
+import { endPatience } from '../../store/patience.ts';
 import { decodePage } from '../../protocols/responses/input-items-page.ts';
 import { fileChunkBytes, type StoredFile, type TenantFiles } from '../../store/file-store.ts';
 import type { Store } from '../../store/store.ts';
@@ -105,6 +106,7 @@ async function upload(
     const form = await readUpload(request, response, maxFileBytes, async (data) => {
       begun = true;
       await files.begin(id, createdAtMs);
+      endPatience();
       let position = 0;
       for await (const chunk of inChunks(data)) {
         if (!(await files.append(id, position, chunk, maxTotalBytes))) throw noRoom(maxTotalBytes);
@@ -182,6 +184,7 @@ function expiryOf(fields: ReadonlyMap<string, string>, createdAtMs: number): num
 async function sendContent(response: ServerResponse, files: TenantFiles, file: StoredFile): Promise<void> {
   let chunk = await files.readChunk(file.id, 0);
   if (chunk === undefined) throw notFound(file.id);
+  endPatience();
   response.writeHead(200, {
     'content-type': 'application/octet-stream',
     'content-length': file.size,

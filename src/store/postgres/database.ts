@@ -1,4 +1,5 @@
 import { Pool, type PoolClient, type PoolConfig } from 'pg';
+import { startWait, type Wait } from '../patience.ts';
 import { crashPoint } from '../../crash-point.ts';
 import type { SqlValue } from '../rows.ts';
 import { unavailable } from '../unavailable.ts';
@@ -21,7 +22,7 @@ export interface Database {
 export interface DatabaseOptions {
   url: string;
   maxConnections: number;
-  /** How long a connection is waited for, and then each statement. */
+  /** How long a connection is waited for, and then each statement; of a request that has spent nothing yet, all of them together. */
   timeoutMs: number;
   /** Whether the server is told our limits. What stands between may refuse to pass them on. */
   limitsOnServer: boolean;
@@ -80,18 +81,19 @@ export function createDatabase(options: DatabaseOptions): Database {
   let closing: Promise<void> | undefined;
   let onIdle = () => {};
 
-  async function withClient<Result>(work: (client: PoolClient) => Promise<Result>): Promise<Result> {
+  async function withClient<Result>(work: (client: PoolClient, wait: Wait) => Promise<Result>): Promise<Result> {
     if (closing !== undefined) throw unavailable('it is closed');
     running += 1;
+    const wait = startWait();
     try {
       let client: PoolClient;
       try {
-        client = await pool.connect();
+        client = await connected(pool, wait.leftOf(timeoutMs));
       } catch (error) {
         throw databaseError(error, false);
       }
       try {
-        const result = await work(client);
+        const result = await work(client, wait);
         client.release();
         return result;
       } catch (error) {
@@ -99,15 +101,16 @@ export function createDatabase(options: DatabaseOptions): Database {
         throw databaseError(error, true);
       }
     } finally {
+      wait.end();
       running -= 1;
       if (running === 0) onIdle();
     }
   }
 
   const queryOn =
-    (client: PoolClient): Query =>
+    (client: PoolClient, wait: Wait): Query =>
     <Row>(text: string, parameters: SqlParameter[] = []) =>
-      ask<Row>(client, text, parameters, timeoutMs);
+      ask<Row>(client, text, parameters, wait.leftOf(timeoutMs));
 
   const close = async () => {
     if (running > 0) {
@@ -120,11 +123,11 @@ export function createDatabase(options: DatabaseOptions): Database {
 
   return {
     query: <Row>(text: string, parameters?: SqlParameter[]) =>
-      withClient((client) => queryOn(client)<Row>(text, parameters)),
+      withClient((client, wait) => queryOn(client, wait)<Row>(text, parameters)),
 
     transaction: (work) =>
-      withClient(async (client) => {
-        const query = queryOn(client);
+      withClient(async (client, wait) => {
+        const query = queryOn(client, wait);
         await query('BEGIN ISOLATION LEVEL READ COMMITTED');
         try {
           const result = await work(query);
@@ -143,8 +146,31 @@ export function createDatabase(options: DatabaseOptions): Database {
   };
 }
 
-/** Large parameters take their time to arrive. */
-const parameterBytesPerMs = 1000;
+/** A free connection of the pool, or a new one. One that comes when nobody waits for it any more is the next one's. */
+async function connected(pool: Pool, patienceMs: number): Promise<PoolClient> {
+  const connecting = pool.connect();
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    // What has arrived while this process was busy is looked at first.
+    timer = setTimeout(() => setImmediate(reject, new NoAnswer('no connection in time')), patienceMs);
+  });
+  try {
+    return await Promise.race([connecting, late]);
+  } catch (error) {
+    if (error instanceof NoAnswer) {
+      connecting.then(
+        (client) => client.release(),
+        () => {},
+      );
+    }
+    throw error;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Large parameters take their time to arrive, at 100 Mbit/s. */
+const parameterBytesPerMs = 12_500;
 
 /**
  * One statement, given up when nothing was heard for the time, be it that the server is gone, frozen, or waits for a lock.

@@ -1,9 +1,7 @@
 import { readFileSync, statSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { GatewayError } from '../../core/errors.ts';
-import { failureOf } from './store-error.ts';
-
-const busy = 5;
+import { failureOf, isLocked } from './store-error.ts';
 
 export interface Lock {
   release(): void;
@@ -23,7 +21,7 @@ export function acquireLock(path: string): Lock {
     db.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE');
   } catch (error) {
     db?.close();
-    if (failureOf(error).errcode % 256 !== busy) {
+    if (!isLocked(failureOf(error))) {
       throw new GatewayError('store_unavailable', `The store's lock file ${lockPath} cannot be used.`, {
         cause: error,
       });

@@ -9,9 +9,12 @@ export interface Reader {
   close(): void;
 }
 
-/** A read-only connection of the main thread. It sees everything that the writer has acknowledged. */
+/**
+ * A read-only connection of the main thread. It sees everything that the writer has acknowledged. Whoever locks the file for
+ * writing does not keep it from reading, and for whoever locks it altogether nobody waits: a wait here would stop every stream.
+ */
 export function createReader(path: string): Reader {
-  const db = new DatabaseSync(path, { readOnly: true, timeout: 5000 });
+  const db = new DatabaseSync(path, { readOnly: true, timeout: 0 });
   db.exec('PRAGMA cache_size = -8000');
   const prepare = createStatements(db);
   return {

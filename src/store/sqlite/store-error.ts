@@ -22,6 +22,9 @@ const causes: Record<number, string> = {
   26: 'its file is not a database',
 };
 
+/** Another program holds the file. */
+export const isLocked = ({ errcode }: EngineFailure) => errcode % 256 === 5;
+
 export function failureOf(error: unknown): EngineFailure {
   if (!(error instanceof Error)) return { message: String(error), errcode: 0 };
   const errcode = 'errcode' in error && typeof error.errcode === 'number' ? error.errcode : 0;

@@ -11,7 +11,7 @@ import { deleteSteps, failSteps, runSql, type Step } from '../run-sql.ts';
 import { itemMarks, sql } from '../sql.ts';
 import { envelopeGraceMs, retentionSql } from '../retention-sql.ts';
 import { createStatements } from './statements.ts';
-import { type EngineFailure, failureOf } from './store-error.ts';
+import { type EngineFailure, failureOf, isLocked } from './store-error.ts';
 import type { ReservationOp, SettleOp, WriteOp, WriteResult, WriteResults } from './write-op.ts';
 
 const claimKey = claim('VALUES ($1, $2, $3, $4, $5)', 6);
@@ -79,7 +79,8 @@ function isPowerProof(op: WriteOp): boolean {
 
 /**
  * Runs groups of writes on the one writing connection: each group is one transaction, with one fsync at most. Where
- * something in it fails, nothing of it was written; its writes are then run one by one, so that the bad one fails alone.
+ * something in it fails, nothing of it was written; its writes are then run one by one, so that the bad one fails alone. Where
+ * another program locks the file, all of them fail.
  */
 export function createGroupWriter(db: DatabaseSync): (ops: WriteOp[]) => (WriteResult | EngineFailure)[] {
   const prepare = createStatements(db);
@@ -324,7 +325,9 @@ export function createGroupWriter(db: DatabaseSync): (ops: WriteOp[]) => (WriteR
     try {
       return transact(ops);
     } catch (error) {
-      if (ops.length === 1) return [failureOf(error)];
+      const failure = failureOf(error);
+      // Who waited for a lock has waited for all.
+      if (ops.length === 1 || isLocked(failure)) return ops.map(() => failure);
     }
     return ops.map((op) => {
       try {

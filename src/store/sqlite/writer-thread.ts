@@ -4,6 +4,12 @@ import { failureOf } from './store-error.ts';
 import { createGroupWriter } from './write-group.ts';
 import type { WriterData, WriterMessage, WriterRequest } from './write-op.ts';
 
+/**
+ * How long a group of writes waits for another program that locks the file. A write waits for the group before it too, and a
+ * turn writes twice at most before it has spent anything: a second for all of it. Ends are tried again for longer than that.
+ */
+const lockedMs = 250;
+
 /** The thread that owns the only writing connection: an fsync here stalls no stream. */
 function startWriterThread(): void {
   const port = parentPort;
@@ -13,7 +19,7 @@ function startWriterThread(): void {
 
   let db: DatabaseSync;
   try {
-    db = new DatabaseSync(path, { timeout: 5000 });
+    db = new DatabaseSync(path, { timeout: lockedMs });
     for (const [name, value] of Object.entries(pragmas)) db.exec(`PRAGMA ${name} = ${value}`);
   } catch (error) {
     say({ type: 'refused', failure: failureOf(error) });

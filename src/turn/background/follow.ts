@@ -1,4 +1,5 @@
 import { GatewayError } from '../../core/errors.ts';
+import { endPatience } from '../../store/patience.ts';
 import { keepAliveComment, sseDone } from '../../sse/write.ts';
 import type { EventPage, RunStore } from '../../store/run-store.ts';
 import type { TurnSink } from '../turn.ts';
@@ -131,6 +132,7 @@ export function createFollowers({ runs, nowMs, isRunning, limits }: FollowersOpt
       try {
         let page = await read(tenant, id, after);
         checkStreamable(page, id, nowMs() - limits.keptMs, limits.keptMs);
+        endPatience();
         sink.start(headers(page.sessionId));
         let at = after;
         while (!sink.closed) {
