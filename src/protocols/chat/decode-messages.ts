@@ -3,6 +3,7 @@ import { check, emptyArray, invalidChoice, invalidType, missing } from '../../co
 import { GatewayError } from '../../core/errors.ts';
 import type { Item, OutputPart, ReasoningItem, ToolCallItem } from '../../core/items.ts';
 import { isJsonObject, type JsonObject } from '../../core/json-object.ts';
+import { namesShared } from '../../core/upstream-objects.ts';
 import { decodeAssistantContent, decodeContent } from './decode-parts.ts';
 import type { RequestNotes } from './request-notes.ts';
 import { textOf } from './wire.ts';
@@ -142,8 +143,7 @@ function roleOf(role: unknown, param: string): (typeof roles)[number] {
 /** It names an object in the provider's account, which cannot tell tenants apart. */
 function refuseAudio(audio: unknown, param: string): void {
   if (audio === undefined || audio === null) return;
-  const message = `Unsupported parameter: '${param}' names an object in the account of the provider, which tenants share.`;
-  throw new GatewayError('unsupported_parameter', message, { param });
+  throw namesShared(param);
 }
 
 /** As clients send it back: under its own names where we gave them; else its text, of which nobody knows who signed it. */

@@ -3,6 +3,7 @@ import { check, emptyArray, invalidType, tooMany } from '../../core/check.ts';
 import { GatewayError } from '../../core/errors.ts';
 import { isJsonObject } from '../../core/json-object.ts';
 import type { TurnRequest } from '../../core/request.ts';
+import { refuseObjectsInExtra } from '../../core/upstream-objects.ts';
 import { replaceLoneSurrogates } from '../../core/well-formed.ts';
 import type { EncodedRequest, EncodeInput } from '../codec.ts';
 
@@ -32,6 +33,7 @@ export function decodeRequest(body: unknown): TurnRequest {
     throw new GatewayError('unsupported_parameter', 'Embeddings are not streamed.', { param: 'stream' });
   }
   const given = Object.entries(body).filter(([name, value]) => name !== 'model' && name !== 'stream' && value !== null);
+  refuseObjectsInExtra(Object.fromEntries(given.filter(([name]) => name !== 'input')));
   return {
     protocol: 'embeddings',
     model,

@@ -1,3 +1,4 @@
+import { checkWebUrl } from '../../core/check-url.ts';
 import { GatewayError } from '../../core/errors.ts';
 import { type FileData, isTextFile, readDataUrl, readFileData } from '../../core/file-data.ts';
 import type { InputFile, InputImage, InputPart, OutputPart } from '../../core/items.ts';
@@ -38,17 +39,10 @@ const under = (path: string, field: string): string => (path === 'input' ? path 
 const refuse = (code: 'invalid_value' | 'unsupported_value', message: string, path: string, field: string) =>
   new GatewayError(code, message, { param: under(path, field) });
 
-/**
- * What Google fetches itself: anything that is public. Its own addresses of files are objects in the provider's account,
- * which many tenants share.
- */
+/** What Google fetches itself. */
 function uriPart(address: string, path: string, field: string): string {
-  const url = URL.parse(address);
-  const isPublic = url !== null && /^https?:$/.test(url.protocol);
-  if (!isPublic || (/(?:^|\.)googleapis\.com$/.test(url.hostname) && url.hostname !== 'storage.googleapis.com')) {
-    throw refuse('unsupported_value', 'The upstream is sent addresses of public files only.', path, field);
-  }
-  const ending = /\.([a-z]+)$/i.exec(url.pathname)?.[1]?.toLowerCase() ?? '';
+  const { pathname } = checkWebUrl(address, under(path, field));
+  const ending = /\.([a-z]+)$/i.exec(pathname)?.[1]?.toLowerCase() ?? '';
   const mimeType = Object.hasOwn(typeOfEnding, ending) ? typeOfEnding[ending] : undefined;
   return JSON.stringify({ fileData: { mimeType, fileUri: address } });
 }

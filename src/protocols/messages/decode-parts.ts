@@ -1,6 +1,6 @@
 import { z } from 'zod';
+import { checkWebUrl } from '../../core/check-url.ts';
 import { check, invalidChoice, invalidType, missing } from '../../core/check.ts';
-import { GatewayError } from '../../core/errors.ts';
 import type { InputFile, InputImage, InputPart, MessagesWords } from '../../core/items.ts';
 import { isJsonObject, type JsonObject } from '../../core/json-object.ts';
 import { refuseUpstreamObjects } from '../../core/upstream-objects.ts';
@@ -135,6 +135,6 @@ function decodeDocument(block: JsonObject, path: string): InputPart {
 }
 
 function webUrl(value: string, param: string): string {
-  if (/^https?:\/\//i.test(value) && URL.canParse(value)) return value;
-  throw new GatewayError('invalid_value', `Invalid '${param}'. Expected an http or https URL.`, { param });
+  checkWebUrl(value, param);
+  return value;
 }

@@ -308,7 +308,7 @@ describe('items', () => {
 describe('objects in the account of the provider', () => {
   test.each<[param: string, fields: object]>([
     ['image.mask.file_id', { image: { mask: { file_id: 'f' } } }],
-    ['file_ids', { file_ids: [] }],
+    ['file_ids', { file_ids: ['f'] }],
     ['tools[0].vector_store_ids', { tools: [{ type: 'function', name: 'f', vector_store_ids: ['v'] }] }],
     [
       'tools[0].environment.container_id',

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { GatewayError } from '../../core/errors.ts';
 import type { InputFile, InputImage, InputPart, OutputPart } from '../../core/items.ts';
 import { isJsonObject, type JsonObject } from '../../core/json-object.ts';
-import { checkImageUrl, invalidUrl, isWebUrl } from '../../core/check-url.ts';
+import { checkImageUrl, checkWebUrl } from '../../core/check-url.ts';
 import { check, invalidChoice, invalidType, missing } from '../../core/check.ts';
 
 const optionalText = z.string().nullable().exactOptional();
@@ -84,7 +84,7 @@ function decodeImage(raw: JsonObject, at: string): InputImage {
 function decodeFile(raw: JsonObject, at: string): InputFile {
   const part = check(inputFile, raw, at);
   const source = onlySource(part, ['file_data', 'file_url', 'file_id'], at);
-  if (source === 'file_url' && !isWebUrl(part.file_url ?? '')) throw invalidUrl(`${at}.file_url`);
+  if (source === 'file_url') checkWebUrl(part.file_url ?? '', `${at}.file_url`);
   return part;
 }
 
