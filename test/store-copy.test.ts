@@ -54,23 +54,10 @@ function querySqlite(file: string, sql: string): Record<string, SQLOutputValue>[
   }
 }
 
-const orders: Record<string, string> = {
-  teams: 'id',
-  keys: 'id',
-  envelopes: 'tenant, hash, bucket',
-  items: 'tenant, turn_id, position, bucket',
-  attempts: 'tenant, id, bucket',
-  turns: 'tenant, id, bucket',
-  idempotency: 'tenant, key_hash',
-};
-
 /** Every row of every table, past the code under test. */
 function dump(file: string): Record<string, unknown> {
   return Object.fromEntries(
-    Object.entries(orders).map(([table, order]) => [
-      table,
-      querySqlite(file, `SELECT * FROM ${table} ORDER BY ${order}`),
-    ]),
+    copiedTables.map(({ name, key }) => [name, querySqlite(file, `SELECT * FROM ${name} ORDER BY ${key.join(', ')}`)]),
   );
 }
 
@@ -106,17 +93,26 @@ const upstreamOf = () =>
     });
   });
 
-/** A store with one of everything, whose gateway was killed in the middle of a turn. */
+/** A store with rows in every table, whose gateway was killed in the middle of a turn, as the one before it was. */
 async function makeStore(folder: string, upstream: Awaited<ReturnType<typeof upstreamOf>>) {
   const gateway = await spawnGateway({ folder, config: configOf(upstream.url) });
   const client = createClient(gateway.url);
+  const killInTurn = async ({ url, kill }: Pick<typeof gateway, 'url' | 'kill'>) => {
+    const calls = upstream.requests.length;
+    const lost = createClient(url)
+      .create({ model: 'm', input: 'wait for ever' }, withKey(key))
+      .catch(() => 'no answer');
+    while (upstream.requests.length === calls) await new Promise((resolve) => setImmediate(resolve));
+    await kill('SIGKILL');
+    expect(await lost).toBe('no answer');
+  };
   const made = async (path: string, body: object) => {
     const answer = await client.request('POST', `/admin/v1${path}`, body, withKey('sk-master'));
     expect(answer.status, answer.text).toBe(200);
     return answer.body;
   };
   const team = await made('/teams', { name: `team ${strange.toWellFormed().replaceAll(/\p{Cc}/gu, '')}` });
-  const { key } = await made('/keys', { name: 'virtual', team_id: team.id });
+  const { key } = await made('/keys', { name: 'virtual', team_id: team.id, budget_usd: 100 });
   const ask = async (fields: object, as: string = key, headers: Record<string, string> = {}): Promise<string> => {
     const answer = await client.create({ model: 'm', ...fields }, withKey(as, headers));
     expect(answer.status, answer.text).toBe(200);
@@ -144,11 +140,18 @@ async function makeStore(folder: string, upstream: Awaited<ReturnType<typeof ups
   const claims = { 'idempotency-key': 'once' };
   const answered = await ask({ input: 'once' }, 'sk-a', claims);
   await ask({ input: 'once' }, 'sk-b', claims);
-  const calls = upstream.requests.length;
-  const lost = ask({ input: 'wait for ever' }).catch(() => 'no answer');
-  while (upstream.requests.length === calls) await new Promise((resolve) => setImmediate(resolve));
-  await gateway.kill('SIGKILL');
-  expect(await lost).toBe('no answer');
+  const conversation = await client.request('POST', '/v1/conversations', { items: [] }, withKey(key));
+  await ask({ input: 'in it', conversation: conversation.body.id });
+  const upload = new FormData();
+  upload.append('purpose', 'user_data');
+  upload.append('file', new File([strange.repeat(10)], 'strange.txt'));
+  expect((await fetch(`${gateway.url}/v1/files`, { method: 'POST', body: upload, headers: withKey(key) })).status).toBe(
+    200,
+  );
+  const later = { model: 'm', input: 'later', background: true, stream: true };
+  expect((await client.create(later, withKey(key))).events.at(-1)?.event).toBe('response.completed');
+  await killInTurn(gateway);
+  await killInTurn(await spawnGateway({ folder, config: configOf(upstream.url) }));
   return { key, last, fork, second, deleted, unstored, once: answered };
 }
 
@@ -173,6 +176,12 @@ test('a store goes from SQLite to Postgres and back, killed and run again on eac
   expect(Number(await count('items'))).toBeGreaterThan(manyInputs / 2);
   expect(Number(await count('items'))).toBeLessThan(manyInputs);
   expect(await count('turns')).toBe(0);
+  const killedLater = await turnpike(folder, ['store', 'copy', 'sqlite:turnpike.db', url], {
+    TURNPIKE_CRASH_AT: 'rows-copied:16',
+  });
+  expect([killedLater.signal, killedLater.out]).toEqual(['SIGKILL', '']);
+  expect(Number(await count('turns'))).toBeGreaterThan(0);
+  expect(await count('files')).toBe(0);
   // An order of text that is not that of its bytes must not change the hash.
   await queryDatabase(url, 'ALTER TABLE idempotency ALTER COLUMN tenant TYPE text COLLATE "und-x-icu"');
   // The command line, which other users see, need not hold the password.
