@@ -4,9 +4,10 @@
  * with the order turned each time. See README.md.
  */
 import { spawn } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { text } from 'node:stream/consumers';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { footprint } from './processes.ts';
@@ -70,6 +71,8 @@ async function play(target: Target, scenario: Scenario, parent: string | undefin
   const job = jobOf(scenario, target, { seconds, concurrency, parent });
   // What is compiled and connected on the first requests is nobody's steady cost.
   await load({ ...job, seconds: 0.7 });
+  const isWatched = scenario.watchesLoop === true && target.loopDelayFile !== undefined;
+  if (isWatched) process.kill(target.pid, 'SIGUSR2');
   const before = footprint(target.pid);
   let memoryMb = before.memoryMb;
   const watch = setInterval(() => {
@@ -82,6 +85,7 @@ async function play(target: Target, scenario: Scenario, parent: string | undefin
   ]);
   clearInterval(watch);
   const cpuSeconds = footprint(target.pid).cpuSeconds - before.cpuSeconds;
+  const loopP99Ms = isWatched ? await loopDelayOf(target) : Number.NaN;
   const errors = [result.errors, others?.errors ?? {}];
   const failed = errors.flatMap(Object.values<number>).reduce((sum, count) => sum + count, 0);
   if (failed > 0) console.error(target.name, scenario.name, ...errors);
@@ -95,8 +99,19 @@ async function play(target: Target, scenario: Scenario, parent: string | undefin
     p99Ms,
     firstP50Ms,
     memoryMb,
+    loopP99Ms,
     cpuPerChunkUs: (cpuSeconds / chunks) * 1e6,
   };
+}
+
+async function loopDelayOf({ pid, loopDelayFile = '' }: Target): Promise<number> {
+  rmSync(loopDelayFile, { force: true });
+  process.kill(pid, 'SIGUSR2');
+  for (;;) {
+    const text = existsSync(loopDelayFile) ? readFileSync(loopDelayFile, 'utf8') : '';
+    if (text !== '') return Number(text);
+    await sleep(20);
+  }
 }
 
 const isPlayed = ({ isUpstream, isStateful, models }: Target, { pair, chain }: Scenario) =>

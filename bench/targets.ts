@@ -12,6 +12,8 @@ export interface Target extends Addressed {
   /** Keeps state: is played the chains too. */
   isStateful: boolean;
   close(): Promise<void>;
+  /** Where its event loop's delay is written, as `loop-delay.ts` says; undefined: nobody watches. */
+  loopDelayFile?: string;
 }
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -85,7 +87,13 @@ models:
   - { name: "chat/*", provider: openai-compatible, model: "*", base_url: "${upstreamUrl}/v1", api_key: k }
 `,
   );
-  const { child, line } = await start(process.execPath, [installed(checkout, cwd), 'serve'], { cwd });
+  const loopDelayFile = join(cwd, 'loop-delay');
+  const env = {
+    ...process.env,
+    NODE_OPTIONS: `--import=${new URL('loop-delay.ts', import.meta.url).href}`,
+    BENCH_LOOP_DELAY: loopDelayFile,
+  };
+  const { child, line } = await start(process.execPath, [installed(checkout, cwd), 'serve'], { cwd, env });
   return {
     name,
     url: line.split(' ').at(-1) ?? '',
@@ -95,6 +103,8 @@ models:
     isUpstream: false,
     isStateful: true,
     close: closing(child),
+    // Of many processes it would be the first one's, which serves nobody.
+    ...(workers === 1 && { loopDelayFile }),
   };
 }
 
