@@ -370,6 +370,8 @@ class ReplyAssembler implements Assembler {
     const { index } = slot.item;
     const origin = this.originOf(source);
     slot.paused = { key, source };
+    // Cut, it is what it was.
+    slot.item.native = native;
     const output = { ...finishItem(slot, 'completed', source, { native }), origin };
     this.output[index] = output;
     this.keep(output, index, origin);

@@ -1,5 +1,7 @@
+import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Ajv, type ErrorObject } from 'ajv';
+import { Ajv2020 } from 'ajv/dist/2020.js';
 import { createGenerator } from 'ts-json-schema-generator';
 
 const openai = new URL('../../node_modules/openai/', import.meta.url);
@@ -26,6 +28,18 @@ interface Schema {
   definitions: Record<string, { required?: string[]; properties?: Record<string, object> }>;
 }
 
+interface Components {
+  schemas: Record<string, { properties?: Record<string, object>; allOf?: { properties?: Record<string, object> }[] }>;
+}
+
+/** OpenAI sends null in these whatever its description says, and Open Responses asks for it. */
+function allowNull(properties: Record<string, object>): void {
+  for (const field of ['usage', 'user']) {
+    const declared = properties[field];
+    if (declared !== undefined) properties[field] = { anyOf: [declared, { type: 'null' }] };
+  }
+}
+
 const generators = new Map<string, ReturnType<typeof createGenerator>>();
 
 /** JSON Schema out of the types that the SDK declares: OpenAI's own description, of which the SDK is generated. */
@@ -42,14 +56,37 @@ function schemaOf(type: SdkType): Schema {
   if (response?.required !== undefined) {
     response.required = response.required.filter((field) => field !== 'output_text');
   }
-  // OpenAI sends null in these whatever its description says, and Open Responses asks for it.
-  for (const field of ['usage', 'user']) {
-    const declared = response?.properties?.[field];
-    if (response?.properties !== undefined && declared !== undefined) {
-      response.properties[field] = { anyOf: [declared, { type: 'null' }] };
-    }
-  }
+  if (response?.properties !== undefined) allowNull(response.properties);
   return schema;
+}
+
+/** Of the types above, what OpenAI's public description of its API calls them, where it is another name. */
+const described: Partial<Record<SdkType, string>> = {
+  ResponseItem: 'ItemResource',
+  CompactedResponse: 'CompactResource',
+  InputTokenCountResponse: 'TokenCountsResource',
+  Conversation: 'ConversationResource',
+  ConversationDeletedResource: 'DeletedConversationResource',
+  FileObject: 'OpenAIFile',
+  FileDeleted: 'DeleteFileResponse',
+  ErrorObject: 'Error',
+};
+
+/**
+ * `openapi.json` of github.com/openai/openai-openapi, which is not in this repository: with its path in
+ * TURNPIKE_OPENAI_OPENAPI everything is held against it in place of the SDK's types.
+ */
+function describedCheck(path: string): (type: SdkType) => ReturnType<Ajv['compile']> {
+  const { components } = JSON.parse(readFileSync(path, 'utf8')) as { components: Components };
+  const { schemas } = components;
+  for (const properties of [
+    schemas['ModelResponseProperties']?.properties,
+    schemas['Response']?.allOf?.[2]?.properties,
+  ])
+    if (properties !== undefined) allowNull(properties);
+  const ajv = new Ajv2020({ allErrors: true, strict: false, validateFormats: false, discriminator: false });
+  ajv.addSchema({ $id: 'openapi', components });
+  return (type) => ajv.compile({ $ref: `openapi#/components/schemas/${described[type] ?? type}` });
 }
 
 /** What of a value the SDK's type does not allow, a line for each place; empty: nothing. */
@@ -57,9 +94,11 @@ export type SdkCheck = (type: SdkType, value: unknown) => string[];
 
 export function createSdkCheck(): SdkCheck {
   const ajv = new Ajv({ allErrors: true, strict: false, validateFormats: false });
+  const path = process.env['TURNPIKE_OPENAI_OPENAPI'];
+  const compile = path === undefined ? (type: SdkType) => ajv.compile(schemaOf(type)) : describedCheck(path);
   const checks = new Map<string, ReturnType<Ajv['compile']>>();
   const checkOf = (type: SdkType) => {
-    const found = checks.get(type) ?? ajv.compile(schemaOf(type));
+    const found = checks.get(type) ?? compile(type);
     checks.set(type, found);
     return found;
   };

@@ -195,6 +195,7 @@ export function createStreamEncoder(written = 0): StreamEncoder {
       if (finished.type === 'function_call') {
         before = event('response.function_call_arguments.done', {
           ...placeOf(item),
+          name: json(finished.name),
           arguments: json(finished.arguments),
         });
       } else if (finished.type === 'custom_tool_call') {

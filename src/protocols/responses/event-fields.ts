@@ -51,7 +51,8 @@ export interface EventFields {
   'response.reasoning_summary_text.delta': SummaryPlace & { delta: string };
   'response.reasoning_summary_text.done': SummaryPlace & { text: string };
   'response.function_call_arguments.delta': ItemPlace & { delta: string };
-  'response.function_call_arguments.done': ItemPlace & { arguments: string };
+  /** OpenAI's description demands the name, and what OpenAI sends has none. */
+  'response.function_call_arguments.done': ItemPlace & { name: string; arguments: string };
   'response.custom_tool_call_input.delta': ItemPlace & { delta: string };
   'response.custom_tool_call_input.done': ItemPlace & { input: string };
 }
