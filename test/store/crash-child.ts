@@ -1,9 +1,10 @@
+import { statSync } from 'node:fs';
 import { createSqliteStore } from '../../src/store/sqlite/create-sqlite-store.ts';
 import { commitOf, intentOf, itemOf, linkTo } from './make.ts';
 
 /**
- * Writes turns as fast as it can until it is killed, and says what it was told: `begun ID` or `committed ID`, each line
- * after the promise. Every third turn is not to be stored. Run by sqlite.test.ts.
+ * Writes turns as fast as it can until it is killed, and says what it was told: `begun ID` or `committed ID SIZE`, each line
+ * after the promise, with what the log has been written to so far. Every third turn is not to be stored. Run by sqlite.test.ts.
  */
 const [path, storedText, unstoredText] = process.argv.slice(2);
 if (path === undefined) throw new Error('usage: crash-child PATH STORED_TEXT UNSTORED_TEXT');
@@ -21,7 +22,7 @@ async function lane(): Promise<never> {
     await own.beginTurn(intent);
     process.stdout.write(`begun ${intent.id}\n`);
     await own.commitTurn(commitOf(intent, { output: [itemOf(text)] }));
-    process.stdout.write(`committed ${intent.id}\n`);
+    process.stdout.write(`committed ${intent.id} ${statSync(`${path}-wal`).size}\n`);
     if (intent.store) parent = turn % 30 === 29 ? await fresh() : intent;
   }
 }

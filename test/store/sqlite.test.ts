@@ -1,15 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import {
-  copyFileSync,
-  mkdtempSync,
-  readFileSync,
-  readdirSync,
-  rmSync,
-  statSync,
-  truncateSync,
-  writeFileSync,
-} from 'node:fs';
+import { copyFileSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -83,18 +74,21 @@ describe('the SQLite file', () => {
     children.push(child);
     const begun: string[] = [];
     const committed: string[] = [];
+    /** How far the log had been written when a turn's commit was told. */
+    const loggedTo = new Map<string, number>();
     const lines = createInterface(child.stdout);
     // What it had said before it was killed is read to the end: it was acknowledged.
     const ended = once(lines, 'close');
     const enough = new Promise<void>((resolve) => {
       lines.on('line', (line) => {
-        const [what, id = ''] = line.split(' ');
+        const [what, id = '', size] = line.split(' ');
+        if (size !== undefined) loggedTo.set(id, Number(size));
         (what === 'begun' ? begun : committed).push(id);
         if (committed.length === count) resolve();
       });
     });
     await Promise.race([enough, ended]);
-    return { child, begun, committed, ended };
+    return { child, begun, committed, loggedTo, ended };
   };
 
   test('everything acknowledged to a process that was killed is there, the rest is failed, nothing unstored is', async () => {
@@ -110,27 +104,6 @@ describe('the SQLite file', () => {
     const bytes = bytesBeside(path);
     expect(bytes.includes('CONTENT-TO-KEEP')).toBe(true);
     expect(bytes.includes('CONTENT-TO-FORGET')).toBe(false);
-
-    // The log as a power cut could leave it: whatever its length, whole turns are there and half ones are not.
-    const torn = join(path, '..', 'torn.db');
-    const walBytes = statSync(`${path}-wal`).size;
-    for (let cut = 0; cut < 12; cut++) {
-      copyFileSync(path, torn);
-      copyFileSync(`${path}-wal`, `${torn}-wal`);
-      rmSync(`${torn}-shm`, { force: true });
-      truncateSync(`${torn}-wal`, walBytes - cut * 512 * 7);
-      const db = new DatabaseSync(torn);
-      expect(
-        db
-          .prepare('PRAGMA integrity_check')
-          .all()
-          .map((row) => ({ ...row })),
-      ).toEqual(sound);
-      const half = `SELECT t.id FROM turns t WHERE t.stored = 1 AND t.input_count + t.output_count <>
-        (SELECT COUNT(*) FROM items i WHERE i.tenant = t.tenant AND i.turn_id = t.id)`;
-      expect(db.prepare(half).all()).toEqual([]);
-      db.close();
-    }
 
     const store = await open(path);
     const own = store.forTenant('t');
@@ -153,6 +126,58 @@ describe('the SQLite file', () => {
     expect(queryFile(path, 'SELECT turn_id FROM attempts GROUP BY turn_id HAVING COUNT(*) <> 1')).toEqual([]);
     await store.close();
     expect(integrityOf(path)).toEqual(sound);
+  });
+
+  test('a log that was torn, at whatever length: what was told before is there and whole, the rest is whole or not there', async () => {
+    const path = newPath();
+    const { child, committed, loggedTo, ended } = await runChild(path, 40);
+    child.kill('SIGKILL');
+    await ended;
+    const log = readFileSync(`${path}-wal`);
+    const wholeAt = (length: number) => committed.filter((id) => (loggedTo.get(id) ?? Infinity) <= length);
+    const torn = `${path}.torn`;
+    copyFileSync(path, torn);
+    const half = `SELECT t.id FROM turns t WHERE t.stored = 1 AND t.input_count + t.output_count <>
+      (SELECT COUNT(*) FROM items i WHERE i.tenant = t.tenant AND i.turn_id = t.id)`;
+    let kept = -1;
+    for (let length = log.length; length >= 0; length -= 512) {
+      // The index beside it is made anew, as after a power cut.
+      rmSync(`${torn}-shm`, { force: true });
+      writeFileSync(`${torn}-wal`, log.subarray(0, length));
+      const db = new DatabaseSync(torn, { readOnly: true });
+      const found = db.prepare(`SELECT id FROM turns WHERE status = 'completed'`).all();
+      if (found.length !== kept) {
+        kept = found.length;
+        expect(db.prepare('PRAGMA integrity_check').get(), String(length)).toEqual(sound[0]);
+        expect(db.prepare(half).all(), String(length)).toEqual([]);
+      }
+      const ids = new Set(found.map(({ id }) => id));
+      expect(
+        wholeAt(length).filter((id) => !ids.has(id)),
+        String(length),
+      ).toEqual([]);
+      db.close();
+    }
+    expect(kept).toBe(0);
+
+    // The same through the store itself, which ends what was under way.
+    for (const length of [0.2, 0.5, 0.8].map((part) => Math.floor(part * log.length))) {
+      rmSync(`${torn}-shm`, { force: true });
+      copyFileSync(path, torn);
+      writeFileSync(`${torn}-wal`, log.subarray(0, length));
+      const store = await open(torn);
+      await store.sweep(startMs);
+      const listed = new Map((await store.forTenant('t').listSession('sess_1')).map((turn) => [turn.id, turn.status]));
+      for (const id of wholeAt(length)) expect(listed.get(id)).toBe('completed');
+      for (const status of listed.values()) expect(status).toMatch(/^(completed|failed)$/);
+      for (const [id, status] of listed) {
+        if (status !== 'completed' || !queryFileHas(torn, id)) continue;
+        const context = await store.forTenant('t').readContext(id);
+        expect(context?.items).toHaveLength(2 * ((context?.depth ?? 0) + 1));
+      }
+      await store.close();
+      expect(integrityOf(torn)).toEqual(sound);
+    }
   });
 
   const queryFileHas = (path: string, id: string) =>

@@ -26,6 +26,8 @@ export interface SpawnOptions {
   folder: string;
   env?: Record<string, string>;
   arguments?: string[];
+  /** A command that becomes the gateway: what stands behind it is the gateway's own. */
+  through?: readonly string[];
   /** Takes what ends the process; undefined: it is ended with the test. For a gateway that a whole file shares. */
   onCleanup?: (cleanup: () => void) => void;
 }
@@ -43,7 +45,8 @@ export async function spawnGateway(options: SpawnOptions): Promise<SpawnedGatewa
     args.push('--config', file);
   }
   const { PATH = '', HOME = '' } = process.env;
-  const child = spawn(process.execPath, args, {
+  const [program = '', ...rest] = [...(options.through ?? []), process.execPath, ...args];
+  const child = spawn(program, rest, {
     cwd: options.folder,
     env: { PATH, HOME, NODE_COMPILE_CACHE: compileCache, ...options.env },
     stdio: ['ignore', 'pipe', 'pipe'],

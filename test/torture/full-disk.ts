@@ -3,18 +3,21 @@ import { randomBytes } from 'node:crypto';
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, statfsSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { parseArgs } from 'node:util';
 import { createClient } from '../support/client.ts';
 import { fakeMessagesModel } from '../support/fake-models.ts';
-import { embeddedPostgres, queryDatabase } from '../support/postgres.ts';
+import { type EmbeddedServer, embeddedPostgres, queryDatabase } from '../support/postgres.ts';
 import { spawnGateway } from '../support/spawn-gateway.ts';
 
-// A Postgres whose disk fills up under load, and is given room again. By hand and as root, since a small disk is a mount.
+// A store whose disk fills up under load, and is given room again. By hand and as root, since a small disk is a mount.
 
 const { values } = parseArgs({
   options: {
     /** The disk of its log, on which it goes down, and is started again; else that of its tables. */
     log: { type: 'boolean', default: false },
+    /** A SQLite file on it, in place of Postgres. */
+    sqlite: { type: 'boolean', default: false },
   },
 });
 
@@ -34,9 +37,20 @@ onCleanup(() => {
   rmSync(folder, { recursive: true });
 });
 
-const server = await embeddedPostgres();
-const url = await server.createDatabase();
-await (values.log ? moveLog() : moveTables());
+const server = values.sqlite ? undefined : await embeddedPostgres();
+const sqlitePath = join(disk, 'turnpike.db');
+const url = (await server?.createDatabase()) ?? `sqlite:${sqlitePath}`;
+if (server !== undefined) await (values.log ? moveLog(server) : moveTables());
+
+async function query(text: string): Promise<Record<string, unknown>[]> {
+  if (server !== undefined) return queryDatabase(url, text);
+  const db = new DatabaseSync(sqlitePath);
+  try {
+    return db.prepare(text).all();
+  } finally {
+    db.close();
+  }
+}
 
 async function moveTables(): Promise<void> {
   const tables = join(disk, 'tables');
@@ -48,8 +62,8 @@ async function moveTables(): Promise<void> {
   await queryDatabase(admin.href, `ALTER DATABASE ${new URL(url).pathname.slice(1)} SET TABLESPACE small`);
 }
 
-async function moveLog(): Promise<void> {
-  const [row] = await queryDatabase(url, `SELECT current_setting('data_directory') AS folder`);
+async function moveLog(server: EmbeddedServer): Promise<void> {
+  const [row] = await query(`SELECT current_setting('data_directory') AS folder`);
   const log = join(String(row?.['folder']), 'pg_wal');
   await server.kill();
   execFileSync('mv', [log, disk]);
@@ -111,13 +125,13 @@ const full = await askUntil((asked) => counted(asked, 'refused').length >= 100);
 const readable = values.log ? [] : await Promise.all(before.map(async ({ id }) => (await client.get(id ?? '')).status));
 
 rmSync(filler);
-if (values.log) await server.start();
+if (values.log) await server?.start();
 const freedAt = performance.now();
 const after = await askUntil((asked) => counted(asked, 'completed').length >= 40);
 const recoveredMs = Math.round(performance.now() - freedAt);
 let running = -1;
 for (const until = performance.now() + 60_000; running !== 0 && performance.now() < until;) {
-  const [row] = await queryDatabase(url, `SELECT count(*) AS running FROM turns WHERE status = 'in_progress'`);
+  const [row] = await query(`SELECT count(*) AS running FROM turns WHERE status = 'in_progress'`);
   running = Number(row?.['running']);
 }
 
@@ -146,7 +160,11 @@ const results = {
     ...(gateway.process.exitCode === null ? [] : ['the gateway has ended']),
   ],
 };
-process.stdout.write(`${JSON.stringify(results)}\n`);
 await gateway.kill('SIGTERM');
-await server.stop();
+if (values.sqlite) {
+  for (const { integrity_check: text } of await query('PRAGMA integrity_check'))
+    if (text !== 'ok') results.problems.push(`integrity_check: ${String(text)}`);
+}
+process.stdout.write(`${JSON.stringify(results)}\n`);
+await server?.stop();
 process.exit(results.problems.length > 0 ? 1 : 0);

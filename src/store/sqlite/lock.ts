@@ -1,4 +1,4 @@
-import { readFileSync, statSync } from 'node:fs';
+import { accessSync, constants, readFileSync, statSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { GatewayError } from '../../core/errors.ts';
 import { failureOf, isLocked } from './store-error.ts';
@@ -17,12 +17,15 @@ export function acquireLock(path: string): Lock {
   let db: DatabaseSync | undefined;
   try {
     db = new DatabaseSync(lockPath, { timeout: 0 });
+    // Of a file that it cannot write SQLite takes a reader's lock, which several have at once.
+    accessSync(lockPath, constants.W_OK);
     // The journal stays in memory, so that no second file appears; nothing is ever written into the first.
     db.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE');
   } catch (error) {
     db?.close();
     if (!isLocked(failureOf(error))) {
-      throw new GatewayError('store_unavailable', `The store's lock file ${lockPath} cannot be used.`, {
+      const { message } = failureOf(error);
+      throw new GatewayError('store_unavailable', `The store's lock file ${lockPath} cannot be used: ${message}.`, {
         cause: error,
       });
     }
