@@ -2,10 +2,8 @@
  * Anthropic's own replies, as a client of the Messages API gets them: forwarded they are the same bytes, decoded and written
  * anew they are the same blocks, and sent back by the client they are the same again.
  *
- * TURNPIKE_RECORDINGS names a folder with more streams (`*.chunks.txt`, one event a line) to hold the laws against.
+ * TURNPIKE_RECORDINGS names a folder with more (`test/support/recordings.ts`).
  */
-import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { createIdMint } from '../../src/core/ids.ts';
 import type { ResponseState } from '../../src/core/response.ts';
@@ -15,27 +13,12 @@ import { messagesCodec } from '../../src/protocols/messages/index.ts';
 import { anthropicProfile } from '../../src/providers/anthropic.ts';
 import { createAssembler } from '../../src/turn/assembler.ts';
 import { collectMessage } from '../support/collect-message.ts';
+import { streamsOf } from '../support/recordings.ts';
 
 // oxlint-disable-next-line no-explicit-any -- whatever was recorded
 type Json = any;
 
-const more = process.env['TURNPIKE_RECORDINGS'];
-const load = (folder: string, ending: string) =>
-  readdirSync(folder)
-    .filter((name) => name.endsWith(ending))
-    .flatMap((name) => {
-      // A file may hold several replies, one after another.
-      const replies: string[][] = [];
-      for (const line of readFileSync(join(folder, name), 'utf8').trimEnd().split('\n')) {
-        if (JSON.parse(line).type === 'message_start') replies.push([]);
-        replies.at(-1)?.push(line);
-      }
-      return replies.map((lines, index) => ({ name: `${name} (${index + 1})`, lines }));
-    });
-const recordings = [
-  ...load(new URL('../fixtures/messages', import.meta.url).pathname, '.stream.jsonl'),
-  ...(more === undefined ? [] : load(more, '.chunks.txt')),
-];
+const recordings = streamsOf('messages');
 
 const options = { tools: new Map(), include: [] };
 const framesOf = (lines: readonly string[]) => lines.map((data) => ({ event: String(JSON.parse(data).type), data }));

@@ -3,15 +3,14 @@
  * ceremony that they were written against. Left out of the comparison are ids, sequence numbers, padding (`obfuscation`) and
  * the Response objects around the items.
  *
- * TURNPIKE_RECORDINGS names a folder with more streams (`*.chunks.txt`, one event a line) to hold the law against.
+ * TURNPIKE_RECORDINGS names a folder with more (`test/support/recordings.ts`).
  */
-import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { createIdMint } from '../../src/core/ids.ts';
 import { createStreamEncoder } from '../../src/protocols/responses/encode-stream.ts';
 import { responsesUpstreamCodec as codec } from '../../src/protocols/responses/upstream.ts';
 import { type Assembler, createAssembler } from '../../src/turn/assembler.ts';
+import { streamsOf } from '../support/recordings.ts';
 
 // oxlint-disable-next-line no-explicit-any -- whatever was recorded
 type Recorded = any;
@@ -60,27 +59,6 @@ function comparable(event: Recorded): unknown {
   );
 }
 
-function linesOf(text: string): Recorded[] {
-  return text
-    .trimEnd()
-    .split('\n')
-    .map((line): Recorded => JSON.parse(line));
-}
-
-/** A file may hold several responses, one after another. */
-function load(folder: string, ending: string): { name: string; events: Recorded[] }[] {
-  return readdirSync(folder)
-    .filter((name) => name.endsWith(ending))
-    .flatMap((name) => {
-      const responses: Recorded[][] = [];
-      for (const event of linesOf(readFileSync(join(folder, name), 'utf8'))) {
-        if (event.type === 'response.created') responses.push([]);
-        responses.at(-1)?.push(event);
-      }
-      return responses.map((events, index) => ({ name: `${name} (${index + 1})`, events }));
-    });
-}
-
 /** Nothing was cut out of the recording: places without gaps, and all that a call says of its input. */
 function isWhole({ events }: { events: Recorded[] }): boolean {
   const of = (type: string) => events.filter((event) => event.type === type);
@@ -97,11 +75,9 @@ function isWhole({ events }: { events: Recorded[] }): boolean {
   );
 }
 
-const more = process.env['TURNPIKE_RECORDINGS'];
-const recordings = [
-  ...load(new URL('../fixtures/responses', import.meta.url).pathname, '.jsonl'),
-  ...(more === undefined ? [] : load(more, '.chunks.txt')),
-].filter(isWhole);
+const recordings = streamsOf('responses')
+  .map(({ name, lines }) => ({ name, events: lines.map((line): Recorded => JSON.parse(line)) }))
+  .filter(isWhole);
 
 /** Ids are ours, and sealed reasoning is sealed anew each time that it is said. */
 const unnamed = (output: Recorded): unknown =>

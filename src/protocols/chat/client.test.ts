@@ -1,12 +1,10 @@
 /**
  * What a chat client reads of an answer. Laws over recorded replies: the stream, put together, is the plain answer; and the
- * plain answer is the upstream's, in the fields that the protocol has. TURNPIKE_RECORDINGS names a folder with more.
+ * plain answer is the upstream's, in the fields that the protocol has. TURNPIKE_RECORDINGS names a folder with more (`test/support/recordings.ts`).
  */
-import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { fixtures } from '../../../test/fixtures/chat/collect-reply.ts';
 import { collectChunks } from '../../../test/support/collect-chunks.ts';
+import { streamsOf } from '../../../test/support/recordings.ts';
 import { createIdMint } from '../../core/ids.ts';
 import type { ResponseState } from '../../core/response.ts';
 import { type Assembler, createAssembler } from '../../turn/assembler.ts';
@@ -65,21 +63,9 @@ function streamed(frames: string[], body: object = {}): { text: string; reply: R
   return { text: text + encoder.end(reply), reply };
 }
 
-const folder = process.env['TURNPIKE_RECORDINGS'];
-const recorded = (folder === undefined ? [] : readdirSync(folder))
-  .filter((name) => name.endsWith('.chunks.txt') && (folder ?? '').includes('chat'))
-  .map((name) => ({
-    name,
-    body: readFileSync(join(folder ?? '', name.replace('.chunks.txt', '.json')), 'utf8'),
-    frames: [
-      ...readFileSync(join(folder ?? '', name), 'utf8')
-        .trimEnd()
-        .split('\n'),
-      '[DONE]',
-    ],
-  }));
+const recorded = streamsOf('chat').map(({ name, body, lines }) => ({ name, body, frames: [...lines, '[DONE]'] }));
 
-describe.each([...fixtures, ...recorded])('$name', ({ frames, body }) => {
+describe.each(recorded)('$name', ({ frames, body }) => {
   test('the stream, put together, is the plain answer', () => {
     const { text, reply } = streamed(frames);
     const { completion, done } = collectChunks(text);

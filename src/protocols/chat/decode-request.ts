@@ -8,6 +8,7 @@ import { refuseField, refuseObjectsInExtra } from '../../core/upstream-objects.t
 import { decodeMessages } from './decode-messages.ts';
 import { decodeToolChoice, decodeTools, decodeWebSearch } from './decode-tools.ts';
 import { createRequestNotes, type RequestNotes } from './request-notes.ts';
+import { isOwnField } from './wire.ts';
 
 const flag = z.boolean().nullish();
 const text = z.string().nullish();
@@ -89,6 +90,8 @@ export function decodeRequest(body: unknown): TurnRequest {
   const tools = decodeTools(body, notes);
   const maxOutputTokens = limitOf(fields);
   if (typeof fields.max_tokens === 'number') notes.place('max_output_tokens', 'max_tokens');
+  // What our own fields say of an answer goes nowhere; that they are there is told.
+  for (const param of Object.keys(notes.extra)) if (isOwnField.test(param)) notes.extra[param] = true;
   refuseObjectsInExtra(notes.extra);
   // What only a verbatim lane carries goes up as it is.
   refuseField('audio', fields.audio, 'audio');

@@ -126,13 +126,16 @@ function logprobsOf(output: readonly FinishedItem[]): unknown[] {
 
 /**
  * What a message says beside what is written as it comes: what it thought once more, by the names of its items, so that who sends
- * the message back whole brings what the upstream signed of it; citations, each with its place in the whole content; the items
- * that chat has no word for, such as what a tool of the upstream's own did, as the Responses API shows them; and a content that
+ * the message back whole brings what the upstream signed of it; citations, each with its place in the whole content; the
+ * annotations and the items that chat has no word for, such as what a tool of the upstream's own did, as the Responses API shows them; and a content that
  * can be read where nothing was said at all.
  */
 export function closingFields(output: readonly FinishedItem[]): object {
   const items = output.map(({ item }) => item);
-  const annotations = annotationsOf(items);
+  const all = annotationsOf(items);
+  const annotations = all.filter(isCitation);
+  // Clients refuse a list that holds others.
+  const foreign = all.filter((annotation) => !isCitation(annotation));
   const isSilent = !items.some(isToolCall) && partsOf(items).every(({ part }) => lengthOf(part) === 0);
   const others = items.filter((item) => isNative(item) || (item.type.includes(':') && item.type !== choiceType));
   const thoughts = items.flatMap(encodeThought);
@@ -140,6 +143,7 @@ export function closingFields(output: readonly FinishedItem[]): object {
     ...(isSilent ? { content: '' } : {}),
     ...(thoughts.length === 0 ? {} : { reasoning_details: thoughts }),
     ...(annotations.length === 0 ? {} : { annotations }),
+    ...(foreign.length === 0 ? {} : { output_annotations: foreign }),
     ...(others.length === 0 ? {} : { output_items: others }),
   };
 }
@@ -170,9 +174,12 @@ function annotationsOf(items: readonly Item[]): unknown[] {
   return annotations;
 }
 
+const isCitation = (annotation: unknown): annotation is JsonObject =>
+  isJsonObject(annotation) && annotation['type'] === 'url_citation';
+
 /** Chat nests what items write flat. Other annotations are the upstream's own, and pass as they are. */
 function nestCitation(annotation: unknown, offset: number): unknown {
-  if (!isJsonObject(annotation) || annotation['type'] !== 'url_citation') return annotation;
+  if (!isCitation(annotation)) return annotation;
   const { type, ...citation } = annotation;
   const moved = (index: unknown) => (typeof index === 'number' ? index + offset : index);
   const { start_index: start, end_index: end } = citation;

@@ -2,6 +2,7 @@ import { isToolCall, type Item, type ItemReference } from '../../core/items.ts';
 import type { TurnRequest } from '../../core/request.ts';
 import type { ModelProfile } from '../codec.ts';
 import { shortCallId } from './apply-quirks.ts';
+import { isOwnField } from './wire.ts';
 
 /**
  * Whether an upstream takes a client's words as they are. Where it would refuse them, or not heed them, they go through the
@@ -39,8 +40,8 @@ export function fitsDialect(
   if (!customTools && input.some((item) => item.type === 'message' && 'role' in item && item.role === 'developer')) {
     return false;
   }
-  // A field of ours, which clients send back with the message.
-  if (Object.keys(extra).some((param) => /^messages\[\d+\]\.output_items$/.test(param))) return false;
+  // Fields of ours, which clients send back with the message.
+  if (Object.keys(extra).some((param) => isOwnField.test(param))) return false;
   const thoughtful = new Set(
     input.flatMap(({ type }, index) => (type === 'reasoning' ? [messageOf(request, index)] : [])),
   );

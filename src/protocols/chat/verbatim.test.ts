@@ -1,9 +1,7 @@
 /** The verbatim lane: what is changed is a closed list, and all else is byte for byte as it was sent. */
-import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { plainProfile } from '../../../test/fixtures/chat/encode-input.ts';
-import { fixtures } from '../../../test/fixtures/chat/collect-reply.ts';
+import { streamsOf } from '../../../test/support/recordings.ts';
 import type { ModelProfile, Reply } from '../codec.ts';
 import { decodeRequest } from './decode-request.ts';
 import { chatVerbatim } from './verbatim.ts';
@@ -117,18 +115,15 @@ test('of a plain reply the id and the model', () => {
   );
 });
 
-const folder = process.env['TURNPIKE_RECORDINGS'];
-const recorded = (folder === undefined || !folder.includes('chat') ? [] : readdirSync(folder))
-  .filter((name) => name.endsWith('.chunks.txt'))
-  .map((name) => ({
-    name,
-    frames: [
-      ...readFileSync(join(folder ?? '', name), 'utf8')
-        .trimEnd()
-        .split('\n'),
-      '[DONE]',
-    ],
-  }));
+// oxlint-disable-next-line no-explicit-any -- whatever was recorded
+type Json = any;
+
+const callsOf = (frame: string): Json[] =>
+  frame.startsWith('{') ? (JSON.parse(frame).choices ?? []).flatMap(({ delta }: Json) => delta?.tool_calls ?? []) : [];
+const isWhole = (call: Json) => call.index !== undefined && (call.id === undefined || call.type !== undefined);
+const recorded = streamsOf('chat').map(({ name, lines, body }) => ({ name, body, frames: [...lines, '[DONE]'] }));
+const whole = recorded.filter(({ frames }) => frames.flatMap(callsOf).every(isWhole));
+const lacking = recorded.filter((each) => !whole.includes(each));
 
 function forward(frames: string[], reply: Reply) {
   const forwarder = chatVerbatim.createForwarder(reply);
@@ -136,7 +131,56 @@ function forward(frames: string[], reply: Reply) {
   return { shown, rest: forwarder.rest() };
 }
 
-describe.each([...fixtures, ...recorded])('$name', ({ frames }) => {
+describe.each(lacking)('$name, whose calls lack what clients need,', ({ frames, body }) => {
+  const { id, model } = JSON.parse(frames[0] ?? '') as { id: string; model: string };
+  const names = { id: 'resp_1', model: 'group' };
+  /** With what is missing, and nothing else. */
+  const completed = (calls: Json[] | undefined, first: number) =>
+    calls?.map((call, at) => ({ index: first + at, type: 'function', ...call }));
+
+  test('is given that in a stream', () => {
+    const { shown, rest } = forward(frames, tellingUsage);
+    const read = (text: string): Json[] =>
+      [...text.matchAll(/^data: (\{.*)$/gm)].map(([, data = '']): Json => JSON.parse(data));
+    let begun = 0;
+    const expected = frames.slice(0, -1).map((frame): Json => {
+      const chunk = JSON.parse(frame);
+      for (const { delta } of chunk.choices) {
+        if (delta?.tool_calls === undefined) continue;
+        delta.tool_calls = completed(delta.tool_calls, begun);
+        begun += delta.tool_calls.length;
+      }
+      return { ...chunk, ...names };
+    });
+    expect(read(shown.join('') + rest)).toEqual(expected);
+    expect([id, model]).not.toContain('resp_1');
+  });
+
+  test('and in plain', () => {
+    const given: Json = JSON.parse(body);
+    for (const { message } of given.choices) message.tool_calls = completed(message.tool_calls, 0);
+    expect(JSON.parse(chatVerbatim.patchReply(body, replyTo()))).toEqual({ ...given, ...names });
+  });
+});
+
+test('calls in pieces, of several choices, keep apart', () => {
+  const of = (index: number, call: object) => chunk({ choices: [{ index, delta: { tool_calls: [call] } }] });
+  const named = (callId: string) => ({ id: callId, function: { name: 'f', arguments: '{' } });
+  const more = { function: { arguments: '}' } };
+  const frames = [of(0, named('a')), of(1, named('b')), of(0, more), of(0, named('c')), of(0, more), of(1, more)];
+  const { shown, rest } = forward(frames, tellingUsage);
+  const calls = [...(shown.join('') + rest).matchAll(/^data: (\{.*)$/gm)].flatMap(([, data = '']) => callsOf(data));
+  expect(calls.map(({ index, type }) => [index, type])).toEqual([
+    [0, 'function'],
+    [0, 'function'],
+    [0, undefined],
+    [1, 'function'],
+    [1, undefined],
+    [0, undefined],
+  ]);
+});
+
+describe.each(whole)('$name', ({ frames }) => {
   const { id, model } = JSON.parse(frames[0] ?? '') as { id: string; model: string };
   const renamed = (frame: string) =>
     `data: ${frame.replace(JSON.stringify(id), '"resp_1"').replace(JSON.stringify(model), '"group"')}\n\n`;

@@ -1,7 +1,8 @@
 import { createFrameReader, type FrameShape } from '../../core/frame-reader.ts';
-import { isJsonObject, type JsonObject } from '../../core/json-object.ts';
+import { isJsonObject, type JsonObject, parseJsonObject } from '../../core/json-object.ts';
 import { objectMembers, printMembers, replaceMembers } from '../../core/json-slice.ts';
 import type { FrameForwarder, Reply, VerbatimLane } from '../codec.ts';
+import { createCallCompleter } from './complete-calls.ts';
 import { fitsDialect } from './fits-dialect.ts';
 import { wordPaths } from './wire.ts';
 
@@ -10,7 +11,7 @@ const done = '[DONE]';
 /**
  * Chat in and chat out. What is changed on the way in: `model`; `store` and `metadata`, which are the gateway's own, are taken out;
  * the limit has the name that the upstream knows it by; a stream is asked for its usage, which is the bill. On the way out: `id`
- * and `model`, and the usage that the client did not ask for.
+ * and `model`, the usage that the client did not ask for, and what a tool call lacks that clients cannot do without.
  */
 export const chatVerbatim = {
   patchRequest(body, model, request, profile) {
@@ -25,7 +26,7 @@ export const chatVerbatim = {
     return printMembers(withLimit(members, profile.maxTokensField));
   },
   createForwarder,
-  patchReply: (body, reply) => replaceMembers(body, namesOf(reply)),
+  patchReply: (body, reply) => replaceMembers(body, changesOf(body, reply)),
 } satisfies VerbatimLane;
 
 /** A limit under the name that the upstream knows; null is none. */
@@ -44,12 +45,23 @@ function namesOf({ state }: Reply): Map<string, string> {
   ]);
 }
 
+function changesOf(body: string, reply: Reply): Map<string, string> {
+  const choices = body.includes('"tool_calls"') ? parseJsonObject(body)?.['choices'] : undefined;
+  const completed = Array.isArray(choices) ? createCallCompleter()(choices.filter(isJsonObject)) : undefined;
+  return withChoices(namesOf(reply), completed);
+}
+
+function withChoices(changes: Map<string, string>, choices: JsonObject[] | undefined): Map<string, string> {
+  return choices === undefined ? changes : new Map(changes).set('choices', JSON.stringify(choices));
+}
+
 function createForwarder(reply: Reply): FrameForwarder {
   const names = namesOf(reply);
   const tellsUsage = reply.state.request.usageInStream === true;
   /** Choices that have said why they stopped. */
   const ended = new Set<unknown>();
   const frames = createFrameReader(wordPaths);
+  const complete = createCallCompleter();
   let begun = false;
   let before = '';
   let kept = '';
@@ -66,7 +78,8 @@ function createForwarder(reply: Reply): FrameForwarder {
       }
       const choices = Array.isArray(chunk['choices']) ? chunk['choices'].filter(isJsonObject) : [];
       if (choices.length === 0 && isJsonObject(chunk['usage']) && !tellsUsage) return '';
-      const text = frameText(event, replaceMembers(data, names));
+      const completed = complete(choices);
+      const text = frameText(event, replaceMembers(data, withChoices(names, completed)));
       for (const choice of choices) if (isGiven(choice['finish_reason'])) ended.add(choice['index'] ?? 0);
       const isEnd = choices.some((choice) => ended.has(choice['index'] ?? 0));
       if (isEnd || (choices.length === 0 && ended.size > 0)) {
@@ -81,7 +94,7 @@ function createForwarder(reply: Reply): FrameForwarder {
       if (!begun) return '';
       const shape = frames.shape();
       const tail = shape === undefined ? '' : `${data.slice(shape.headLength)}\n\n`;
-      if (shape !== undefined && text.endsWith(tail)) {
+      if (shape !== undefined && completed === undefined && text.endsWith(tail)) {
         shown = { shape, event, head: text.slice(0, text.length - tail.length) };
       }
       return held;

@@ -12,6 +12,9 @@ export const wordPaths = [
   ['obfuscation'],
 ] as const;
 
+/** Where a message holds what only we say of an answer, as clients send it back. */
+export const isOwnField = /^messages\[\d+\]\.output_(?:items|annotations)$/;
+
 export type ChatPart =
   | { type: 'text'; text: string }
   | { type: 'image_url'; image_url: { url: string; detail?: string } }

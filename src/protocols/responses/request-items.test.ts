@@ -240,6 +240,8 @@ describe('what is refused', () => {
       '400 item_duplicate input Duplicate item found with id msg_1. Remove duplicate items from your input and try again.';
     expect(refusal([message, message])).toBe(expected);
     expect(refusal([message, { id: 'msg_1' }])).toBe(expected);
+    expect(refusal([{ id: 'msg_1' }, message])).toBe(expected);
+    expect(refusal([{ id: 'msg_1' }, { id: 'msg_1' }])).toBe('accepted');
     expect(
       refusal([
         { ...message, id: null },

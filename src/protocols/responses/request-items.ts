@@ -95,15 +95,17 @@ export function decodeInput(input: unknown): (Item | ItemReference)[] {
 /** @param param the array's name in the request. */
 export function decodeItems(items: unknown[], param: string): (Item | ItemReference)[] {
   const ids = new Set<string>();
+  const referred = new Set<string>();
   return items.map((raw: unknown, index) => {
     const path = `${param}[${index}]`;
     if (!isJsonObject(raw)) throw invalidType(path, 'an object', raw);
     const type = typeOf(raw, path);
     const item = isNativeType(type) ? decodeNativeItem(type, raw, path) : decoders[type](raw, path);
-    if (item.id !== '') {
-      if (ids.has(item.id)) throw duplicate(item.id, param);
-      ids.add(item.id);
-    }
+    // The AI SDK 6 names a message once for each of its texts.
+    if (item.id === '' || (item.type === 'item_reference' && referred.has(item.id))) return item;
+    if (ids.has(item.id)) throw duplicate(item.id, param);
+    ids.add(item.id);
+    if (item.type === 'item_reference') referred.add(item.id);
     return item;
   });
 }
