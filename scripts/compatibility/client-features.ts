@@ -188,6 +188,16 @@ const answered = (label: string, more: Body): Row => [
 const document = (label: string, source: Body, more: Body = {}): Row =>
   part(label, { type: 'document', source, ...more }, { type: 'text', text: 'See.' });
 
+const searchResult = {
+  type: 'search_result',
+  source: 'https://a.example/',
+  title: 'A',
+  content: [{ type: 'text', text: 'A text.' }],
+  citations: { enabled: true },
+};
+const found = { type: 'web_search_result', url: 'https://a.example/', title: 'A', encrypted_content: 'c2Vl' };
+const cited = { type: 'web_search_result_location', cited_text: 'Hello.', encrypted_index: 'aW5kZXg=' };
+
 const messagesBlocks: Row[] = [
   part('`text`', { type: 'text', text: 'See.' }),
   part('`text`, `cache_control`', { type: 'text', text: 'See.', ...mark }),
@@ -222,7 +232,74 @@ const messagesBlocks: Row[] = [
       ],
     }),
   ),
+  document('`document`, `content`', { type: 'content', content: [{ type: 'text', text: 'A text.' }] }),
+  document('`document`, `file`', { type: 'file', file_id: 'file-pdf' }),
+  part('`search_result`', searchResult),
+  part('`container_upload`', { type: 'container_upload', file_id: 'file-pdf' }),
+  between(
+    '`text`, `citations`',
+    assistant({
+      content: [{ type: 'text', text: 'Hello.', citations: [{ ...cited, title: 'A', url: 'https://a.example/' }] }],
+    }),
+  ),
+  between(
+    '`server_tool_use`, `web_search_tool_result`',
+    assistant({
+      content: [
+        { type: 'server_tool_use', id: 'srvtoolu_1', name: 'web_search', input: { query: 'a' } },
+        { type: 'web_search_tool_result', tool_use_id: 'srvtoolu_1', content: [found] },
+        { type: 'text', text: 'Hello.' },
+      ],
+    }),
+  ),
+  between(
+    '`server_tool_use`, `bash_code_execution_tool_result`',
+    assistant({
+      content: [
+        { type: 'server_tool_use', id: 'srvtoolu_2', name: 'bash_code_execution', input: { command: 'ls' } },
+        {
+          type: 'bash_code_execution_tool_result',
+          tool_use_id: 'srvtoolu_2',
+          content: { type: 'bash_code_execution_result', stdout: 'a', stderr: '', return_code: 0, content: [] },
+        },
+        { type: 'text', text: 'Hello.' },
+      ],
+    }),
+  ),
+  between(
+    '`server_tool_use`, `web_fetch_tool_result`',
+    assistant({
+      content: [
+        { type: 'server_tool_use', id: 'srvtoolu_3', name: 'web_fetch', input: { url: 'https://a.example/' } },
+        {
+          type: 'web_fetch_tool_result',
+          tool_use_id: 'srvtoolu_3',
+          content: { type: 'web_fetch_tool_result_error', error_code: 'unavailable' },
+        },
+        { type: 'text', text: 'Hello.' },
+      ],
+    }),
+  ),
+  between(
+    '`mcp_tool_use`, `mcp_tool_result`',
+    assistant({
+      content: [
+        { type: 'mcp_tool_use', id: 'mcptoolu_1', name: 'echo', server_name: 'docs', input: {} },
+        { type: 'mcp_tool_result', tool_use_id: 'mcptoolu_1', is_error: false, content: [{ type: 'text', text: 'a' }] },
+        { type: 'text', text: 'Hello.' },
+      ],
+    }),
+  ),
+  between('`compaction`', assistant({ content: [{ type: 'compaction', content: 'They said hello.' }] })),
   answered('`tool_use`, `tool_result`', {}),
+  answered('`tool_result`, `cache_control`', mark),
+  answered('`tool_result` with a `search_result`', { content: [searchResult] }),
+  answered('`tool_result` with a `document`', {
+    content: [{ type: 'document', source: { type: 'text', media_type: 'text/plain', data: 'A text.' } }],
+  }),
+  answered('`tool_result` with a `tool_reference`', {
+    content: [{ type: 'tool_reference', tool_name: 'get_weather' }],
+  }),
   answered('`tool_result`, `is_error`', { is_error: true }),
   answered('`tool_result` with an image', { content: [image] }),
 ];

@@ -16,18 +16,27 @@ import { responsesCodec } from '../../src/protocols/responses/index.ts';
 import { responsesUpstreamCodec } from '../../src/protocols/responses/upstream.ts';
 import { createAiSdkProvider } from '../../src/providers/ai-sdk/ai-sdk.ts';
 import { anthropicProfile } from '../../src/providers/anthropic.ts';
+import { createBedrockProvider } from '../../src/providers/bedrock.ts';
 import { geminiProfile } from '../../src/providers/gemini.ts';
-import { createOpenAiProvider, openAiProfile } from '../../src/providers/openai.ts';
-import { openAiCompatibleProfile } from '../../src/providers/openai-compatible.ts';
+import {
+  createAzureChatProvider,
+  createAzureProvider,
+  createOpenAiProvider,
+  openAiProfile,
+} from '../../src/providers/openai.ts';
+import { createVendorProvider, openAiCompatibleProfile } from '../../src/providers/openai-compatible.ts';
 import type { Deployment, Provider } from '../../src/providers/provider.ts';
 import { createSimulatorProvider } from '../../src/providers/simulator/simulator.ts';
 import { createSimulatorTransport } from '../../src/providers/simulator/transport.ts';
+import { vendorNames } from '../../src/providers/vendors.ts';
+import { createVertexGeminiProvider, createVertexProvider } from '../../src/providers/vertex.ts';
 import { createSqliteStore } from '../../src/store/sqlite/create-sqlite-store.ts';
 import type { TenantStore } from '../../src/store/store.ts';
 import { refuseVerbatimOnly, withReport } from '../../src/turn/open-turn.ts';
 import { resolveHistory } from '../../src/turn/resolve-history.ts';
 import { sentContext, sentRequest } from '../../src/turn/sent-context.ts';
 import { verbatimRequest } from '../../src/turn/verbatim-lane.ts';
+import { shapes } from '../../test/fixtures/vendors/replies.ts';
 import { clientGroups } from './client-features.ts';
 import { type Feature, type Group, responsesGroups } from './features.ts';
 
@@ -269,6 +278,118 @@ async function rowOf(
   return `| ${[feature.label, ...cells].join(' | ')} |`;
 }
 
+interface Relative {
+  name: string;
+  /** The column that holds of it, but for what its row says. */
+  like: string;
+  codec: UpstreamCodec;
+  provider: Provider;
+  model: string;
+  base: ModelProfile;
+}
+
+const likeOpenAi = { like: 'OpenAI', codec: responsesUpstreamCodec, model: 'gpt-5.1', base: openAiProfile('gpt-5.1') };
+const opus = 'claude-opus-4-8';
+const likeAnthropic = { like: 'Anthropic', codec: messagesCodec, model: opus, base: anthropicProfile(opus) };
+const flash = 'gemini-3-flash';
+
+/** Clouds and vendors, each beside the column whose words it speaks. */
+const relatives: Relative[] = [
+  { ...likeOpenAi, name: 'azure', provider: createAzureProvider(responsesUpstreamCodec, chatCodec, nowhere) },
+  {
+    name: 'azure-chat',
+    like: 'OpenAI-compatible',
+    codec: chatCodec,
+    provider: createAzureChatProvider(chatCodec, nowhere),
+    model: 'gpt-5.1',
+    base: openAiCompatibleProfile('gpt-5.1'),
+  },
+  { ...likeAnthropic, name: 'bedrock', provider: createBedrockProvider(messagesCodec, nowhere, () => 0) },
+  { ...likeAnthropic, name: 'vertex', provider: createVertexProvider(messagesCodec, nowhere) },
+  {
+    name: 'vertex-gemini',
+    like: 'Gemini',
+    codec: geminiCodec,
+    provider: createVertexGeminiProvider(geminiCodec, nowhere),
+    model: flash,
+    base: geminiProfile(flash),
+  },
+  ...vendorNames.map((name): Relative => ({
+    name,
+    like: 'OpenAI-compatible',
+    codec: chatCodec,
+    provider: createVendorProvider(name, chatCodec, nowhere),
+    model: shapes[name].model,
+    base: openAiCompatibleProfile(shapes[name].model),
+  })),
+];
+
+/** Values of one field stand together. */
+function list(labels: ReadonlySet<string>): string {
+  const byField = new Map<string, string[]>();
+  for (const label of labels) {
+    const [, field = label, value] = /^`([^:`]+): ([^`]+)`$/.exec(label) ?? [];
+    byField.set(field, [...(byField.get(field) ?? []), ...(value === undefined ? [] : [value])]);
+  }
+  const named = [...byField].map(([field, values]) =>
+    values.length === 0 ? field : `\`${field}: ${values.join(', ')}\``,
+  );
+  return named.join('; ') || '–';
+}
+
+/** Vendors of Chat Completions differ in parameters and tools; a cloud's model takes other messages too. */
+const compared = ({ title, client }: Group, like: string): boolean =>
+  like !== 'OpenAI-compatible' || (client !== 'messages' && /parameters|tools/i.test(title));
+
+/** What becomes of requests otherwise than in the column that it is like. */
+async function relativeRow(
+  store: TenantStore,
+  { name, like, codec, provider, model, base }: Relative,
+): Promise<string> {
+  const warned = new Set<string>();
+  const refused = new Set<string>();
+  const otherwise = new Set<string>();
+  const profile = provider.profileOf(model);
+  const known =
+    like === 'OpenAI' ? { provider: backends.find((each) => each.name === like)?.provider as Provider } : {};
+  for (const group of [...responsesGroups, ...clientGroups].filter((each) => compared(each, like))) {
+    const { client } = group;
+    for (const { label, body, around = {} } of group.features) {
+      const of = (own: Pick<Backend, 'provider'>, given: Body, its: ModelProfile) =>
+        encode(store, client, given, { name, codec, ...own, models: [] }, { name: model, profile: its });
+      const [usual, bare, actual] = [
+        await of(known, { ...around, ...body }, base),
+        await of({ provider }, around, profile),
+        await of({ provider }, { ...around, ...body }, profile),
+      ];
+      if (isDeepStrictEqual(usual, actual)) continue;
+      if ('refused' in actual) {
+        refused.add(label);
+        continue;
+      }
+      const before = 'refused' in usual ? [] : usual.warnings.map(({ message }) => message);
+      if (actual.warnings.some(({ message }) => !before.includes(message))) {
+        warned.add(label);
+        continue;
+      }
+      const changes = Object.entries(changesOf(actual.body, 'refused' in bare ? {} : bare.body));
+      const usually = 'refused' in usual ? {} : usual.body;
+      const own = changes.filter(([field, value]) => !isDeepStrictEqual(usually[field], value));
+      otherwise.add(own.length === 0 ? `${label} carried` : `${label} as ${own.map(shown).join(', ')}`);
+    }
+  }
+  return `| \`${name}\`, \`${model}\` | ${like} | ${list(warned)} | ${list(refused)} | ${list(otherwise)} |`;
+}
+
+const relativesIntroduction = `
+## Clouds and vendors
+Each is as the column that it is like, but for what its row says. Other models of a vendor's can differ
+([vendors](configuration.md)). Models of Bedrock's that are not Anthropic's are the column AI SDK.
+
+| provider, model | like | warning | 400 | otherwise |
+|---|---|---|---|---|
+`;
+
 const introduction = `# What each backend carries
 <!-- Made by \`npm run compatibility\` from the codecs. A test compares. -->
 Each row is a request with that feature alone, as the gateway sends it on: of clients of the Responses API first, then of those of Chat
@@ -313,6 +434,8 @@ export async function compatibilityPage(): Promise<string> {
       page += `\n## ${title}\n| ${head.join(' | ')} |\n${'|---'.repeat(head.length)}|\n${rows.join('\n')}\n`;
       if (notes.length > 0) page += `\n${notes.map((note, at) => `${at + 1}. ${note}`).join('\n')}\n`;
     }
+    page += relativesIntroduction;
+    for (const relative of relatives) page += `${await relativeRow(tenant, relative)}\n`;
     return page;
   } finally {
     await store.close();
