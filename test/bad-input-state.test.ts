@@ -3,10 +3,14 @@
  * that was to be continued can be continued still.
  */
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import { expectStream } from './support/check-stream.ts';
+import { createClient } from './support/client.ts';
 import { type RawCall, rawUpstream, sendBody } from './support/raw-upstream.ts';
 import { type SpawnedGateway, spawnGateway, temporaryFolder } from './support/spawn-gateway.ts';
+import { connect } from './support/socket-client.ts';
 import { plainOf } from './support/upstream-replies.ts';
 
 const cleanups: (() => void)[] = [];
@@ -238,4 +242,47 @@ test('a response that was not made in the background is not cancelled', async ()
     param: null,
     code: null,
   });
+});
+
+test('where nothing may be kept nothing is, and what would need it is refused in OpenAI’s words', async () => {
+  const folder = temporaryFolder();
+  const upstream = await rawUpstream((call) => sendBody(call, plainOf('messages', 'text')));
+  const { url } = await spawnGateway({
+    folder,
+    config: `
+ledger: { content: none }
+models: [{ name: m, provider: anthropic, model: claude-haiku-4-5, base_url: "${upstream.url}", api_key: k }]`,
+  });
+  try {
+    const client = createClient(url);
+    const made = await client.create({ model: 'm', input: 'Between us.' });
+    expect([made.status, made.body.store]).toEqual([200, false]);
+    expect((await client.get(made.body.id)).status).toBe(404);
+    const refused: [body: object, param: string, what: string][] = [
+      [{ previous_response_id: made.body.id }, 'previous_response_id', 'Previous response'],
+      [{ conversation: 'conv_1' }, 'conversation', 'Conversation'],
+      [{ background: true }, 'background', 'Background'],
+    ];
+    for (const [body, param, what] of refused) {
+      const answer = await client.create({ model: 'm', input: 'On.', ...body });
+      expect([answer.status, answer.body.error]).toEqual([
+        400,
+        {
+          message: `${what} cannot be used for this organization due to Zero Data Retention.`,
+          type: 'invalid_request_error',
+          param,
+          code: 'unsupported_parameter',
+        },
+      ]);
+    }
+    // A socket has its newest response itself.
+    const socket = await connect(url);
+    const first = expectStream(await socket.create({ model: 'm', input: 'Between us.' }));
+    const second = await socket.create({ model: 'm', input: 'On.', previous_response_id: first.id });
+    expect(expectStream(second).store).toBe(false);
+    for (const file of readdirSync(folder))
+      expect(readFileSync(join(folder, file)).includes('Between us'), file).toBe(false);
+  } finally {
+    upstream.close();
+  }
 });

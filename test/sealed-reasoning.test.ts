@@ -205,3 +205,45 @@ test('a stored turn gives an envelope where it is asked for, which GET gives aga
   expect((await rig.client.get(asked.body.id)).body.output[0].encrypted_content).toBe(envelope);
   expect(asked.headers.get('x-turnpike-warnings')).toBeNull();
 });
+
+test('who did not ask for the envelope when the response was made asks for it when it is read', async () => {
+  rig.messages.requests.length = 0;
+  rig.messages.answer = () => ({ blocks: script[0]?.slice(0, 3) ?? [] });
+  const ask = { model: 'claude', reasoning, input: [user('Add these.')] };
+  const made = await rig.client.create(ask);
+  const path = `/v1/responses/${made.body.id}`;
+  const sealed = ({ body }: { body: { output: Item[] } }) => body.output.map(({ encrypted_content: text }) => text);
+  expect(sealed(made)).toEqual([undefined, undefined, undefined]);
+  const read = await rig.client.request('GET', `${path}?include[]=reasoning.encrypted_content`);
+  expect((await rig.client.get(made.body.id)).body).toEqual(made.body);
+  expect(sealed(read)).toEqual([expect.any(String), expect.any(String), undefined]);
+  // It is what the model takes back.
+  const { output } = read.body;
+  await rig.client.create({ ...ask, store: false, input: [user('Add these.'), ...output, user('On.')] });
+  expect(rig.messages.requests.at(-1)?.body.messages[1].content).toEqual(script[0]?.slice(0, 3));
+  const next = await rig.client.create({ ...ask, input: 'On.', previous_response_id: made.body.id });
+  const items = (query: string) => rig.client.request('GET', `/v1/responses/${next.body.id}/input_items${query}`);
+  expect((await items('')).body.data.at(-2)).not.toHaveProperty('encrypted_content');
+  const listed = await items('?include=reasoning.encrypted_content');
+  expect(listed.body.data.at(-2)).toHaveProperty('encrypted_content');
+});
+
+test('what cannot be read any more is said, and what is no part of an item is refused', async () => {
+  rig.messages.answer = () => ({
+    blocks: [
+      { type: 'server_tool_use', id: 'srvtoolu_1', name: 'web_search', input: { query: 'a' } },
+      { type: 'web_search_tool_result', tool_use_id: 'srvtoolu_1', content: [] },
+      { type: 'text', text: 'Yes.' },
+    ],
+  });
+  const made = await rig.client.create({ model: 'claude', input: 'x', tools: [{ type: 'web_search' }] });
+  const next = await rig.client.create({ model: 'claude', input: 'on', previous_response_id: made.body.id });
+  for (const path of [`/v1/responses/${made.body.id}?`, `/v1/responses/${next.body.id}/input_items?`]) {
+    const read = await rig.client.request('GET', `${path}include[]=web_search_call.action.sources`);
+    expect(read.status).toBe(200);
+    expect(read.headers.get('x-turnpike-warnings')).toContain('web_search_call.action.sources');
+    const refused = await rig.client.request('GET', `${path}include=everything`);
+    expect([refused.status, refused.body.error.param]).toEqual([400, 'include']);
+    expect((await rig.client.request('GET', path)).headers.get('x-turnpike-warnings')).toBeNull();
+  }
+});

@@ -6,6 +6,7 @@ import { invalidChoice, invalidType, missing } from '../core/check.ts';
 import { withPatience } from '../store/patience.ts';
 import { responsesCodec } from '../protocols/responses/index.ts';
 import type { Store } from '../store/store.ts';
+import { underLedger } from '../turn/keeps-content.ts';
 import { createLocalChain } from '../turn/local-chain.ts';
 import { runTurn } from '../turn/run-turn.ts';
 import type { TurnDependencies } from '../turn/turn.ts';
@@ -104,7 +105,7 @@ function openSession(
     try {
       const now = await authenticate();
       if (now.tenant !== principal.tenant) throw new GatewayError('invalid_api_key', 'Incorrect API key provided.');
-      const decoded = decodeCreate(body);
+      const decoded = underLedger(decodeCreate(body), turns.ledger, (id) => local.find(id) !== undefined);
       await runTurn(turns, {
         request: decoded,
         client: responsesCodec,

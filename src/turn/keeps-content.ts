@@ -1,3 +1,4 @@
+import { GatewayError } from '../core/errors.ts';
 import type { LedgerContent } from '../core/ledger-content.ts';
 import type { TurnRequest } from '../core/request.ts';
 import type { StoredItem } from '../store/store.ts';
@@ -9,10 +10,29 @@ export interface LedgerRule {
 
 /**
  * A request under the operator's rule: where no content is to be kept but what clients store through the API, a turn of a
- * protocol that has no such state is not stored.
+ * protocol that has no such state is not stored; where none is to be kept at all, nothing is.
+ * @param isAtHand whether the connection itself has a response of this id.
+ * @throws GatewayError 400 where none is kept, for what goes on from something that is, or is fetched later.
  */
-export function underLedger(request: TurnRequest, ledger: LedgerContent): TurnRequest {
+export function underLedger(
+  request: TurnRequest,
+  ledger: LedgerContent,
+  isAtHand: (responseId: string) => boolean = () => false,
+): TurnRequest {
+  if (ledger === 'none') {
+    const { previousResponseId: parent, conversationId, background } = request;
+    if (parent !== undefined && !isAtHand(parent)) throw notRetained('Previous response', 'previous_response_id');
+    if (conversationId !== undefined) throw notRetained('Conversation', 'conversation');
+    if (background) throw notRetained('Background', 'background');
+    return { ...request, store: false };
+  }
   return ledger === 'never' && request.protocol !== 'responses' ? { ...request, store: false } : request;
+}
+
+/** In OpenAI's words. */
+function notRetained(what: string, param: string): GatewayError {
+  const message = `${what} cannot be used for this organization due to Zero Data Retention.`;
+  return new GatewayError('unsupported_parameter', message, { param });
 }
 
 /**

@@ -22,6 +22,7 @@ import { appendedItems, type Making, writeOnce } from '../../turn/append-items.t
 import { hasBody } from '../check-request.ts';
 import type { KeyExchange, Route } from '../route.ts';
 import { sendJson } from '../send-json.ts';
+import { shownItem } from '../shown-item.ts';
 import { sessionHeader } from '../session-header.ts';
 
 /** The Conversations API. Every handler opens the store with the caller's tenant, and nothing else reaches the store. */
@@ -119,7 +120,9 @@ export function conversationsRoutes(store: Store, making: Making): Route[] {
         await read(exchange, id);
         const found = await tenantOf(exchange).conversations.listItems(id, page);
         if (found === undefined) throw unknownAfter();
-        sendJson(exchange.response, listText(found.slice(0, page.limit), include, found.length > page.limit));
+        const { seal } = tenantOf(exchange);
+        const shown = found.slice(0, page.limit).map((item) => shownItem(seal, item, include));
+        sendJson(exchange.response, listText(shown, include, found.length > page.limit));
       },
     },
     {
@@ -134,7 +137,8 @@ export function conversationsRoutes(store: Store, making: Making): Route[] {
         const itemId = exchange.params['item'] ?? '';
         const found = await tenantOf(exchange).conversations.readItem(id, itemId);
         if (found === undefined) throw itemNotFound(itemId);
-        sendJson(exchange.response, itemText(found.type, found.body, include));
+        const { type, body } = shownItem(tenantOf(exchange).seal, found, include);
+        sendJson(exchange.response, itemText(type, body, include));
       },
     },
     {

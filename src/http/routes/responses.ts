@@ -1,6 +1,9 @@
+import type { ServerResponse } from 'node:http';
+import type { Warning } from '../../core/warning.ts';
 import { usdText } from '../../core/usd-text.ts';
 import { compactCodec } from '../../protocols/responses/compact.ts';
 import { responsesCodec } from '../../protocols/responses/index.ts';
+import { decodeInclude, itemText } from '../../protocols/responses/conversation.ts';
 import { decodePage, inputItemsPage } from '../../protocols/responses/input-items-page.ts';
 import { decodeCountRequest, inputTokensObject } from '../../protocols/responses/input-tokens.ts';
 import { decodeResume } from '../../protocols/responses/resume-query.ts';
@@ -11,6 +14,7 @@ import { countInputTokens } from '../../turn/count-tokens.ts';
 import { answerTurn, type TurnRoutes } from '../answer-turn.ts';
 import type { KeyExchange, Route } from '../route.ts';
 import { sendJson } from '../send-json.ts';
+import { missedParts, shownItem } from '../shown-item.ts';
 import { followFrom, storedText } from './background.ts';
 
 /** The Responses API. Every handler opens the store with the caller's tenant, and nothing else reaches the store. */
@@ -50,7 +54,7 @@ export function responsesRoutes(routes: TurnRoutes): Route[] {
           gone.signal,
           exchange.credential,
         );
-        if (warnings.length > 0) response.setHeader('x-turnpike-warnings', warningsHeader(warnings));
+        warnOf(response, warnings);
         sendJson(response, JSON.stringify(inputTokensObject(inputTokens)));
       },
     },
@@ -61,9 +65,10 @@ export function responsesRoutes(routes: TurnRoutes): Route[] {
       content: 'none',
       async handle(exchange) {
         const id = exchange.params['id'] ?? '';
+        const include = decodeInclude(exchange.query);
         const resume = decodeResume(exchange.query);
         if (resume !== undefined) return followFrom(background, exchange, id, resume.after, resume);
-        await sendStored(exchange, tenantOf(exchange), id);
+        await sendStored(exchange, tenantOf(exchange), id, include);
       },
     },
     {
@@ -97,19 +102,38 @@ export function responsesRoutes(routes: TurnRoutes): Route[] {
       async handle(exchange) {
         const { params, query, response } = exchange;
         const page = decodePage(query);
-        const input = await tenantOf(exchange).readInput(params['id'] ?? '');
+        const include = decodeInclude(query);
+        const tenant = tenantOf(exchange);
+        const input = await tenant.readInput(params['id'] ?? '');
         if (input === undefined) throw responseNotFound(params['id'] ?? '');
-        sendJson(response, inputItemsPage(input, page));
+        const shown = input.map((stored) => {
+          const { id, type, body } = shownItem(tenant.seal, stored, include);
+          return { id, body: itemText(type, body, include) };
+        });
+        warnOf(response, missedParts(shown, include));
+        sendJson(response, inputItemsPage(shown, page));
       },
     },
   ];
 }
 
-async function sendStored({ response }: KeyExchange, tenant: TenantStore, id: string): Promise<void> {
+function warnOf(response: ServerResponse, warnings: Warning[]): void {
+  if (warnings.length > 0) response.setHeader('x-turnpike-warnings', warningsHeader(warnings));
+}
+
+/** As it was given when it was made, and with what is asked for now. */
+async function sendStored(
+  { response }: KeyExchange,
+  tenant: TenantStore,
+  id: string,
+  include: ReadonlySet<string> = new Set(),
+): Promise<void> {
   const found = await tenant.readResponse(id);
   if (found === undefined) throw responseNotFound(id);
   const cost = await tenant.readCost(id);
   response.setHeader('x-turnpike-session-id', found.sessionId);
   if (cost !== undefined) response.setHeader('x-turnpike-cost-usd', usdText(cost));
-  sendJson(response, storedText(found));
+  const output = found.output.map((stored) => shownItem(tenant.seal, stored, include));
+  warnOf(response, missedParts(output, include));
+  sendJson(response, storedText({ ...found, output }));
 }

@@ -7,6 +7,7 @@ import type { JsonObject } from '../../core/json-object.ts';
 import { withFunctionCalls } from '../../core/native-calls.ts';
 import { refuseNothingNew } from '../../core/nothing-new.ts';
 import { type CallableOffer, offerInherited, type OfferedChoice, offerTools } from '../../core/offer-tools.ts';
+import { refuseUnsent } from '../../core/refuse-unsent.ts';
 import { createReport, type Report } from '../../core/report.ts';
 import type { TurnRequest } from '../../core/request.ts';
 import { replaceLoneSurrogates } from '../../core/well-formed.ts';
@@ -39,6 +40,7 @@ export function encodeRequest(given: EncodeInput): EncodedRequest {
   }
   if (prompt.at(-1)?.role === 'assistant') refuseNothingNew(request);
   const callable = offer.offers.filter((each) => each.kind === 'callable');
+  refuseUnsent(request);
   warnOfUnsent(request, callable.length > 0, report);
   warnOfCacheMarks(context, report);
   const options: JsonObject = {

@@ -8,6 +8,7 @@ import { sentUser } from '../../core/sent-user.ts';
 import { replaceLoneSurrogates } from '../../core/well-formed.ts';
 import type { ChatQuirks, EncodedRequest, EncodeInput, ModelProfile } from '../codec.ts';
 import { encodeItems } from './request-items.ts';
+import { refuseUnsent } from '../../core/refuse-unsent.ts';
 import { createReport, type Report } from '../../core/report.ts';
 import { encodeTools } from './request-tools.ts';
 import { applyQuirks } from './apply-quirks.ts';
@@ -42,6 +43,7 @@ export function encodeRequest(given: EncodeInput): EncodedRequest {
     throw new GatewayError('invalid_value', 'The input holds nothing that the model can be sent.', { param: 'input' });
   }
   if (messages.at(-1)?.role === 'assistant') refuseNothingNew(request);
+  if (request.protocol !== 'chat') refuseUnsent(request);
   warnOfUnsent(request, report);
   warnOfCacheMarks(context, report);
   const fields: Fields = {

@@ -5,6 +5,7 @@ import type { ContextItem } from '../../core/items.ts';
 import { arrayElements, sliceJson } from '../../core/json-slice.ts';
 import { withFunctionCalls } from '../../core/native-calls.ts';
 import { refuseNothingNew } from '../../core/nothing-new.ts';
+import { refuseUnsent } from '../../core/refuse-unsent.ts';
 import { createReport, type Report } from '../../core/report.ts';
 import type { TurnRequest } from '../../core/request.ts';
 import { replaceLoneSurrogates } from '../../core/well-formed.ts';
@@ -182,6 +183,7 @@ export function encodeRequest(given: EncodeInput): EncodedRequest {
   const contents = encodeItems({ ...input, context }, leading, tools.offer, report);
   if (contents.at(-1)?.role === 'model') refuseNothingNew(request);
   const format = encodeFormat(request, profile, tools, report);
+  refuseUnsent(request);
   warnOfUnsent(request, tools.hasFunctions, report);
   warnOfCacheMarks(context, report);
   const config = printFields([

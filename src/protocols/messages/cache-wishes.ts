@@ -1,4 +1,3 @@
-import { GatewayError } from '../../core/errors.ts';
 import type { InputPart, OutputPart } from '../../core/items.ts';
 import { isJsonObject } from '../../core/json-object.ts';
 import type { Report } from '../../core/report.ts';
@@ -28,7 +27,6 @@ function ttlOf(ttl: unknown, param: string, report: Report): CacheTtl | undefine
   return ttl === '12h' ? '1h' : undefined;
 }
 
-/** @throws GatewayError 400 for a request that wants no answer, which would cost one. */
 export function readCacheWishes({ protocol, extra }: TurnRequest, report: Report): CacheWishes {
   const wishes: CacheWishes = { mode: undefined, ttl: undefined };
   if (protocol === 'messages') {
@@ -47,11 +45,7 @@ export function readCacheWishes({ protocol, extra }: TurnRequest, report: Report
     const param = `prompt_cache_options.${field}`;
     if (field === 'ttl') wishes.ttl = ttlOf(value, param, report);
     else if (field === 'mode' && (value === 'implicit' || value === 'explicit')) wishes.mode = value;
-    else if (field === 'prewarm' && value === true) {
-      throw new GatewayError('unsupported_parameter', 'The cache of this model cannot be warmed beforehand.', {
-        param,
-      });
-    } else if (value !== null && value !== false) report.warn(param, leftOut);
+    else if (value !== null && value !== false) report.warn(param, leftOut);
   }
   return wishes;
 }

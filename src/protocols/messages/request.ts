@@ -5,6 +5,7 @@ import { isJsonObject, type JsonObject } from '../../core/json-object.ts';
 import { refuseNothingNew } from '../../core/nothing-new.ts';
 import { itemPath } from '../../core/offer-tools.ts';
 import { withFunctionCalls } from '../../core/native-calls.ts';
+import { refuseUnsent } from '../../core/refuse-unsent.ts';
 import { createReport, type Report } from '../../core/report.ts';
 import type { TurnRequest } from '../../core/request.ts';
 import { replaceLoneSurrogates } from '../../core/well-formed.ts';
@@ -254,6 +255,7 @@ export function encodeRequest(given: EncodeInput): EncodedRequest {
   const { request, context, model, profile } = input;
   const report = createReport();
   refuseUnsupported(request);
+  if (request.protocol !== 'messages') refuseUnsent(request);
   if (profile.byValueOnly === true) refuseUrls(context, request);
   warnOfUnsent(request, report);
   const leading = countLeadingSystem(context);

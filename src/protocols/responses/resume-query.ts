@@ -21,6 +21,9 @@ export function decodeResume(query: URLSearchParams): { after: number; warnings:
   // As in a request: padding is a defence that we do not give.
   const padded = query.get('include_obfuscation') === 'true';
   const warnings = padded ? [{ param: 'include_obfuscation', message: 'Events are not padded.' }] : [];
+  if (query.has('include') || query.has('include[]')) {
+    warnings.push({ param: 'include', message: 'The events are those that the response was made with.' });
+  }
   if (given === null) return { after: -1, warnings };
   if (!/^-?\d+$/.test(given)) throw invalidType('starting_after', 'an integer', given);
   const after = Number(given);
