@@ -199,9 +199,9 @@ models: [{ name: qwen, provider: openai-compatible, model: qwen3-32b, base_url: 
     const running = ask(gateway.url, key, { model: 'published', input: '漢'.repeat(40_000) });
     await until(() => upstream.requests.length > sent);
     const { reserved_usd: reserved } = await budgetOf(`/keys/${id}`);
-    // 30,000 tokens and a few at 2 USD a million.
-    expect(reserved).toBeGreaterThan(0.06);
-    expect(reserved).toBeLessThan(0.062);
+    // 120,000 tokens and some at 2 USD a million, and 100 of output.
+    expect(reserved).toBeGreaterThan(0.24);
+    expect(reserved).toBeLessThan(0.244);
     held.resolve(answerOf(3));
     expect((await running).status).toBe(200);
   });

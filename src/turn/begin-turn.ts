@@ -20,7 +20,7 @@ export async function beginTurn(
   attempt: PreparedAttempt,
 ): Promise<KeyHolder | undefined> {
   for (let lease = 1; lease <= maxLeases; lease++) {
-    await reserveBudget(dependencies, call, attempt);
+    await reserveBudget(dependencies, call, turn, attempt);
     const intent = intentOf(dependencies, turn, call, attempt.start);
     try {
       const begun = await call.store.beginTurn(intent);

@@ -1,8 +1,11 @@
 import { GatewayError } from '../core/errors.ts';
+import type { ContextItem } from '../core/items.ts';
 import type { TurnRequest } from '../core/request.ts';
 import { noUsage } from '../core/usage.ts';
+import { mostInputTokens } from '../spend/most-input-tokens.ts';
 import { costOf } from './cost-of.ts';
-import type { PreparedAttempt, TurnCall, TurnDependencies } from './turn.ts';
+import { withFiles } from './attach-files.ts';
+import type { PreparedAttempt, Turn, TurnCall, TurnDependencies } from './turn.ts';
 
 /**
  * Holds what the attempt may cost at most in every budget that the call is under. A model without a price is held to none.
@@ -11,10 +14,15 @@ import type { PreparedAttempt, TurnCall, TurnDependencies } from './turn.ts';
 export async function reserveBudget(
   { budgets }: TurnDependencies,
   { budgetIds, request, store }: TurnCall,
+  { history }: Pick<Turn, 'history'>,
   attempt: PreparedAttempt,
 ): Promise<void> {
   if (budgetIds === undefined || budgetIds.length === 0) return;
-  attempt.hold = await budgets.reserve(store.tenant, budgetIds, highestCost(attempt, request));
+  attempt.hold = await budgets.reserve(
+    store.tenant,
+    budgetIds,
+    highestCost(attempt, request, withFiles(history.context, history.files)),
+  );
   attempt.start.reservation = attempt.hold?.reservation;
 }
 
@@ -27,11 +35,15 @@ export function unhold({ hold, start }: PreparedAttempt, cause: unknown): void {
 /** As much as any model writes, where neither the client nor the configuration says how much is too much. */
 const unknownMaxOutput = 128_000;
 
-/** Of the input by our estimate, all of it written to the cache where that is dearer, for an hour even, and of all the output that there may be. */
-function highestCost({ deployment, start }: PreparedAttempt, { maxOutputTokens, answers = 1 }: TurnRequest): number {
+/** Of all the input that there may be, all of it written to the cache where that is dearer, for an hour even, and of all the output. */
+function highestCost(
+  { deployment, encoded }: PreparedAttempt,
+  { maxOutputTokens, answers = 1 }: TurnRequest,
+  context: readonly ContextItem[],
+): number {
   const most = deployment.profile.maxOutputTokens ?? Infinity;
   const output = Math.min(maxOutputTokens ?? Infinity, most);
-  const inputTokens = start.estimatedInputTokens;
+  const inputTokens = mostInputTokens(encoded.body, context, deployment.model);
   const outputTokens = answers * (output === Infinity ? unknownMaxOutput : output);
   let highest = 0;
   const written = { cacheWriteTokens: inputTokens };

@@ -17,7 +17,7 @@ export async function storeNextAttempt(
   const { request, store } = call;
   const end = concludeAttempt(attempt, outcome, keepsContent(dependencies, request), dependencies.nowMs());
   attempt.hold?.end(end.costNanoUsd);
-  await reserveBudget(dependencies, call, next);
+  await reserveBudget(dependencies, call, turn, next);
   try {
     await store.nextAttempt(turn.id, end, next.start);
   } catch (error) {

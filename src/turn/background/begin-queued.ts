@@ -59,7 +59,7 @@ export async function beginQueued(
     const turn = turnOf(request, history, { id, createdAtMs: run.createdAtMs, sessionId, status });
     const attempt = await prepareAttempt(dependencies, call, history, first, 1);
     const { epoch, owner: queuedBy } = run;
-    await reserveBudget(dependencies, call, attempt);
+    await reserveBudget(dependencies, call, turn, attempt);
     const start = { id, queuedBy, epoch, owner, head: turn.reply.head, attempt: attempt.start };
     const started = await runs.start(start).catch((error: unknown) => {
       unhold(attempt, error);
