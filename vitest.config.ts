@@ -8,7 +8,7 @@ export default defineConfig({
     // vitest leaves one core to itself; the tests that start gateways wait more than they compute.
     maxWorkers: '100%',
     // Caps, not expectations: no test waits for time to pass, and a slow machine must not fail one.
-    testTimeout: 60_000,
+    testTimeout: 120_000,
     hookTimeout: 120_000,
   },
 });

@@ -49,7 +49,7 @@ const turns = ({ byBucket }: SchemaDialect) => [
     settings_hash text,
     PRIMARY KEY (tenant, id, bucket)
   ) ${byBucket}`,
-  'CREATE INDEX turns_parent ON turns (tenant, parent)',
+  'CREATE INDEX turns_parent ON turns (tenant, parent) WHERE parent IS NOT NULL',
   'CREATE INDEX turns_session ON turns (tenant, session_id, created_at_ms, id, bucket)',
   `CREATE INDEX turns_in_progress ON turns (owner) WHERE status = 'in_progress'`,
   'CREATE INDEX turns_conversation ON turns (tenant, conversation, depth) WHERE conversation IS NOT NULL',
