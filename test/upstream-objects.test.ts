@@ -142,6 +142,49 @@ const lanes: Record<string, { path: string; models: string[]; body: object; case
       ['messages[0].content[0].new_id', { messages: user({ type: 'text', text: 'x', new_id: 'a' }) }],
     ],
   },
+  'Responses, to Anthropic': {
+    path: '/v1/responses',
+    models: ['anthropic', 'bedrock', 'vertex'],
+    body: { input: 'x' },
+    cases: [
+      [
+        'input[0].content[0].messages.file_id',
+        { input: user({ type: 'input_text', text: 'x', messages: { type: 'container_upload', file_id: 'file_1' } }) },
+      ],
+      [
+        'input[1].output[0].messages.source.file_id',
+        {
+          input: [
+            { type: 'function_call', call_id: 'c', name: 'f', arguments: '{}' },
+            {
+              type: 'function_call_output',
+              call_id: 'c',
+              output: [
+                {
+                  type: 'input_text',
+                  text: 'x',
+                  messages: { type: 'document', source: { type: 'file', file_id: 'file_1' } },
+                },
+              ],
+            },
+          ],
+        },
+      ],
+      [
+        'input[0].messages.blocks[0].file_id',
+        {
+          input: [
+            {
+              type: 'web_search_call',
+              id: 'ws_1',
+              status: 'completed',
+              messages: { blocks: [{ type: 'container_upload', file_id: 'file_1' }] },
+            },
+          ],
+        },
+      ],
+    ],
+  },
   'Responses, to Google': {
     path: '/v1/responses',
     models: ['gemini', 'vertex-gemini'],

@@ -12,6 +12,7 @@ import {
 } from '../../core/items.ts';
 import { isJsonObject, type JsonObject } from '../../core/json-object.ts';
 import { check, invalidChoice, invalidType, missing, nameSchema, unsupportedValue } from '../../core/check.ts';
+import { refuseUpstreamObjects } from '../../core/upstream-objects.ts';
 import { decodeNativeItem } from './native-items.ts';
 import { decodeInputParts, decodeOutputParts } from './request-parts.ts';
 import { inputItemTypes, itemStatuses, laterItemTypes } from './wire.ts';
@@ -101,6 +102,7 @@ export function decodeItems(items: unknown[], param: string): (Item | ItemRefere
     if (!isJsonObject(raw)) throw invalidType(path, 'an object', raw);
     const type = typeOf(raw, path);
     const item = isNativeType(type) ? decodeNativeItem(type, raw, path) : decoders[type](raw, path);
+    refuseWords(item, path);
     // The AI SDK 6 names a message once for each of its texts.
     if (item.id === '' || (item.type === 'item_reference' && referred.has(item.id))) return item;
     if (ids.has(item.id)) throw duplicate(item.id, param);
@@ -168,6 +170,16 @@ function outputOf(output: unknown, path: string): string | InputPart[] {
   if (output === undefined) throw missing(path);
   if (!Array.isArray(output)) throw invalidType(path, 'one of a string or an array of content parts', output);
   return decodeInputParts(output, path);
+}
+
+/** What an item that came from a client of Anthropic's says in that one's words goes there as it is. */
+function refuseWords(item: object, path: string): void {
+  if ('messages' in item) refuseUpstreamObjects({ messages: item.messages }, path);
+  for (const list of ['content', 'output'] as const) {
+    const parts = (item as JsonObject)[list];
+    if (!Array.isArray(parts)) continue;
+    parts.forEach((part: unknown, at) => isJsonObject(part) && refuseWords(part, `${path}.${list}[${at}]`));
+  }
 }
 
 function duplicate(itemId: string, param: string): GatewayError {
