@@ -35,13 +35,16 @@ export type UpstreamEvent =
   | { type: 'response-start'; upstreamId: string | undefined; upstreamModel: string | undefined }
   | { type: 'item-start'; index: number; start: ItemStart }
   | { type: 'part-start'; index: number; part: number; kind: PartKind }
-  | { type: 'item-delta'; index: number; part: number; delta: string; logprobs?: unknown[] }
+  /** `words`: members of the event in the Responses API's own spelling, in place of delta and logprobs for who reads that. */
+  | { type: 'item-delta'; index: number; part: number; delta: string; logprobs?: unknown[]; words?: string }
+  /** What the next event of this name says in that API, beside or in place of what we would say. */
+  | { type: 'event-fields'; name: string; fields: JsonObject }
   /** `source`: the upstream's own word for it, where the annotation says less. */
   | { type: 'annotation'; index: number; part: number; annotation: unknown; source?: unknown }
   | { type: 'part-end'; index: number; part: number }
   /** Progress of an item in words that are the Responses API's own: `response.<name>` with these fields beside the item's place. */
   | { type: 'item-event'; index: number; name: string; fields: JsonObject }
-  /** The same, of the response as a whole. */
+  /** The same, of the response as a whole, or under a name that does not begin so. */
   | { type: 'response-event'; name: string; fields: JsonObject }
   /**
    * `complete` false: the upstream stopped inside the item (a tool call cut by max_tokens). `source` as in `Origin`.

@@ -236,10 +236,26 @@ export function isToolCall(item: Item): item is ToolCallItem {
   return item.type === 'function_call' || item.type === 'custom_tool_call';
 }
 
-const nativeTypes: ReadonlySet<string> = new Set(nativeItemTypes);
+/** What has fields of its own here, or points at something that has. */
+export const ownItemTypes = [
+  'message',
+  'reasoning',
+  'function_call',
+  'function_call_output',
+  'custom_tool_call',
+  'custom_tool_call_output',
+  'item_reference',
+] as const;
+const ownTypes: ReadonlySet<string> = new Set([...ownItemTypes, 'compaction_trigger']);
 
+/** A type that OpenAI has added since is carried as it is, too: for the compiler it is one of those that are known. */
 export function isNativeType(type: string): type is NativeItemType {
-  return nativeTypes.has(type);
+  return /^[a-z][a-z0-9_]{0,63}$/.test(type) && !ownTypes.has(type);
+}
+
+/** What a table says of the types that are known; undefined: this one is not. */
+export function ofNative<T>(table: Record<NativeItemType, T>, type: NativeItemType): T | undefined {
+  return Object.hasOwn(table, type) ? table[type] : undefined;
 }
 
 export function isNative(item: Item): item is NativeItem {

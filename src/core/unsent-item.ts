@@ -1,5 +1,6 @@
+import { invalidChoice } from './check.ts';
 import { GatewayError } from './errors.ts';
-import type { NativeItem, NativeItemType } from './items.ts';
+import { type NativeItem, nativeItemTypes, type NativeItemType, ofNative, ownItemTypes } from './items.ts';
 import type { Report } from './report.ts';
 
 /**
@@ -39,13 +40,16 @@ const fates: Record<NativeItemType, 'answered' | 'tools' | 'needed'> = {
  * @throws GatewayError 400 where the conversation cannot do without it.
  */
 export function leaveOut({ id, type, status }: NativeItem, path: string, report: Report): void {
-  if (fates[type] === 'tools') return;
+  const fate = ofNative(fates, type);
+  if (fate === 'tools') return;
   // What it was made of stands before it, unless the client carries the conversation and has dropped that.
   if (type === 'compaction') report.removed(id, 'model_mismatch');
-  if (fates[type] === 'answered' || status === 'incomplete') {
+  // What an upstream of the API's own has said, or was told, in words that are new to us.
+  if (fate === 'answered' || status === 'incomplete' || (fate === undefined && path === 'input')) {
     report.warn('input', `An item of type ${type} was left out.`);
     return;
   }
   const param = path === 'input' ? path : `${path}.type`;
+  if (fate === undefined) throw invalidChoice(param, type, [...ownItemTypes, ...nativeItemTypes]);
   throw new GatewayError('unsupported_value', `Items of type '${type}' are not supported with this model.`, { param });
 }

@@ -193,14 +193,15 @@ export interface StreamEncoder {
   begin(reply: Reply): string;
   itemStart(item: OpenItem): string;
   partStart(item: OpenItem, part: number): string;
-  /** @param part ignored for calls. */
-  delta(item: OpenItem, part: number, delta: string, logprobs: unknown[] | undefined): string;
+  /** @param part ignored for calls. @param words as of an `item-delta`. */
+  delta(item: OpenItem, part: number, delta: string, logprobs: unknown[] | undefined, words?: string): string;
+  /** Of an `event-fields`. Absent: the protocol has other events. */
+  eventFields?(name: string, fields: JsonObject): void;
   /** @param source the upstream's own word for it, where the annotation says less. */
   annotation(item: OpenItem, part: number, annotation: unknown, source?: unknown): string;
   partEnd(item: OpenItem, part: number): string;
   /** @param name without `response.` before it. */
   itemEvent(item: OpenItem, name: string, fields: JsonObject): string;
-  /** @param name without `response.` before it. */
   responseEvent(name: string, fields: JsonObject): string;
   itemEnd(item: OpenItem, finished: FinishedItem): string;
   /** What the upstream has said of its tokens, before the end. Absent: the protocol tells of them at the end only. */

@@ -269,7 +269,7 @@ describe('fields that the model has no word for', () => {
     const target = assembler({ encoder: createStreamEncoder() });
     feed(target, [
       { type: 'item-start', index: 0, start: { kind: 'message' } },
-      { type: 'response-event', name: 'moderation', fields: { score: 1 } },
+      { type: 'response-event', name: 'response.moderation', fields: { score: 1 } },
       { type: 'item-event', index: 0, name: 'output_text.stamp', fields: { at: 2 } },
       { type: 'item-end', index: 0, complete: true, source: '' },
       { type: 'response-end', finish: 'completed', usage: undefined, fields: { tool_usage: {} } },

@@ -6,15 +6,16 @@ import type { Grammar } from '../core/grammar/grammar.ts';
 import type { Matcher } from '../core/grammar/create-matcher.ts';
 import { searchUsage } from '../core/hosted-calls.ts';
 import { type IdMint, type IdPrefix, nativeIdPrefixes } from '../core/ids.ts';
-import type {
-  Item,
-  ItemStatus,
-  MessageItem,
-  NativeItem,
-  Origin,
-  OutputPart,
-  Protocol,
-  ReasoningItem,
+import {
+  type Item,
+  type ItemStatus,
+  type MessageItem,
+  type NativeItem,
+  ofNative,
+  type Origin,
+  type OutputPart,
+  type Protocol,
+  type ReasoningItem,
 } from '../core/items.ts';
 import type { JsonObject } from '../core/json-object.ts';
 import type { FinishedItem, OpenItem, OpenPart } from '../core/response.ts';
@@ -105,6 +106,11 @@ const idPrefixOf: Record<Exclude<ItemStart['kind'], 'native'>, IdPrefix> = {
   extension: 'ext',
 };
 
+function prefixOf(start: ItemStart): IdPrefix {
+  if (start.kind !== 'native') return idPrefixOf[start.kind];
+  return ofNative(nativeIdPrefixes, start.item.type) ?? 'ext';
+}
+
 const maxCallIdLength = 64;
 
 export function createAssembler(options: AssemblerOptions): Assembler {
@@ -160,7 +166,8 @@ class ReplyAssembler implements Assembler {
         return;
       }
       case 'item-delta':
-        if (event.delta !== '') this.appendDelta(this.slotAt(event.index, 'delta'), event.delta, event.logprobs);
+        if (event.delta !== '')
+          this.appendDelta(this.slotAt(event.index, 'delta'), event.delta, event.logprobs, event.words);
         return;
       case 'annotation': {
         const slot = this.slotAt(event.index, 'annotation');
@@ -174,6 +181,9 @@ class ReplyAssembler implements Assembler {
         if (this.encoder !== undefined) this.text += this.encoder.itemEvent(slot.item, event.name, event.fields);
         return;
       }
+      case 'event-fields':
+        this.encoder?.eventFields?.(event.name, event.fields);
+        return;
       case 'response-event':
         if (this.encoder !== undefined) this.text += this.encoder.responseEvent(event.name, event.fields);
         return;
@@ -184,7 +194,7 @@ class ReplyAssembler implements Assembler {
         const open = this.slots[event.index];
         // A call without arguments reads as an empty object, in the stream as well as at its end.
         if (event.complete && open?.item.kind === 'function_call' && open.item.text === '') {
-          this.appendDelta(this.slotAt(event.index, 'delta'), '{}', undefined);
+          this.appendDelta(this.slotAt(event.index, 'delta'), '{}');
         }
         this.endItem(this.slotAt(event.index, 'end'), event.complete, event.source, event);
         return;
@@ -269,7 +279,7 @@ class ReplyAssembler implements Assembler {
       throw new Error(`illegal move: start of item ${index} after ${this.slots.length} items`);
     const item: OpenItem = {
       index,
-      id: ids.mint(start.kind === 'native' ? nativeIdPrefixes[start.item.type] : idPrefixOf[start.kind], nowMs()),
+      id: ids.mint(prefixOf(start), nowMs()),
       kind: start.kind,
       parts: [],
       text: '',
@@ -302,7 +312,7 @@ class ReplyAssembler implements Assembler {
     if (this.encoder !== undefined) this.text += this.encoder.itemStart(item);
   }
 
-  private appendDelta(slot: Slot, delta: string, logprobs: unknown[] | undefined): void {
+  private appendDelta(slot: Slot, delta: string, logprobs?: unknown[], words?: string): void {
     const { item } = slot;
     this.outputCharacters += delta.length;
     const part = item.parts[slot.part];
@@ -314,7 +324,7 @@ class ReplyAssembler implements Assembler {
       part.text += delta;
       if (logprobs !== undefined) part.logprobs.push(...logprobs);
     }
-    if (this.encoder !== undefined) this.text += this.encoder.delta(item, slot.part, delta, logprobs);
+    if (this.encoder !== undefined) this.text += this.encoder.delta(item, slot.part, delta, logprobs, words);
   }
 
   private endPart(slot: Slot): void {

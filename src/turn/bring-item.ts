@@ -1,6 +1,6 @@
 import { GatewayError } from '../core/errors.ts';
 import { type IdMint, type IdPrefix, nativeIdPrefixes } from '../core/ids.ts';
-import { type ContextItem, isNativeType, type Item, type Origin, type ReasoningItem } from '../core/items.ts';
+import { type ContextItem, isNativeType, ofNative, type Item, type Origin, type ReasoningItem } from '../core/items.ts';
 import type { StoredItem, TenantStore } from '../store/store.ts';
 import { openReasoning } from './reasoning-envelope.ts';
 import { printOrigin, readOrigin } from './stored-origin.ts';
@@ -84,7 +84,7 @@ export function inputIdPrefix({ type }: Item): IdPrefix {
     case 'custom_tool_call_output':
       return 'ctco';
     default:
-      return isNativeType(type) ? nativeIdPrefixes[type] : 'ext';
+      return (isNativeType(type) ? ofNative(nativeIdPrefixes, type) : undefined) ?? 'ext';
   }
 }
 

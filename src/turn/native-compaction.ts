@@ -46,7 +46,12 @@ export function sealNativeCompaction(
     held = [];
   };
   const show = (event: UpstreamEvent): void => {
-    if (demanded === undefined || isMade || !('index' in event || event.type === 'response-event')) emit(event);
+    if (
+      demanded === undefined ||
+      isMade ||
+      !('index' in event || event.type === 'response-event' || event.type === 'event-fields')
+    )
+      emit(event);
     else held.push(event);
   };
 

@@ -77,6 +77,9 @@ export function createCompactor(emit: Emit, seal: (summary: string) => string | 
       case 'part-end':
       case 'item-event':
       case 'response-event':
+      case 'event-fields':
+      case 'item-pause':
+      case 'item-resume':
       case 'item-end':
         return;
       case 'response-end': {

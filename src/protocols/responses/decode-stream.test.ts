@@ -150,8 +150,15 @@ describe('kinds of items', () => {
     const item = { id: 'x', type: 'hologram_call', depth: 3 };
     expect(decode([created, added(item), done(item), completed()])).toMatchObject([
       {},
-      { start: { kind: 'extension', blockType: 'hologram_call' } },
-      { type: 'item-end', source: JSON.stringify(item) },
+      { start: { kind: 'native', item: { ...item, id: '' } } },
+      { type: 'item-end', native: { ...item, id: '' }, source: '{"id":"x"}' },
+      {},
+    ]);
+    const odd = { ...item, type: 'Hologram!' };
+    expect(decode([created, added(odd), done(odd), completed()])).toMatchObject([
+      {},
+      { start: { kind: 'extension', blockType: 'unknown' } },
+      { type: 'item-end', source: JSON.stringify(odd) },
       {},
     ]);
   });
@@ -178,7 +185,7 @@ describe('kinds of items', () => {
       completed(),
     ]);
     expect(events.filter(({ type }) => type.endsWith('-event'))).toEqual([
-      { type: 'response-event', name: 'moderation.scored', fields: { score: 1 } },
+      { type: 'response-event', name: 'response.moderation.scored', fields: { score: 1 } },
       { type: 'item-event', index: 0, name: 'output_text.stamp', fields: { content_index: 0, at: 2 } },
     ]);
   });

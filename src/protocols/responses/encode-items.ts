@@ -217,7 +217,11 @@ function encodeOther(
     return printMembers(own.set('id', JSON.stringify(strangerId(typeof id === 'string' ? id : item.id))));
   }
   // A call is in the API's own words, whichever model made it, and the client's answer to it comes behind.
-  if (isNative(item) && (origin === undefined || callHalf(item) !== undefined)) return JSON.stringify(item);
+  if (isNative(item) && (origin === undefined || callHalf(item) !== undefined)) {
+    // Of a type that is new to us even the id is ours, where the client gave none.
+    const { id, ...rest } = item;
+    return JSON.stringify(id.startsWith('ext_') ? rest : item);
+  }
   report.warn('input', `An item of type ${item.type} was left out.`);
   return undefined;
 }

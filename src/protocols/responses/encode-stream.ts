@@ -35,6 +35,8 @@ const inSummary = ({ item, index }: PartPlace): Members<SummaryPlace> => ({ ...i
 /** Stands for what a delta's fragments are cut at. No JSON has this character. */
 const gap = '\u0000';
 const gapText = gap as Json<string>;
+/** What a delta's fragment ends with before the text. */
+const deltaKey = '"delta":';
 const emptyText = json('');
 const nothing = json<unknown[]>([]);
 
@@ -127,7 +129,15 @@ export function createStreamEncoder(written = 0): StreamEncoder {
   /** By item, then by part; a call has one entry. */
   const open: Fragments[][] = [];
 
-  const event: EventWriter = (type, members) => eventText(type, sequence++, membersText(members));
+  /** By the name of the event that is to have them. */
+  const upstreams = new Map<string, JsonObject>();
+
+  const event: EventWriter = (type, members) => {
+    const given = upstreams.size === 0 ? undefined : upstreams.get(type);
+    if (given !== undefined) upstreams.delete(type);
+    const said = given === undefined ? members : { ...members, ...jsonOf(given) };
+    return eventText(type, sequence++, membersText(said));
+  };
 
   function fragmentsAt(item: OpenItem, part: number): Fragments {
     const fragments = open[item.index]?.[part];
@@ -161,10 +171,12 @@ export function createStreamEncoder(written = 0): StreamEncoder {
       return added(at, event);
     },
 
-    delta(item, part, delta, logprobs) {
+    delta(item, part, delta, logprobs, words) {
       if (item.kind === 'extension' || item.kind === 'native') return '';
       const isCall = callDeltas[item.kind] !== undefined;
       const { deltaStart, deltaMiddle, deltaEnd } = fragmentsAt(item, isCall ? 0 : part);
+      if (words !== undefined)
+        return `${deltaStart}${sequence++}${deltaMiddle.slice(0, -deltaKey.length)}${words}}\n\n`;
       const end = logprobs === undefined ? deltaEnd : `${membersText({ logprobs: json(logprobs) })}}\n\n`;
       return deltaStart + sequence++ + deltaMiddle + JSON.stringify(delta) + end;
     },
@@ -187,7 +199,9 @@ export function createStreamEncoder(written = 0): StreamEncoder {
     itemEvent: (item, name, fields) =>
       eventText(`response.${name}`, sequence++, membersText(placeOf(item)) + membersOf(fields)),
 
-    responseEvent: (name, fields) => eventText(`response.${name}`, sequence++, membersOf(fields)),
+    responseEvent: (name, fields) => eventText(name, sequence++, membersOf(fields)),
+
+    eventFields: (name, fields) => void upstreams.set(name, fields),
 
     itemEnd(item, { item: finished, body }) {
       open[item.index] = [];
@@ -257,6 +271,10 @@ function partPlace(item: OpenItem, part: number): PartPlace {
   let index = 0;
   for (const { kind } of item.parts.slice(0, part)) if (partEvents[kind].isSummary === isSummary) index++;
   return { item: placeOf(item), index: json(index) };
+}
+
+function jsonOf(fields: JsonObject): Record<string, Json<unknown>> {
+  return Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, json(value)]));
 }
 
 /** Each with the comma before it. */

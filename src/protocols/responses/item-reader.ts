@@ -9,10 +9,18 @@ export interface ItemReader {
   ended(): boolean;
   /** @param place `content:0`, `summary:1`: the list and the index in it. */
   partStart(place: string, kind: PartKind, emit: Emit): void;
-  delta(place: string, kind: PartKind, delta: string, logprobs: unknown[] | undefined, emit: Emit): void;
+  /** @param words as of an `item-delta`. */
+  delta(
+    place: string,
+    kind: PartKind,
+    delta: string,
+    logprobs: unknown[] | undefined,
+    emit: Emit,
+    words?: string,
+  ): void;
   annotation(place: string, annotation: unknown, emit: Emit): void;
   partEnd(place: string, part: unknown, emit: Emit): void;
-  callDelta(delta: string, emit: Emit): void;
+  callDelta(delta: string, emit: Emit, words?: string): void;
   event(name: string, fields: JsonObject, emit: Emit): void;
   /**
    * What was not streamed of the finished item is said now, so that a reply without deltas reads like one with them.
@@ -130,10 +138,11 @@ export function createItemReader(index: number, added: JsonObject, emit: Emit): 
     return part;
   }
 
-  function append(part: ReadPart, delta: string, logprobs: unknown[] | undefined, to: Emit): void {
+  function append(part: ReadPart, delta: string, logprobs: unknown[] | undefined, to: Emit, words?: string): void {
     if (delta === '') return;
     part.text += delta;
-    const at = { type: 'item-delta', index, part: parts.indexOf(part), delta } as const;
+    const said = words === undefined ? { delta } : { delta, words };
+    const at = { type: 'item-delta', index, part: parts.indexOf(part), ...said } as const;
     to(logprobs === undefined || logprobs.length === 0 ? at : { ...at, logprobs });
   }
 
@@ -190,10 +199,10 @@ export function createItemReader(index: number, added: JsonObject, emit: Emit): 
     else if (whole !== undefined && whole !== null) agrees = false;
   }
 
-  function sayCall(delta: string, to: Emit): void {
+  function sayCall(delta: string, to: Emit, words?: string): void {
     if (delta === '') return;
     text += delta;
-    to({ type: 'item-delta', index, part: 0, delta });
+    to({ type: 'item-delta', index, part: 0, delta, ...(words === undefined ? {} : { words }) });
   }
 
   /** What the upstream knows the item by; the item says the rest, unless it was printed otherwise than it came. */
@@ -212,17 +221,17 @@ export function createItemReader(index: number, added: JsonObject, emit: Emit): 
     partStart(place, partKind, to) {
       partAt(place, partKind, to);
     },
-    delta(place, partKind, delta, logprobs, to) {
-      append(partAt(place, partKind, to), delta, logprobs, to);
+    delta(place, partKind, delta, logprobs, to, words) {
+      append(partAt(place, partKind, to), delta, logprobs, to, words);
     },
     annotation(place, annotation, to) {
       annotate(partAt(place, 'output_text', to), annotation, to);
     },
     partEnd: complete,
-    callDelta(delta, to) {
+    callDelta(delta, to, words) {
       if (kind !== 'function_call' && kind !== 'custom_tool_call')
         throw invalidReply('arguments of an item that is no call');
-      sayCall(delta, to);
+      sayCall(delta, to, words);
     },
     event(name, fields, to) {
       if (kind !== 'extension') to({ type: 'item-event', index, name, fields });

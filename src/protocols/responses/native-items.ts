@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { NativeItem, NativeItemType } from '../../core/items.ts';
+import { type NativeItem, type NativeItemType, ofNative } from '../../core/items.ts';
 import { isJsonObject, type JsonObject } from '../../core/json-object.ts';
 import { check, invalidChoice, missing, nameSchema } from '../../core/check.ts';
 import { configurationOf } from './configuration-update.ts';
@@ -77,13 +77,16 @@ const schemas: Record<NativeItemType, z.ZodType> = {
   program_output: z.object({ id, status, call_id: callId, result: text }),
 };
 
+/** A type that OpenAI has added since. */
+const unknownItem = z.object({ id, status: text.nullish() });
+
 const update = z.object({ type: z.enum(['create_file', 'update_file']), path: text, diff: text });
 const deletion = z.object({ type: z.enum(['delete_file']), path: text });
 const operationTypes = ['create_file', 'update_file', 'delete_file'] as const;
 
 /** The client's object, every field kept, with an id: '' where the turn is to mint one. */
 export function decodeNativeItem(type: NativeItemType, raw: JsonObject, path: string): NativeItem {
-  check(schemas[type], raw, path);
+  check(ofNative(schemas, type) ?? unknownItem, raw, path);
   if (type === 'apply_patch_call') checkOperation(raw['operation'], `${path}.operation`);
   if (type === 'configuration_update') configurationOf({ ...raw, type, id: '' }, path);
   // Tools that a client brings with an item are tools like any other; what is unknown in them stays in the item.

@@ -1,7 +1,7 @@
 import { GatewayError } from '../../core/errors.ts';
 import type { Emit, Finish, PartKind } from '../../core/events.ts';
 import { isJsonObject, type JsonObject } from '../../core/json-object.ts';
-import { sliceJson } from '../../core/json-slice.ts';
+import { objectMembers, sliceJson } from '../../core/json-slice.ts';
 import { noUsage } from '../../core/usage.ts';
 import { decodeErrorEvent } from './decode-error.ts';
 import { createItemReader, invalidReply, type ItemReader, partKindOf } from './item-reader.ts';
@@ -44,6 +44,33 @@ const placeFields: ReadonlySet<string> = new Set([
   'output_index',
   'obfuscation',
   'response_id',
+]);
+
+/** Of any event that we make anew, one or another. */
+const knownFields: ReadonlySet<string> = new Set([
+  ...placeFields,
+  'annotation',
+  'annotation_index',
+  'arguments',
+  'content_index',
+  'delta',
+  'input',
+  'item',
+  'logprobs',
+  'part',
+  'refusal',
+  'response',
+  'summary_index',
+  'text',
+]);
+const knownOfPart: ReadonlySet<string> = new Set(['type', 'text', 'refusal', 'annotations', 'logprobs']);
+
+/** Events of the Response object are ours. */
+const ownEvents: ReadonlySet<string> = new Set([
+  'response.created',
+  'response.in_progress',
+  'response.queued',
+  'error',
 ]);
 
 /** Fields of the Response object that the gateway fills, or keeps to itself. */
@@ -189,16 +216,27 @@ export function createReplyReader(): ReplyReader {
 
   /** What has no word of ours passes as it is. */
   function passOn(type: string, event: JsonObject, emit: Emit): void {
-    if (!type.startsWith('response.')) return;
-    const name = type.slice('response.'.length);
+    // Signs of life, which the gateway gives by itself.
+    if (type === 'keepalive') return;
     const fields = Object.fromEntries(Object.entries(event).filter(([field]) => !placeFields.has(field)));
-    if (!/^[a-z0-9_.]{1,128}$/.test(name) || isJsonObject(fields['response'])) {
+    if (!/^[a-z0-9_.]{1,128}$/.test(type) || isJsonObject(fields['response'])) {
       warnOnce(`The upstream sent an event that is new to us, ${shown(type)}, which was left out.`, emit);
       return;
     }
     const at = event['output_index'];
-    if (typeof at !== 'number') emit({ type: 'response-event', name, fields });
-    else if (items.get(at)?.ended() === false) items.get(at)?.event(name, fields, emit);
+    const item = typeof at === 'number' ? items.get(at) : undefined;
+    if (item?.ended() === false && type.startsWith('response.'))
+      item.event(type.slice('response.'.length), fields, emit);
+    else
+      emit({ type: 'response-event', name: type, fields: at === undefined ? fields : { output_index: at, ...fields } });
+  }
+
+  /** What a known event says beside what we shall say in it. */
+  function passFields(type: string, event: JsonObject, emit: Emit): void {
+    const { part } = event;
+    const isNewer = isJsonObject(part) && unknownIn(part, knownOfPart) !== undefined;
+    const fields = { ...unknownIn(event, knownFields), ...(isNewer ? { part } : {}) };
+    if (Object.keys(fields).length > 0) emit({ type: 'event-fields', name: type, fields });
   }
 
   return {
@@ -211,9 +249,11 @@ export function createReplyReader(): ReplyReader {
         const { logprobs } = event;
         const place = placeOf(delta.list, event);
         const text = textOf(event['delta']);
-        itemAt(event).delta(place, delta.kind, text, Array.isArray(logprobs) ? logprobs : undefined, emit);
+        const words = wordsOf(event, data, delta.kind === 'output_text');
+        itemAt(event).delta(place, delta.kind, text, Array.isArray(logprobs) ? logprobs : undefined, emit, words);
         return;
       }
+      if (!ownEvents.has(type)) passFields(type, event, emit);
       if (repetitions.has(type)) {
         if (isJsonObject(event['response'])) start(event['response'], emit);
         return;
@@ -250,7 +290,7 @@ export function createReplyReader(): ReplyReader {
           return;
         case 'response.function_call_arguments.delta':
         case 'response.custom_tool_call_input.delta':
-          itemAt(event).callDelta(textOf(event['delta']), emit);
+          itemAt(event).callDelta(textOf(event['delta']), emit, wordsOf(event, data, false));
           return;
         case 'response.completed':
         case 'response.incomplete':
@@ -265,6 +305,31 @@ export function createReplyReader(): ReplyReader {
       }
     },
   };
+}
+
+/** Undefined: there are none. Names that are none of the API's are nobody's to pass on. */
+function unknownIn(value: JsonObject, known: ReadonlySet<string>): JsonObject | undefined {
+  let unknown: JsonObject | undefined;
+  for (const field in value) {
+    if (known.has(field) || !/^\w{1,64}$/.test(field) || field === '__proto__') continue;
+    unknown ??= {};
+    unknown[field] = value[field];
+  }
+  return unknown;
+}
+
+/**
+ * What a delta says in the upstream's own spelling, where we would spell it otherwise: its text byte for byte, and the fields
+ * that are new to us. Undefined: we would not.
+ */
+function wordsOf(event: JsonObject, data: string, hasLogprobs: boolean): string | undefined {
+  const unknown = unknownIn(event, knownFields);
+  // Without an escape there is one way only to spell a text.
+  if (unknown === undefined && !data.includes('\\')) return undefined;
+  const text = objectMembers(data)?.get('delta') ?? JSON.stringify(event['delta']);
+  const rest = { ...(hasLogprobs ? { logprobs: event['logprobs'] ?? [] } : {}), ...unknown };
+  const others = JSON.stringify(rest).slice(1, -1);
+  return `"delta":${text}${others === '' ? '' : ','}${others}`;
 }
 
 function listOf(type: string): 'content' | 'summary' {

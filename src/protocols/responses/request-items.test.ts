@@ -105,7 +105,7 @@ describe('what is refused', () => {
   test.each([
     ['x', "invalid_type input[0] Invalid type for 'input[0]': expected an object, but got a string instead."],
     [{}, missing('input[0].type')],
-    [{ type: 'msg' }, `invalid_value input[0].type Invalid value: 'msg'. Supported values are: ${itemTypes}.`],
+    [{ type: 'Msg' }, `invalid_value input[0].type Invalid value: 'Msg'. Supported values are: ${itemTypes}.`],
     [
       { type: 'toString' },
       `invalid_value input[0].type Invalid value: 'toString'. Supported values are: ${itemTypes}.`,

@@ -93,14 +93,14 @@ export function decodeInput(input: unknown): (Item | ItemReference)[] {
   return decodeItems(input, 'input');
 }
 
-/** @param param the array's name in the request. */
+/** @param param the array's name in the request: in an `input` may be what only the upstream knows, which says so if it does not. */
 export function decodeItems(items: unknown[], param: string): (Item | ItemReference)[] {
   const ids = new Set<string>();
   const referred = new Set<string>();
   return items.map((raw: unknown, index) => {
     const path = `${param}[${index}]`;
     if (!isJsonObject(raw)) throw invalidType(path, 'an object', raw);
-    const type = typeOf(raw, path);
+    const type = typeOf(raw, path, param === 'input');
     const item = isNativeType(type) ? decodeNativeItem(type, raw, path) : decoders[type](raw, path);
     refuseWords(item, path);
     // The AI SDK 6 names a message once for each of its texts.
@@ -113,7 +113,7 @@ export function decodeItems(items: unknown[], param: string): (Item | ItemRefere
 }
 
 /** Two forms have no type: the easy message `{role, content}`, and the reference that is nothing but an id. */
-function typeOf(raw: JsonObject, path: string): InputItemType {
+function typeOf(raw: JsonObject, path: string, takesUnknown: boolean): InputItemType {
   const type = raw['type'];
   if (type === undefined || type === null) {
     if (raw['role'] !== undefined || raw['content'] !== undefined) return 'message';
@@ -123,6 +123,7 @@ function typeOf(raw: JsonObject, path: string): InputItemType {
   const known = inputItemTypes.find((name) => name === type);
   if (known !== undefined) return known;
   if (typeof type === 'string') {
+    if (takesUnknown && isNativeType(type)) return type;
     if (laterItemTypes.some((later) => later === type)) {
       const message = "A 'compaction_trigger' must be the last item of the input.";
       throw new GatewayError('invalid_value', message, { param: `${path}.type` });

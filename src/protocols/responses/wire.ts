@@ -1,4 +1,4 @@
-import { nativeItemTypes } from '../../core/items.ts';
+import { nativeItemTypes, ownItemTypes } from '../../core/items.ts';
 import { nativeToolTypes } from '../../core/request.ts';
 
 /**
@@ -8,16 +8,7 @@ import { nativeToolTypes } from '../../core/request.ts';
 
 export const itemStatuses = ['in_progress', 'completed', 'incomplete'] as const;
 
-export const inputItemTypes = [
-  'message',
-  'reasoning',
-  'function_call',
-  'function_call_output',
-  'custom_tool_call',
-  'custom_tool_call_output',
-  'item_reference',
-  ...nativeItemTypes,
-] as const;
+export const inputItemTypes = [...ownItemTypes, ...nativeItemTypes] as const;
 export type InputItemType = (typeof inputItemTypes)[number];
 
 /** Items that OpenAI takes as input and that this gateway cannot carry yet. */
