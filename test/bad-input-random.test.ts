@@ -1,4 +1,7 @@
-/** Valid requests of every route, changed at random: none ends in a 5xx or never, and the log tells of no fault of ours. */
+/**
+ * Valid requests of every route, changed at random: each is answered, or refused in the shape of its protocol before anything is
+ * spent; none ends in a 5xx or never, and the log tells of no fault of ours.
+ */
 import { once } from 'node:events';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -9,15 +12,25 @@ import { type Dialect, dialects, framesOf, plainOf, providerOf } from './support
 
 const cleanups: (() => void)[] = [];
 let gateway: SpawnedGateway;
+let upstreamCalls = 0;
 const ids: Record<string, string> = {};
 const headers = { authorization: 'Bearer sk-master', 'content-type': 'application/json' };
 
 const dialectOf = (path: string): Dialect =>
   path.includes('enerateContent') ? 'gemini' : (dialects.find((name) => path.endsWith(`/${name}`)) ?? 'chat');
 
+/** A vector for each input: texts, or one or several lists of tokens. */
+function embeddingsFor(input: unknown): string {
+  const count = Array.isArray(input) && typeof input[0] !== 'number' ? input.length : 1;
+  const data = Array.from({ length: count }, (_, index) => ({ object: 'embedding', index, embedding: [0.5, 0.25] }));
+  return JSON.stringify({ object: 'list', data, model: 'm', usage: { prompt_tokens: 5, total_tokens: 5 } });
+}
+
 beforeAll(async () => {
   const upstream = await rawUpstream((call) => {
+    upstreamCalls += 1;
     if (/_tokens$|:countTokens$/.test(call.path)) return sendBody(call, '{"input_tokens":5,"totalTokens":5}');
+    if (call.path.endsWith('/embeddings')) return sendBody(call, embeddingsFor(call.body.input));
     const dialect = dialectOf(call.path);
     if (call.body.stream !== true) return sendBody(call, plainOf(dialect));
     const head = headOf('200 OK', { 'content-type': 'text/event-stream', connection: 'close' });
@@ -118,6 +131,41 @@ const history = [
     ],
   },
 ];
+const messagesHistory = [
+  {
+    role: 'user',
+    content: [
+      { type: 'text', text: 'Hello.', cache_control: { type: 'ephemeral', ttl: '1h' } },
+      { type: 'image', source: { type: 'base64', media_type: 'image/png', data: 'iVBORw0KGgo=' } },
+      { type: 'document', source: { type: 'text', media_type: 'text/plain', data: 'a' }, title: 'A', citations: {} },
+      { type: 'search_result', source: 'a', title: 'b', content: [{ type: 'text', text: 'c' }] },
+    ],
+  },
+  {
+    role: 'assistant',
+    content: [
+      { type: 'thinking', thinking: 'Hm.', signature: 'c2ln' },
+      { type: 'redacted_thinking', data: 'AAAA' },
+      { type: 'text', text: 'Let me see.', citations: null },
+      { type: 'server_tool_use', id: 'srvtoolu_1', name: 'web_search', input: { query: 'a' } },
+      { type: 'web_search_tool_result', tool_use_id: 'srvtoolu_1', content: [] },
+      { type: 'tool_use', id: 'toolu_1', name: 'get_weather', input: { city: 'Oslo' } },
+    ],
+  },
+  {
+    role: 'user',
+    content: [
+      { type: 'tool_result', tool_use_id: 'toolu_1', is_error: false, content: [{ type: 'text', text: '18 °C' }] },
+      { type: 'text', text: 'Go on.' },
+    ],
+  },
+  { role: 'system', content: 'Be brief.' },
+  { role: 'user', content: 'And?' },
+];
+const messagesTools = [
+  { name: 'get_weather', description: 'The weather', input_schema: weather.parameters, input_examples: [{}] },
+  { type: 'bash_20250124', name: 'bash' },
+];
 const model = fc.constantFrom('simulator', ...dialects);
 
 /** What is valid, by its route. `{…}` is the id of what was made before. */
@@ -197,6 +245,38 @@ const requests: { method: string; path: string; body?: object }[] = [
       store: true,
     },
   },
+  { method: 'POST', path: '/v1/messages', body: { max_tokens: 100, messages: messagesHistory, tools: messagesTools } },
+  {
+    method: 'POST',
+    path: '/v1/messages',
+    body: {
+      max_tokens: 4000,
+      messages: [{ role: 'user', content: 'Hello.' }],
+      stream: true,
+      system: [{ type: 'text', text: 'Be brief.', cache_control: { type: 'ephemeral' } }],
+      thinking: { type: 'enabled', budget_tokens: 1024 },
+      output_config: { effort: 'low', format: { type: 'json_schema', schema: weather.parameters } },
+      context_management: { edits: [{ type: 'clear_tool_uses_20250919' }] },
+      tool_choice: { type: 'auto', disable_parallel_tool_use: true },
+      tools: messagesTools,
+      stop_sequences: ['x'],
+      temperature: 1,
+      top_k: 4,
+      metadata: { user_id: '{"session_id":"a"}' },
+      service_tier: 'auto',
+    },
+  },
+  { method: 'POST', path: '/v1/messages/count_tokens', body: { messages: messagesHistory, tools: messagesTools } },
+  {
+    method: 'POST',
+    path: '/v1/embeddings',
+    body: { input: ['a', 'b'], dimensions: 8, encoding_format: 'base64', user: 'u' },
+  },
+  { method: 'GET', path: '/v1/files?limit=2&order=asc&purpose=user_data&after=file_1' },
+  { method: 'GET', path: '/v1/files/file_1' },
+  { method: 'GET', path: '/v1/files/file_1/content' },
+  { method: 'DELETE', path: '/v1/files/file_1' },
+  { method: 'GET', path: '/v1/models/simulator' },
   { method: 'POST', path: '/v1/responses/compact', body: { input: history, instructions: 'Be brief.' } },
   { method: 'POST', path: '/v1/responses/input_tokens', body: { input: history, tools: [weather] } },
   { method: 'POST', path: '/v1/responses/{response}/cancel' },
@@ -288,7 +368,8 @@ const changed = fc
   .map(({ at, model: name, changes }) => {
     const { method, path, body } = structuredClone(requests[at] as (typeof requests)[number]);
     const whole: { path: string; body?: object } = { path, ...(body && { body }) };
-    if (/^\/v1\/(responses|chat)/.test(path) && body !== undefined) Object.assign(body, { model: name });
+    if (/^\/v1\/(responses|chat|messages|embeddings)/.test(path) && body !== undefined)
+      Object.assign(body, { model: name });
     if (body !== undefined) for (const each of changes) apply(body, each);
     // What has no body is changed in its address.
     else whole.path = path.replace(/[^/?=&]+$/, () => encodeURIComponent(wordOf(changes[0]?.value)));
@@ -301,14 +382,27 @@ const withIds = (text: string) =>
 /** That these models write no JSON, or none that fits a schema made at random, is their fault. */
 const isModels = (text: string) => text.includes("The model's answer is not of the format that was asked for");
 
-function expectNoFault(status: number, text: string): void {
+/** What is refused is refused in the shape of its protocol, and names the field where there is one. */
+function expectNoFault(path: string, status: number, text: string): void {
   if (isModels(text)) return;
   expect(status, text.slice(0, 500)).toBeLessThan(500);
-  if (status >= 400) {
-    const { error } = JSON.parse(text);
-    expect(Object.keys(error)).toEqual(['message', 'type', 'param', 'code']);
-    expect(error.type).toMatch(/^(invalid_request|rate_limit|permission)_error$/);
+  if (status < 400) return;
+  const { error, ...rest } = JSON.parse(text);
+  expect(error.message).toMatch(/./);
+  if (path.startsWith('/v1/messages')) {
+    expect(Object.keys(rest).toSorted()).toEqual(['request_id', 'type']);
+    expect(rest.type).toBe('error');
+    expect(error.type).toMatch(/^(invalid_request|not_found|rate_limit|request_too_large)_error$/);
+    // What an upstream says of a field without a name names none.
+    if (status === 400 && error.details.code !== 'upstream_rejected')
+      expect(error.details.param ?? '', text).toMatch(/./);
+    return;
   }
+  expect(rest).toEqual({});
+  expect(Object.keys(error)).toEqual(['message', 'type', 'param', 'code']);
+  expect(error.type).toMatch(/^(invalid_request|rate_limit|permission)_error$/);
+  if (status === 400 && error.code !== 'upstream_rejected' && /^\/v1\/(?:chat|embeddings)/.test(path))
+    expect(error.param ?? '', text).toMatch(/./);
 }
 
 test('over HTTP', async () => {
@@ -319,11 +413,45 @@ test('over HTTP', async () => {
       all.map(async ([{ method, path, body }, more]) => {
         const sent = body === undefined ? undefined : (JSON.parse(withIds(JSON.stringify(body))) as unknown);
         const { status, text } = await send(method, withIds(path), sent, more);
-        expectNoFault(status, text);
+        expectNoFault(path, status, text);
       }),
     );
   });
   await fc.assert(property, { numRuns: 150 });
+});
+
+test('what is refused has reached no upstream', async () => {
+  const property = fc.asyncProperty(
+    changed.filter(({ body }) => body !== undefined && !('background' in body)),
+    async ({ method, path, body }) => {
+      const before = upstreamCalls;
+      const { status, text } = await send(method, withIds(path), JSON.parse(withIds(JSON.stringify(body))));
+      expectNoFault(path, status, text);
+      if (status >= 400 && !isModels(text)) expect([upstreamCalls, text]).toEqual([before, text]);
+    },
+  );
+  await fc.assert(property, { numRuns: 400 });
+});
+
+test('an upload with bytes that are not its own', async () => {
+  const boundary = 'between';
+  const part = (name: string, value: string, more = '') =>
+    `--${boundary}\r\ncontent-disposition: form-data; name="${name}"${more}\r\n\r\n${value}\r\n`;
+  const whole = Buffer.from(
+    `${part('purpose', 'user_data')}${part('file', 'hello', '; filename="a.txt"\r\ncontent-type: text/plain')}--${boundary}--\r\n`,
+  );
+  const place = fc.nat(whole.length - 1);
+  const property = fc.asyncProperty(place, place, fc.uint8Array({ maxLength: 12 }), async (from, length, bytes) => {
+    const body = Buffer.concat([whole.subarray(0, from), bytes, whole.subarray(from + (length % 20))]);
+    const reply = await fetch(`${gateway.url}/v1/files`, {
+      method: 'POST',
+      headers: { ...headers, 'content-type': `multipart/form-data; boundary=${boundary}` },
+      // Node's fetch takes a Buffer; its type says a string.
+      body: body as unknown as string,
+    });
+    expectNoFault('/v1/files', reply.status, await reply.text());
+  });
+  await fc.assert(property, { numRuns: 300 });
 });
 
 test('over one WebSocket, which goes on', async () => {

@@ -8,6 +8,9 @@ import { describe, expect, test, vi } from 'vitest';
 import { fakeUpstream, type UpstreamRequest } from './support/fake-upstream.ts';
 import { type SpawnedGateway, spawnGateway, temporaryFolder } from './support/spawn-gateway.ts';
 
+// oxlint-disable-next-line no-explicit-any -- whatever was answered
+type Json = any;
+
 const limits = { one: 24 * 1024 * 1024, all: 30 * 1024 * 1024 };
 const png = Buffer.from(
   'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==',
@@ -137,6 +140,18 @@ test('what is no upload is refused, and leaves nothing', async () => {
     body: '{}',
   });
   expect(json.status).toBe(415);
+  // As no library writes a form: a part without a name, and bytes without one.
+  for (const [head, param] of [
+    ['content-disposition: form-data', null],
+    ['content-disposition: form-data; name="file"\r\ncontent-type: application/octet-stream', 'file'],
+  ] as const) {
+    const odd = await fetch(`${gateway.url}/v1/files`, {
+      method: 'POST',
+      headers: { authorization: 'Bearer sk-a', 'content-type': 'multipart/form-data; boundary=x' },
+      body: `--x\r\ncontent-disposition: form-data; name="purpose"\r\n\r\nuser_data\r\n--x\r\n${head}\r\n\r\ntext\r\n--x--\r\n`,
+    });
+    expect([odd.status, ((await odd.json()) as Json).error.param]).toEqual([400, param]);
+  }
   expect(stateOf(folder)).toEqual([]);
 });
 

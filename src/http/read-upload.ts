@@ -55,7 +55,7 @@ export async function readUpload(
       file?.destroy(error);
       reject(error);
     };
-    form.on('file', (name, stream, filename, _encoding, mediaType) => {
+    form.on('file', (name, stream, filename: string | undefined, _encoding, mediaType) => {
       file = stream;
       // Destroyed above, where it fails: whoever reads it is told, and nobody need be.
       stream.on('error', () => {});
@@ -64,12 +64,15 @@ export async function readUpload(
         fail(new GatewayError('unknown_parameter', "The file must be in the field 'file'.", { param: 'file' }));
         return;
       }
-      named = { filename, mediaType };
+      // A part of bytes is a file without a name, too.
+      named = { filename: filename ?? '', mediaType };
       taken = take(stream);
       taken.catch((error: unknown) => fail(error as GatewayError));
     });
-    form.on('field', (name, value, _nameTruncated, truncated) => {
-      if (truncated) fail(invalid(`Invalid '${name.slice(0, 100)}': string too long.`, name.slice(0, 100)));
+    // Its types know of no part without a name.
+    form.on('field', (name: string | undefined, value, _nameTruncated, truncated) => {
+      if (name === undefined) fail(invalid('A part of the form has no name.'));
+      else if (truncated) fail(invalid(`Invalid '${name.slice(0, 100)}': string too long.`, name.slice(0, 100)));
       else if (fields.has(name)) fail(invalid(`'${name.slice(0, 100)}' is there twice.`, name.slice(0, 100)));
       else fields.set(name, value);
     });
