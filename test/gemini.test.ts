@@ -374,7 +374,7 @@ test('input tokens are counted by Google', async () => {
     input: 'Count.',
     tools: [tool('f')],
   });
-  expect({ status, body }).toEqual({ status: 200, body: { object: 'response.input_tokens', input_tokens: 12 } });
+  expect({ status, body }).toEqual({ status: 200, body: { object: 'response.input_tokens', input_tokens: 42 } });
   expect(google.requests[0]).toMatchObject({
     path: `/v1beta/models/${pro}:countTokens`,
     headers: { 'x-goog-api-key': 'google-key-canary' },
@@ -422,4 +422,79 @@ test.each([
 
 test('the key is in no log', () => {
   expect(gateway.output()).not.toContain('canary');
+});
+
+test('what is too long for the model goes without its oldest, whole calls with their outputs', async () => {
+  const long = (word: string) => `${word} ${'lorem '.repeat(200)}`;
+  const tool = { type: 'function', name: 'f', parameters: { type: 'object', properties: {} } };
+  google.answer = (request, response) => {
+    if (request.text.length < 3000) return geminiEcho(request, response);
+    const message = 'The input token count (1200000) exceeds the maximum number of tokens allowed (1048576).';
+    sendJson(response, googleError(400, 'INVALID_ARGUMENT', message), 400);
+    return undefined;
+  };
+  const call = (call_id: string) => ({ type: 'function_call', call_id, name: 'f', arguments: '{}' });
+  const output = (call_id: string) => ({ type: 'function_call_output', call_id, output: long(call_id) });
+  const input = [
+    { role: 'user', content: long('one') },
+    call('call_a'),
+    output('call_a'),
+    { role: 'assistant', content: 'first' },
+    { role: 'user', content: long('two') },
+    call('call_b'),
+    output('call_b'),
+    { role: 'assistant', content: 'second' },
+    { role: 'user', content: 'three' },
+  ];
+  const body = { model: 'gemini-2.5-flash', tools: [tool], input };
+  const refused = await client.create(body);
+  expect([refused.status, refused.body.error.code]).toEqual([400, 'context_length_exceeded']);
+  for (const stream of [false, true]) {
+    const answer = await client.create({ ...body, stream, truncation: 'auto' });
+    expect(answer.body.status, answer.text).toBe('completed');
+    expect(answer.headers.get('x-turnpike-warnings')).toContain('"param":"truncation"');
+    const sent = google.requests.at(-1)?.text;
+    for (const gone of ['one lorem', 'call_a', 'first']) expect(sent).not.toContain(gone);
+    expect(sent).toContain('three');
+  }
+  expect(google.refusals).toEqual([]);
+});
+
+test('a file that was uploaded is sent by value', async () => {
+  const form = new FormData();
+  form.set('purpose', 'user_data');
+  form.set('file', new File(['a,b'], 'a.csv', { type: 'text/csv' }));
+  const made = await fetch(`${gateway.url}/v1/files`, { method: 'POST', body: form });
+  const { id } = (await made.json()) as { id: string };
+  const content = [
+    { type: 'input_file', file_id: id },
+    { type: 'input_text', text: 'What is in it?' },
+  ];
+  const answer = await client.create({ model: pro, input: [{ role: 'user', content }] });
+  expect(answer.status, answer.text).toBe(200);
+  const sent = google.requests.at(-1)?.text;
+  expect(sent).toMatch(/a,b|YSxi/);
+  expect(sent).not.toContain(id);
+});
+
+test.each([false, true])('a prompt that Google blocks is the client’s error, background: %s', async (background) => {
+  google.answer = (_, response) => {
+    sendJson(response, {
+      promptFeedback: { blockReason: 'PROHIBITED_CONTENT' },
+      usageMetadata: { promptTokenCount: 4 },
+    });
+    return undefined;
+  };
+  const answer = await client.create({ model: pro, input: 'x', background });
+  if (!background) {
+    expect([answer.status, answer.body.error.type, answer.body.error.param]).toEqual([
+      400,
+      'invalid_request_error',
+      'input',
+    ]);
+    return;
+  }
+  const ended = async () => (await client.get(answer.body.id)).body;
+  await expect.poll(async () => (await ended()).status).toBe('failed');
+  expect((await ended()).error).toMatchObject({ code: 'invalid_prompt' });
 });

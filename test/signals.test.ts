@@ -4,6 +4,7 @@ import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { WebSocket } from 'ws';
 import { beginStream, chunkOf, lastChunk, type RawCall, rawUpstream, sendStream } from './support/raw-upstream.ts';
 import { parseEvents } from './support/read-events.ts';
 import { type SpawnedGateway, spawnGateway, temporaryFolder } from './support/spawn-gateway.ts';
@@ -33,6 +34,25 @@ async function setUp(dialect: Dialect, answer: (call: RawCall) => void, drainSec
   ].join('\n');
   const folder = temporaryFolder();
   return { gateway: await spawnGateway({ config, folder, env }), folder, config, calls };
+}
+
+/** Asks for a stream, and reads its beginning. @returns what reads on. */
+async function beginHttp({ gateway }: Setup): Promise<() => void> {
+  const socket = connect(Number(new URL(gateway.url).port), '127.0.0.1');
+  onTestFinished(() => void socket.destroy());
+  socket.write(requestText({ model: 'm', input: 'hi', stream: true }));
+  await once(socket, 'readable');
+  return () => void socket.on('data', () => undefined);
+}
+
+async function beginSocket({ gateway }: Setup): Promise<() => void> {
+  const socket = new WebSocket(`${gateway.url.replace('http', 'ws')}/v1/responses`);
+  onTestFinished(() => socket.terminate());
+  await once(socket, 'open');
+  socket.send(JSON.stringify({ type: 'response.create', model: 'm', input: 'hi' }));
+  await once(socket, 'message');
+  socket.pause();
+  return () => socket.resume();
 }
 
 /** A good stream in two parts: up to its first text, and the rest. */
@@ -265,43 +285,43 @@ describe.each(dialects)('with %s behind it', (dialect) => {
       .toMatchObject([{ status: 'cancelled', estimated: 1, output_tokens: 0 }]);
   });
 
-  test('a client that reads nothing stops the upstream, and starts it again when it reads on', async () => {
-    const text = 'x'.repeat(64 * 1024);
-    const delta =
-      dialect === 'chat'
-        ? chatFrame({ content: text })
-        : framesOf(dialect)
-            .find((each) => each.includes(firstHalf))
-            ?.replace(firstHalf, text);
-    const chunk = chunkOf(delta ?? '');
-    const total = 1024;
-    let written = 0;
-    const setup = await setUp(dialect, (call) => {
-      beginStream(call, begun);
-      const more = (): void => {
-        while (written < total && !call.socket.destroyed) {
-          written += 1;
-          if (!call.socket.write(chunk)) {
-            call.socket.once('drain', more);
-            return;
+  test.each(['HTTP', 'a WebSocket'])(
+    'a client that reads nothing stops the upstream, and starts it again, over %s',
+    async (over) => {
+      const text = 'x'.repeat(64 * 1024);
+      const delta =
+        dialect === 'chat'
+          ? chatFrame({ content: text })
+          : framesOf(dialect)
+              .find((each) => each.includes(firstHalf))
+              ?.replace(firstHalf, text);
+      const chunk = chunkOf(delta ?? '');
+      const total = 1024;
+      let written = 0;
+      const setup = await setUp(dialect, (call) => {
+        beginStream(call, begun);
+        const more = (): void => {
+          while (written < total && !call.socket.destroyed) {
+            written += 1;
+            if (!call.socket.write(chunk)) {
+              call.socket.once('drain', more);
+              return;
+            }
           }
-        }
-      };
-      more();
-    });
-    const socket = connect(Number(new URL(setup.gateway.url).port), '127.0.0.1');
-    onTestFinished(() => void socket.destroy());
-    socket.write(requestText({ model: 'm', input: 'hi', stream: true }));
-    await once(socket, 'readable');
+        };
+        more();
+      });
+      const readOn = over === 'HTTP' ? await beginHttp(setup) : await beginSocket(setup);
 
-    // As long as the upstream gets rid of anything it is not stopped; requests that are answered meanwhile are the clock.
-    for (let seen = -1, quiet = 0; quiet < 200; quiet = seen === written ? quiet + 1 : 0) {
-      seen = written;
-      expect((await fetch(`${setup.gateway.url}/health/live`)).status).toBe(200);
-    }
-    expect(written).toBeLessThan(total / 2);
+      // As long as the upstream gets rid of anything it is not stopped; requests that are answered meanwhile are the clock.
+      for (let seen = -1, quiet = 0; quiet < 200; quiet = seen === written ? quiet + 1 : 0) {
+        seen = written;
+        expect((await fetch(`${setup.gateway.url}/health/live`)).status).toBe(200);
+      }
+      expect(written).toBeLessThan(total / 2);
 
-    socket.on('data', () => undefined);
-    await expect.poll(() => written, { timeout: 50_000 }).toBe(total);
-  });
+      readOn();
+      await expect.poll(() => written, { timeout: 50_000 }).toBe(total);
+    },
+  );
 });

@@ -261,7 +261,9 @@ export async function geminiUpstream(onCleanup?: (cleanup: () => void) => void):
       const counted = received.body.generateContentRequest;
       const refusal = counted?.model === `models/${model}` ? undefined : 'generate_content_request.model is missing.';
       if (refusal !== undefined) return sendJson(response, googleError(400, 'INVALID_ARGUMENT', refusal), 400);
-      return sendJson(response, { totalTokens: Math.ceil(JSON.stringify(counted.contents).length / 4) });
+      const { contents, systemInstruction = '', tools = '' } = counted;
+      const read = [contents, systemInstruction, tools].map((each) => (each === '' ? '' : JSON.stringify(each)));
+      return sendJson(response, { totalTokens: Math.ceil(read.join('').length / 4) });
     }
     if (!streamed && method !== 'generateContent') {
       return sendJson(response, googleError(404, 'NOT_FOUND', 'Requested entity was not found.'), 404);

@@ -2,6 +2,7 @@ import type { ServerResponse } from 'node:http';
 import { obey, summaryOf, sumUp, type Talk } from '../../src/providers/simulator/obey.ts';
 import { createSimulatorTransport } from '../../src/providers/simulator/transport.ts';
 import type { UpstreamRequest } from '../support/fake-upstream.ts';
+import { type GeminiAnswer, type GeminiRequest, signatureOf } from '../support/gemini-upstream.ts';
 import { compacted, compaction, type OpenAiAnswer } from '../support/openai-upstream.ts';
 
 interface ChatMessage {
@@ -143,6 +144,47 @@ export function createMessagesAnswer() {
       },
     );
   };
+}
+
+interface GeminiPart {
+  text?: string;
+  functionResponse?: { response: { output?: string } };
+}
+
+interface GeminiBody {
+  contents: { role: string; parts: GeminiPart[] }[];
+  tools?: { functionDeclarations?: { name: string; parametersJsonSchema?: Parameters }[] }[];
+  toolConfig?: { functionCallingConfig?: { mode: string } };
+  generationConfig?: { responseMimeType?: string; maxOutputTokens?: number };
+}
+
+/** Google's Gemini API. */
+export function answerAsGemini({ body, text: whole, model }: GeminiRequest): GeminiAnswer | undefined {
+  if (isEndless(whole)) return undefined;
+  const { contents, tools = [], toolConfig, generationConfig = {} } = body as GeminiBody;
+  const partsOf = (among: GeminiBody['contents']) => among.flatMap(({ parts }) => parts);
+  const said = (role: string) =>
+    partsOf(contents.filter((content) => content.role === role)).flatMap(({ text }) => text || []);
+  const results = (parts: GeminiPart[]) =>
+    parts.flatMap(({ functionResponse: given }) => (given === undefined ? [] : [String(given.response.output)]));
+  const since = partsOf(contents.slice(contents.findLastIndex(({ role }) => role === 'model') + 1));
+  const declared = tools.flatMap(({ functionDeclarations: functions = [] }) => functions);
+  const mode = toolConfig?.functionCallingConfig?.mode;
+  const { calls, text, isCut } = answerTo({
+    asked: since.at(-1)?.text ?? '',
+    newResults: results(since),
+    talk: { user: said('user').slice(0, -1), assistant: said('model'), toolResults: results(partsOf(contents)) },
+    hasTools: declared.length > 0,
+    choice: mode === 'ANY' ? 'required' : mode === 'NONE' ? 'none' : undefined,
+    wantsJson: generationConfig.responseMimeType !== undefined,
+    maxTokens: generationConfig.maxOutputTokens ?? 100_000,
+  });
+  const [tool] = declared;
+  const parts = calls.map((about, index) => ({
+    functionCall: { name: tool?.name, args: JSON.parse(argumentsAbout(about, tool?.parametersJsonSchema)) as object },
+    ...(index === 0 ? { thoughtSignature: signatureOf(model, about) } : {}),
+  }));
+  return { parts: parts.length > 0 ? parts : [{ text }], ...(isCut ? { finishReason: 'MAX_TOKENS' } : {}) };
 }
 
 interface ResponsesItem {

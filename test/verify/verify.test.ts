@@ -6,11 +6,12 @@ import { promisify } from 'node:util';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { checks, runChecks, type RunOptions } from '../../src/verify/run-checks.ts';
 import { fakeUpstream } from '../support/fake-upstream.ts';
+import { geminiUpstream } from '../support/gemini-upstream.ts';
 import { openAiUpstream } from '../support/openai-upstream.ts';
 import { spawnGateway, temporaryFolder } from '../support/spawn-gateway.ts';
 import { mutantProxy, restartCommand } from './mutant-proxy.ts';
 import { mutants } from './mutants.ts';
-import { answerAsChat, answerAsResponses, createMessagesAnswer } from './order-model.ts';
+import { answerAsChat, answerAsGemini, answerAsResponses, createMessagesAnswer } from './order-model.ts';
 
 const master = 'sk-test-master';
 const auth = `auth: { master_key: ${master}, keys: [{ name: other, key: sk-test-other, team: others }] }`;
@@ -30,13 +31,22 @@ const entries = {
     upstream.answer = answerAsResponses;
     return `provider: openai, model: gpt-4.1, base_url: "${upstream.url}/v1", api_key: k`;
   },
+  async gemini(onCleanup?: (cleanup: () => void) => void) {
+    const upstream = await geminiUpstream(onCleanup);
+    upstream.answer = answerAsGemini;
+    return `provider: gemini, model: gemini-3-flash-preview, base_url: "${upstream.url}", api_key: k`;
+  },
+  async bridge(onCleanup?: (cleanup: () => void) => void) {
+    const { url } = await fakeUpstream(createMessagesAnswer(), onCleanup);
+    return `provider: ai-sdk, package: "@ai-sdk/anthropic", model: claude-haiku-4-5, base_url: "${url}/v1", api_key: k`;
+  },
 };
 
 /** A model that answers at once leaves no time for them; a computer is Anthropic's here. */
 const isMissed = (name: string, backend: string) =>
   (name === 'background/cancel' && backend === 'simulator') ||
   name === 'state/unfinished-parent' ||
-  (name === 'tools/computer' && (backend === 'chat' || backend === 'openai'));
+  (name === 'tools/computer' && backend !== 'anthropic' && backend !== 'simulator');
 
 const options = (baseUrl: string): RunOptions => ({
   baseUrl,
