@@ -287,6 +287,46 @@ describe.each(Object.entries(clients))('a client of %s', (protocol, client) => {
       expect(new Set([first, second, third].map(sessionOf)).size).toBe(1);
     }
   });
+
+  test('that edits, forks or compacts its history is where it says that it is, and the model sees no more than was sent', async () => {
+    const rig = await rigWith();
+    const turns = () => rig.query('SELECT id, parent, session_id, keep, input_count FROM turns ORDER BY id');
+    const ask = async (messages: object[], named: Record<string, string> = {}) => {
+      const body = { model: 'm', max_tokens: 100, messages, tools: client.tools };
+      const answer = await rig.client().request('POST', client.path, body, named);
+      expect(answer.status, answer.text).toBe(200);
+      const row = turns().at(-1);
+      if (row === undefined) throw new Error('the turn is stored');
+      const { id, parent, session_id, keep, input_count } = row;
+      const stored = { id, parent, session_id, keep, input_count };
+      return { ...stored, said: client.said(answer.body), sent: rig.upstream.requests.at(-1)?.body.messages };
+    };
+    const first = await ask(client.begin);
+    const result = (text: string) => client.output(first.said, text);
+    const second = await ask([...client.begin, ...first.said, result('N-1')]);
+    const whole = [...client.begin, ...first.said, result('N-1'), ...second.said];
+
+    // Two go on from one: both are its children.
+    const [fork, other] = [await ask([...whole, client.user('two')]), await ask([...whole, client.user('2')])];
+    expect([fork.parent, other.parent]).toEqual([second.id, second.id]);
+    // What came behind the edit is no part of it: it goes on from the last turn before, and keeps that one's context only.
+    const edited = await ask([...client.begin, ...first.said, result('edited'), ...second.said, client.user('three')]);
+    expect([edited.parent, edited.keep]).toEqual([first.id, 4]);
+    expect([fork, other, edited].map(({ session_id }) => session_id)).toEqual([1, 2, 3].map(() => first.session_id));
+    // As a result, that is: the model has said it again.
+    expect(JSON.stringify(edited.sent)).not.toContain('"N-1"');
+
+    // A summary is words that nobody has said here: it begins anew, in the session that its client names, if any.
+    const summary = [client.user('Summary: one was looked at.'), ...second.said, client.user('four')];
+    const unnamed = await ask(summary);
+    expect([unnamed.parent, unnamed.session_id === first.session_id]).toEqual([null, false]);
+    const named = await ask([...summary, client.user('five')], { 'x-session-id': String(first.session_id) });
+    expect([named.parent, named.session_id]).toEqual([null, first.session_id]);
+    for (const { sent } of [unnamed, named]) expect(JSON.stringify(sent)).not.toContain('I look.');
+    // And the compacted history goes on as any other does: what is new is stored.
+    const next = await ask([...summary, client.user('five'), ...named.said, client.output(named.said, 'N-5')]);
+    expect([next.parent, next.session_id, next.input_count]).toEqual([named.id, first.session_id, 1]);
+  });
 });
 
 describe('ledger.content', () => {
