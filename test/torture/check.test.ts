@@ -27,6 +27,7 @@ function goodHistory(): History {
     ledger: [],
     found: new Map(),
     dump: { turns: [], attempts: [], spendLogs: [], budgets: [], held: [] },
+    log: [],
     leaked: [],
     faults: [],
   };
@@ -61,7 +62,7 @@ function addTurn(
   const add = (event: JournalEvent) => history.journal.push({ at: history.journal.length, name, ...event });
   const response = responseOf(id);
   add({ kind: 'sent', sent });
-  add({ kind: 'status', status: 200, sessionId: 'sess_1' });
+  add({ kind: 'status', status: 200, sessionId: 'sess_1', requestId: 'req_1' });
   if (stream) {
     for (const [number, [event, status]] of [
       ['response.created', 'in_progress'],
@@ -130,7 +131,7 @@ function addReach(history: History, action: 'get' | 'delete', tenant: 'alpha' | 
   const sent: Sent = { name, client: `${tenant}-01`, tenant, node: 'a', action, target: 'resp_1', trespass };
   const events: JournalEvent[] = [
     { kind: 'sent', sent },
-    { kind: 'status', status, sessionId: null },
+    { kind: 'status', status, sessionId: null, requestId: 'req_1' },
     { kind: 'body', text },
   ];
   for (const event of events) history.journal.push({ at: history.journal.length, name, ...event });
@@ -144,14 +145,20 @@ function answerSecond(history: History, events: JournalEvent[]): void {
 }
 
 const refusal: JournalEvent[] = [
-  { kind: 'status', status: 400, sessionId: null },
+  { kind: 'status', status: 400, sessionId: null, requestId: 'req_1' },
   { kind: 'body', text: '{"error":{"code":"previous_response_not_found"}}' },
 ];
 
 const unavailable: JournalEvent[] = [
-  { kind: 'status', status: 503, sessionId: null },
+  { kind: 'status', status: 503, sessionId: null, requestId: 'req_1' },
   { kind: 'body', text: '{"error":{"code":"store_unavailable"}}' },
 ];
+
+/** As a node does it: its log has it first. */
+function refuseSecond(history: History): void {
+  history.log.push({ node: 'a', text: '', requestId: 'req_1' });
+  answerSecond(history, unavailable);
+}
 
 const notFound: Found = { status: 404, text: '{}' };
 const failed: Found = { status: 200, text: JSON.stringify(responseOf('resp_1', 'failed')) };
@@ -178,10 +185,19 @@ const breaches: [string, (history: History) => void, Law[]][] = [
     (history) => addReach(history, 'get', 'alpha', 200, failed.text),
     ['C1'],
   ],
+  ['the store is said to be away while nothing is wrong with it', refuseSecond, ['L']],
+  ['what is refused is not in the log', (history) => answerSecond(history, unavailable), ['C6', 'L']],
   [
-    'the store is said to be away while nothing is wrong with it',
-    (history) => answerSecond(history, unavailable),
-    ['L'],
+    'an answer has no id to look for',
+    ({ journal }) => {
+      for (const entry of journal) if (entry.kind === 'status') entry.requestId = null;
+    },
+    ['C6'],
+  ],
+  [
+    'a log names a response that is not there',
+    ({ log }) => log.push({ node: 'a', text: '', responseId: 'resp_3' }),
+    ['C6'],
   ],
   ['an upstream bills more than a budget, and one request', ({ dump, ledger }) => spend(dump, ledger, 3), ['C5']],
   ['a budget says less than the upstream', ({ dump, ledger }) => (spend(dump, ledger, 1).spent -= 1), ['C5']],
@@ -216,7 +232,7 @@ const breaches: [string, (history: History) => void, Law[]][] = [
   ['text that was not to be stored is in a file', ({ leaked }) => leaked.push(`kn-${firstName}`), ['C7']],
   [
     'a stream ends without a terminal event',
-    (history) => answerSecond(history, [{ kind: 'status', status: 200, sessionId: 'sess_1' }]),
+    (history) => answerSecond(history, [{ kind: 'status', status: 200, sessionId: 'sess_1', requestId: 'req_1' }]),
     ['C8', 'L'],
   ],
   ['a tenant fetches what is another’s', (history) => addReach(history, 'get', 'beta', 200, '{}'), ['C9']],
@@ -262,7 +278,7 @@ describe('the checker', () => {
 
   test.each([undefined, 'a'])('lets a node say that the store is away when it was (node %s)', (node) => {
     const history = goodHistory();
-    answerSecond(history, unavailable);
+    refuseSecond(history);
     const answered = history.journal.length;
     for (const attempt of history.dump.attempts) if (attempt.turn_id === 'resp_2') attempt.status = 'completed';
     history.disturbances.push({ node, from: 0, to: answered });
@@ -273,7 +289,7 @@ describe('the checker', () => {
 
   test('lets a node that was stopped say that a request came late, if it did nothing of it', () => {
     const late: JournalEvent[] = [
-      { kind: 'status', status: 408, sessionId: null },
+      { kind: 'status', status: 408, sessionId: null, requestId: 'req_1' },
       { kind: 'body', text: '{"error":{"code":"request_timeout"}}' },
     ];
     const stopped = (node: string | undefined, called: boolean) => {

@@ -26,7 +26,7 @@ export const laws: Record<Law, string> = {
   C3: 'nothing reads as completed that the upstream did not complete, and everything that began has ended',
   C4: 'each call of the upstream is on record once, with its tokens or an estimate that says so',
   C5: 'a budget is a cap on what the upstream bills, to within one request, and nothing of it stays held',
-  C6: 'the response, its attempts and its spend row are found from its id, in one session with its parent',
+  C6: 'the response, its attempts and its spend row are found from its id, in one session with its parent; what was refused is found in the log from the id of the request, and what the log names in the store',
   C7: 'what was deleted stays gone; what was not to be stored is nowhere',
   C8: 'a stream is well-formed, and what is fetched is what was streamed',
   C9: 'no tenant reads, reaches or continues what is another tenant’s',
@@ -347,6 +347,23 @@ function checkJoined({ creates, turns, attemptsOf, spendLogsOf, history }: Evide
   }
 }
 
+/** What a node logs it writes before it answers. */
+function checkLogged({ exchanges, turns, history }: Evidence, report: Report): void {
+  const requests = new Set(history.log.map(({ requestId }) => requestId));
+  const responses = new Set(history.log.map(({ responseId }) => responseId));
+  for (const exchange of exchanges.values()) {
+    const { sent, status = 0, requestId } = exchange;
+    if (status !== 0 && requestId === undefined) report(sent.name, 'was answered without the id of the request');
+    if (status >= 500 && !requests.has(requestId)) report(sent.name, `was refused, and no log names ${requestId}`);
+    const id = idOf(exchange);
+    const isLost = exchange.events.some(({ data }) => data.includes('The response could not be stored.'));
+    if (isLost && id !== undefined && !responses.has(id)) report(sent.name, `was not stored, and no log names ${id}`);
+  }
+  for (const { node, responseId, text } of history.log)
+    if (responseId !== undefined && !turns.has(responseId))
+      report('', `the log of ${node} names ${responseId}, of which there is no row: ${shown(text)}`);
+}
+
 function checkGone({ history, creates, exchanges }: Evidence, report: Report): void {
   for (const { sent, status } of exchanges.values()) {
     if (sent.action !== 'delete' || sent.trespass || status !== 200) continue;
@@ -443,7 +460,7 @@ const checks: Record<Law, readonly ((evidence: Evidence, report: Report) => void
   C3: [checkTrue],
   C4: [checkSpend],
   C5: [checkBudgets],
-  C6: [checkJoined],
+  C6: [checkJoined, checkLogged],
   C7: [checkGone],
   C8: [checkStreams],
   C9: [checkWalls],

@@ -88,7 +88,9 @@ export function createClients({ seed, cluster, clock, journal }: ClientParts): C
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       });
       clock.tick();
-      add({ kind: 'status', status: response.status, sessionId: response.headers.get('x-turnpike-session-id') });
+      const { status, headers } = response;
+      const [sessionId, requestId] = ['x-turnpike-session-id', 'x-request-id'].map((name) => headers.get(name));
+      add({ kind: 'status', status, sessionId: sessionId ?? null, requestId: requestId ?? null });
       if (response.headers.get('content-type')?.startsWith('text/event-stream') !== true) {
         add({ kind: 'body', text: await response.text() });
         clock.tick();

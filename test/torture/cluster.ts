@@ -1,7 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { spawnGateway, type SpawnedGateway } from '../support/spawn-gateway.ts';
-import { type Deed, spender, spenderBudget, spenderNanoUsdPerToken, spenderTokens } from './history.ts';
+import { type Deed, type LogLine, spender, spenderBudget, spenderNanoUsdPerToken, spenderTokens } from './history.ts';
 import { now } from './journal.ts';
 import type { Random } from './random.ts';
 import type { Round } from './schedule.ts';
@@ -40,6 +40,8 @@ export interface Cluster {
   /** Milliseconds that the slowest start after a kill took. */
   readonly slowestStartMs: number;
   readonly faults: string[];
+  /** Of all nodes that have ended. */
+  readonly log: LogLine[];
 }
 
 /** @param newOwner how the store knows the node that was started last. */
@@ -53,6 +55,7 @@ export function createCluster(
   const up = new Map<string, Node>();
   const cleanups: (() => void)[] = [];
   const faults: string[] = [];
+  const log: LogLine[] = [];
   let slowestStartMs = 0;
   let stopping = false;
   let onStart = () => {};
@@ -61,6 +64,7 @@ export function createCluster(
   });
 
   function onEnd(node: Node): void {
+    log.push(...linesOf(node.name, node.gateway.output()));
     if (up.get(node.name) === node) up.delete(node.name);
     const { exitCode, signalCode } = node.gateway.process;
     deed({ at: now(), node: node.name, what: `ended by ${signalCode ?? `itself, with ${exitCode}`}` });
@@ -142,7 +146,17 @@ export function createCluster(
       return slowestStartMs;
     },
     faults,
+    log,
   };
+}
+
+/** What is not an object is no line of the log: the word that the node is ready, or what was cut when it died. */
+function linesOf(node: string, output: string): LogLine[] {
+  return output.split('\n').flatMap((text) => {
+    if (!text.startsWith('{') || !text.endsWith('}')) return [];
+    const { requestId, responseId } = JSON.parse(text) as Pick<LogLine, 'requestId' | 'responseId'>;
+    return [{ node, text, ...(requestId && { requestId }), ...(responseId && { responseId }) }];
+  });
 }
 
 /** Both tenants have a key of their own, alpha's with a budget that is never spent; `pair` has a second deployment to go on with where the first is overloaded. */

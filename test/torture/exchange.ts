@@ -14,6 +14,7 @@ export interface Exchange {
   sentAt: number;
   status: number | undefined;
   sessionId: string | undefined;
+  requestId: string | undefined;
   events: StreamEvent[];
   /** Of a plain answer, whole. */
   body: string | undefined;
@@ -32,6 +33,7 @@ export function exchangesOf(journal: JournalEntry[]): Map<string, Exchange> {
         sentAt: at,
         status: undefined,
         sessionId: undefined,
+        requestId: undefined,
         events: [],
         body: undefined,
         cutBy: undefined,
@@ -45,6 +47,7 @@ export function exchangesOf(journal: JournalEntry[]): Map<string, Exchange> {
     if (entry.kind === 'status') {
       exchange.status = entry.status;
       exchange.sessionId = entry.sessionId ?? undefined;
+      exchange.requestId = entry.requestId ?? undefined;
     } else if (entry.kind === 'event') exchange.events.push(entry.event);
     else if (entry.kind === 'body') exchange.body = entry.text;
     else exchange.cutBy = entry.kind;

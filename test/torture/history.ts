@@ -42,7 +42,7 @@ export interface StreamEvent {
 /** What a client's journal says, in order. `lost`: the connection broke. `left`: the client hung up. */
 export type JournalEvent =
   | { kind: 'sent'; sent: Sent }
-  | { kind: 'status'; status: number; sessionId: string | null }
+  | { kind: 'status'; status: number; sessionId: string | null; requestId: string | null }
   | { kind: 'event'; event: StreamEvent }
   | { kind: 'body'; text: string }
   | { kind: 'lost'; why: string }
@@ -136,6 +136,15 @@ export interface Dump {
   held: { what: string; budget_id: string; owner: string }[];
 }
 
+/** A line of a node's log. */
+export interface LogLine {
+  node: string;
+  text: string;
+  /** Those that it names. */
+  requestId?: string;
+  responseId?: string;
+}
+
 /** How an id that a client has seen is answered in the end. */
 export interface Found {
   status: number;
@@ -155,6 +164,8 @@ export interface History {
   /** By response id. */
   found: Map<string, Found>;
   dump: Dump;
+  /** Of all nodes, in no order. */
+  log: LogLine[];
   /** What of the texts that must not be kept the store's files hold. */
   leaked: string[];
   /** What went wrong with a process or a file, in words. */

@@ -27,7 +27,7 @@ function entryText(entry: JournalEntry): string {
     case 'sent':
       return `sent ${JSON.stringify(entry.sent)}`;
     case 'status':
-      return `status ${entry.status}, session ${entry.sessionId}`;
+      return `status ${entry.status}, session ${entry.sessionId}, request ${entry.requestId}`;
     case 'event':
       return `read ${entry.event.event} ${/\bresp_\w+/.exec(entry.event.data)?.[0] ?? ''}`;
     case 'body':
@@ -41,7 +41,7 @@ function entryText(entry: JournalEntry): string {
 
 /** What client, upstream and nemesis wrote down about a request and its id, joined; then its rows. */
 export function timelineOf(history: History, name: string): string[] {
-  const { journal, ledger, deeds, dump, found } = history;
+  const { journal, ledger, deeds, dump, found, log } = history;
   const own = journal.filter((entry) => entry.name === name);
   const exchange = exchangesOf(own).get(name);
   const id = exchange === undefined ? undefined : idOf(exchange);
@@ -64,6 +64,9 @@ export function timelineOf(history: History, name: string): string[] {
     ...moments.toSorted((a, b) => a.at - b.at).map(({ at, text }) => `  ${at.toFixed(1)} ${text}`),
     ...rows.map((row) => `  turn ${JSON.stringify(row)}`),
     ...dump.attempts.filter((row) => ids.has(row.turn_id)).map((row) => `  attempt ${JSON.stringify(row)}`),
+    ...log
+      .filter((line) => ids.has(line.responseId ?? '') || (line.requestId ?? '') === (exchange?.requestId ?? 'none'))
+      .map((line) => `  log of ${line.node}: ${line.text}`),
     ...[...ids].map((key) => `  GET ${key}: ${found.get(key)?.status} ${found.get(key)?.text.slice(0, 200)}`),
   ];
 }

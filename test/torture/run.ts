@@ -139,6 +139,7 @@ export async function torture(options: TortureOptions): Promise<TortureResult> {
       ledger: upstream.ledger,
       found,
       dump: await engine.dump(),
+      log: cluster.log,
       leaked: await engine.filesHold(unstored),
       faults: [...faults, ...cluster.faults],
     };
