@@ -17,7 +17,7 @@ import {
   queryDatabase,
   testPostgres,
 } from '../support/postgres.ts';
-import { attemptEndOf, attemptStartOf, commitOf, intentOf, itemOf, linkTo, nextId, startMs } from './make.ts';
+import { attemptEndOf, attemptStartOf, commitOf, intentOf, itemOf, linkTo, nextId, queuedOf, startMs } from './make.ts';
 import { storeSuite } from './suite.ts';
 
 const secret = Buffer.alloc(32, 7);
@@ -747,6 +747,32 @@ describe('a connection that is lost', () => {
     expect(attempt).toMatchObject({ status: 'failed', error_code: 'store_unavailable', input_tokens: 0, estimated: 0 });
   });
 
+  test.each(['cutIn', 'loseReplyTo'] as const)(
+    'in the COMMIT of a transaction, or with the answer to it (%s): it is done or not, and can be asked for again',
+    async (harm) => {
+      const { url, proxy, store, own } = await throughProxy({ sweepMs: 20, unfinishedMs: 0 });
+      const runs = store.runs.forTenant('t');
+      const intent = intentOf({ owner: 'a' });
+      await own.beginTurn(intent);
+      await own.commitTurn(commitOf(intent));
+      proxy[harm] = 'COMMIT\0';
+      await expect(own.deleteResponse(intent.id, startMs)).rejects.toMatchObject(lost);
+      expect(proxy[harm]).toBeUndefined();
+      expect(await own.deleteResponse(intent.id, startMs)).toBe(harm === 'cutIn');
+      expect(await own.readResponse(intent.id)).toBeUndefined();
+
+      // Whoever was told 503 knows no id: what was queued is not to run.
+      const queued = queuedOf({ owner: 'a' });
+      proxy[harm] = 'COMMIT\0';
+      await expect(runs.queue(queued)).rejects.toMatchObject(lost);
+      await until(async () => (await store.runs.listQueued()).length === 0);
+      expect(await own.readResponse(queued.id)).toBeUndefined();
+      expect(await queryDatabase(url, `SELECT 1 FROM turns WHERE status = 'queued' AND deleted_at_ms IS NULL`)).toEqual(
+        [],
+      );
+    },
+  );
+
   test('with the answer to a next attempt: that attempt is ended and costs nothing', async () => {
     const { url, proxy, own } = await throughProxy({ sweepMs: 20, unfinishedMs: 0 });
     const intent = intentOf({ owner: 'a' });
@@ -935,6 +961,29 @@ describe('the server', () => {
     await new Promise((resolve) => setImmediate(resolve));
     for (const start = performance.now(); performance.now() - start < 500;);
     await expect(checked).resolves.toBeUndefined();
+  });
+
+  test('has no connection left: that is said, and one that is free again is used', async () => {
+    const small = await embeddedPostgres({ settings: ['max_connections=8', 'superuser_reserved_connections=0'] });
+    onTestFinished(() => small.stop());
+    const url = await small.createDatabase();
+    const store = await openStore(url, 'a', { timeoutMs: 5_000, maxConnections: 3 });
+    const others: Client[] = [];
+    await queryDatabase(url, terminateAll);
+    for (let refused: unknown; refused === undefined;) {
+      const other = new Client({ connectionString: url });
+      other.on('error', () => {});
+      refused = await other.connect().then(
+        () => void others.push(other),
+        (error: unknown) => error,
+      );
+    }
+    await expect
+      .poll(() => store.forTenant('t').beginTurn(intentOf()).catch(String), { timeout: 60_000 })
+      .toContain('has no connection or memory left');
+    await Promise.all(others.map((other) => other.end()));
+    await until(() => succeeds(store.forTenant('t').beginTurn(intentOf())));
+    await store.close();
   });
 
   test.each(['fsync', 'full_page_writes'])('is refused with %s off', async (setting) => {

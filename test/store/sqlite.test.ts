@@ -1,6 +1,15 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { copyFileSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -338,6 +347,21 @@ describe('the SQLite file', () => {
     await expect(begun).rejects.not.toThrow(path);
     await store.close();
     expect(integrityOf(path)).toEqual(sound);
+  });
+
+  test.each(['deleted', 'replaced'])('that is %s under its owner takes nothing that would be gone', async (harm) => {
+    const path = newPath();
+    const store = await open(path);
+    const own = store.forTenant('t');
+    const intent = intentOf();
+    await own.beginTurn(intent);
+    if (harm === 'replaced') copyFileSync(path, `${path}.copy`);
+    rmSync(path);
+    if (harm === 'replaced') renameSync(`${path}.copy`, path);
+    await expect(own.commitTurn(commitOf(intent))).rejects.toThrow('its file was deleted or replaced');
+    await expect(own.beginTurn(intentOf())).rejects.toMatchObject({ code: 'store_unavailable', status: 503 });
+    await expect(store.check()).rejects.toMatchObject({ code: 'store_unavailable' });
+    await store.close();
   });
 
   test('another program that locks it is said', async () => {

@@ -9,6 +9,8 @@ export interface EngineFailure {
 }
 
 const constraint = 19;
+/** The file is not where it was: SQLite's own code, which it gives where it looks. */
+export const movedAway = 1032;
 
 /** By SQLite's primary result code. */
 const causes: Record<number, string> = {
@@ -35,5 +37,6 @@ export function failureOf(error: unknown): EngineFailure {
 export function storeError(failure: EngineFailure): GatewayError {
   const primary = failure.errcode % 256;
   const cause = new Error(failure.message);
+  if (failure.errcode === movedAway) return unavailable('its file was deleted or replaced', cause);
   return primary === constraint ? refused(cause) : unavailable(causes[primary] ?? 'its engine failed', cause);
 }

@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs';
 import type { DatabaseSync } from 'node:sqlite';
 import { crashPoint } from '../../crash-point.ts';
 import { keptBucket, weekOfId } from '../bucket.ts';
@@ -11,7 +12,7 @@ import { deleteSteps, failSteps, runSql, type Step } from '../run-sql.ts';
 import { itemMarks, sql } from '../sql.ts';
 import { envelopeGraceMs, retentionSql } from '../retention-sql.ts';
 import { createStatements } from './statements.ts';
-import { type EngineFailure, failureOf, isLocked } from './store-error.ts';
+import { type EngineFailure, failureOf, isLocked, movedAway } from './store-error.ts';
 import type { ReservationOp, SettleOp, WriteOp, WriteResult, WriteResults } from './write-op.ts';
 
 const claimKey = claim('VALUES ($1, $2, $3, $4, $5)', 6);
@@ -82,9 +83,16 @@ function isPowerProof(op: WriteOp): boolean {
  * something in it fails, nothing of it was written; its writes are then run one by one, so that the bad one fails alone. Where
  * another program locks the file, all of them fail.
  */
-export function createGroupWriter(db: DatabaseSync): (ops: WriteOp[]) => (WriteResult | EngineFailure)[] {
+export function createGroupWriter(db: DatabaseSync, path: string): (ops: WriteOp[]) => (WriteResult | EngineFailure)[] {
   const prepare = createStatements(db);
   let synchronous: 'FULL' | 'NORMAL' | undefined;
+  const { ino } = statSync(path);
+
+  /** Of a file that was deleted or replaced nothing would be there after the next start, and no write would fail. */
+  const checkPlace = () => {
+    if (statSync(path, { throwIfNoEntry: false })?.ino !== ino)
+      throw Object.assign(new Error(`another file is at ${path}, or none`), { errcode: movedAway });
+  };
 
   const insertItems = (turn: PlacedTurn, items: SqlValue[], from: number, mark: number) => {
     const insert = prepare(sql.insertItem);
@@ -302,6 +310,7 @@ export function createGroupWriter(db: DatabaseSync): (ops: WriteOp[]) => (WriteR
   };
 
   const transact = (ops: WriteOp[]): WriteResult[] => {
+    checkPlace();
     const level = ops.some(isPowerProof) ? 'FULL' : 'NORMAL';
     if (level !== synchronous) {
       db.exec(`PRAGMA synchronous = ${level}`);

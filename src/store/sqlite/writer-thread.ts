@@ -27,7 +27,7 @@ function startWriterThread(): void {
     return;
   }
 
-  const write = createGroupWriter(db);
+  const write = createGroupWriter(db, path);
   port.on('message', (request: WriterRequest) => {
     if (request !== 'close') {
       say({ type: 'done', results: write(request) });
