@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type Answer, type Client, createClient } from './support/client.ts';
+import { claudeCode, claudeCodeHeaders } from './fixtures/claude-code.ts';
 import { collectMessage } from './support/collect-message.ts';
 import {
   chatEcho,
@@ -449,91 +450,6 @@ describe('over others', () => {
     expect(lastOf(openai).body.text.format).toMatchObject({ type: 'json_schema', schema, strict: true });
   });
 });
-
-/** The shapes of Claude Code's requests (2.1): with a tool, with its result, compacting, and asking for a title. */
-const claudeCode = (() => {
-  const cache_control = { type: 'ephemeral' };
-  const bash = {
-    name: 'Bash',
-    description: 'Runs a command.',
-    input_schema: {
-      $schema: 'https://json-schema.org/draft/2020-12/schema',
-      type: 'object',
-      properties: { command: { type: 'string' }, timeout: { type: 'number' } },
-      required: ['command'],
-      additionalProperties: false,
-    },
-  };
-  const base = {
-    max_tokens: 32_000,
-    stream: true,
-    system: [
-      { type: 'text', text: 'x-anthropic-billing-header: cc_version=2.1; cc_entrypoint=sdk-cli;' },
-      { type: 'text', text: 'You are an agent.', cache_control },
-      { type: 'text', text: '\nYou help with software.', cache_control },
-    ],
-    metadata: { user_id: '{"device_id":"d","account_uuid":"","session_id":"1396b61d-4e01-41ca-987d-559e22e11095"}' },
-    thinking: { type: 'adaptive' },
-    context_management: { edits: [{ type: 'clear_thinking_20251015', keep: 'all' }] },
-    output_config: { effort: 'high' },
-    tools: [bash],
-  };
-  const user = {
-    role: 'user',
-    content: [
-      { type: 'text', text: '<system-reminder>\nToday\n</system-reminder>\n\n' },
-      { type: 'text', text: 'Read it.', cache_control },
-    ],
-  };
-  const system = { role: 'system', content: 'Available agent types for the Agent tool:\n- claude' };
-  const use = {
-    role: 'assistant',
-    content: [
-      { type: 'tool_use', id: 'toolu_019509ba226e6ff4ed5b705a', name: 'Bash', input: { command: 'cat f1.txt' } },
-    ],
-  };
-  const result = {
-    tool_use_id: 'toolu_019509ba226e6ff4ed5b705a',
-    type: 'tool_result',
-    content: 'N-1-09be3b231792',
-    is_error: false,
-    cache_control,
-  };
-  const schema = {
-    type: 'object',
-    properties: { title: { type: 'string' } },
-    required: ['title'],
-    additionalProperties: false,
-  };
-  return {
-    first: { ...base, messages: [user, system] },
-    'with a result': { ...base, messages: [user, system, use, { role: 'user', content: [result] }] },
-    compacting: {
-      ...base,
-      messages: [
-        user,
-        system,
-        use,
-        { role: 'user', content: [result, { type: 'text', text: 'Respond with TEXT ONLY.' }] },
-      ],
-    },
-    'asking for a title': {
-      ...base,
-      tools: [],
-      thinking: { type: 'disabled' },
-      output_config: { format: { type: 'json_schema', schema } },
-      messages: [{ role: 'user', content: 'Write a title.' }],
-    },
-  };
-})();
-
-const claudeCodeHeaders = {
-  'anthropic-beta':
-    'claude-code-20250219,interleaved-thinking-2025-05-14,mid-conversation-system-2026-04-07,effort-2025-11-24',
-  'anthropic-dangerous-direct-browser-access': 'true',
-  'x-app': 'cli',
-  'x-claude-code-session-id': '1396b61d-4e01-41ca-987d-559e22e11095',
-};
 
 // Haiku 4.5 knows neither adaptive thinking nor system messages in between: it is sent what it knows.
 describe.each(['opus', 'claude', 'qwen', 'gpt'])('Claude Code over %s', (model) => {
