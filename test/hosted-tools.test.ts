@@ -33,6 +33,7 @@ const ran: Block = {
   content: { type: 'bash_code_execution_result', stdout: 'a\n', stderr: '', return_code: 0, content: [] },
 };
 const tools = [{ type: 'web_search' }];
+const server = { type: 'mcp', server_label: 'm', server_url: 'https://m.example', require_approval: 'never' };
 
 const searched = (count: number) => ({
   output_tokens: 7,
@@ -114,7 +115,11 @@ test.each([
   [{ type: 'code_interpreter', container: 'cntr_of_another' }, 'tools[0].container'],
   [{ type: 'code_interpreter', container: { type: 'auto', file_ids: ['file_1'] } }, 'tools[0].container.file_ids'],
   [{ type: 'web_search', filters: { allowed_domains: ['a'], blocked_domains: ['b'] } }, 'tools[0].filters'],
-  [{ type: 'mcp', server_label: 'm', server_url: 'https://m.example' }, 'tools[0].type'],
+  [{ type: 'mcp', server_label: 'm', server_url: 'https://m.example' }, 'tools[0].require_approval'],
+  [{ ...server, require_approval: 'always' }, 'tools[0].require_approval'],
+  [{ ...server, connector_id: 'connector_gmail' }, 'tools[0].connector_id'],
+  [{ ...server, headers: { 'x-token': 'k' } }, 'tools[0].headers'],
+  [{ ...server, allowed_tools: { read_only: true } }, 'tools[0].allowed_tools.read_only'],
 ])('%j is refused', async (tool, param) => {
   const answer = await rig.client.create({ model: 'claude', input: 'x', tools: [tool] });
   expect([answer.status, answer.body.error.code, answer.body.error.param]).toEqual([400, 'unsupported_value', param]);
@@ -211,6 +216,53 @@ describe.each([{ stream: false }, { stream: true }])('stream: $stream', ({ strea
     await rig.client.create({ ...fields, input: 'on', previous_response_id: second.body.id });
     const [, , , { content }] = sent()[2].messages;
     expect(content).toEqual([found('srvtoolu_1'), said('It is.')]);
+  });
+
+  test('an MCP server: its tools, a call and what came of it, a call that failed', async () => {
+    const schema = { type: 'object', properties: {} };
+    const listed = { name: 'echo', description: 'Echoes', input_schema: schema };
+    const listing = { type: 'mcp_tool_listing', mcp_server_name: 'm', tools: [listed] };
+    const use = (id: string) => ({ type: 'mcp_tool_use', id, name: 'echo', server_name: 'm', input: '{"2":1,"1":2}' });
+    const came = (id: string, isError: boolean) => ({
+      type: 'mcp_tool_result',
+      tool_use_id: id,
+      is_error: isError,
+      content: [{ type: 'text', text: isError ? 'No.' : 'Hello.' }],
+    });
+    const blocks = [listing, use('mcptoolu_1'), came('mcptoolu_1', false), use('mcptoolu_2'), came('mcptoolu_2', true)];
+    answerWith({ blocks: [...blocks, said('Done.')] });
+    const tool = { ...server, authorization: 'hunter2', allowed_tools: ['echo'] };
+    const fields = { model: 'claude', tools: [tool], stream };
+    const first = await rig.client.create({ ...fields, input: 'x' });
+    expect(first.status, first.text).toBe(200);
+    expect(sent()[0]).toMatchObject({
+      mcp_servers: [{ type: 'url', name: 'm', url: 'https://m.example', authorization_token: 'hunter2' }],
+      tools: [
+        {
+          type: 'mcp_toolset',
+          mcp_server_name: 'm',
+          default_config: { enabled: false },
+          configs: { echo: { enabled: true } },
+        },
+      ],
+    });
+    expect(rig.messages.requests[0]?.headers['anthropic-beta']).toContain('mcp-client-2026-09-15');
+    if (stream) expectStream(first.events);
+    const call = { type: 'mcp_call', server_label: 'm', name: 'echo', arguments: '{"2":1,"1":2}' };
+    expect(first.body.output).toMatchObject([
+      { type: 'mcp_list_tools', server_label: 'm', tools: [listed] },
+      { ...call, status: 'completed', output: 'Hello.', error: null },
+      { ...call, status: 'failed', error: { type: 'mcp_tool_execution_error' } },
+      { type: 'message' },
+    ]);
+    expect(first.text).not.toContain('hunter2');
+    expect(rig.filesWith('hunter2')).toEqual([]);
+    await rig.client.create({ ...fields, input: 'on', previous_response_id: first.body.id });
+    expect(sent()[1].messages[1].content.map(({ type }: Block) => type)).toEqual(
+      [...blocks, said('Done.')].map(({ type }) => type),
+    );
+    const forced = await rig.client.create({ ...fields, input: 'x', tool_choice: { type: 'mcp', server_label: 'm' } });
+    expect([forced.status, forced.body.error.param]).toEqual([400, 'tool_choice']);
   });
 
   test('code that was run, its output where it is asked for', async () => {

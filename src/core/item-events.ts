@@ -14,6 +14,13 @@ export interface ItemEvents {
   'code_interpreter_call.completed': Nothing;
   'code_interpreter_call_code.delta': { delta: string };
   'code_interpreter_call_code.done': { code: string };
+  'mcp_list_tools.in_progress': Nothing;
+  'mcp_list_tools.completed': Nothing;
+  'mcp_call.in_progress': Nothing;
+  'mcp_call_arguments.delta': { delta: string };
+  'mcp_call_arguments.done': { arguments: string };
+  'mcp_call.completed': Nothing;
+  'mcp_call.failed': Nothing;
   'image_generation_call.in_progress': Nothing;
   'image_generation_call.generating': Nothing;
   'image_generation_call.completed': Nothing;

@@ -36,7 +36,7 @@ export interface ModelProfile {
   /** Messages only: the shortest prefix that the model caches, in tokens. Absent: no breakpoint of ours is set. */
   minCachedTokens?: number | undefined;
   /** Messages only: the tools that the upstream runs itself. Absent: all that Anthropic does. */
-  hostedTools?: readonly ('web_search' | 'web_fetch' | 'code_execution')[];
+  hostedTools?: readonly ('web_search' | 'web_fetch' | 'code_execution' | 'mcp')[];
   /** Chat only: where the vendor's words are not OpenAI's. */
   quirks?: ChatQuirks;
   /** Responses only. False: the model refuses to be asked for encrypted reasoning. Absent: if it reasons, it takes it. */

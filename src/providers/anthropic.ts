@@ -140,7 +140,10 @@ function betasOf(body: string, asked: readonly string[]): string[] {
   const version = /"type":"computer_(\d{4})(\d\d)(\d\d)"/.exec(body);
   // A client's own compaction may be of the other kind, which has a beta of its own.
   const compacts = asked.every((each) => !each.startsWith('compact-')) && compaction.test(body);
+  // A client that names servers itself may ask for another version.
+  const connects = asked.every((each) => !each.startsWith('mcp-client-')) && body.includes('"type":"mcp_toolset"');
   return [
+    ...(connects ? ['mcp-client-2026-09-15'] : []),
     ...(version === null ? [] : [`computer-use-${version.slice(1).join('-')}`]),
     ...(compacts ? ['compact-2026-09-04'] : []),
   ];

@@ -12,7 +12,7 @@ import type { AttemptOutcome, PreparedAttempt, Turn, TurnCall, TurnDependencies 
 const maxContinuations = 10;
 
 /** What `max_tool_calls` counts. */
-const hostedCalls: ReadonlySet<string> = new Set(['web_search_call', 'code_interpreter_call']);
+const hostedCalls: ReadonlySet<string> = new Set(['web_search_call', 'code_interpreter_call', 'mcp_call']);
 
 interface Continued {
   attempt: PreparedAttempt;

@@ -220,7 +220,7 @@ function reasoningOf(thought: string, signature: string, words: ReturnType<typeo
 /** A call of a tool that Anthropic ran and that the Responses API has an item for, which waits for what came of it. */
 function isResultOf(block: Block, call: Item): call is ExtensionItem {
   if (call.type !== 'messages:server_tool_use' || !('block' in call) || !isJsonObject(call.block)) return false;
-  if (serverCall(call.block['name'], new Set()) === undefined) return false;
+  if (serverCall(call.block, new Set()) === undefined) return false;
   return typeof block['tool_use_id'] === 'string' && block['tool_use_id'] === call.block['id'];
 }
 
@@ -228,8 +228,8 @@ function isResultOf(block: Block, call: Item): call is ExtensionItem {
 function withResult({ block: use }: ExtensionItem, result: Block, path: string): Item {
   refuseUpstreamObjects(result, path);
   const called: JsonObject = isJsonObject(use) ? use : {};
-  const call = serverCall(called['name'], new Set());
+  const call = serverCall(called, new Set());
   if (call === undefined) return extensionOf(result, path);
-  const item: NativeItem = call.end(inputOfCall('', called), result['content'], 0, () => {});
+  const item: NativeItem = call.end(inputOfCall('', called), result['content'], 0, () => {}, '', false);
   return { ...item, messages: { blocks: [use, result] } };
 }

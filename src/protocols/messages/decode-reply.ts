@@ -20,7 +20,7 @@ import {
 } from './decode-block.ts';
 import { mapStopReason } from './map-stop-reason.ts';
 import { addCounts, noCounts, usageOf } from './read-usage.ts';
-import { compactionMade, inputOfCall, serverCall, type ServerCall } from './server-tools.ts';
+import { compactionMade, inputOfCall, isServerCall, serverCall, type ServerCall } from './server-tools.ts';
 import { stringOf } from './wire.ts';
 
 /**
@@ -58,7 +58,15 @@ interface OpenItem {
   parts: number;
   blocks: OpenBlock[];
   /** Of a tool that the upstream ran; `id`: of a call whose result is still to come. */
-  server?: { call: ServerCall; input: JsonObject; id?: string | undefined; result?: unknown };
+  server?: {
+    call: ServerCall;
+    input: JsonObject;
+    /** The input as the model wrote it. */
+    text: string;
+    id?: string | undefined;
+    result?: unknown;
+    isError?: boolean;
+  };
   /** Of a tool of the API's own that the client runs: nothing has been said of the item yet. */
   own?: { called: CalledTool & { kind: 'native' | 'shaped' }; callId: string };
 }
@@ -132,7 +140,8 @@ export function createReplyDecoder(options: DecodeOptions): ReplyDecoder {
       return;
     }
     if (server !== undefined) {
-      const native = complete ? server.call.end(server.input, server.result, index, emit) : undefined;
+      const { call, input, result, isError = false } = server;
+      const native = complete ? call.end(input, result, index, emit, server.text, isError) : undefined;
       const source = blocks.map(sourceOf).join(',');
       emit({ type: 'item-end', index, complete, source, ...(native === undefined ? {} : { native }) });
       item = undefined;
@@ -164,7 +173,11 @@ export function createReplyDecoder(options: DecodeOptions): ReplyDecoder {
     for (const [key, call] of waiting) {
       item = call;
       const source = call.blocks.map(sourceOf).join(',');
-      const native = paused ? call.server?.call.end(call.server.input, undefined, call.index, () => {}) : undefined;
+      const { server } = call;
+      const native =
+        paused && server !== undefined
+          ? server.call.end(server.input, undefined, call.index, () => {}, server.text, false)
+          : undefined;
       if (native === undefined) endItem(complete, emit);
       else emit({ type: 'item-pause', index: call.index, key, source, native });
     }
@@ -178,7 +191,7 @@ export function createReplyDecoder(options: DecodeOptions): ReplyDecoder {
     if (item?.server?.id === id) return item.server;
     const mine = waiting.get(id);
     const earlier = mine === undefined ? options.openCalls?.get(id) : undefined;
-    const call = earlier === undefined ? undefined : serverCall(earlier.name, include);
+    const call = earlier === undefined ? undefined : serverCall(earlier, include);
     if (mine === undefined && call === undefined) return undefined;
     leaveItem(emit);
     if (mine !== undefined) {
@@ -187,13 +200,14 @@ export function createReplyDecoder(options: DecodeOptions): ReplyDecoder {
       return mine.server;
     }
     if (earlier === undefined || call === undefined) return undefined;
-    const server = { call, input: inputOfCall('', earlier), id };
+    const input = inputOfCall('', earlier);
+    const server = { call, input, text: JSON.stringify(input), id };
     const index = items++;
     item = { index, kind: 'native', parts: 0, blocks: [], server };
     if (options.goesOn === true) emit({ type: 'item-resume', index, key: id });
     else {
       emit({ type: 'item-start', index, start: { kind: 'native', item: call.zero() } });
-      call.begin(server.input, index, emit);
+      call.begin(input, index, emit, server.text);
     }
     return server;
   };
@@ -222,10 +236,11 @@ export function createReplyDecoder(options: DecodeOptions): ReplyDecoder {
   const closeBlock = (emit: Emit): void => {
     if (block === undefined || item === undefined) return;
     if (block.type === 'text') endTextBlock(item, block, emit);
-    if (item.server !== undefined && block.type === 'server_tool_use') {
+    if (item.server !== undefined && isServerCall(block.start)) {
       item.server.input = inputOfCall(block.text, block.start);
+      item.server.text = argumentsOf(block);
       item.server.id = stringOf(block.start.id);
-      item.server.call.begin(item.server.input, item.index, emit);
+      item.server.call.begin(item.server.input, item.index, emit, item.server.text);
     }
     if (partOpen) endPart(item, emit);
     block = undefined;
@@ -249,6 +264,7 @@ export function createReplyDecoder(options: DecodeOptions): ReplyDecoder {
       const answered = callOf(start, emit);
       if (answered !== undefined) {
         answered.result = start.content;
+        answered.isError = start.is_error === true;
         answered.id = undefined;
         item?.blocks.push(block);
         return true;
@@ -276,11 +292,11 @@ export function createReplyDecoder(options: DecodeOptions): ReplyDecoder {
         if (called?.kind === 'custom') startItem({ kind: 'custom_tool_call', ...said, ...fields }, emit);
         else startItem({ kind: 'function_call', ...said, ...fields, block: start }, emit);
       } else {
-        const call = type === 'server_tool_use' ? serverCall(start.name, include) : compactionIn(type);
+        const call = serverCall(start, include) ?? compactionIn(type);
         if (call === undefined) startItem({ kind: 'extension', blockType: type }, emit);
         else {
           const { index } = startItem({ kind: 'native', item: call.zero() }, emit);
-          if (item !== undefined) item.server = { call, input: {} };
+          if (item !== undefined) item.server = { call, input: {}, text: '' };
           if (call === compactionMade) tell(emit, index, 'compaction.compacting', {});
         }
       }

@@ -103,7 +103,9 @@ function targetOf({ hostedTools, computerTool }: ModelProfile): ToolTarget {
     hosts(tool) {
       if (isComputer(tool)) return computerTool === undefined ? undefined : computerName;
       const name = hostedName(tool);
-      return name !== undefined && hostedTools?.includes(name) === false ? undefined : name;
+      if (name !== undefined && hostedTools?.includes(name) === false) return undefined;
+      // A server is a tool of its own.
+      return name === 'mcp' ? `mcp ${String(tool['server_label'])}` : name;
     },
     shapes: (tool) => (isComputer(tool) ? computerCall : undefined),
   };
@@ -115,6 +117,17 @@ export function offerOf({ request, context, inheritedTools, profile }: EncodeInp
   const own = offerTools(request, context, target, report);
   if (own.called.size > 0 || own.offers.length > 0 || inheritedTools.length === 0) return own;
   return { ...offerInherited(inheritedTools, target), offers: [], choice: own.choice };
+}
+
+/** Anthropic knows tools of a server by the server only, and cannot be made to call one. */
+function refuseServerChoice(choice: EncodeInput['request']['toolChoice']): void {
+  if (typeof choice !== 'object') return;
+  const isChosen = choice.type === 'mcp';
+  const at = choice.type === 'allowed_tools' ? choice.tools.findIndex((tool) => tool.type === 'mcp' && tool.name) : -1;
+  if (!isChosen && at < 0) return;
+  const message = 'This model cannot be made to use an MCP server, or be held to one of its tools by a choice.';
+  const param = isChosen ? 'tool_choice' : `tool_choice.tools[${at}]`;
+  throw new GatewayError('unsupported_value', message, { param });
 }
 
 /** Of a reply that goes on: with those that were called and have not been run. Anthropic takes no limit of none. */
@@ -150,6 +163,7 @@ export function encodeTools(
   }
   const maxUses = maxToolCalls === undefined ? undefined : usesLeft(maxToolCalls, input.context, report);
   const hasFetch = profile.hostedTools?.includes('web_fetch') ?? true;
+  refuseServerChoice(request.toolChoice);
   const definitions = offer.offers.flatMap((each) => {
     if (each.kind === 'callable') return toolDefinition(each, profile, report);
     if (each.shape !== undefined) return computerDefinition(each, profile.computerTool);

@@ -14,6 +14,7 @@ import { refuseUrls } from './by-value.ts';
 import { breakpointOf, cacheFields, readCacheWishes } from './cache-wishes.ts';
 import { closeSchema } from './close-schema.ts';
 import { withComputerCalls } from './computer.ts';
+import { mcpServers } from './hosted-tools.ts';
 import { type CachePlan, placeBreakpoints, type Segment } from './place-breakpoints.ts';
 import { textBlocks, textsOf } from './request-content.ts';
 import { entriesOf } from './request-items.ts';
@@ -293,6 +294,7 @@ export function encodeRequest(given: EncodeInput): EncodedRequest {
     ['compaction', compacts === 'item' ? '{"type":"summarize"}' : undefined],
     ...settings,
     ['tool_choice', toolChoice],
+    ['mcp_servers', own === undefined ? mcpServers(offer.offers) : undefined],
     ['tools', printList(tools)],
     ['system', printList(system)],
     ['messages', printMessages(messages)],

@@ -1,4 +1,5 @@
 import type { Emit } from '../../core/events.ts';
+import { tell } from '../../core/item-events.ts';
 import {
   beginCode,
   beginSearch,
@@ -16,13 +17,17 @@ import { stringOf } from './wire.ts';
 
 /** A call of a tool that Anthropic ran, as the Responses API shows it. */
 export interface ServerCall {
-  type: 'web_search_call' | 'code_interpreter_call' | 'compaction';
+  type: 'web_search_call' | 'code_interpreter_call' | 'mcp_call' | 'mcp_list_tools' | 'compaction';
   /** The item before anything is known of the call. */
   zero: () => NativeItem;
-  /** What a reader is told once the upstream knows what it is to do. */
-  begin(input: JsonObject, index: number, emit: Emit): void;
-  /** The item as it ends, and the event before it. @param result undefined: the upstream paused before there was one. */
-  end(input: JsonObject, result: unknown, index: number, emit: Emit): NativeItem;
+  /** What a reader is told once the upstream knows what it is to do. @param text the input as the model wrote it. */
+  begin(input: JsonObject, index: number, emit: Emit, text: string): void;
+  /**
+   * The item as it ends, and the event before it.
+   * @param result undefined: the upstream paused before there was one.
+   * @param isError the block of the result says so.
+   */
+  end(input: JsonObject, result: unknown, index: number, emit: Emit, text: string, isError: boolean): NativeItem;
 }
 
 const errorTypes = /_error$/;
@@ -74,11 +79,60 @@ export const compactionMade: ServerCall = {
   end: () => ({ type: 'compaction', id: '', encrypted_content: '' }),
 };
 
+/** A call of a tool on a server that the client named. @see https://platform.claude.com/docs/en/agents-and-tools/mcp-connector */
+function mcpCall({ name, server_name: server }: JsonObject): ServerCall {
+  const call = { type: 'mcp_call', id: '', name: stringOf(name) ?? '', server_label: stringOf(server) ?? '' } as const;
+  const open = { ...call, approval_request_id: null, error: null, output: null };
+  return {
+    type: 'mcp_call',
+    zero: () => ({ ...open, status: 'in_progress', arguments: '' }),
+    begin(_, index, emit, text) {
+      tell(emit, index, 'mcp_call.in_progress', {});
+      tell(emit, index, 'mcp_call_arguments.delta', { delta: text });
+      tell(emit, index, 'mcp_call_arguments.done', { arguments: text });
+    },
+    end(_, result, index, emit, text, isError) {
+      const parts: unknown[] = Array.isArray(result) ? result : [];
+      const said =
+        typeof result === 'string'
+          ? result
+          : parts.map((part) => (isJsonObject(part) ? (stringOf(part['text']) ?? '') : '')).join('');
+      const item = { ...open, arguments: text };
+      if (isError) {
+        tell(emit, index, 'mcp_call.failed', {});
+        const content = [{ type: 'text', text: said }];
+        return { ...item, status: 'failed', error: { type: 'mcp_tool_execution_error', content } };
+      }
+      tell(emit, index, 'mcp_call.completed', {});
+      return { ...item, status: 'completed', output: result === undefined ? null : said };
+    },
+  };
+}
+
+/** Which tools such a server has. */
+function mcpListing({ mcp_server_name: server, tools }: JsonObject): ServerCall {
+  const listing = { type: 'mcp_list_tools', id: '', server_label: stringOf(server) ?? '' } as const;
+  const listed: unknown[] = Array.isArray(tools) ? tools : [];
+  return {
+    type: 'mcp_list_tools',
+    zero: () => ({ ...listing, tools: [] }),
+    begin: () => {},
+    end(_, _result, index, emit) {
+      tell(emit, index, 'mcp_list_tools.in_progress', {});
+      tell(emit, index, 'mcp_list_tools.completed', {});
+      return { ...listing, tools: listed.map((tool) => ({ annotations: null, ...(isJsonObject(tool) ? tool : {}) })) };
+    },
+  };
+}
+
 type Includes = ReadonlySet<string>;
 
-/** Undefined: a tool that the Responses API has no item for, which travels as an extension. */
-export function serverCall(name: unknown, include: Includes): ServerCall | undefined {
-  switch (name) {
+/** By a block as it begins. Undefined: the Responses API has no item for it, and it travels as an extension. */
+export function serverCall(start: JsonObject, include: Includes): ServerCall | undefined {
+  if (start['type'] === 'mcp_tool_use') return mcpCall(start);
+  if (start['type'] === 'mcp_tool_listing') return mcpListing(start);
+  if (start['type'] !== 'server_tool_use') return undefined;
+  switch (start['name']) {
     case 'web_search':
       return searchCall(
         ({ query }, urls) => withSources({ type: 'search', query: stringOf(query) ?? '' }, urls),
@@ -102,6 +156,11 @@ export function inputOfCall(text: string, start: JsonObject): JsonObject {
   return parseJsonObject(text) ?? (isJsonObject(start['input']) ? start['input'] : {});
 }
 
+/** What a result comes of. */
+export function isServerCall(block: JsonObject | undefined): block is JsonObject {
+  return block?.['type'] === 'server_tool_use' || block?.['type'] === 'mcp_tool_use';
+}
+
 /**
  * Calls of the upstream's own tools that it has made and not run, by their ids: it paused, or the client had calls of its own
  * to answer first. What comes of them comes at the beginning of its next reply.
@@ -109,12 +168,12 @@ export function inputOfCall(text: string, start: JsonObject): JsonObject {
 export function openCallsOf(context: readonly ContextItem[]): Map<string, JsonObject> {
   const open = new Map<string, JsonObject>();
   for (const { item, origin } of context) {
-    if (item.type !== 'web_search_call' && item.type !== 'code_interpreter_call') continue;
+    if (item.type !== 'web_search_call' && item.type !== 'code_interpreter_call' && item.type !== 'mcp_call') continue;
     if (origin?.protocol !== 'messages' || item.status === 'incomplete') continue;
     const [only, ...more] = arrayElements(`[${origin.source}]`) ?? [];
     const block = only === undefined || more.length > 0 ? undefined : parseJsonObject(only);
     const { id, tool_use_id: answered } = block ?? {};
-    if (block?.['type'] === 'server_tool_use' && typeof id === 'string') open.set(id, block);
+    if (isServerCall(block) && typeof id === 'string') open.set(id, block);
     else if (typeof answered === 'string') open.delete(answered);
   }
   return open;
