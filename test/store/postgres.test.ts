@@ -885,6 +885,27 @@ describe('a connection that is lost', () => {
     await until(() => succeeds(own.beginTurn(intentOf())));
   });
 
+  test('a deadlock that is broken off is said, and what was asked can be asked for again', async () => {
+    const url = await server.createDatabase();
+    // Whoever has waited for so long looks for deadlocks once, and is the one that is broken off.
+    await queryDatabase(url, `ALTER DATABASE ${new URL(url).pathname.slice(1)} SET deadlock_timeout = '4s'`);
+    const own = (await open(url, 'a')).forTenant('t');
+    const intent = intentOf({ owner: 'a' });
+    await own.beginTurn(intent);
+    const holding = await connect(url);
+    await holding.query(`SET deadlock_timeout = '1h'`);
+    await holding.query('BEGIN');
+    await holding.query('SELECT 1 FROM attempts FOR UPDATE');
+    const failed = own.commitTurn(commitOf(intent)).catch(String);
+    await untilWaiting(url);
+    const both = holding.query('SELECT 1 FROM turns FOR UPDATE');
+    expect(await failed).toContain('it broke off the transaction');
+    await both;
+    await holding.query('COMMIT');
+    expect(await own.commitTurn(commitOf(intent))).toBe('committed');
+    expect(await own.readCost(intent.id)).toBe(247_750);
+  });
+
   test('all that a request waits for counts together, until it has spent something', async () => {
     const url = await server.createDatabase();
     const own = (await open(url, 'a', { timeoutMs: 300 })).forTenant('t');
