@@ -75,7 +75,8 @@ export async function resolveHistory(
 ): Promise<History> {
   const isPreparable = local !== undefined && !request.store && request.conversationId === undefined;
   if (!request.generate && !isPreparable) throw notPrepared();
-  const { items: ancestors, tools, deployment, ...past } = await readPast(store, request, local);
+  const past = await readPast(store, request, local);
+  const { items: ancestors, parent, conversation, deployment } = past;
   const known = new Set(ancestors.map((item) => item.id));
   const context: ContextItem[] = ancestors.map(contextItemOf);
   const input: StoredItem[] = [];
@@ -101,19 +102,19 @@ export async function resolveHistory(
   }
 
   if (request.protocol === 'responses') await checkReasoning(store, context, input.length);
-  if (past.conversation !== undefined && context.length === 0) {
+  if (conversation !== undefined && context.length === 0) {
     const message = "Invalid 'input': the conversation has no items yet, so there must be some in the input.";
     throw new GatewayError('invalid_value', message, { param: 'input' });
   }
 
   const settled = request.inheritsSettings === true ? await withParentsSettings(store, request, ancestors) : request;
-  const isNamed = past.parent !== undefined || past.conversation !== undefined;
+  const isNamed = parent !== undefined || conversation !== undefined;
   const linked = linker === undefined || isNamed ? undefined : await linkHistory(store, context, request, linker);
   const pinned =
     linked?.link === undefined ? (isLoop(ancestors, context) ? deployment : undefined) : pinOf(linked.link, context);
   const sessionId = past.sessionId ?? linker?.sessionId ?? linked?.link?.found.sessionId;
-  const history = await historyOf(store, settled, context, { ancestors, input, pinned, ...past, sessionId }, tools);
-  return { ...history, linked };
+  const own = { ancestors, input, parent, conversation, pinned, sessionId, linked };
+  return historyOf(store, settled, context, own, past.tools);
 }
 
 /**
@@ -177,7 +178,7 @@ async function historyOf(
   store: TenantStore,
   request: TurnRequest,
   context: ContextItem[],
-  past: Pick<History, 'ancestors' | 'input' | 'parent' | 'conversation' | 'sessionId' | 'pinned'>,
+  past: Pick<History, 'ancestors' | 'input' | 'parent' | 'conversation' | 'sessionId' | 'pinned' | 'linked'>,
   tools?: Tool[],
 ): Promise<History> {
   const report = createReport();
@@ -190,7 +191,13 @@ async function historyOf(
   return {
     request: effective,
     context: paired,
-    ...past,
+    ancestors: past.ancestors,
+    input: past.input,
+    parent: past.parent,
+    conversation: past.conversation,
+    sessionId: past.sessionId,
+    pinned: past.pinned,
+    linked: past.linked,
     inheritedTools: needsTools ? (tools ?? (await readInheritedTools(store, past.ancestors))) : [],
     usedCallIds,
     files: await attachFiles(store.files, shown, request.input),

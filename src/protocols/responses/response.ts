@@ -16,11 +16,11 @@ export function envelopeText(request: TurnRequest): string {
   return JSON.stringify(envelopeOf(request));
 }
 
-export function envelopeOf({ instructions, tools, textFormat, verbosity = 'medium', ...request }: TurnRequest) {
+export function envelopeOf(request: TurnRequest) {
   return {
-    instructions,
-    tools: tools.map(echoOf),
-    text: { format: formatEcho(textFormat), verbosity },
+    instructions: request.instructions,
+    tools: request.tools.map(echoOf),
+    text: { format: formatEcho(request.textFormat), verbosity: request.verbosity ?? 'medium' },
     background: request.background,
     max_tool_calls: request.maxToolCalls ?? null,
     parallel_tool_calls: request.parallelToolCalls,
@@ -58,15 +58,13 @@ export function toolsOfEnvelope(envelope: string): Tool[] {
 export function headText(state: ResponseState): string {
   const { upstreamFields } = state;
   const inputTransformations = [...state.inputTransformations, ...upstreamTransformations(upstreamFields)];
-  return JSON.stringify({
-    ...headOf(state),
-    ...upstreamFields,
-    input_transformations: inputTransformations.length === 0 ? undefined : inputTransformations,
-  });
+  const input_transformations = inputTransformations.length === 0 ? undefined : inputTransformations;
+  return JSON.stringify(Object.assign(headOf(state), upstreamFields, { input_transformations }));
 }
 
 /** What of them the gateway says itself. */
-export function headOf({ request, status, error, incompleteReason, completedAtMs, usage, ...state }: ResponseState) {
+export function headOf(state: ResponseState) {
+  const { request, status, error, incompleteReason, completedAtMs, usage } = state;
   return {
     id: state.id,
     object: 'response' as const,
