@@ -105,7 +105,7 @@ const nativeTools: Record<NativeToolType, Record<string, unknown>> = {
   computer_use_preview: { display_height: 600, display_width: 800, environment: 'linux' },
   code_interpreter: { container: { type: 'auto' } },
   image_generation: {},
-  mcp: { server_label: 'docs', server_url: 'https://mcp.example/' },
+  mcp: { server_label: 'docs', server_url: 'https://mcp.example/', require_approval: 'never' },
   local_shell: {},
   shell: {},
   apply_patch: {},
@@ -130,6 +130,7 @@ const tools: [label: string, tool: Record<string, unknown>][] = [
   ['`namespace`', { type: 'namespace', name: 'crm', tools: [weather] }],
   ...nativeToolTypes.map((type): [string, Record<string, unknown>] => [`\`${type}\``, { type, ...nativeTools[type] }]),
   ['`code_interpreter` in a container of the account', { type: 'code_interpreter', container: 'cntr_1' }],
+  ['`mcp` with approval', { type: 'mcp', server_label: 'docs', server_url: 'https://mcp.example/' }],
   ['`mcp` with a connector', { type: 'mcp', server_label: 'mail', connector_id: 'connector_gmail' }],
   ['`tool_search` of the client’s', { type: 'tool_search', execution: 'client' }],
 ];
@@ -150,7 +151,7 @@ const choices: [label: string, choice: unknown, offered?: unknown[]][] = [
   [
     '`mcp`',
     { type: 'mcp', server_label: 'docs' },
-    [{ type: 'mcp', server_label: 'docs', server_url: 'https://mcp.example/' }],
+    [{ type: 'mcp', server_label: 'docs', server_url: 'https://mcp.example/', require_approval: 'never' }],
   ],
   ['`apply_patch`', { type: 'apply_patch' }, [{ type: 'apply_patch' }]],
   ['`shell`', { type: 'shell' }, [{ type: 'shell' }]],
