@@ -120,7 +120,7 @@ const rows: Row[] = [
   {
     label: '`max_tool_calls`',
     body: { max_tool_calls: 3, tools: [{ type: 'web_search' }] },
-    anthropic: carried,
+    anthropic: ['max_tool_calls'],
     openAiCompatible: ['max_tool_calls', 'tools[0]'],
     gemini: ['max_tool_calls'],
   },
