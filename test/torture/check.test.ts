@@ -176,6 +176,7 @@ function spend({ budgets }: Dump, ledger: Served[], calls: number): BudgetRow {
 /** What is done to a good history, and the laws that are broken by it. */
 const breaches: [string, (history: History) => void, Law[]][] = [
   ['an acknowledged response is gone', ({ found }) => found.set('resp_1', notFound), ['C1', 'C3']],
+  ['an acknowledged response is no JSON', ({ found }) => found.set('resp_1', { status: 200, text: '{' }), ['C1', 'C3']],
   ['an acknowledged response has become another', ({ found }) => found.set('resp_1', failed), ['C1']],
   ['the model saw less than the whole history', ({ ledger }) => ledger[1]?.seen.splice(0, 1), ['C1']],
   ['the model saw more than the history', ({ ledger }) => ledger[1]?.seen.push(['user', '']), ['C1']],

@@ -141,13 +141,22 @@ function isRefusedHonestly(history: History, exchange: Exchange): boolean {
   );
 }
 
+/** A body that is no JSON is another than any that is. */
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return { status: 'no JSON', text };
+  }
+}
+
 function checkKept({ history, creates, exchanges, deletes }: Evidence, report: Report): void {
   // Whoever fetched a turn while it ended elsewhere has read its end too.
   for (const { sent, status, body } of exchanges.values()) {
     if (sent.action !== 'get' || status !== 200 || body === undefined || deletes.has(sent.target ?? '')) continue;
     const found = history.found.get(sent.target ?? '');
-    const read = JSON.parse(body) as ReadResponse;
-    if (ended.has(read.status) && (found?.status !== 200 || !isDeepStrictEqual(JSON.parse(found.text), read))) {
+    const read = jsonOf(body) as ReadResponse;
+    if (ended.has(read.status) && (found?.status !== 200 || !isDeepStrictEqual(jsonOf(found.text), read))) {
       report(sent.name, `${sent.target} was fetched as ${shown(read)} but GET says ${shown(found?.text)}`);
     }
   }
@@ -164,7 +173,7 @@ function checkKept({ history, creates, exchanges, deletes }: Evidence, report: R
     const found = history.found.get(end.id);
     if (found?.status !== 200)
       report(sent.name, `its end was read, but GET says ${found?.status} ${shown(found?.text)}`);
-    else if (!isDeepStrictEqual(JSON.parse(found.text), end)) {
+    else if (!isDeepStrictEqual(jsonOf(found.text), end)) {
       report(sent.name, `was read as ${shown(end)} but GET says ${shown(found.text)}`);
     }
   }
@@ -232,7 +241,7 @@ function checkTrue({ history, creates, calls, turnsOf, deletes }: Evidence, repo
     const id = idOf(exchange);
     if (id === undefined || !create.store || sent.trespass || deletes.has(id)) continue;
     const found = history.found.get(id);
-    const status = found?.status === 200 ? (JSON.parse(found.text) as ReadResponse).status : String(found?.status);
+    const status = found?.status === 200 ? (jsonOf(found.text) as ReadResponse).status : String(found?.status);
     if (!ended.has(status)) report(name, `had begun for its client, but GET says ${status}`);
   }
 }
@@ -391,7 +400,7 @@ function checkStreams({ history, creates, deletes }: Evidence, report: Report): 
     // Told failed and stored otherwise may come of an outcome that was never told; the reverse never.
     if (isRefusedHonestly(history, exchange)) continue;
     const found = history.found.get(end.id);
-    if (found?.status !== 200 || !isDeepStrictEqual(JSON.parse(found.text), end)) {
+    if (found?.status !== 200 || !isDeepStrictEqual(jsonOf(found.text), end)) {
       report(sent.name, `was streamed as ${shown(end)} but GET says ${shown(found?.text)}`);
     }
   }
