@@ -12,7 +12,7 @@ const at = (path) => new URL(`../${path}`, import.meta.url);
  * under load and not 350. Nothing is capped. Only what begins can be told so, the C library's arenas by the environment.
  * @see docs/decisions/2026-11-29-start-memory-and-stalls.md
  */
-const heap = ['--max-semi-space-size=16', '--heap-growing-percent=30'];
+const heap = ['--max-semi-space-size=8', '--heap-growing-percent=60'];
 const env = { MALLOC_ARENA_MAX: '2', ...process.env };
 
 const [command = 'serve'] = process.argv.slice(2);
