@@ -26,6 +26,7 @@ function once(startedAtMs: number): Promise<void> {
     // Longer than any mark, which may come in two reads.
     let tail = '';
     let isMarked = false;
+    let isBegun = false;
     const failed = (why: string) => {
       errors.set(why, (errors.get(why) ?? 0) + 1);
       resolve();
@@ -40,7 +41,8 @@ function once(startedAtMs: number): Promise<void> {
         onResponseData(_controller, chunk) {
           const piece = chunk.toString('latin1');
           // The first words of the model, however the protocol wraps them.
-          if (firstMs.length <= latenciesMs.length && piece.includes('w000000')) {
+          if (!isBegun && piece.includes('w000000')) {
+            isBegun = true;
             firstMs.push(performance.now() - startedAtMs);
           }
           chunks++;
