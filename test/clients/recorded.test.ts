@@ -73,6 +73,8 @@ function isFit(recording: Recording, client: string): boolean {
   // Its schema has the items that there were.
   if (/"type": *"compaction"/.test(body)) return client !== 'ai 6, @ai-sdk/openai 3, responses, plain';
   if (/"namespace"/.test(body)) return !/agents/.test(client);
+  // Its schema has no list of a server's tools.
+  if (/"mcp_tool_listing"/.test(body) && client === 'ai 7, @ai-sdk/anthropic, plain') return false;
   // It sends a thought back without the text that it has not.
   if (/"thinking": *""/.test(body)) return client !== '@langchain/anthropic, streamed';
   // It has names of its own for what it does not take as one.
