@@ -36,7 +36,28 @@ const ways: Record<string, Ask> = {
   },
 };
 
-const modelSettings = { reasoning: thinkHard };
+/** An agent that has two tools, and what it has asked them. */
+function reporter(client: OpenAI): { agent: Agent; asked: string[] } {
+  const asked: string[] = [];
+  const lookUp = (name: string, description: string, known: Record<string, string>) =>
+    tool({
+      name,
+      description,
+      parameters: z.object({ city: z.string() }),
+      async execute({ city }) {
+        asked.push(`${name} ${city}`);
+        return known[city] ?? `nothing of ${city}`;
+      },
+    });
+  const agent = new Agent({
+    name: 'reporter',
+    model: new OpenAIResponsesModel(client, 'weather-model'),
+    instructions: 'Look things up. Say what you found.',
+    modelSettings: { reasoning: thinkHard },
+    tools: [lookUp('get_weather', 'The weather in a city', weatherIn), lookUp('get_time', 'The time there', timeIn)],
+  });
+  return { agent, asked };
+}
 
 beforeAll(() => setTracingDisabled(true));
 
@@ -48,24 +69,7 @@ describe.each(backends)('over $name', (backend) => {
       config: `models: [{ name: weather-model, ${backend.entry(upstream.url)} }]`,
     });
     const client = new OpenAI({ baseURL: `${gateway.url}/v1`, apiKey: 'none', maxRetries: 0 });
-    const asked: string[] = [];
-    const lookUp = (name: string, description: string, known: Record<string, string>) =>
-      tool({
-        name,
-        description,
-        parameters: z.object({ city: z.string() }),
-        async execute({ city }) {
-          asked.push(`${name} ${city}`);
-          return known[city] ?? `nothing of ${city}`;
-        },
-      });
-    const agent = new Agent({
-      name: 'reporter',
-      model: new OpenAIResponsesModel(client, 'weather-model'),
-      instructions: 'Look things up. Say what you found.',
-      modelSettings,
-      tools: [lookUp('get_weather', 'The weather in a city', weatherIn), lookUp('get_time', 'The time there', timeIn)],
-    });
+    const { agent, asked } = reporter(client);
 
     const first = await ask(agent, question, undefined);
     expect(first.text).toContain(weatherIn['Paris']);
@@ -106,24 +110,7 @@ describe.each(backends)('kept by the gateway, over $name', (backend) => {
   test('three runs in one session', async () => {
     const from = upstream().requests.length;
     const client = new OpenAI({ baseURL: baseURL(), apiKey: 'none', maxRetries: 0 });
-    const asked: string[] = [];
-    const getWeather = tool({
-      name: 'get_weather',
-      description: 'The weather in a city',
-      parameters: z.object({ city: z.string() }),
-      async execute({ city }) {
-        asked.push(city);
-        return weatherIn[city] ?? `nothing of ${city}`;
-      },
-    });
-    const model = new OpenAIResponsesModel(client, 'weather-model');
-    const agent = new Agent({
-      name: 'reporter',
-      model,
-      modelSettings,
-      instructions: 'Look things up.',
-      tools: [getWeather],
-    });
+    const { agent, asked } = reporter(client);
     const session = new OpenAIConversationsSession({ client });
 
     const first = await run(agent, question, { session });
@@ -131,7 +118,7 @@ describe.each(backends)('kept by the gateway, over $name', (backend) => {
     const stream = await run(agent, 'What is the weather in Oslo?', { session, stream: true });
     for await (const text of stream.toTextStream()) void text;
     await stream.completed;
-    expect(asked.toSorted()).toEqual(['Oslo', 'Paris', 'Rome']);
+    expect(asked.toSorted()).toEqual(['get_weather Oslo', 'get_weather Paris', 'get_weather Rome']);
 
     const id = await session.getSessionId();
     const { items } = client.conversations;
@@ -161,20 +148,7 @@ describe.each(backends)('kept by the gateway, over $name', (backend) => {
   test('three runs in one conversation', async () => {
     const from = upstream().requests.length;
     const client = new OpenAI({ baseURL: baseURL(), apiKey: 'none', maxRetries: 0 });
-    const getWeather = tool({
-      name: 'get_weather',
-      description: 'The weather in a city',
-      parameters: z.object({ city: z.string() }),
-      execute: async ({ city }) => weatherIn[city] ?? `nothing of ${city}`,
-    });
-    const model = new OpenAIResponsesModel(client, 'weather-model');
-    const agent = new Agent({
-      name: 'reporter',
-      model,
-      modelSettings,
-      instructions: 'Look things up.',
-      tools: [getWeather],
-    });
+    const { agent } = reporter(client);
     const { id: conversationId } = await client.conversations.create();
     for (const city of ['Paris', 'Rome']) {
       const { finalOutput } = await run(agent, `What is the weather in ${city}?`, { conversationId });
