@@ -55,7 +55,12 @@ class ResponseSink implements TurnSink {
    */
   private writeChunk(text: string): boolean {
     const { line, response } = this;
-    if (line !== undefined) return line.write(`${Buffer.byteLength(text).toString(16)}\r\n${text}\r\n`, 'utf8');
+    if (line !== undefined) {
+      const bytes = Buffer.byteLength(text);
+      // ASCII, which is the same in both and copied as it is in the one.
+      const encoding = bytes === text.length ? 'latin1' : 'utf8';
+      return line.write(`${bytes.toString(16)}\r\n${text}\r\n`, encoding);
+    }
     const hasRoom = response.write(text);
     // Node tells a client of HTTP/1.0 the end by closing; a response that waits for the one before it has no line yet.
     if (response.chunkedEncoding && response.socket !== null) {

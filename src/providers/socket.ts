@@ -95,7 +95,9 @@ function startCall(
       if (aborted) started.abort(new Error('aborted before it was sent'));
       else if (paused) started.pause();
     },
-    onResponseStart(_controller, status, rawHeaders) {
+    onResponseStart(started, status, rawHeaders) {
+      // They were read; kept, they would hold what the connection had read with them for as long as the stream goes on.
+      started.rawHeaders = null;
       if (aborted) return;
       if (status < 200) {
         informational += 1;

@@ -1,4 +1,5 @@
 import { crashPoint } from '../crash-point.ts';
+import { appended } from '../core/appended.ts';
 import { isCallType } from '../core/call-pairs.ts';
 import type { GatewayError } from '../core/errors.ts';
 import type { Finish, ItemStart, UpstreamEvent } from '../core/events.ts';
@@ -318,10 +319,10 @@ class ReplyAssembler implements Assembler {
     const part = item.parts[slot.part];
     if (part === undefined) {
       crashPoint('mid-tool-arguments');
-      item.text += delta;
+      item.text = appended(item.text, delta);
       slot.matcher?.feed(delta);
     } else {
-      part.text += delta;
+      part.text = appended(part.text, delta);
       if (logprobs !== undefined) part.logprobs.push(...logprobs);
     }
     if (this.encoder !== undefined) this.text += this.encoder.delta(item, slot.part, delta, logprobs, words);

@@ -34,6 +34,9 @@ export interface AttemptRun {
 const maxReplyBytes = 256 * 1024 * 1024;
 const maxRawReplyBytes = 64 * 1024;
 
+/** A job of a promise costs a third of what `queueMicrotask` does, which makes a resource of it. */
+const behindRead = Promise.resolve();
+
 /**
  * Sends one attempt and tells of its reply as it comes: step 7 and 8 of a request's path.
  * @param assembler what the events are assembled by, which knows when they have said all.
@@ -58,7 +61,7 @@ export function sendAttempt(
   let stream: { parser: SseParser; decoder: StreamDecoder } | undefined;
   let body: Buffer[] = [];
   /** Of a stream: what came and was not decoded yet. */
-  let received: Buffer[] = [];
+  let received: Buffer[] | undefined;
   let plainReply: string | undefined;
   let replyBytes = 0;
   let firstTokenAtMs: number | undefined;
@@ -126,11 +129,11 @@ export function sendAttempt(
    * behind it, so that all that is written for them leaves at once.
    */
   function decodeReceived(): void {
-    const [first] = received;
-    if (first === undefined || stream === undefined || settled) return;
+    if (received === undefined || stream === undefined || settled) return;
     const { parser } = stream;
-    const bytes = received.length === 1 ? first : Buffer.concat(received);
-    received = [];
+    const [first] = received;
+    const bytes = received.length === 1 && first !== undefined ? first : Buffer.concat(received);
+    received = undefined;
     guarded(() => {
       parser.push(bytes);
       const hasRoom = listener.onProgress();
@@ -159,7 +162,12 @@ export function sendAttempt(
         body.push(chunk);
         return;
       }
-      if (received.push(chunk) === 1) queueMicrotask(decodeReceived);
+      if (received !== undefined) {
+        received.push(chunk);
+        return;
+      }
+      received = [chunk];
+      void behindRead.then(decodeReceived);
     },
     onEnd() {
       decodeReceived();
@@ -211,21 +219,30 @@ export function sendAttempt(
   };
 }
 
-/** Keeps the last bytes of a stream. Small pieces are put together: each one for itself takes several times its length. */
+const blockBytes = 4096;
+
+/** Keeps a copy of the last bytes of a stream: a chunk takes several times its length, and holds what was read with it. */
 function createTail(maxBytes: number): { push(chunk: Buffer): void; text(): string } {
-  let chunks: Buffer[] = [];
-  let bytes = 0;
-  const whole = () => Buffer.concat(chunks).subarray(-maxBytes);
+  const blocks: Buffer[] = [];
+  let last: Buffer | undefined;
+  let filled = blockBytes;
   return {
     push(chunk) {
-      bytes += chunk.length;
-      if (chunks.push(chunk) < maxPieces && bytes <= 2 * maxBytes) return;
-      const kept = whole();
-      chunks = [kept];
-      bytes = kept.length;
+      let at = Math.max(0, chunk.length - maxBytes);
+      while (at < chunk.length) {
+        if (last === undefined || filled === blockBytes) {
+          last = Buffer.allocUnsafe(blockBytes);
+          filled = 0;
+          if (blocks.push(last) > maxBytes / blockBytes + 1) blocks.shift();
+        }
+        const copied = chunk.copy(last, filled, at);
+        at += copied;
+        filled += copied;
+      }
     },
-    text: () => whole().toString('utf8'),
+    text: () =>
+      Buffer.concat(blocks, (blocks.length - 1) * blockBytes + filled)
+        .subarray(-maxBytes)
+        .toString('utf8'),
   };
 }
-
-const maxPieces = 32;

@@ -1,3 +1,4 @@
+import { appended } from '../../core/appended.ts';
 import { unwrapCustomInput } from '../../core/custom-input.ts';
 import { GatewayError } from '../../core/errors.ts';
 import type { Emit, Finish, PartKind } from '../../core/events.ts';
@@ -128,7 +129,7 @@ export function createPartReader(options: DecodeOptions): PartReader {
 
   function write(call: OpenCall, delta: string, emit: Emit): void {
     if (delta === '') return;
-    call.text += delta;
+    call.text = appended(call.text, delta);
     if (!call.wrapped && call.native === undefined) emit({ type: 'item-delta', index: items, part: 0, delta });
   }
 

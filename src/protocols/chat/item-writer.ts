@@ -1,3 +1,4 @@
+import { appended } from '../../core/appended.ts';
 import { unwrapCustomInput } from '../../core/custom-input.ts';
 import { GatewayError } from '../../core/errors.ts';
 import type { Emit, PartKind } from '../../core/events.ts';
@@ -234,7 +235,7 @@ export function createItemWriter(options: DecodeOptions): ItemWriter {
       const delta = argumentsOf(spec);
       if (delta === '') return;
       startCall(call, emit);
-      call.text += delta;
+      call.text = appended(call.text, delta);
       if (!call.wrapped && call.native === undefined) emit({ type: 'item-delta', index: items, part: 0, delta });
     },
     close,

@@ -1,3 +1,4 @@
+import { appended } from '../../core/appended.ts';
 import { unwrapCustomInput } from '../../core/custom-input.ts';
 import { GatewayError } from '../../core/errors.ts';
 import type { Emit, ItemStart } from '../../core/events.ts';
@@ -81,7 +82,7 @@ export function createItemWriter({ tools, include = [], singleCall = false }: De
     const kind = target.kind === 'message' ? 'output_text' : 'summary_text';
     if (!target.partOpen) emit({ type: 'part-start', index: items, part: 0, kind });
     target.partOpen = true;
-    target.text += delta;
+    target.text = appended(target.text, delta);
     emit({ type: 'item-delta', index: items, part: 0, delta, ...(logprobs === undefined ? {} : { logprobs }) });
   }
 

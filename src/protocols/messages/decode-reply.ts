@@ -1,3 +1,4 @@
+import { appended } from '../../core/appended.ts';
 import type { Emit, ItemStart } from '../../core/events.ts';
 import { GatewayError } from '../../core/errors.ts';
 import { tell } from '../../core/item-events.ts';
@@ -309,15 +310,15 @@ export function createReplyDecoder(options: DecodeOptions): ReplyDecoder {
       const { type } = delta;
       if (type === 'text_delta' && block.type === 'text') {
         if (typeof delta.text !== 'string') return false;
-        block.text += delta.text;
+        block.text = appended(block.text, delta.text);
         if (delta.text !== '') addText(item, delta.text, emit);
       } else if (type === 'thinking_delta' && block.type === 'thinking') {
         if (typeof delta.thinking !== 'string') return false;
-        block.text += delta.thinking;
+        block.text = appended(block.text, delta.thinking);
         addStartedText(item, 'summary_text', delta.thinking, emit);
       } else if (type === 'input_json_delta' && block.type !== 'text' && block.type !== 'thinking') {
         if (typeof delta.partial_json !== 'string') return false;
-        block.text += delta.partial_json;
+        block.text = appended(block.text, delta.partial_json);
         if (item.kind === 'function_call' && delta.partial_json !== '') addText(item, delta.partial_json, emit);
       } else if (type === 'signature_delta' && block.type === 'thinking') {
         if (typeof delta.signature !== 'string') return false;

@@ -1,3 +1,4 @@
+import { appended } from '../../core/appended.ts';
 import { GatewayError } from '../../core/errors.ts';
 import type { Emit, PartKind } from '../../core/events.ts';
 import { isNative, type Item, type NativeItem } from '../../core/items.ts';
@@ -140,7 +141,7 @@ export function createItemReader(index: number, added: JsonObject, emit: Emit): 
 
   function append(part: ReadPart, delta: string, logprobs: unknown[] | undefined, to: Emit, words?: string): void {
     if (delta === '') return;
-    part.text += delta;
+    part.text = appended(part.text, delta);
     const said = words === undefined ? { delta } : { delta, words };
     const at = { type: 'item-delta', index, part: parts.indexOf(part), ...said } as const;
     to(logprobs === undefined || logprobs.length === 0 ? at : { ...at, logprobs });
@@ -201,7 +202,7 @@ export function createItemReader(index: number, added: JsonObject, emit: Emit): 
 
   function sayCall(delta: string, to: Emit, words?: string): void {
     if (delta === '') return;
-    text += delta;
+    text = appended(text, delta);
     to({ type: 'item-delta', index, part: 0, delta, ...(words === undefined ? {} : { words }) });
   }
 
