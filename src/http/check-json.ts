@@ -92,13 +92,18 @@ export function checkJson(text: string, { maxDepth, maxValues }: JsonLimits = de
   }
 }
 
+/** @throws GatewayError invalid_json. */
+export function utf8Text(bytes: Buffer): string {
+  if (!isUtf8(bytes)) throw new GatewayError('invalid_json', 'The request body is not valid UTF-8.');
+  return bytes.toString('utf8');
+}
+
 /**
  * The text of a request body that may be parsed.
  * @throws GatewayError invalid_json, and what `checkJson` throws.
  */
 export function jsonText(bytes: Buffer): string {
-  if (!isUtf8(bytes)) throw new GatewayError('invalid_json', 'The request body is not valid UTF-8.');
-  const text = bytes.toString('utf8');
+  const text = utf8Text(bytes);
   checkJson(text);
   return text;
 }

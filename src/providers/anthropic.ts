@@ -101,7 +101,7 @@ export function createAnthropicProvider(codec: UpstreamCodec, transport: Transpo
     profileNow: (deployment) =>
       withoutCompaction.has(deployment) ? { ...deployment.profile, nativeCompaction: undefined } : deployment.profile,
     learn: (deployment, error, _protocol, written = '') =>
-      compaction.test(written) && refusesCompaction(error) && withoutCompaction.add(deployment),
+      refusesCompaction(error) && asksForCompaction(written) && withoutCompaction.add(deployment),
     counter: {
       buildRequest: (deployment, body, headers) =>
         anthropicRequest(deployment, 'messages/count_tokens', pickFields(body, counted), false, headers),
@@ -137,9 +137,10 @@ function anthropicRequest(
 /** The betas that a request needs. What a text says of them is escaped, and does not match. */
 function betasOf(body: string, asked: readonly string[]): string[] {
   // The computer tool is one by version.
-  const version = /"type":"computer_(\d{4})(\d\d)(\d\d)"/.exec(body);
+  const computer = body.indexOf('"type":"computer_');
+  const version = computer === -1 ? null : /"type":"computer_(\d{4})(\d\d)(\d\d)"/.exec(body.slice(computer));
   // A client's own compaction may be of the other kind, which has a beta of its own.
-  const compacts = asked.every((each) => !each.startsWith('compact-')) && compaction.test(body);
+  const compacts = asked.every((each) => !each.startsWith('compact-')) && asksForCompaction(body);
   // A client that names servers itself may ask for another version.
   const connects = asked.every((each) => !each.startsWith('mcp-client-')) && body.includes('"type":"mcp_toolset"');
   return [
@@ -149,9 +150,12 @@ function betasOf(body: string, asked: readonly string[]): string[] {
   ];
 }
 
-/** A request for one, or a conversation that begins with one. */
-const compaction =
-  /"compaction":\{"type":"summarize"|"messages":\[\{"role":"assistant","content":\[\{"type":"compaction"/;
+/** A request for one, or a conversation that begins with one. Looked for one by one: in 10 MB that takes 5 ms, and 30 as an alternative. */
+const compactions = [
+  '"compaction":{"type":"summarize"',
+  '"messages":[{"role":"assistant","content":[{"type":"compaction"',
+];
+const asksForCompaction = (body: string) => compactions.some((each) => body.includes(each));
 
 /** Of a server without it, or of a block that is not taken back; "compaction: Extra inputs are not permitted" and the like. */
 function refusesCompaction({ code, message }: GatewayError): boolean {

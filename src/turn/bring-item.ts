@@ -1,6 +1,7 @@
 import { GatewayError } from '../core/errors.ts';
 import { type IdMint, type IdPrefix, nativeIdPrefixes } from '../core/ids.ts';
 import { type ContextItem, isNativeType, ofNative, type Item, type Origin, type ReasoningItem } from '../core/items.ts';
+import { printed, printedToo } from '../core/printed.ts';
 import type { StoredItem, TenantStore } from '../store/store.ts';
 import { openReasoning } from './reasoning-envelope.ts';
 import { printOrigin, readOrigin } from './stored-origin.ts';
@@ -52,10 +53,11 @@ export function broughtItem(store: TenantStore, item: Item, ids: IdMint, nowMs: 
   // In this order, since the store has both beside the body.
   const id = item.id === '' ? ids.mint(inputIdPrefix(item), nowMs) : item.id;
   const identified: Item = Object.assign({ id, type: item.type }, item, { id });
+  printedToo(item, identified);
   const stored = {
     id,
     type: identified.type,
-    body: JSON.stringify(identified),
+    body: printed(identified),
     origin: origin === undefined ? null : printOrigin(origin, identified),
   };
   return { stored, entry: contextItem(identified, origin) };

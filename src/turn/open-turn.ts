@@ -100,11 +100,17 @@ export async function prepareAttempt(
       model,
       profile,
     });
-  const pause = createPace().after(encoded.body.length);
+  const pace = createPace();
+  const pause = pace.after(encoded.body.length);
   if (pause !== undefined) await pause;
   const upstream = lendCredential(dialect.buildRequest(encoded.body, request.stream), deployment, call.credential);
+  const built = pace.after(encoded.body.length);
+  if (built !== undefined) await built;
   const startedAtMs = nowMs();
   const estimatedInputTokens = estimateTokens(encoded.body);
+  const requestHash = hash('sha256', encoded.body);
+  const hashed = pace.after(encoded.body.length);
+  if (hashed !== undefined) await hashed;
   return {
     deployment,
     codec,
@@ -120,7 +126,7 @@ export async function prepareAttempt(
       provider: provider.name,
       apiBase: deployment.baseUrl,
       upstreamModel: model,
-      requestHash: hash('sha256', encoded.body),
+      requestHash,
       codecVersion: `${codec.protocol}/${codecVersion}`,
       estimatedInputTokens,
       estimatedCostNanoUsd: costOf({ ...noUsage, inputTokens: estimatedInputTokens }, deployment) ?? 0,

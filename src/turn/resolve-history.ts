@@ -3,6 +3,7 @@ import { GatewayError } from '../core/errors.ts';
 import type { IdMint } from '../core/ids.ts';
 import type { ContextItem, NativeItem } from '../core/items.ts';
 import { createPace } from '../core/pace.ts';
+import { printAhead } from '../core/printed.ts';
 import { createReport, type Report } from '../core/report.ts';
 import type { Tool, TurnRequest } from '../core/request.ts';
 import { toolsOfEnvelope } from '../protocols/responses/response.ts';
@@ -90,6 +91,8 @@ export async function resolveHistory(
       brought = await readReference(store, given.id);
     } else {
       const ours = mayBeOurs(given) ? await readOwnReasoning(store, given) : undefined;
+      const ahead = printAhead(given, pace);
+      if (ahead !== undefined) await ahead;
       brought = ours ?? broughtItem(store, given, ids, nowMs);
     }
     const { stored, entry } = brought;

@@ -1,6 +1,7 @@
 import { GatewayError } from '../../core/errors.ts';
 import { type FileData, isTextFile, readDataUrl, readFileData, textOfFile } from '../../core/file-data.ts';
 import type { InputFile, InputImage, InputPart, MessagesWords, OutputPart, ToolOutputItem } from '../../core/items.ts';
+import { printedAt } from '../../core/printed.ts';
 import type { Report } from '../../core/report.ts';
 import { imageTypes } from './wire.ts';
 
@@ -9,13 +10,16 @@ export function isBlank(text: string): boolean {
   return !/[^\s\u0085]/.test(text);
 }
 
-export function textBlock(text: string): string {
-  return `{"type":"text","text":${JSON.stringify(text)}}`;
+export function textBlock(text: string, json = JSON.stringify(text)): string {
+  return `{"type":"text","text":${json}}`;
 }
 
-/** As a list of none or one. Blank text is left out, and said unless it is empty, where nothing is lost. */
-export function textBlocks(text: string, report: Report): string[] {
-  if (!isBlank(text)) return [textBlock(text)];
+/**
+ * As a list of none or one. Blank text is left out, and said unless it is empty, where nothing is lost.
+ * @param part that has it, if it has nothing else.
+ */
+export function textBlocks(text: string, report: Report, part?: object): string[] {
+  if (!isBlank(text)) return [textBlock(text, part === undefined ? undefined : printedAt(part, 'text', text))];
   if (text !== '') report.warn('input', 'Text of white space only is not taken by the upstream and was left out.');
   return [];
 }
@@ -78,7 +82,7 @@ function partBlocks(part: InputPart | OutputPart, report: Report): string[] {
   switch (part.type) {
     case 'input_text':
     case 'output_text':
-      return textBlocks(part.text, report);
+      return textBlocks(part.text, report, part);
     case 'refusal':
       return textBlocks(part.refusal, report);
     case 'input_image':
@@ -106,6 +110,7 @@ export function withWords(json: string, part: object, isOwn: boolean): string {
   const words = wordsText(said, isOwn);
   // The block is all in it.
   if (said.messages?.['type'] !== undefined) return `{${words.slice(1)}}`;
+  if (words === '') return json;
   return `${json.slice(0, -1)}${words}}`;
 }
 
@@ -121,7 +126,7 @@ export function textsOf(parts: readonly (InputPart | OutputPart)[], role: string
 export function toolResultBlock(item: ToolOutputItem, toolUseId: string, isOwn: boolean, report: Report): string {
   const { output } = item;
   const blocks = typeof output === 'string' ? [] : contentBlocks(output, isOwn, report);
-  const content = typeof output === 'string' ? JSON.stringify(output) : `[${blocks.join(',')}]`;
+  const content = typeof output === 'string' ? printedAt(item, 'output', output) : `[${blocks.join(',')}]`;
   const isEmpty = typeof output === 'string' ? output === '' : blocks.length === 0;
   const said = `{"type":"tool_result","tool_use_id":${JSON.stringify(toolUseId)}${isEmpty ? '' : `,"content":${content}`}}`;
   return withWords(said, item, isOwn);

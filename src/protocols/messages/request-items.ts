@@ -86,7 +86,10 @@ function assistantBlocks(item: MessageItem, origin: Origin | undefined, isOwn: b
   if (source === undefined) {
     return item.content.flatMap((part) =>
       textsOf([part], 'assistant').flatMap((text) =>
-        textBlocks(text, report).map((json): Block => ({ kind: 'text', json: withWords(json, part, isOwn) })),
+        textBlocks(text, report, 'text' in part ? part : undefined).map((json): Block => ({
+          kind: 'text',
+          json: withWords(json, part, isOwn),
+        })),
       ),
     );
   }

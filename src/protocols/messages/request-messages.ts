@@ -194,8 +194,12 @@ export function messagesOf(
 }
 
 export function printMessages(messages: readonly WireMessage[]): string {
-  const texts = messages.map(({ role, blocks, words = '' }) => {
-    return `{"role":"${role}","content":[${blocks.map((block) => block.json).join(',')}]${words}}`;
-  });
-  return `[${texts.join(',')}]`;
+  // Not joined, which would copy all of it twice.
+  let text = '';
+  for (const { role, blocks, words = '' } of messages) {
+    text += `${text === '' ? '[' : ','}{"role":"${role}","content":[`;
+    for (const [at, { json }] of blocks.entries()) text += at === 0 ? json : `,${json}`;
+    text += `]${words}}`;
+  }
+  return `${text}]`;
 }
