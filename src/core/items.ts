@@ -250,7 +250,7 @@ const ownTypes: ReadonlySet<string> = new Set([...ownItemTypes, 'compaction_trig
 
 /** A type that OpenAI has added since is carried as it is, too: for the compiler it is one of those that are known. */
 export function isNativeType(type: string): type is NativeItemType {
-  return /^[a-z][a-z0-9_]{0,63}$/.test(type) && !ownTypes.has(type);
+  return !ownTypes.has(type) && /^[a-z][a-z0-9_]{0,63}$/.test(type);
 }
 
 /** What a table says of the types that are known; undefined: this one is not. */

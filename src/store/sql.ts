@@ -128,6 +128,26 @@ const newestItem = (join = ''): string => `FROM items i
 const followedBy = `JOIN items f ON f.tenant = i.tenant AND f.turn_id = i.turn_id AND f.bucket = i.bucket
       AND f.position = i.position + 1 AND f.output = ${itemMarks.output} AND i.output = f.output AND f.body <> ''`;
 
+/**
+ * tenant, id, bucket, expiry. Every item of the turn and of the ancestors that it builds on, in no order, as `ContextRow`s; a turn
+ * without items has one row of nulls. The chain ends at the anchor, which keeps nothing of its parent.
+ * @param lookup the table, looked up for each turn of the chain by itself, as what stands behind `JOIN`.
+ */
+export const selectContext = (
+  lookup: (table: string, alias: string, condition: string) => string,
+) => `WITH RECURSIVE chain (hop, id, parent, keep, kept_count, envelope_hash, status, session_id, anchor, depth, deployment) AS (
+      SELECT 0, t.id, t.parent, t.keep, t.kept_count, t.envelope_hash, t.status, t.session_id, t.anchor, t.depth,
+        (SELECT ${deploymentOf('a')} FROM attempts a WHERE a.tenant = $1 AND a.turn_id = $2 AND a.bucket = $3
+          ORDER BY a.number DESC LIMIT 1)
+      FROM turns t WHERE t.tenant = $1 AND t.id = $2 AND t.bucket = $3 AND ${live('t', '$4')}
+      UNION ALL
+      SELECT c.hop + 1, p.id, p.parent, p.keep, p.kept_count, p.envelope_hash, NULL, NULL, NULL, NULL, NULL
+      FROM chain c JOIN ${lookup('turns', 'p', 'p.tenant = $1 AND p.id = c.parent AND p.bucket = $3')} WHERE c.keep > 0
+    )
+    SELECT c.hop, c.id, c.keep, c.kept_count, COALESCE(i.envelope_hash, c.envelope_hash), i.position, i.output, i.id, i.type,
+      i.body, i.origin, c.status, c.session_id, c.anchor, c.depth, c.deployment
+    FROM chain c LEFT JOIN ${lookup('items', 'i', 'i.tenant = $1 AND i.turn_id = c.id AND i.bucket = $3')}`;
+
 export const sql = {
   insertTurn: insertInto('turns', turnColumns),
   insertItem: insertInto('items', itemColumns),
@@ -233,26 +253,6 @@ export const sql = {
   crashAttempts: `UPDATE attempts SET status = 'crashed', ended_at_ms = $4, estimated = 1,
       input_tokens = estimated_input_tokens, cost_nano_usd = estimated_cost_nano_usd, error_code = $5, error_message = $6
     WHERE tenant = $1 AND turn_id = $2 AND bucket IN (0, $3) AND status = 'started'`,
-
-  /**
-   * tenant, id, week, expiry. Every item of the turn and of the ancestors that it builds on, in no order; a turn without items
-   * has one row of nulls. The chain ends at the anchor, which keeps nothing of its parent.
-   */
-  selectContext: `WITH RECURSIVE chain (hop, id, bucket, parent, keep, kept_count, envelope_hash, status, session_id, anchor, depth, deployment) AS (
-      SELECT 0, t.id, t.bucket, t.parent, t.keep, t.kept_count, t.envelope_hash, t.status, t.session_id, t.anchor, t.depth,
-        (SELECT ${deploymentOf('a')} FROM attempts a WHERE a.tenant = $1 AND a.turn_id = $2 AND a.bucket IN (0, $3)
-          ORDER BY a.number DESC LIMIT 1)
-      FROM turns t
-      WHERE t.tenant = $1 AND t.id = $2 AND t.bucket IN (0, $3) AND ${live('t', '$4')}
-      UNION ALL
-      SELECT c.hop + 1, p.id, p.bucket, p.parent, p.keep, p.kept_count, p.envelope_hash, NULL, NULL, NULL, NULL, NULL
-      FROM chain c JOIN turns p ON p.tenant = $1 AND p.id = c.parent AND p.bucket IN (0, $3) AND p.bucket = c.bucket
-      WHERE c.keep > 0
-    )
-    SELECT c.hop, c.id AS turn_id, c.bucket, c.keep, c.kept_count, c.status, c.session_id, c.anchor, c.depth, c.deployment,
-      i.position, i.output, i.id, i.type, i.body, i.origin, COALESCE(i.envelope_hash, c.envelope_hash) AS envelope_hash
-    FROM chain c LEFT JOIN items i
-      ON i.tenant = $1 AND i.turn_id = c.id AND i.bucket IN (0, $3) AND i.bucket = c.bucket`,
 
   /**
    * tenant, id, week, expiry. One row for each output item, the first with head and envelope; one row where there is no output.

@@ -16,9 +16,12 @@ export function bodyColumn({ id, type, body }: StoredItem): string {
 }
 
 /** A body that begins otherwise is stored whole; a deleted item has none. */
+export function wholeBody(id: string, type: string, body: string): string {
+  return body === '' || body.startsWith('{') ? body : beginOf(id, type) + body;
+}
+
 export function wholeItem<Row extends Pick<StoredItem, 'id' | 'type' | 'body'>>(row: Row): Row {
-  const { id, type, body } = row;
-  return body === '' || body.startsWith('{') ? row : { ...row, body: beginOf(id, type) + body };
+  return { ...row, body: wholeBody(row.id, row.type, row.body) };
 }
 
 /** The same in SQL, of a row that has a body. */

@@ -1,11 +1,11 @@
-import { weekOf, weekOfId } from './bucket.ts';
+import { keptBucket, weekOf, weekOfId } from './bucket.ts';
 import { columnText } from './column-text.ts';
 import { type ContextRow, contextOf, isDeleted } from './context-of.ts';
 import { type ClaimRow, otherHolder, selectHolder } from './idempotency.ts';
 import type { SqlValue } from './rows.ts';
 import { sql } from './sql.ts';
 import { wholeItem } from './stored-body.ts';
-import type { StoredItem, TenantStore, TurnStatus } from './store.ts';
+import type { StoredContext, StoredItem, TenantStore, TurnStatus } from './store.ts';
 import { storedTurn, type TurnRow } from './stored-turn.ts';
 
 type TenantReads = Pick<
@@ -37,11 +37,15 @@ interface ResponseRow {
  * The reading half of a tenant's store, the same on every engine: one statement each. An id can be any text that a client
  * sent.
  * @param all runs a statement; `Row` names the columns that it selects.
+ * @param tuples the same, with a row as the list of its columns.
+ * @param selectContext the engine's.
  * @param expiresBeforeMs what was begun before is as if it had never been.
  */
 export function createTenantReads(
   tenant: string,
   all: <Row>(sql: string, ...parameters: SqlValue[]) => Row[] | Promise<Row[]>,
+  tuples: <Row extends unknown[]>(sql: string, ...parameters: SqlValue[]) => Row[] | Promise<Row[]>,
+  selectContext: string,
   expiresBeforeMs: () => number,
 ): TenantReads {
   /** tenant, id, week, expiry. */
@@ -57,13 +61,21 @@ export function createTenantReads(
     return row && wholeItem(row);
   };
 
+  /** All of a context lies in one bucket: one is asked at a time, and the one where things are kept seldom. */
+  const readContext = async (responseId: string, withOutput: boolean): Promise<StoredContext | undefined> => {
+    const id = columnText(responseId);
+    for (const bucket of new Set([weekOfId(responseId), keptBucket])) {
+      const rows = await tuples<ContextRow>(selectContext, tenant, id, bucket, expiresBeforeMs());
+      if (rows.length > 0) return contextOf(rows, bucket, withOutput);
+    }
+    return undefined;
+  };
+
   return {
-    async readContext(responseId) {
-      return contextOf(await all<ContextRow>(sql.selectContext, ...live(responseId)), true);
-    },
+    readContext: (responseId) => readContext(responseId, true),
 
     async readInput(responseId) {
-      return contextOf(await all<ContextRow>(sql.selectContext, ...live(responseId)), false)?.items;
+      return (await readContext(responseId, false))?.items;
     },
 
     async readResponse(responseId) {

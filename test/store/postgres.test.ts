@@ -253,6 +253,9 @@ describe('processes that share a database', () => {
   });
 });
 
+type Asked = [statement: string | { text: string }, parameters?: unknown[]];
+const textOf = (statement: Asked[0]) => (typeof statement === 'string' ? statement : statement.text);
+
 describe('round trips', () => {
   test('a turn takes three, however long its chain or its conversation is', async () => {
     const url = await server.createDatabase();
@@ -325,9 +328,20 @@ describe('round trips', () => {
     ]);
     // Nothing that a pooler would have to remember from one call to the next.
     const ofTurns = asked.mock.calls.filter((_, index) => index < beforeLease || index >= beforeBudgeted);
-    for (const [text] of ofTurns) expect(text).toMatch(/^\s*(WITH|SELECT|INSERT|UPDATE|DELETE) /);
+    for (const [statement] of ofTurns as unknown as Asked[])
+      expect(textOf(statement)).toMatch(/^\s*(WITH|SELECT|INSERT|UPDATE|DELETE) /);
   });
 });
+
+interface PlanNode {
+  'Relation Name'?: string;
+  Plans?: PlanNode[];
+  [detail: string]: unknown;
+}
+const scansOf = (node: PlanNode): PlanNode[] => [
+  ...(String(node['Node Type']).endsWith('Scan') && ![undefined, 'keys'].includes(node['Relation Name']) ? [node] : []),
+  ...(node.Plans ?? []).flatMap(scansOf),
+];
 
 describe('what a call touches is one tenant’s', () => {
   /** In the background, at a start, or in an answer to who runs the gateway: over all tenants. */
@@ -356,18 +370,6 @@ describe('what a call touches is one tenant’s', () => {
     ...Object.entries(budgetSql).map(([name, text]): [string, string] => [`budgets.${name}`, text]),
     ...Object.entries(conversationReads),
     ...Object.entries(conversationWrites),
-  ];
-
-  interface PlanNode {
-    'Relation Name'?: string;
-    Plans?: PlanNode[];
-    [detail: string]: unknown;
-  }
-  const scansOf = (node: PlanNode): PlanNode[] => [
-    ...(String(node['Node Type']).endsWith('Scan') && ![undefined, 'keys'].includes(node['Relation Name'])
-      ? [node]
-      : []),
-    ...(node.Plans ?? []).flatMap(scansOf),
   ];
 
   test('every statement of a turn finds each row by the tenant that it is given, and writes it so', async () => {
@@ -490,12 +492,13 @@ describe('partitions', () => {
     await own.readCost(child.id);
     await own.readInput(child.id);
     await own.deleteResponse(child.id, nowMs);
-    const statements = asked.mock.calls as unknown as [string, unknown[]?][];
+    const calls = asked.mock.calls as unknown as Asked[];
     const client = await connect(url);
     // The parent's week is there too, or that to which a clock before ours may have come.
     const allowed = new Set([0, week, week + 1, week - 2]);
     let looked = 0;
-    for (const [text, parameters] of statements.slice()) {
+    for (const [statement, parameters] of calls.slice()) {
+      const text = textOf(statement);
       if (!/^\s*(WITH|SELECT|INSERT|UPDATE|DELETE) /.test(text)) continue;
       const { rows: plan } = await client.query<Record<string, string>>(`EXPLAIN ${text}`, parameters);
       const lines = plan.map((row) => row['QUERY PLAN']).join('\n');
@@ -509,6 +512,30 @@ describe('partitions', () => {
       looked += buckets.length;
     }
     expect(looked).toBeGreaterThan(30);
+  });
+
+  test('that are young are read no further than a chain goes, whatever else of the tenant lies there', async () => {
+    const url = await server.createDatabase();
+    const own = (await open(url, 'a')).forTenant('t');
+    const chains = { one: '', other: '' };
+    for (let turn = 0; turn < 60; turn++) {
+      for (const name of ['one', 'other'] as const) {
+        const parent = chains[name] === '' ? undefined : await linkFrom(own, chains[name]);
+        const intent = intentOf({ parent });
+        await own.beginTurn(intent);
+        await own.commitTurn(commitOf(intent));
+        chains[name] = intent.id;
+      }
+    }
+    const client = await connect(url);
+    const { rows: plans } = await client.query<{ 'QUERY PLAN': { Plan: PlanNode }[] }>(
+      `EXPLAIN (ANALYZE, FORMAT JSON) ${statements.selectContext}`,
+      ['t', chains.one, Math.floor(startMs / weekMs), 0],
+    );
+    const scans = plans.flatMap((row) => row['QUERY PLAN'].flatMap(({ Plan }) => scansOf(Plan)));
+    const read = scans.map((scan) => Number(scan['Actual Rows']) * Number(scan['Actual Loops']));
+    // Its turns, the items of each, and the newest attempt.
+    expect(read.reduce((sum, rows) => sum + rows, 0)).toBeLessThanOrEqual(60 + 60 * 2 + 1);
   });
 
   test('are made when a turn needs one that nobody has made ahead: a node that slept, a clock that jumped', async () => {

@@ -1,4 +1,4 @@
-import { Pool, type PoolClient, type PoolConfig } from 'pg';
+import { Pool, type PoolClient, type PoolConfig, type QueryArrayConfig } from 'pg';
 import { startWait, type Wait } from '../patience.ts';
 import { crashPoint } from '../../crash-point.ts';
 import type { SqlValue } from '../rows.ts';
@@ -13,6 +13,8 @@ export type Query = <Row>(text: string, parameters?: SqlParameter[]) => Promise<
 export interface Database {
   /** Outside of a transaction of ours, so that the statement is one. @throws GatewayError `store_unavailable` */
   query: Query;
+  /** The same, with a row as the list of its columns. */
+  tuples: <Row extends unknown[]>(text: string, parameters: SqlParameter[]) => Promise<Row[]>;
   /** Runs `work` in one transaction. Each statement sees what was committed when it began. */
   transaction<Result>(work: (query: Query) => Promise<Result>): Promise<Result>;
   /** Waits for what runs, then hangs up. */
@@ -125,6 +127,9 @@ export function createDatabase(options: DatabaseOptions): Database {
     query: <Row>(text: string, parameters?: SqlParameter[]) =>
       withClient((client, wait) => queryOn(client, wait)<Row>(text, parameters)),
 
+    tuples: (text, parameters) =>
+      withClient((client, wait) => ask(client, { text, rowMode: 'array' }, parameters, wait.leftOf(timeoutMs))),
+
     transaction: (work) =>
       withClient(async (client, wait) => {
         const query = queryOn(client, wait);
@@ -178,7 +183,7 @@ const parameterBytesPerMs = 12_500;
  */
 async function ask<Row>(
   client: PoolClient,
-  text: string,
+  statement: string | QueryArrayConfig,
   parameters: SqlParameter[],
   timeoutMs: number,
 ): Promise<Row[]> {
@@ -189,7 +194,7 @@ async function ask<Row>(
     stop = onSilence(stream, timeoutMs + length / parameterBytesPerMs, timeoutMs, reject);
   });
   try {
-    const answer = client.query<Row & object>(text, parameters);
+    const answer = client.query<Row & object>(statement, parameters);
     crashPoint('transaction-begun');
     const { rows } = await Promise.race([answer, silence]);
     crashPoint('transaction-committed');

@@ -1,7 +1,16 @@
 import { claim } from '../idempotency.ts';
 import { selectWriter } from '../conversation-sql.ts';
 import { itemValueCount } from '../rows.ts';
-import { attemptEndColumns, attemptStartColumns, itemColumns, itemMarks, kept, sql, turnColumns } from '../sql.ts';
+import {
+  attemptEndColumns,
+  attemptStartColumns,
+  itemColumns,
+  itemMarks,
+  kept,
+  selectContext,
+  sql,
+  turnColumns,
+} from '../sql.ts';
 import { hasLeases, lockedLeases, reserved, settled } from './budget-statements.ts';
 
 /** Columns that are not text, of those that are written out of a SELECT: a parameter has no type there but the one it is cast to. */
@@ -210,6 +219,15 @@ export const statements = {
       'begun',
     )}
     RETURNING 1 AS begun`,
+  ),
+
+  /**
+   * OFFSET 0: as long as a week's tables are young, the planner knows nothing of them, and would join the chain to all that the
+   * tenant has there, once for each turn of it.
+   */
+  selectContext: selectContext(
+    (table, alias, condition) =>
+      `LATERAL (SELECT * FROM ${table} ${alias} WHERE ${condition} OFFSET 0) ${alias} ON true`,
   ),
 
   selectByContext: firstOf(sql.selectByContext),

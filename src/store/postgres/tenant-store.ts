@@ -238,7 +238,13 @@ export function createTenantStore(tenant: string, parts: TenantStoreParts): Tena
   return {
     tenant,
     seal: sealer.forTenant(tenant),
-    ...createTenantReads(tenant, (text, ...parameters) => database.query(text, parameters), retention.expiresBeforeMs),
+    ...createTenantReads(
+      tenant,
+      (text, ...parameters) => database.query(text, parameters),
+      (text, ...parameters) => database.tuples(text, parameters),
+      statements.selectContext,
+      retention.expiresBeforeMs,
+    ),
     ...createContextFinder(parts.contextKey, tenant, retention.expiresBeforeMs, findFirst),
 
     files: parts.files.forTenant(tenant),

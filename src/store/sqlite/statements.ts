@@ -6,13 +6,17 @@ import type { DatabaseSync, StatementSync } from 'node:sqlite';
  */
 const sqliteText = (sql: string) => sql.replaceAll(/\$(\d+)/g, '?$1').replaceAll(/(?:\w+\.)?bucket IN \(0, /g, '+$&');
 
-/** Prepares each statement once per connection. */
-export function createStatements(db: DatabaseSync): (sql: string) => StatementSync {
+/** Prepares each statement once per connection. @param arrange is done to each then. */
+export function createStatements(
+  db: DatabaseSync,
+  arrange?: (statement: StatementSync) => void,
+): (sql: string) => StatementSync {
   const prepared = new Map<string, StatementSync>();
   return (sql) => {
     let statement = prepared.get(sql);
     if (statement === undefined) {
       statement = db.prepare(sqliteText(sql));
+      arrange?.(statement);
       prepared.set(sql, statement);
     }
     return statement;

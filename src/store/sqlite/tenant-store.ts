@@ -22,13 +22,15 @@ import {
   placeOf,
   turnRow,
 } from '../rows.ts';
-import { sql } from '../sql.ts';
+import { selectContext, sql } from '../sql.ts';
 import type { AttemptEnd, AttemptStart, KeyHolder, TenantStore, TurnCommit, TurnIntent } from '../store.ts';
 import { createTenantReads } from '../tenant-reads.ts';
 import type { Unfinished } from '../unfinished.ts';
 import type { Reader } from './reader.ts';
 import type { ReservationOp, SettleOp } from './write-op.ts';
 import type { Writer } from './writer.ts';
+
+const sqliteContext = selectContext((table, alias, condition) => `${table} ${alias} ON ${condition}`);
 
 export interface TenantStoreParts {
   reader: Reader;
@@ -116,7 +118,7 @@ export function createTenantStore(tenant: string, parts: TenantStoreParts): Tena
   return {
     tenant,
     seal: sealer.forTenant(tenant),
-    ...createTenantReads(tenant, reader.all, retention.expiresBeforeMs),
+    ...createTenantReads(tenant, reader.all, reader.tuples, sqliteContext, retention.expiresBeforeMs),
     ...createContextFinder(parts.contextKey, tenant, retention.expiresBeforeMs, findFirst),
 
     files: parts.files.forTenant(tenant),
