@@ -6,6 +6,7 @@ const entries = {
   main: 'src/main.ts',
   worker: 'src/worker.ts',
   'writer-thread': 'src/store/sqlite/writer-thread.ts',
+  'checkpoint-thread': 'src/store/sqlite/checkpoint-thread.ts',
   'price-list': 'src/spend/price-list.ts',
 };
 

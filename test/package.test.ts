@@ -100,6 +100,7 @@ describe('the published package', () => {
       'dist/main.mjs',
       'dist/worker.mjs',
       'dist/writer-thread.mjs',
+      'dist/checkpoint-thread.mjs',
       'dist/price-list.mjs',
       'dist/THIRD-PARTY-LICENSES.txt',
     ]) {

@@ -1,4 +1,11 @@
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { Worker } from 'node:worker_threads';
 import { describe, expect, test } from 'vitest';
+import type { WriteOp } from './write-op.ts';
 import { createWriter } from './writer.ts';
 
 describe('the writer thread', () => {
@@ -40,4 +47,41 @@ describe('the writer thread', () => {
     expect(await last).toBe('1');
     await closed;
   });
+
+  test('gets a long write by itself, behind one group of others and no more', async () => {
+    const code = `let group = 0; parentPort.on('message', (ops) => {
+      if (ops === 'close') return parentPort.close();
+      group += 1;
+      parentPort.postMessage({ type: 'done', results: ops.map(({ items }) => [group, items.length, ops.length].join()) });
+    }); parentPort.postMessage({ type: 'ready' });`;
+    const writer = await createWriter(data, threadOf(code));
+    const write = (...items: string[]) => {
+      const op: Partial<WriteOp> = { kind: 'commit', items };
+      return writer.submit(op as WriteOp);
+    };
+    const long = 'x'.repeat(600_000);
+    const first = [write(long, long), write('a'), write(long), write('b')];
+    const rest = first[1]?.then(() => Promise.all([write('c'), write(long)]));
+    expect(await Promise.all(first)).toEqual(['2,2,1', '1,1,2', '4,1,1', '1,1,2']);
+    expect(await rest).toEqual(['3,1,1', '5,1,1']);
+    await writer.close();
+  });
+});
+
+test('behind a long write the log is folded into the file, of which none is made', async () => {
+  const path = join(mkdtempSync(join(tmpdir(), 'turnpike-log-')), 'store.db');
+  const url = new URL('./checkpoint-thread.ts', import.meta.url);
+  const [error] = (await once(new Worker(url, { workerData: path }), 'error')) as [Error];
+  expect(error.message).toContain('unable to open');
+  const db = new DatabaseSync(path);
+  db.exec('PRAGMA journal_mode = WAL');
+  db.exec(`CREATE TABLE said AS SELECT 'what was said' AS text`);
+  expect(readFileSync(path, 'latin1')).not.toContain('what was said');
+  const worker = new Worker(url, { workerData: path });
+  // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, not a window
+  worker.postMessage('fold');
+  await once(worker, 'message');
+  expect(readFileSync(path, 'latin1')).toContain('what was said');
+  await worker.terminate();
+  db.close();
 });

@@ -14,6 +14,7 @@ export interface Writer {
 
 interface Pending {
   op: WriteOp;
+  isLong: boolean;
   resolve: (result: WriteResult) => void;
   reject: (error: GatewayError) => void;
 }
@@ -21,22 +22,32 @@ interface Pending {
 /** The most writes in one transaction: bounds how long the first of them waits for the last. */
 const maxGroup = 256;
 
-/** Sources run unbundled; the build puts the thread's file beside the bundle. */
-const threadUrl = new URL(
-  import.meta.url.endsWith('.ts') ? './writer-thread.ts' : './writer-thread.mjs',
-  import.meta.url,
-);
+/** What takes SQLite longer than a group of others takes it. */
+const longCharacters = 512 * 1024;
+
+function isLong(op: WriteOp): boolean {
+  if (!('items' in op)) return false;
+  let characters = 0;
+  for (const value of op.items) if (typeof value === 'string') characters += value.length;
+  return characters > longCharacters;
+}
+
+/** Sources run unbundled; the build puts the threads' files beside the bundle. */
+const urlOf = (thread: string) =>
+  new URL(`./${thread}${import.meta.url.endsWith('.ts') ? '.ts' : '.mjs'}`, import.meta.url);
 
 /**
  * The main thread's side of the writer thread. What is submitted while a group is being written makes the next group, so
  * that groups grow with the load, and a group is one message each way.
  * @throws GatewayError `store_unavailable` where the file cannot be opened for writing.
  */
-export async function createWriter(data: WriterData, thread: URL = threadUrl): Promise<Writer> {
+export async function createWriter(data: WriterData, thread: URL = urlOf('writer-thread')): Promise<Writer> {
   const worker = new Worker(thread, { name: 'turnpike-writer', workerData: data });
   let queue: Pending[] = [];
   let running: Pending[] = [];
   let pumpScheduled = false;
+  /** A long write waits, and others went before it. */
+  let passedOver = false;
   /** Set: nothing more is taken. */
   let refused: GatewayError | undefined;
   /** Set: the thread answers nothing more. */
@@ -59,6 +70,18 @@ export async function createWriter(data: WriterData, thread: URL = threadUrl): P
     worker.postMessage(request);
   };
 
+  /** Begun by the first long write. One that has failed is not missed: the writer folds the log as well, only later. */
+  let folder: Worker | undefined;
+  const foldLog = () => {
+    if (closing !== undefined) return;
+    folder ??= new Worker(urlOf('checkpoint-thread'), { name: 'turnpike-checkpoint', workerData: data.path }).on(
+      'error',
+      () => {},
+    );
+    // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, not a window
+    folder.postMessage('fold');
+  };
+
   const pump = () => {
     pumpScheduled = false;
     if (running.length > 0 || dead !== undefined) return;
@@ -66,13 +89,26 @@ export async function createWriter(data: WriterData, thread: URL = threadUrl): P
       onIdle();
       return;
     }
-    running = queue.splice(0, maxGroup);
+    running = takeGroup();
     post(running.map(({ op }) => op));
+  };
+
+  /** A long write goes by itself, behind the others that wait, but behind one group of them only. */
+  const takeGroup = (): Pending[] => {
+    const long = queue.findIndex(({ isLong }) => isLong);
+    if (long === -1) return queue.splice(0, maxGroup);
+    const others = passedOver ? [] : queue.filter(({ isLong }) => !isLong).slice(0, maxGroup);
+    passedOver = others.length > 0;
+    if (!passedOver) return queue.splice(long, 1);
+    const taken = new Set(others);
+    queue = queue.filter((pending) => !taken.has(pending));
+    return others;
   };
 
   const settle = (results: Extract<WriterMessage, { type: 'done' }>['results']) => {
     const group = running;
     running = [];
+    if (group.some((pending) => pending.isLong)) foldLog();
     // First the next group, then the answers: the thread writes while the callers run.
     pump();
     for (const [index, { resolve, reject }] of group.entries()) {
@@ -103,6 +139,8 @@ export async function createWriter(data: WriterData, thread: URL = threadUrl): P
         pump();
       });
     }
+    // The writer's connection to the file is to be the last but the reader's.
+    if (folder !== undefined) await folder.terminate();
     if (dead !== undefined) return;
     const exited = once(worker, 'exit');
     post('close');
@@ -117,7 +155,7 @@ export async function createWriter(data: WriterData, thread: URL = threadUrl): P
           return;
         }
         // The thread answers an op with the result of its own kind; the list it answers in cannot say so to the compiler.
-        queue.push({ op, resolve: resolve as Pending['resolve'], reject });
+        queue.push({ op, isLong: isLong(op), resolve: resolve as Pending['resolve'], reject });
         if (pumpScheduled || running.length > 0) return;
         pumpScheduled = true;
         // Not at once: what other connections bring in this round of the event loop goes along.
