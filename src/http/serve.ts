@@ -22,6 +22,9 @@ export interface HttpServer {
 
 const idleSweepMs = 50;
 
+/** Connections that wait to be taken. Of 2,000 that come at once, Node's own 511 lets some be reset; the system has a limit as well. */
+const backlog = 4096;
+
 /** What Node's parser refuses, by its codes; all else is a request that is not HTTP. */
 const parserErrors: Record<string, { code: ErrorCode; statusLine: string; message: string }> = {
   HPE_HEADER_OVERFLOW: {
@@ -94,7 +97,7 @@ export async function listen(app: App, { port, drainMs, ...options }: ServeOptio
 
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
-    server.listen(port, host, () => {
+    server.listen({ port, host, backlog }, () => {
       server.off('error', reject);
       resolve();
     });
