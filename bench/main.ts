@@ -10,12 +10,14 @@ import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { embeddedPostgres } from '../test/support/postgres.ts';
 import { footprint } from './processes.ts';
 import { chart, markdown, type Measured, type Sample } from './report.ts';
 import { jobOf, type LoadJob, type LoadResult, type Scenario, scenarios } from './scenario.ts';
 import {
   buildCommit,
   forgetCommit,
+  growChain,
   parseTarget,
   removeFolders,
   startTurnpike,
@@ -30,6 +32,7 @@ const { values } = parseArgs({
     seconds: { type: 'string', default: '3' },
     concurrency: { type: 'string', default: '32' },
     store: { type: 'string' },
+    'stored-turns': { type: 'string', default: '0' },
     workers: { type: 'string', default: '1' },
     target: { type: 'string', multiple: true, default: [] },
     vs: { type: 'string' },
@@ -48,23 +51,6 @@ async function load(job: LoadJob): Promise<LoadResult> {
   });
   child.stdin.end(JSON.stringify(job));
   return JSON.parse(await text(child.stdout)) as LoadResult;
-}
-
-/** A chain of so many turns that together hold the scenario's bytes. @returns the id of its last. */
-async function growChain({ url, headers, models }: Target, { pair, chain = 0, inputBytes }: Scenario): Promise<string> {
-  const input = 'x'.repeat(Math.ceil(inputBytes / chain));
-  let parent: string | undefined;
-  for (let turn = 0; turn < chain; turn++) {
-    const body = JSON.stringify({ model: `${models[pair] ?? ''}-c1`, input, previous_response_id: parent });
-    const answer = await fetch(`${url}/v1/responses`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json', ...headers },
-      body,
-    });
-    if (!answer.ok) throw new Error(`${url}: ${answer.status} ${await answer.text()}`);
-    parent = ((await answer.json()) as { id: string }).id;
-  }
-  return parent ?? '';
 }
 
 async function play(target: Target, scenario: Scenario, parent: string | undefined): Promise<Sample> {
@@ -122,7 +108,8 @@ async function measure(targets: readonly Target[], scenario: Scenario): Promise<
   const measured = played.map(({ name }): Measured => ({ scenario, target: name, samples: [] }));
   const parents = new Map<Target, string>();
   for (const target of played) {
-    if (scenario.chain !== undefined && target.isStateful) parents.set(target, await growChain(target, scenario));
+    const { chain, pair, inputBytes } = scenario;
+    if (chain !== undefined && target.isStateful) parents.set(target, await growChain(target, pair, chain, inputBytes));
   }
   for (let round = 0; round < rounds; round++) {
     for (let step = 0; step < played.length; step++) {
@@ -134,17 +121,26 @@ async function measure(targets: readonly Target[], scenario: Scenario): Promise<
   return measured;
 }
 
+const server = values.store === 'postgres' ? await embeddedPostgres() : undefined;
 const targets: Target[] = [];
 const commits: string[] = [];
 try {
   const upstream = await startUpstream();
   targets.push(upstream);
-  const common = { upstreamUrl: upstream.url, storeUrl: values.store, workers: Number(values.workers) };
-  targets.push(await startTurnpike({ name: 'turnpike', checkout: root, ...common }));
+  const startOurs = async (name: string, checkout: string) =>
+    startTurnpike({
+      name,
+      checkout,
+      upstreamUrl: upstream.url,
+      storeUrl: server === undefined ? values.store : await server.createDatabase(),
+      workers: Number(values.workers),
+      storedTurns: Number(values['stored-turns']),
+    });
+  targets.push(await startOurs('turnpike', root));
   if (values.vs !== undefined) {
     const checkout = buildCommit(values.vs);
     commits.push(checkout);
-    targets.push(await startTurnpike({ name: values.vs, checkout, ...common }));
+    targets.push(await startOurs(values.vs, checkout));
   }
   targets.push(...values.target.map(parseTarget));
 
@@ -168,6 +164,7 @@ try {
   }
 } finally {
   for (const target of targets.toReversed()) await target.close();
+  await server?.stop();
   for (const folder of commits) forgetCommit(folder);
   removeFolders();
 }

@@ -3,6 +3,7 @@ import { copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSyn
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { fillStore } from './fill-store.ts';
 import { start, stop } from './processes.ts';
 import type { Addressed, Pair } from './scenario.ts';
 
@@ -62,6 +63,8 @@ interface GatewayOptions {
   upstreamUrl: string;
   storeUrl: string | undefined;
   workers: number;
+  /** How many turns the store is to hold before; SQLite's own only. */
+  storedTurns: number;
 }
 
 /** What an installed package holds, of a checkout that is built. @returns its program. */
@@ -74,7 +77,7 @@ function installed(checkout: string, folder: string): string {
 
 /** The built gateway as it is run in earnest: a durable store, a key that is checked, spend that is written. */
 export async function startTurnpike(options: GatewayOptions): Promise<Target> {
-  const { name, checkout, upstreamUrl, storeUrl = 'sqlite:bench.db', workers } = options;
+  const { name, checkout, upstreamUrl, storeUrl = 'sqlite:bench.db', workers, storedTurns } = options;
   const cwd = temporaryFolder();
   const secret = storeUrl.startsWith('sqlite:') ? '' : `, secret: "${'0'.repeat(64)}"`;
   writeFileSync(
@@ -93,19 +96,54 @@ models:
     NODE_OPTIONS: `--import=${new URL('loop-delay.ts', import.meta.url).href}`,
     BENCH_LOOP_DELAY: loopDelayFile,
   };
-  const { child, line } = await start(process.execPath, [installed(checkout, cwd), 'serve'], { cwd, env });
-  return {
-    name,
-    url: line.split(' ').at(-1) ?? '',
-    pid: child.pid ?? 0,
-    headers: { authorization: 'Bearer bench-key' },
-    models: everyPair('bench', 'chat/bench'),
-    isUpstream: false,
-    isStateful: true,
-    close: closing(child),
-    // Of many processes it would be the first one's, which serves nobody.
-    ...(workers === 1 && { loopDelayFile }),
+  const program = installed(checkout, cwd);
+  const open = async (): Promise<Target> => {
+    const { child, line } = await start(process.execPath, [program, 'serve'], { cwd, env });
+    return {
+      name,
+      url: line.split(' ').at(-1) ?? '',
+      pid: child.pid ?? 0,
+      headers: { authorization: 'Bearer bench-key' },
+      models: everyPair('bench', 'chat/bench'),
+      isUpstream: false,
+      isStateful: true,
+      close: closing(child),
+      // Of many processes it would be the first one's, which serves nobody.
+      ...(workers === 1 && { loopDelayFile }),
+    };
   };
+  if (storedTurns > 0) {
+    const first = await open();
+    await growChain(first, 'responses-anthropic', 10, 5000);
+    await first.close();
+    fillStore(join(cwd, 'bench.db'), storedTurns);
+  }
+  return open();
+}
+
+/** 30 items, or as many as there are turns, that together hold the bytes. @returns the id of the last turn. */
+export async function growChain(
+  { url, headers, models }: Target,
+  pair: Pair,
+  turns: number,
+  bytes: number,
+): Promise<string> {
+  const items = Math.max(30, turns);
+  const content = 'x'.repeat(Math.ceil(bytes / items));
+  let parent: string | undefined;
+  for (let turn = 0; turn < turns; turn++) {
+    const count = Math.floor(((turn + 1) * items) / turns) - Math.floor((turn * items) / turns);
+    const input = Array.from({ length: count }, () => ({ role: 'user', content }));
+    const body = JSON.stringify({ model: `${models[pair] ?? ''}-c1`, input, previous_response_id: parent });
+    const answer = await fetch(`${url}/v1/responses`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', ...headers },
+      body,
+    });
+    if (!answer.ok) throw new Error(`${url}: ${answer.status} ${await answer.text()}`);
+    parent = ((await answer.json()) as { id: string }).id;
+  }
+  return parent ?? '';
 }
 
 /** Another commit of this repository, built beside this one with the same packages. @returns its folder. */
