@@ -15,25 +15,36 @@ const at = (path) => new URL(`../${path}`, import.meta.url);
 const heap = ['--max-semi-space-size=8', '--heap-growing-percent=60'];
 const env = { MALLOC_ARENA_MAX: '2', ...process.env };
 
+/**
+ * Bun would fetch a package that is not there from the registry, and puts a `ws` of its own in place of the one that sources
+ * name: it is told not to, and gets the built program.
+ * @see docs/decisions/2026-11-30-bun.md
+ */
+const onBun = process.versions.bun !== undefined;
+const runtime = onBun
+  ? { name: 'Bun', version: process.versions.bun, least: '1.4', flags: ['--no-install'], told: /--no-install/ }
+  : { name: 'Node', version: process.versions.node, least: '24', flags: heap, told: /semi.space.size/ };
+
 const [command = 'serve'] = process.argv.slice(2);
 const told = [...process.execArgv, process.env.NODE_OPTIONS ?? ''].join(' ');
 // A process with a channel to the one that forked it would lose that.
 const canBeginAnew = process.platform !== 'win32' && process.channel === undefined;
 
-if (Number(process.versions.node.split('.')[0]) >= 24) {
+if (runtime.version.localeCompare(runtime.least, 'en', { numeric: true }) >= 0) {
   const serves = command === 'serve' || command.startsWith('-');
-  if (serves && canBeginAnew && !/semi.space.size/.test(told)) {
-    process.execve(process.execPath, [process.execPath, ...process.execArgv, ...heap, ...process.argv.slice(1)], env);
+  if (serves && canBeginAnew && !runtime.told.test(told)) {
+    const args = [process.execPath, ...process.execArgv, ...runtime.flags, ...process.argv.slice(1)];
+    process.execve(process.execPath, args, env);
   }
   // By the environment, so that our threads and workers have it too.
   const { directory } = nodeModule.enableCompileCache();
   if (directory !== undefined) process.env.NODE_COMPILE_CACHE ??= directory;
   // A clone runs its sources. Node strips no types below node_modules, so the package brings the built program instead.
   const source = at('src/main.ts');
-  await import(existsSync(source) ? source.href : at('dist/main.mjs').href);
+  await import(existsSync(source) && !onBun ? source.href : at('dist/main.mjs').href);
 } else {
   const own = fileURLToPath(at(`node_modules/node-${process.platform}-${process.arch}/bin/node`));
-  if (!existsSync(own)) refuse();
+  if (onBun || !existsSync(own)) refuse();
   const child = spawn(own, [...heap, ...process.argv.slice(1)], { stdio: 'inherit', env });
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP']) process.on(signal, () => child.kill(signal));
   child.on('error', refuse);
@@ -41,6 +52,7 @@ if (Number(process.versions.node.split('.')[0]) >= 24) {
 }
 
 function refuse() {
-  process.stderr.write(`turnpike: Node 24 or newer is needed; this is ${process.versions.node}\n`);
+  const { name, version, least } = runtime;
+  process.stderr.write(`turnpike: ${name} ${least} or newer is needed; this is ${version}\n`);
   process.exit(1);
 }

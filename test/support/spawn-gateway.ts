@@ -9,6 +9,9 @@ const main = new URL('../../src/main.ts', import.meta.url).pathname;
 /** As `bin/turnpike.js` has it: what Node has made of the sources is kept, by their content. It halves a start. */
 const compileCache = new URL('../../node_modules/.cache/turnpike-tests', import.meta.url).pathname;
 
+/** The program: these sources, on the Node that runs the tests, or another: `bun dist/main.mjs`, say. */
+const program = process.env['TURNPIKE_TEST_GATEWAY']?.split(' ') ?? [process.execPath, main];
+
 export interface SpawnedGateway {
   url: string;
   pid: number;
@@ -38,15 +41,15 @@ export function temporaryFolder(): string {
 
 /** The real process itself, never npm or a launcher: what is killed here is the gateway. */
 export async function spawnGateway(options: SpawnOptions): Promise<SpawnedGateway> {
-  const args = [main, 'serve', '--port', '0', ...(options.arguments ?? [])];
+  const args = ['serve', '--port', '0', ...(options.arguments ?? [])];
   if (options.config !== undefined) {
     const file = join(options.folder, 'gateway.yaml');
     writeFileSync(file, options.config);
     args.push('--config', file);
   }
   const { PATH = '', HOME = '' } = process.env;
-  const [program = '', ...rest] = [...(options.through ?? []), process.execPath, ...args];
-  const child = spawn(program, rest, {
+  const [command = '', ...rest] = [...(options.through ?? []), ...program, ...args];
+  const child = spawn(command, rest, {
     cwd: options.folder,
     env: { PATH, HOME, NODE_COMPILE_CACHE: compileCache, ...options.env },
     stdio: ['ignore', 'pipe', 'pipe'],
