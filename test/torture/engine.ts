@@ -53,6 +53,8 @@ export interface StoreServer {
   forget(owner: string): Promise<void>;
   /** How many turns run; of this owner, or of all. */
   running(owner?: string): Promise<number>;
+  /** How many leases and reservations are others' than these owners'. */
+  heldByOthers(owners: readonly string[]): Promise<number>;
   /** Those of the owner that are stored. */
   begun(owner: string): Promise<BegunTurn[]>;
 }
@@ -175,6 +177,10 @@ async function createPostgresEngine(name: 'postgres' | 'pgbouncer'): Promise<Eng
           `SELECT count(*) AS count FROM turns WHERE status = 'in_progress'${whose}`,
         );
         return row?.count ?? 0;
+      },
+      async heldByOthers(owners) {
+        const held = await all<Dump['held'][number]>(dumpQueries.held);
+        return held.filter(({ owner }) => !owners.includes(owner)).length;
       },
       begun: (owner) =>
         all<BegunTurn>(

@@ -71,9 +71,9 @@ export const mutants: Mutant[] = [
       sqlite: [
         {
           file: 'src/store/sqlite/writer.ts',
-          search: `        queue.push({ op, resolve: resolve as Pending['resolve'], reject });
+          search: `        queue.push({ op, isLong: isLong(op), resolve: resolve as Pending['resolve'], reject });
         if (pumpScheduled || running.length > 0) return;`,
-          replace: `        queue.push({ op, resolve: resolve as Pending['resolve'], reject });
+          replace: `        queue.push({ op, isLong: isLong(op), resolve: resolve as Pending['resolve'], reject });
         if (op.kind === 'commit') (resolve as Pending['resolve'])('committed');
         if (op.kind === 'commit' && !pumpScheduled && running.length === 0) {
           pumpScheduled = true;
@@ -196,21 +196,19 @@ export const mutants: Mutant[] = [
       {
         file: 'src/store/sql.ts',
         search: `          ORDER BY a.number DESC LIMIT 1)
-      FROM turns t
-      WHERE t.tenant = $1 AND t.id = $2`,
+      FROM turns t WHERE t.tenant = $1 AND t.id = $2`,
         replace: `          ORDER BY a.number DESC LIMIT 1)
-      FROM turns t
-      WHERE $1 <> '' AND t.id = $2`,
+      FROM turns t WHERE $1 <> '' AND t.id = $2`,
       },
       {
         file: 'src/store/sql.ts',
-        search: 'FROM chain c JOIN turns p ON p.tenant = $1 AND p.id = c.parent AND',
-        replace: 'FROM chain c JOIN turns p ON p.id = c.parent AND',
+        search: `'p.tenant = $1 AND p.id = c.parent AND`,
+        replace: `'p.id = c.parent AND`,
       },
       {
         file: 'src/store/sql.ts',
-        search: 'ON i.tenant = $1 AND i.turn_id = c.id AND',
-        replace: 'ON i.turn_id = c.id AND',
+        search: `'i.tenant = $1 AND i.turn_id = c.id AND`,
+        replace: `'i.turn_id = c.id AND`,
       },
     ],
     on: {

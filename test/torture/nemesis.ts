@@ -26,8 +26,9 @@ export function nextRoundOf(schedule: Round[], node: string, from: number): Roun
 }
 
 /**
- * Asks the store again and again until none of the turns (of this owner) runs, while nodes that have died are started again. What
- * has not ended when every lease has long ended runs for ever: the checker says so of each.
+ * Asks the store again and again until none of the turns (of this owner) runs, while nodes that have died are started again; of all
+ * owners, until nothing of a budget is held by one that is gone either. What has not ended when every lease has long ended runs
+ * for ever: the checker says so of each.
  */
 export async function untilNoneRuns(
   server: StoreServer,
@@ -35,7 +36,9 @@ export async function untilNoneRuns(
   owner?: string,
 ): Promise<void> {
   const until = now() + takeOverMs;
-  while ((await server.running(owner)) > 0) {
+  const hasEnded = async () =>
+    (await server.running(owner)) === 0 && (owner !== undefined || (await server.heldByOthers(cluster.owners())) === 0);
+  while (!(await hasEnded())) {
     if (now() > until) return;
     await cluster.revive();
     clock.tick();
