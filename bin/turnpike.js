@@ -8,14 +8,14 @@ import { fileURLToPath } from 'node:url';
 const at = (path) => new URL(`../${path}`, import.meta.url);
 
 /**
- * A heap is as large as what lives in it asks for, and is no further than that let grow on a machine with much memory: 200 MB
+ * A heap is as large as what lives in it asks for, and is no further than that let grow on a machine with much memory: 220 MB
  * under load and not 350. Nothing is capped. Only what begins can be told so, and the C library by the environment: few arenas,
  * and a size from which on what is freed goes back to the system. By itself glibc raises that size to the largest block that
  * was ever freed, and its heap keeps the holes.
  * @see docs/decisions/2026-11-30-memory-for-speed.md
  * @see https://sourceware.org/glibc/manual/latest/html_node/Memory-Allocation-Tunables.html
  */
-const heap = ['--max-semi-space-size=8', '--heap-growing-percent=60'];
+const heap = ['--max-semi-space-size=16', '--heap-growing-percent=60'];
 const malloc = { MALLOC_ARENA_MAX: '2', MALLOC_MMAP_THRESHOLD_: '131072', MALLOC_TRIM_THRESHOLD_: '1048576' };
 const env = { ...malloc, ...process.env };
 

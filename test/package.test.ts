@@ -136,7 +136,7 @@ describe('the published package', () => {
     const empty = mkdtempSync(join(folder, 'empty-'));
     const running = await start(program, ['serve', '--port', '0'], empty);
     const commandLine = execFileSync('ps', ['-o', 'args=', '-p', `${running.pid}`], { encoding: 'utf8' });
-    expect(commandLine).toMatch(/ --max-semi-space-size=8 --heap-growing-percent=60 \S+turnpike serve /);
+    expect(commandLine).toMatch(/ --max-semi-space-size=16 --heap-growing-percent=60 \S+turnpike serve /);
     await expectServingThenGone(running);
     expect(running.stdout()).toBe(`turnpike ready on ${running.url}\n`);
   });
