@@ -49,6 +49,8 @@ export async function mutantProxy(target: string, fault: Fault): Promise<string>
     });
     behind.on('message', (data: Buffer) => socket.send(data.toString()));
     behind.on('close', () => socket.close());
+    // A client that leaves before this connection stands ends it with an error; `close` comes after it, whatever it was.
+    behind.on('error', () => {});
     socket.on('close', () => behind.terminate());
     socket.on('message', (data: Buffer) => {
       const taken = fault.message?.(data.toString()) ?? { pass: data.toString() };
