@@ -251,6 +251,41 @@ describe('processes that share a database', () => {
     ]);
     expect(await queryDatabase(url, `SELECT SUM(cost_nano_usd) AS sum FROM attempts`)).toEqual([{ sum: 22_000 }]);
   });
+
+  test('a sweep does what it can while one that is stopped holds a chain and a budget', async () => {
+    const url = await server.createDatabase();
+    const leaving = await openStore(url, 'leaving');
+    const own = leaving.forTenant('t');
+    const [held, free] = [intentOf({ owner: 'leaving' }), intentOf({ owner: 'leaving' })];
+    await own.beginTurn(held);
+    await own.beginTurn(free);
+    const budgets = leaving.budgets.forTenant('t');
+    const need = { heldNanoUsd: 0, needNanoUsd: 10, waitingNanoUsd: 10, keepsSlice: true, listsOpen: false };
+    for (const budgetId of ['key:held', 'key:free']) {
+      await budgets.setLimit(budgetId, 1_000_000);
+      await budgets.renewLease({ ...need, budgetId, owner: 'leaving' });
+    }
+    await leaving.close();
+
+    const stopped = await connect(url);
+    await stopped.query('BEGIN');
+    await stopped.query('SELECT FROM turns WHERE id = $1 FOR UPDATE', [held.id]);
+    await stopped.query(`SELECT FROM budgets WHERE id = 'key:held' FOR UPDATE`);
+    const sweeper = await open(url, 'sweeper');
+    const statuses = async () =>
+      (await Promise.all([held, free].map(({ id }) => sweeper.forTenant('t').readResponse(id)))).map(
+        (found) => found?.status,
+      );
+    const leases = async () => (await rows(url, 'budget_leases')).map((row) => row['budget_id']);
+    expect(await sweeper.sweep(startMs)).toBe(1);
+    expect(await statuses()).toEqual(['in_progress', 'failed']);
+    expect(await leases()).toEqual(['key:held']);
+
+    await stopped.query('ROLLBACK');
+    expect(await sweeper.sweep(startMs)).toBe(1);
+    expect(await statuses()).toEqual(['failed', 'failed']);
+    expect(await leases()).toEqual([]);
+  });
 });
 
 type Asked = [statement: string | { text: string }, parameters?: unknown[]];

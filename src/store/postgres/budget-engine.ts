@@ -3,7 +3,6 @@ import type { BudgetEngine } from '../create-budget-store.ts';
 import { type LeaseHolder, releaseLease, renewLease, type Script, setLimit } from '../budget-script.ts';
 import type { SqlValue } from '../rows.ts';
 import type { Reservation } from '../store.ts';
-import { selectDeadLeases } from './budget-statements.ts';
 import type { Database, Query, SqlParameter } from './database.ts';
 
 /** A process that is stopped in the middle of a renewal keeps the others from their budget for so long. */
@@ -19,10 +18,9 @@ export function createBudgetEngine(database: Database, nowMs: () => number): Bud
   };
 }
 
-/** Takes what processes that are gone have leased. @param dead the parameters of `selectDeadLeases`. */
-export async function releaseDeadLeases(database: Database, dead: SqlParameter[], nowMs: number): Promise<void> {
-  const leases = await database.query<LeaseHolder>(selectDeadLeases, dead);
-  for (const lease of leases) await database.transaction((query) => runScript(query, releaseLease(lease, nowMs, lock)));
+/** In the transaction of `query`. */
+export function releaseDeadLease(query: Query, lease: LeaseHolder, nowMs: number): Promise<void> {
+  return runScript(query, releaseLease(lease, nowMs, lock));
 }
 
 /** Runs them in the transaction of `query`. */

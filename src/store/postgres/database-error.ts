@@ -34,6 +34,11 @@ export function isMissingPartition(error: unknown): boolean {
   return error instanceof Error && error.cause instanceof DatabaseError && error.cause.code === '23514';
 }
 
+/** Whether a row was another transaction's for longer than `lock_timeout`. */
+export function isLocked(error: unknown): boolean {
+  return error instanceof Error && error.cause instanceof DatabaseError && error.cause.code === '55P03';
+}
+
 /** Whether the server itself said that it did not do it, and goes on serving the connection. */
 export function isStatementError(error: unknown): boolean {
   return error instanceof DatabaseError && error.severity === 'ERROR';

@@ -2,10 +2,12 @@ import { weekOfId } from '../bucket.ts';
 import { crashError, failedHead } from '../failed-head.ts';
 import { attemptEndRow } from '../rows.ts';
 import { sql } from '../sql.ts';
-import { settleAttempt } from '../budget-script.ts';
-import { releaseDeadLeases, runScript } from './budget-engine.ts';
+import { type LeaseHolder, settleAttempt } from '../budget-script.ts';
+import { releaseDeadLease, runScript } from './budget-engine.ts';
+import { selectDeadLeases } from './budget-statements.ts';
+import { isLocked } from './database-error.ts';
 import { unsentAttempt } from '../unsent-attempt.ts';
-import type { Database } from './database.ts';
+import type { Database, Query } from './database.ts';
 import { failSteps } from '../run-sql.ts';
 import { purge } from './purge.ts';
 import { runSteps } from './run-steps.ts';
@@ -35,7 +37,30 @@ export interface SweepOptions {
   expiryMs: number;
 }
 
-/** Fails the turns of processes that are gone, and takes back what they leased of budgets. Any number of processes may do so at once. @returns how many this one failed. */
+/** A process that was stopped in the middle of a transaction holds rows for as long as it is: a sweep leaves them to the next one. */
+const lockWaitMs = 100;
+
+/** As `transaction`; undefined: somebody else holds a row of it, and nothing was done. */
+async function unlessLocked<Result>(
+  database: Database,
+  work: (query: Query) => Promise<Result>,
+): Promise<Result | undefined> {
+  try {
+    return await database.transaction(async (query) => {
+      await query(`SET LOCAL lock_timeout = ${lockWaitMs}`);
+      return work(query);
+    });
+  } catch (error) {
+    if (isLocked(error)) return undefined;
+    throw error;
+  }
+}
+
+/**
+ * Fails the turns of processes that are gone, and takes back what they leased of budgets. Any number of processes may do so at
+ * once. What another one holds is left to the next sweep, so that neither a start nor all other turns wait for it.
+ * @returns how many turns this one failed.
+ */
 export async function sweep(database: Database, options: SweepOptions, nowMs: number): Promise<number> {
   const { owner, leaseMs, trustsLeases, expiryMs } = options;
   const dead = [owner, leaseMs, String(trustsLeases)];
@@ -45,20 +70,26 @@ export async function sweep(database: Database, options: SweepOptions, nowMs: nu
   // Nobody was told that they had begun, so nothing was sent.
   const forgotten = await database.query<ForgottenAttempt>(statements.selectForgotten, dead);
   for (const { tenant, turn_id: turnId, id } of forgotten) {
-    await database.transaction(async (query) => {
+    await unlessLocked(database, async (query) => {
       await query(sql.endAttempt, attemptEndRow(tenant, turnId, unsentAttempt({ id, startedAtMs: nowMs })));
       await runScript(query, settleAttempt(tenant, id, 0));
     });
   }
-  await releaseDeadLeases(database, dead, nowMs);
+  for (const lease of await database.query<LeaseHolder>(selectDeadLeases, dead))
+    await unlessLocked(database, (query) => releaseDeadLease(query, lease, nowMs));
   return count;
 }
 
-function failTurn(database: Database, turn: AbandonedTurn, expiryMs: number, nowMs: number): Promise<boolean> {
+function failTurn(
+  database: Database,
+  turn: AbandonedTurn,
+  expiryMs: number,
+  nowMs: number,
+): Promise<boolean | undefined> {
   const { tenant, id, owner, epoch } = turn;
   const week = weekOfId(id);
   const head = failedHead(turn.head, nowMs);
-  return database.transaction(async (query) => {
+  return unlessLocked(database, async (query) => {
     await query(statements.lockChain, [tenant, id, week]);
     const failed = await query(`${sql.failTurn} RETURNING id`, [tenant, id, week, owner, epoch, head]);
     if (failed.length === 0) return false;
