@@ -169,12 +169,13 @@ export async function createPostgresStore(options: PostgresStoreOptions): Promis
   const sweeping = repeat(
     sweepMs,
     async () => {
-      await unfinished.finish();
       await sweepOnce(clock());
       await makeBuckets(database, bucketsAhead(clock()));
       await database.query(statements.forgetNodes, [owner]);
       await database.query(forgetClaims, [clock() - claimLifeMs]);
       await database.query(budgetSql.forgetCharges, [clock() - chargeLifeMs]);
+      // The last, since it may have to wait for rows that another process holds.
+      await unfinished.finish();
     },
     tell,
   );

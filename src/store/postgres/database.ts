@@ -31,6 +31,12 @@ export interface DatabaseOptions {
   onLostConnection: (error: Error) => void;
 }
 
+/**
+ * The first statement of a transaction that gives up soon where somebody else holds what it wants: better to come again than to
+ * wait behind a process that was stopped, or to let turns wait behind a report that reads for minutes.
+ */
+export const impatience = `SET LOCAL lock_timeout = '200ms'`;
+
 /** Whole numbers of ours stay below 2^53; JSON is text to us; text is what the rest is. */
 const parsers = new Map<number, (text: string) => number | boolean | Uint8Array>([
   [17, (text) => Buffer.from(text.slice('\\x'.length), 'hex')],

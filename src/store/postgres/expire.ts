@@ -5,7 +5,7 @@ import type { RetentionLimits } from '../retention.ts';
 import { envelopeGraceMs, retentionSql } from '../retention-sql.ts';
 import { bucketTables, partitionOf, withBucketsLocked } from './buckets.ts';
 import { reasonOf } from './cannot-open.ts';
-import type { Database } from './database.ts';
+import { type Database, impatience } from './database.ts';
 import { isUnknownOutcome } from './database-error.ts';
 
 type BucketTable = (typeof bucketTables)[number];
@@ -41,12 +41,6 @@ const statements = {
   /** The first id of a week, and the first of the next. What is kept for ever lies in bucket 0, whenever it was made. */
   forgetRuns: `DELETE FROM background_runs r WHERE r.turn_id COLLATE "C" >= $1 AND r.turn_id COLLATE "C" < $2
     AND NOT EXISTS (SELECT 1 FROM turns t WHERE t.tenant = r.tenant AND t.id = r.turn_id AND t.bucket = ${keptBucket})`,
-
-  /**
-   * Whoever drops a partition keeps everybody from the whole table until it has it, so it gives up soon: better to come
-   * again than to let turns wait behind a report that reads for minutes.
-   */
-  impatience: `SET LOCAL lock_timeout = '200ms'`,
 } as const;
 
 /**
@@ -103,7 +97,8 @@ async function drop(database: Database, bucket: number, tables: readonly BucketT
   const names = tables.map((table) => partitionOf(table, bucket)).join(', ');
   try {
     await withBucketsLocked(database, async (query) => {
-      await query(statements.impatience);
+      // Whoever drops a partition keeps everybody from the whole table until it has it.
+      await query(impatience);
       if (tables.includes('turns')) await query(statements.forgetRuns, [firstIdOf(bucket), firstIdOf(bucket + 1)]);
       await query(`DROP TABLE IF EXISTS ${names}`);
     });

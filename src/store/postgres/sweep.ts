@@ -7,7 +7,7 @@ import { releaseDeadLease, runScript } from './budget-engine.ts';
 import { selectDeadLeases } from './budget-statements.ts';
 import { isLocked } from './database-error.ts';
 import { unsentAttempt } from '../unsent-attempt.ts';
-import type { Database, Query } from './database.ts';
+import { type Database, impatience, type Query } from './database.ts';
 import { failSteps } from '../run-sql.ts';
 import { purge } from './purge.ts';
 import { runSteps } from './run-steps.ts';
@@ -37,9 +37,6 @@ export interface SweepOptions {
   expiryMs: number;
 }
 
-/** A process that was stopped in the middle of a transaction holds rows for as long as it is: a sweep leaves them to the next one. */
-const lockWaitMs = 100;
-
 /** As `transaction`; undefined: somebody else holds a row of it, and nothing was done. */
 async function unlessLocked<Result>(
   database: Database,
@@ -47,7 +44,7 @@ async function unlessLocked<Result>(
 ): Promise<Result | undefined> {
   try {
     return await database.transaction(async (query) => {
-      await query(`SET LOCAL lock_timeout = ${lockWaitMs}`);
+      await query(impatience);
       return work(query);
     });
   } catch (error) {
