@@ -20,6 +20,7 @@ const cases: [fields: object, param: string, code?: string][] = [
   [{ model: null }, 'model', 'invalid_type'],
   [{ model: 7 }, 'model', 'invalid_type'],
   [{ model: '' }, 'model', 'invalid_value'],
+  [{ '': 'file-abc123' }, '""', 'unsupported_parameter'],
   [{ messages: undefined }, 'messages', 'missing_required_parameter'],
   [{ messages: 'Hello.' }, 'messages', 'invalid_type'],
   [{ messages: {} }, 'messages', 'invalid_type'],

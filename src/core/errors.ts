@@ -111,7 +111,8 @@ export class GatewayError extends Error {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
     this.name = 'GatewayError';
     this.code = code;
-    this.param = details.param ?? null;
+    // A field may have an empty name. It is written as JSON writes it, for an empty param names nothing.
+    this.param = details.param === '' ? '""' : (details.param ?? null);
     this.retryable = details.retryable ?? false;
     this.retryAfterSeconds = details.retryAfterSeconds;
     this.spent = details.spent ?? false;
