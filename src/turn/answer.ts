@@ -7,6 +7,8 @@ import { move, turnLifecycle } from './lifecycle.ts';
 import type { AttemptRun } from './send-attempt.ts';
 import type { Turn, TurnCall, TurnDependencies } from './turn.ts';
 
+const nothing = (): void => {};
+
 /** The client's side of a turn: when the headers leave, what is written, and what keeps the line alive meanwhile. */
 export interface Answer {
   /** Undefined: the client asked for a plain answer. */
@@ -29,6 +31,11 @@ export interface Answer {
   release(): void;
 }
 
+/**
+ * No function is written straight into a property here: V8 takes one for a method that will live long, and allocates it in its
+ * old generation, from where it keeps the whole turn alive until the next full collection.
+ * @see docs/decisions/2026-11-30-functions-in-properties.md
+ */
 export function createAnswer(
   { nowMs, limits, log }: TurnDependencies,
   { request, client, sink, background }: TurnCall,
@@ -79,15 +86,18 @@ export function createAnswer(
   }, limits.keepAliveMs);
   timer.unref();
 
-  sink.onClose = () => run?.cancel();
-  sink.onDrain = () => run?.resume();
+  const cancel = () => run?.cancel();
+  const resume = () => run?.resume();
+  sink.onClose = cancel;
+  sink.onDrain = resume;
   let failure: GatewayError | undefined;
   let ownEnd: ((reply: Reply) => string) | undefined;
   if (background !== undefined) {
-    background.onFail = (error) => {
+    const fail = (error: GatewayError) => {
       failure ??= error;
       run?.fail(failure);
     };
+    background.onFail = fail;
   }
 
   return {
@@ -135,8 +145,8 @@ export function createAnswer(
     },
     release() {
       clearInterval(timer);
-      sink.onClose = () => {};
-      sink.onDrain = () => {};
+      sink.onClose = nothing;
+      sink.onDrain = nothing;
     },
   };
 }
