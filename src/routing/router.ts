@@ -1,4 +1,5 @@
 import { GatewayError } from '../core/errors.ts';
+import { remember } from '../core/remember.ts';
 import type { ModelProfile } from '../protocols/codec.ts';
 import type { Deployment } from '../providers/provider.ts';
 import { orderByWeight, type Random } from './choose-deployment.ts';
@@ -41,6 +42,10 @@ interface Group {
   deployments: Deployment[];
 }
 
+/** Of what a pattern serves. Clients make up names, so longer ones are not remembered at all. */
+const maxRememberedNames = 1000;
+const maxRememberedCharacters = 256;
+
 function notFound(model: string): GatewayError {
   const shown = model.length > 256 ? `${model.slice(0, 256)}…` : model;
   return new GatewayError('model_not_found', `The model '${shown}' does not exist or you do not have access to it.`, {
@@ -61,7 +66,6 @@ function profileOf(deployment: Deployment, model: string): ModelProfile {
  * last slash: `openai/*` takes the provider's name away, `claude-*` nothing.
  */
 function specialise(deployment: Deployment, name: string): Deployment {
-  if (deployment.model !== '*') return deployment;
   const model = name.slice(deployment.group.lastIndexOf('/') + 1);
   return { ...deployment, model, profile: profileOf(deployment, model) };
 }
@@ -93,7 +97,25 @@ export function createRouter(options: RouterOptions): Router {
     .map((group) => ({ group, prefix: group.name.slice(0, -1) }))
     .toSorted((a, b) => b.prefix.length - a.prefix.length);
   const health = createHealth<Deployment>({ nowMs, cooldownMs });
+  /** The pattern's deployment, of one that was made of it for a name. */
   const originals = new WeakMap<Deployment, Deployment>();
+  const specialists = new Map(
+    options.deployments
+      .filter(({ model }) => model === '*')
+      .map((original) => [original, remember(maxRememberedNames, (name) => specialistOf(original, name))]),
+  );
+
+  function specialistOf(original: Deployment, name: string): Deployment {
+    const specialist = specialise(original, name);
+    originals.set(specialist, original);
+    return specialist;
+  }
+
+  function deploymentFor(name: string, original: Deployment): Deployment {
+    if (original.model !== '*') return original;
+    const remembered = name.length <= maxRememberedCharacters ? specialists.get(original) : undefined;
+    return remembered?.(name) ?? specialistOf(original, name);
+  }
 
   function resolve(name: string): string {
     const seen = new Set<string>();
@@ -115,11 +137,9 @@ export function createRouter(options: RouterOptions): Router {
     const resolved = resolve(name);
     const group = groupOf(resolved);
     if (group === undefined) return [];
-    const order = health.order(orderByWeight(group.deployments, random)).map((original) => {
-      const deployment = specialise(original, resolved);
-      originals.set(deployment, original);
-      return deployment;
-    });
+    const order = health
+      .order(orderByWeight(group.deployments, random))
+      .map((original) => deploymentFor(resolved, original));
     if (pinned !== undefined) putFirst(order, (each) => isPinned(each, pinned));
     return Array.from({ length: 1 + retries }, (_, i) => order[i % order.length]).filter((each) => each !== undefined);
   }
