@@ -33,9 +33,10 @@ export interface DatabaseOptions {
 
 /**
  * The first statement of a transaction that gives up soon where somebody else holds what it wants: better to come again than to
- * wait behind a process that was stopped, or to let turns wait behind a report that reads for minutes.
+ * wait behind a process that was stopped, or to let turns wait behind a report that reads for minutes. Half of the shortest
+ * `store.timeout_ms`, so that the server gives up before the gateway does.
  */
-export const impatience = `SET LOCAL lock_timeout = '200ms'`;
+export const impatience = `SET LOCAL lock_timeout = '50ms'`;
 
 /** Whole numbers of ours stay below 2^53; JSON is text to us; text is what the rest is. */
 const parsers = new Map<number, (text: string) => number | boolean | Uint8Array>([
