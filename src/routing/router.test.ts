@@ -215,6 +215,16 @@ describe('health', () => {
 });
 
 describe('createRouter', () => {
+  test("a pattern's deployment is made once for a name, but for names that are too long to keep", () => {
+    const made = router({ deployments: [deployment('claude-*', '*')] });
+    const first = (name: string) => made.route(name)[0];
+    const long = `claude-${'x'.repeat(300)}`;
+    expect(first('claude-a')).toBe(first('claude-a'));
+    expect(first('claude-a')).not.toBe(first('claude-b'));
+    expect(first(long)).not.toBe(first(long));
+    expect(first(long).model).toBe(long);
+  });
+
   test('names are the groups and the aliases, once each, without patterns', () => {
     const deployments = [deployment('fast', 'a'), deployment('fast', 'b'), deployment('claude-*', '*')];
     expect(router({ deployments, aliases: { small: 'fast', best: 'claude-x' } }).names()).toEqual([
