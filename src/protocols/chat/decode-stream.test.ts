@@ -158,6 +158,16 @@ describe('the order of items', () => {
     expect(end).toMatchObject({ finish: 'completed' });
   });
 
+  test('another choice keeps its words when several of its frames come in a row', () => {
+    const said = (index: number, content: string) =>
+      JSON.stringify({ id: 'c', choices: [{ index, delta: { content }, finish_reason: null }] });
+    const { items } = collectStream([said(0, 'a'), ...['b', 'c', 'd', 'e'].map((word) => said(1, word)), ...stop()]);
+    expect(items.map(({ source }) => source)).toEqual([
+      '',
+      '{"index":1,"message":{"content":"bcde"},"finish_reason":null}',
+    ]);
+  });
+
   test("Azure's first chunk, without id and model, names nothing", () => {
     const azure = '{"id":"","model":"","choices":[],"prompt_filter_results":[]}';
     expect(collectStream([azure, chunk({ content: 'a' }), ...stop()])).toMatchObject({

@@ -36,7 +36,8 @@ function merged(before: JsonObject, delta: JsonObject): JsonObject {
     if (value === undefined || (value === null && known !== undefined)) continue;
     if (typeof known === 'string' && typeof value === 'string' && !names.has(field)) after[field] = known + value;
     else if (Array.isArray(known) && Array.isArray(value)) after[field] = mergedLists(known, value);
-    else if (isJsonObject(known) && isJsonObject(value)) after[field] = merged(known, value);
+    // A copy too where it is the first: what a stream's frame holds is lent, and has other words in the next.
+    else if (isJsonObject(value)) after[field] = merged(isJsonObject(known) ? known : {}, value);
     else after[field] = value;
   }
   return after;
