@@ -52,7 +52,13 @@ describe('a frame reader', () => {
     fc.assert(
       fc.property(fc.array(mangled, { maxLength: 12 }), (texts) => {
         const reader = createFrameReader(paths);
-        for (const text of texts) expect(reader.read(text)).toEqual(parsed(text));
+        for (const text of texts) {
+          const object = reader.read(text);
+          expect(object).toEqual(parsed(text));
+          const shape = reader.shape();
+          expect(reader.read(text)).toBe(object);
+          expect(reader.shape()).toBe(shape);
+        }
       }),
       { numRuns: 3000 },
     );

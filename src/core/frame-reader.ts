@@ -13,7 +13,8 @@ export interface FrameShape {
 export interface FrameReader {
   /**
    * The object that the text is; undefined: it is none. It is lent: the next call may write other strings into the same
-   * object, so nobody keeps it (strings and objects taken out of it stay as they are).
+   * object, so nobody keeps it (strings and objects taken out of it stay as they are). A text that was the last one too is
+   * not read again: whoever else reads the same frames has the same reader.
    */
   read(text: string): JsonObject | undefined;
   /** Of the text that was read last; undefined: it was parsed, and nothing that comes can be told by it. */
@@ -47,18 +48,23 @@ export function createFrameReader(paths: readonly JsonPath[]): FrameReader {
   let learnt: LearntShape | undefined;
   let shape: LearntShape | undefined;
   let misses = 0;
+  let lastText = '';
+  let lastObject: JsonObject | undefined;
 
   return {
     read(text) {
+      if (text === lastText) return lastObject;
+      lastText = text;
       if (learnt !== undefined && fill(learnt, text)) {
         shape = learnt;
         misses = 0;
-        return learnt.object;
+        lastObject = learnt.object;
+        return lastObject;
       }
-      const object = parseJsonObject(text);
-      shape = object === undefined || misses++ > maxMisses ? undefined : shapeOf(text, object, paths);
+      lastObject = parseJsonObject(text);
+      shape = lastObject === undefined || misses++ > maxMisses ? undefined : shapeOf(text, lastObject, paths);
       learnt = shape ?? learnt;
-      return object;
+      return lastObject;
     },
     shape() {
       return shape;

@@ -1,3 +1,4 @@
+import type { FrameReader, JsonPath } from '../core/frame-reader.ts';
 import type { GatewayError } from '../core/errors.ts';
 import type { Emit } from '../core/events.ts';
 import type { ClientProtocol, ContextItem, Protocol } from '../core/items.ts';
@@ -141,6 +142,8 @@ export interface DecodeOptions {
   goesOn?: boolean;
   /** Embeddings only: how many the client is to get. */
   vectors?: number;
+  /** Reads the frames, for the decoder and for the forwarder of the same stream. Absent: a reader of the decoder's own does. */
+  frames?: FrameReader;
   /** The client wants one call at a time of a model that cannot be told so: calls after the first are left out. */
   singleCall?: boolean;
 }
@@ -250,6 +253,8 @@ export interface ClientCodec {
  * edits. What is decoded beside that is for the record.
  */
 export interface VerbatimLane {
+  /** Where the words of a stream's frames are: what its deltas differ in. */
+  readonly wordPaths: readonly JsonPath[];
   /**
    * @param body JSON text that `decodeRequest` has taken, and made `request` of; every value that is not edited is sent as it
    * is spelled there.
@@ -257,8 +262,8 @@ export interface VerbatimLane {
    * @returns undefined where the upstream would refuse it, or not heed all of it: it then goes through the neutral model.
    */
   patchRequest(body: string, model: string, request: TurnRequest, profile: ModelProfile): string | undefined;
-  /** Of one attempt's stream. `reply` tells the id and the model that the client is to see. */
-  createForwarder(reply: Reply): FrameForwarder;
+  /** Of one attempt's stream. `reply` tells the id and the model that the client is to see. @param options its decoder's. */
+  createForwarder(reply: Reply, options: DecodeOptions): FrameForwarder;
   /** A plain reply's body as the client gets it. */
   patchReply(body: string, reply: Reply): string;
 }
@@ -268,8 +273,8 @@ export interface VerbatimLane {
  * still be made; what tells that the reply is complete is kept back until the reply is stored.
  */
 export interface FrameForwarder {
-  /** @returns what the client may have now, framing included; often ''. */
-  frame(event: string, data: string): string;
+  /** @param text of the whole frame, as the parser gives it. @returns what the client may have now, framing included; often ''. */
+  frame(event: string, data: string, text?: string): string;
   /** What was kept back, once: the stream's end. */
   rest(): string;
 }

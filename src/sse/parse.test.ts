@@ -2,12 +2,16 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { GatewayError } from '../core/errors.ts';
 import { createSseParser } from './parse.ts';
+import { sseFrame } from './write.ts';
 
 type Frame = [event: string, data: string];
 
 function framesOf(chunks: Buffer[]): Frame[] {
   const frames: Frame[] = [];
-  const parser = createSseParser((event, data) => frames.push([event, data]));
+  const parser = createSseParser((event, data, text) => {
+    frames.push([event, data]);
+    if (text !== undefined) expect(text).toBe(sseFrame(event, data));
+  });
   for (const chunk of chunks) parser.push(chunk);
   parser.end();
   return frames;
@@ -54,6 +58,10 @@ const piece = fc.oneof(
     '\r\r',
     '\ufeff',
   ),
+  // The same event again, as most write it and otherwise.
+  fc
+    .constantFrom('', 'data:y\n\n', 'data: y\n', 'id: 1\ndata: y\n\n', 'data: y\ndata: z\n\n')
+    .map((more) => `event: ping\ndata: x\n\nevent: ping\n${more}`),
   fc.constantFrom('data: {"a":1}\n\n', 'event: ping\ndata: x\n\n', 'data: é€😀\n\n', ':comment\n', 'datax: 1\n', 'dat'),
   fc.string({ unit: 'grapheme', maxLength: 6 }),
 );
@@ -108,6 +116,33 @@ describe('createSseParser', () => {
     expect(framesOf([Buffer.from(text)])).toEqual(frames);
   });
 
+  test('tells the text of frames that came as they would be written, from the second of an event on', () => {
+    const texts: (string | undefined)[] = [];
+    const parser = createSseParser((_event, _data, text) => texts.push(text));
+    const [ping, plain] = ['event: ping\ndata: a\n\n', 'data: a\n\n'];
+    const others = [
+      ': hi\n' + ping,
+      'event: ping\ndata:a\n\n',
+      'data: a\nevent: ping\n\n',
+      'event: ping\ndata: a\ndata: b\n\n',
+    ];
+    for (const frame of [plain, ping, ping, ...others, ping, plain, plain]) parser.push(Buffer.from(frame));
+    parser.push(Buffer.from('data: a\r\n\r\n'));
+    expect(texts).toEqual([
+      plain,
+      undefined,
+      ping,
+      ping,
+      undefined,
+      undefined,
+      undefined,
+      ping,
+      undefined,
+      plain,
+      plain,
+    ]);
+  });
+
   test('end forgets what was begun', () => {
     const frames: string[] = [];
     const parser = createSseParser((_event, data) => frames.push(data));
@@ -119,6 +154,7 @@ describe('createSseParser', () => {
 
   test.each([
     ['one line in one chunk', [`data: ${'x'.repeat(200)}\n`]],
+    ['a whole frame', [`data: ${'x'.repeat(200)}\n\n`]],
     ['one line in many chunks', Array.from({ length: 20 }, () => 'x'.repeat(10))],
     ['many data lines', Array.from({ length: 20 }, () => 'data: xxxxxxxxx\n')],
   ])('a frame above the limit is refused: %s', (_name, chunks) => {

@@ -17,13 +17,14 @@ const colon = 0x3a;
 const space = 0x20;
 
 /**
- * Bytes in, split anywhere, frames out. `event` is '' where the frame has none; the lines of `data` are joined by \n.
+ * Bytes in, split anywhere, frames out. `event` is '' where the frame has none; the lines of `data` are joined by \n. `text` is
+ * the frame as `sseFrame` would write it, where it came so behind another of the same event: it can go on as it is.
  * Bytes are decoded a run of whole lines at a time: a line end is never part of another character, so the result does
  * not depend on where the chunks were cut.
  * @see https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream
  */
 export function createSseParser(
-  onFrame: (event: string, data: string) => void,
+  onFrame: (event: string, data: string, text: string | undefined) => void,
   { maxFrameBytes }: SseLimits = { maxFrameBytes: 32 * 1024 * 1024 },
 ): SseParser {
   let unfinishedLine: Buffer[] = [];
@@ -33,6 +34,9 @@ export function createSseParser(
   let event = '';
   let data = '';
   let hasData = false;
+  /** Most frames are the event of the one before and one line of data: what such a frame begins with, and its event. */
+  let usualLead = 'data: ';
+  let usualEvent = '';
 
   function refuseAbove(size: number): void {
     if (size <= maxFrameBytes) return;
@@ -42,7 +46,6 @@ export function createSseParser(
   }
 
   function keep(rest: Buffer): void {
-    if (rest.length === 0) return;
     unfinishedLine.push(rest);
     unfinishedBytes += rest.length;
     refuseAbove(unfinishedBytes);
@@ -55,7 +58,23 @@ export function createSseParser(
     event = '';
     data = '';
     hasData = false;
-    if (complete) onFrame(name, text);
+    if (!complete) return;
+    if (name !== usualEvent) {
+      usualEvent = name;
+      usualLead = name === '' ? 'data: ' : `event: ${name}\ndata: `;
+    }
+    onFrame(name, text, undefined);
+  }
+
+  /** Reads a frame that begins here as most do. @returns where it ends, -1 where it is another. */
+  function usualFrame(lines: string, start: number): number {
+    const from = start + usualLead.length;
+    if (hasData || event !== '' || lines.slice(start, from) !== usualLead) return -1;
+    const end = lines.indexOf('\n', from);
+    if (lines.charCodeAt(end + 1) !== lineFeed) return -1;
+    refuseAbove(end - from);
+    onFrame(usualEvent, lines.slice(from, end), lines.slice(start, end + 2));
+    return end + 2;
   }
 
   /** Where the value of `field` starts in the line, -1 where the line is another field's. */
@@ -67,7 +86,7 @@ export function createSseParser(
     return lines.charCodeAt(after + 1) === space ? after + 2 : after + 1;
   }
 
-  function line(lines: string, start: number, end: number): void {
+  function field(lines: string, start: number, end: number): void {
     const ofData = valueStart(lines, 'data', start, end);
     if (ofData !== -1) {
       const value = lines.slice(ofData, end);
@@ -80,6 +99,15 @@ export function createSseParser(
     if (ofEvent !== -1) event = lines.slice(ofEvent, end);
   }
 
+  /** @returns where the line ends. */
+  function line(lines: string, start: number): number {
+    const end = lines.indexOf('\n', start);
+    if (end === start) dispatch();
+    else field(lines, start, end);
+    return end + 1;
+  }
+
+  /** @param bytes that end where a line does. */
   function wholeLines(bytes: Buffer): void {
     let lines = bytes.toString('utf8');
     if (atStart) {
@@ -87,11 +115,9 @@ export function createSseParser(
       if (lines.charCodeAt(0) === 0xfeff) lines = lines.slice(1);
     }
     if (lines.includes('\r')) lines = lines.replace(/\r\n?/g, '\n');
-    let start = 0;
-    for (let end = lines.indexOf('\n'); end !== -1; end = lines.indexOf('\n', start)) {
-      if (end === start) dispatch();
-      else line(lines, start, end);
-      start = end + 1;
+    for (let start = 0; start < lines.length;) {
+      const end = usualFrame(lines, start);
+      start = end === -1 ? line(lines, start) : end;
     }
   }
 
@@ -102,23 +128,19 @@ export function createSseParser(
         endedWithCarriageReturn = false;
         if (bytes[0] === lineFeed) bytes = bytes.subarray(1);
       }
-      const lastFeed = bytes.lastIndexOf(lineFeed) + 1;
-      const cut = lastFeed + bytes.subarray(lastFeed).lastIndexOf(carriageReturn) + 1;
-      if (cut === 0) {
-        keep(bytes);
-        return;
+      const cut = endOfLines(bytes);
+      if (cut > 0) {
+        endedWithCarriageReturn = bytes[cut - 1] === carriageReturn && cut === bytes.length;
+        let ready = cut === bytes.length ? bytes : bytes.subarray(0, cut);
+        if (unfinishedLine.length > 0) {
+          unfinishedLine.push(ready);
+          ready = Buffer.concat(unfinishedLine);
+          unfinishedLine = [];
+          unfinishedBytes = 0;
+        }
+        wholeLines(ready);
       }
-      endedWithCarriageReturn = bytes[cut - 1] === carriageReturn && cut === bytes.length;
-      const rest = bytes.subarray(cut);
-      let ready = bytes.subarray(0, cut);
-      if (unfinishedLine.length > 0) {
-        unfinishedLine.push(ready);
-        ready = Buffer.concat(unfinishedLine);
-        unfinishedLine = [];
-        unfinishedBytes = 0;
-      }
-      wholeLines(ready);
-      keep(rest);
+      if (cut < bytes.length) keep(bytes.subarray(cut));
     },
     end() {
       unfinishedLine = [];
@@ -128,4 +150,11 @@ export function createSseParser(
       hasData = false;
     },
   };
+}
+
+/** Where the last whole line of the bytes ends; 0: there is none. */
+function endOfLines(bytes: Buffer): number {
+  if (bytes.at(-1) === lineFeed) return bytes.length;
+  const lastFeed = bytes.lastIndexOf(lineFeed) + 1;
+  return lastFeed + bytes.subarray(lastFeed).lastIndexOf(carriageReturn) + 1;
 }

@@ -68,7 +68,7 @@ export async function runAttempt(
       encoder: lane === undefined ? answer.encoder : undefined,
     });
   const assembler = paused ?? fresh();
-  const forwarder = lane !== undefined && request.stream ? lane.createForwarder(turn.reply) : undefined;
+  const forwarder = lane !== undefined && request.stream ? lane.createForwarder(turn.reply, encoded.decode) : undefined;
   let forwarded = '';
   const takeText = (): string => {
     const text = forwarder === undefined ? assembler.takeText() : forwarded;
@@ -83,8 +83,9 @@ export async function runAttempt(
   const listener = {
     onEvent: throughCompaction(accept, turn.history, store.seal, attempt, paused !== undefined),
     onBegin: () => answer.announce(),
-    onFrame: (event: string, data: string) => {
-      if (forwarder !== undefined && assembler.end?.error === undefined) forwarded += forwarder.frame(event, data);
+    onFrame: (event: string, data: string, text: string | undefined) => {
+      if (forwarder !== undefined && assembler.end?.error === undefined)
+        forwarded += forwarder.frame(event, data, text);
     },
     onProgress: progress,
   };

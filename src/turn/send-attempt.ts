@@ -13,8 +13,8 @@ export interface AttemptListener {
   onEvent(event: UpstreamEvent): void;
   /** The upstream has begun to answer well. Called at most once, before anything is assembled. */
   onBegin(): void;
-  /** A frame of a stream was decoded and assembled. */
-  onFrame(event: string, data: string): void;
+  /** A frame of a stream was decoded and assembled. @param text as the parser gives it. */
+  onFrame(event: string, data: string, text: string | undefined): void;
   /** Something of the reply was assembled. False: the client can't take more now; call `resume` when it can. */
   onProgress(): boolean;
 }
@@ -116,10 +116,10 @@ export function sendAttempt(
 
   function beginStream(): void {
     const decoder = codec.createStreamDecoder(encoded.decode);
-    const parser = createSseParser((event, data) => {
+    const parser = createSseParser((event, data, text) => {
       if (settled) return;
       decoder.frame(event, data, emit);
-      listener.onFrame(event, data);
+      listener.onFrame(event, data, text);
     });
     stream = { parser, decoder };
   }

@@ -1,3 +1,4 @@
+import { createFrameReader } from '../core/frame-reader.ts';
 import type { EncodedRequest, ModelProfile, UpstreamCodec, VerbatimLane } from '../protocols/codec.ts';
 import type { History } from './resolve-history.ts';
 import type { TurnCall } from './turn.ts';
@@ -24,7 +25,15 @@ export function verbatimRequest(
   if (isRewritten(history)) return undefined;
   const body = lane.patchRequest(bodyText, model, request, profile);
   if (body === undefined) return undefined;
-  return { lane, encoded: { body, warnings: [], inputTransformations: [], decode: { tools: new Map() } } };
+  return {
+    lane,
+    encoded: {
+      body,
+      warnings: [],
+      inputTransformations: [],
+      decode: { tools: new Map(), frames: createFrameReader(lane.wordPaths) },
+    },
+  };
 }
 
 /** Something of what the client sent was resolved, opened, renamed, left out or added. */

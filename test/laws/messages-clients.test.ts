@@ -11,6 +11,7 @@ import type { DecodeOptions, Reply } from '../../src/protocols/codec.ts';
 import { messagesClientCodec } from '../../src/protocols/messages/client.ts';
 import { messagesCodec } from '../../src/protocols/messages/index.ts';
 import { anthropicProfile } from '../../src/providers/anthropic.ts';
+import { createSseParser } from '../../src/sse/parse.ts';
 import { createAssembler } from '../../src/turn/assembler.ts';
 import { collectMessage } from '../support/collect-message.ts';
 import { streamsOf } from '../support/recordings.ts';
@@ -131,8 +132,10 @@ describe.each(recordings)('$name', ({ lines }) => {
   const isPaused = given.stop_reason === 'pause_turn';
 
   test('forwarded it is the same bytes, but for its names', () => {
-    const forwarder = messagesClientCodec.verbatim.createForwarder(replyOf({}));
-    const sent = framesOf(lines).map(({ event, data }) => forwarder.frame(event, data));
+    const forwarder = messagesClientCodec.verbatim.createForwarder(replyOf({}), options);
+    const sent: string[] = [];
+    const parser = createSseParser((event, data, text) => sent.push(forwarder.frame(event, data, text)));
+    parser.push(Buffer.from(textOf(framesOf(lines))));
     const kinds = framesOf(lines).map(({ event }) => event);
     const first = kinds.indexOf('content_block_start');
     const end = kinds.indexOf('message_delta');

@@ -164,23 +164,24 @@ export function createReplyReader(options: DecodeOptions): ReplyReader {
 function choicesOf(chunk: JsonObject): JsonObject[] {
   const choices = chunk['choices'] ?? [];
   if (!Array.isArray(choices)) throw unreadable('choices');
-  return choices.map((choice: unknown) => {
-    if (!isJsonObject(choice)) throw unreadable('a choice');
-    return choice;
-  });
+  if (!choices.every(isJsonObject)) throw unreadable('a choice');
+  return choices;
 }
 
 /** The choice with index 0, which is the answer. A conversation goes on from it; the others are there to be read. */
 function firstOf(choices: readonly JsonObject[], others: OtherChoices): JsonObject | undefined {
-  const isFirst = ({ index }: JsonObject) => (index ?? 0) === 0;
-  for (const choice of choices) if (!isFirst(choice)) others.read(choice);
-  return choices.find(isFirst);
+  let first: JsonObject | undefined;
+  for (const choice of choices) {
+    if ((choice['index'] ?? 0) !== 0) others.read(choice);
+    else first ??= choice;
+  }
+  return first;
 }
 
 /** @see https://platform.openai.com/docs/api-reference/chat-streaming */
 export function createStreamDecoder(options: DecodeOptions): StreamDecoder {
   const reader = createReplyReader(options);
-  const frames = createFrameReader(wordPaths);
+  const { frames = createFrameReader(wordPaths) } = options;
   let ended = false;
 
   function guarded(emit: Emit, step: () => void): void {

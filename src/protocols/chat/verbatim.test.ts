@@ -126,7 +126,7 @@ const whole = recorded.filter(({ frames }) => frames.flatMap(callsOf).every(isWh
 const lacking = recorded.filter((each) => !whole.includes(each));
 
 function forward(frames: string[], reply: Reply) {
-  const forwarder = chatVerbatim.createForwarder(reply);
+  const forwarder = chatVerbatim.createForwarder(reply, { tools: new Map() });
   const shown = frames.map((frame) => forwarder.frame('', frame));
   return { shown, rest: forwarder.rest() };
 }
@@ -219,7 +219,7 @@ test('of several choices each ends for itself', () => {
 });
 
 test('an end marker is written where the upstream wrote none, and the rest once', () => {
-  const forwarder = chatVerbatim.createForwarder(tellingUsage);
+  const forwarder = chatVerbatim.createForwarder(tellingUsage, { tools: new Map() });
   forwarder.frame('', says(0, 'a', 'stop'));
   const rest = forwarder.rest();
   expect(rest).toMatch(/"finish_reason":"stop"[^]*\n\ndata: \[DONE\]\n\n$/);

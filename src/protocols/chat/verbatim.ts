@@ -1,7 +1,7 @@
 import { createFrameReader, type FrameShape } from '../../core/frame-reader.ts';
 import { isJsonObject, type JsonObject, parseJsonObject } from '../../core/json-object.ts';
 import { objectMembers, printMembers, replaceMembers } from '../../core/json-slice.ts';
-import type { FrameForwarder, Reply, VerbatimLane } from '../codec.ts';
+import type { DecodeOptions, FrameForwarder, Reply, VerbatimLane } from '../codec.ts';
 import { createCallCompleter } from './complete-calls.ts';
 import { fitsDialect } from './fits-dialect.ts';
 import { wordPaths } from './wire.ts';
@@ -25,6 +25,7 @@ export const chatVerbatim = {
     } else members.delete('stream_options');
     return printMembers(withLimit(members, profile.maxTokensField));
   },
+  wordPaths,
   createForwarder,
   patchReply: (body, reply) => replaceMembers(body, changesOf(body, reply)),
 } satisfies VerbatimLane;
@@ -55,12 +56,11 @@ function withChoices(changes: Map<string, string>, choices: JsonObject[] | undef
   return choices === undefined ? changes : new Map(changes).set('choices', JSON.stringify(choices));
 }
 
-function createForwarder(reply: Reply): FrameForwarder {
+function createForwarder(reply: Reply, { frames = createFrameReader(wordPaths) }: DecodeOptions): FrameForwarder {
   const names = namesOf(reply);
   const tellsUsage = reply.state.request.usageInStream === true;
   /** Choices that have said why they stopped. */
   const ended = new Set<unknown>();
-  const frames = createFrameReader(wordPaths);
   const complete = createCallCompleter();
   let begun = false;
   let before = '';
@@ -70,8 +70,10 @@ function createForwarder(reply: Reply): FrameForwarder {
 
   return {
     frame(event, data) {
+      // Ours to write, when the answer is stored. To parse it would be an error, which takes V8 as long as thirty frames.
+      if (data === done) return '';
       const chunk = frames.read(data);
-      // The end marker is ours to write, when the answer is stored; of what cannot be read an error is made elsewhere.
+      // Of what cannot be read an error is made elsewhere.
       if (chunk === undefined) return '';
       if (shown !== undefined && frames.shape() === shown.shape && event === shown.event) {
         return shown.head + data.slice(shown.shape.headLength) + '\n\n';

@@ -6,18 +6,12 @@ import { sliceJson } from '../../core/json-slice.ts';
 import type { DecodeOptions, StreamDecoder } from '../codec.ts';
 import { decodeErrorEvent } from './decode-error.ts';
 import { createReplyDecoder, invalidReply } from './decode-reply.ts';
+import { wordPaths } from './wire.ts';
 
 function kindOf(event: string, frame: JsonObject): string {
   if (typeof frame.type === 'string') return frame.type;
   return frame.error === undefined ? event : 'error';
 }
-
-/** Where the words of a delta are. */
-const wordPaths = [
-  ['delta', 'text'],
-  ['delta', 'thinking'],
-  ['delta', 'partial_json'],
-] as const;
 
 /**
  * Blocks must come one after another with rising indexes (gaps are tolerated): a delta or a stop for another block than
@@ -27,7 +21,7 @@ const wordPaths = [
  */
 export function createStreamDecoder(options: DecodeOptions): StreamDecoder {
   const reply = createReplyDecoder(options);
-  const frames = createFrameReader(wordPaths);
+  const { frames = createFrameReader(wordPaths) } = options;
   let state: 'waiting' | 'open' | 'ended' = 'waiting';
   let lastIndex = -1;
 

@@ -1,8 +1,9 @@
-import { parseJsonObject } from '../../core/json-object.ts';
+import { createFrameReader, type FrameReader } from '../../core/frame-reader.ts';
 import { replaceMembers, sliceJson } from '../../core/json-slice.ts';
-import type { FrameForwarder, Reply, VerbatimLane } from '../codec.ts';
+import type { DecodeOptions, FrameForwarder, Reply, VerbatimLane } from '../codec.ts';
 import { fitsByValue } from './by-value.ts';
 import { takesThinking } from './request-thinking.ts';
+import { wordPaths } from './wire.ts';
 
 /** The same message under the client's names: of all that the upstream says these two are ours. */
 function renamed(message: string, { state: { id, request } }: Reply): string {
@@ -22,27 +23,27 @@ const frameOf = (event: string, data: string): string => {
  * Frames go on as they come: `message_start` under our names, all others byte for byte. What stands before the first content
  * block waits for it, and what tells that the message is complete waits for the record.
  */
-function createForwarder(reply: Reply): FrameForwarder {
+function createForwarder(reply: Reply, { frames = createFrameReader(wordPaths) }: DecodeOptions): FrameForwarder {
   let held = '';
   let state: 'waiting' | 'open' | 'ended' = 'waiting';
   return {
-    frame(event, data) {
+    frame(event, data, text = frameOf(event, data)) {
       if (data === '') return '';
-      const kind = kindOf(event, data);
+      const kind = kindOf(event, data, frames);
       if (state === 'waiting' && kind === 'content_block_start') {
         state = 'open';
         const before = held;
         held = '';
-        return before + frameOf(event, data);
+        return before + text;
       }
       // The reply's failure is told in our own words.
       if (kind === 'error') return '';
       if (kind === 'message_delta' || kind === 'message_stop') {
         if (state === 'open') state = 'ended';
-        held += frameOf(event, data);
+        held += text;
         return '';
       }
-      const frame = frameOf(event, kind === 'message_start' ? withMessage(data, reply) : data);
+      const frame = kind === 'message_start' ? frameOf(event, withMessage(data, reply)) : text;
       if (state === 'open') return frame;
       held += frame;
       return '';
@@ -55,10 +56,10 @@ function createForwarder(reply: Reply): FrameForwarder {
   };
 }
 
-/** Without parsing the frame where its `event:` says it. */
-function kindOf(event: string, data: string): string {
+/** Without reading the frame where its `event:` says it. */
+function kindOf(event: string, data: string, frames: FrameReader): string {
   if (event !== '' && event !== 'message') return event;
-  const type = parseJsonObject(data)?.['type'];
+  const type = frames.read(data)?.['type'];
   return typeof type === 'string' ? type : '';
 }
 
@@ -81,6 +82,7 @@ export const messagesVerbatim = {
       ]),
     );
   },
+  wordPaths,
   createForwarder,
   patchReply: (body, reply) => renamed(body, reply),
 } satisfies VerbatimLane;

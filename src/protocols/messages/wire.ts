@@ -28,3 +28,10 @@ export function stringOf(value: unknown): string | undefined {
 }
 
 export const imageTypes: ReadonlySet<string> = new Set(['image/jpeg', 'image/png', 'image/gif', 'image/webp']);
+
+/** Where the words of a delta are. */
+export const wordPaths = [
+  ['delta', 'text'],
+  ['delta', 'thinking'],
+  ['delta', 'partial_json'],
+] as const;
