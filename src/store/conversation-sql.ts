@@ -86,10 +86,10 @@ export type ConversationWrite = keyof typeof conversationWrites;
 
 /** tenant, id, time, parent, keep, anchor, depth, session id, key id, conversation, input count: a turn that no model made. */
 export const insertAppended = `INSERT INTO turns (tenant, id, created_at_ms, parent, keep, anchor, depth, session_id, key_id,
-      conversation, input_count, bucket, kept_count, model, protocol, status, stored, owner, epoch, head)
+      conversation, input_count, bucket, kept_count, model, protocol, status, stored, owner, epoch, head, blanked)
     SELECT CAST($1 AS text), CAST($2 AS text), CAST($3 AS bigint), CAST($4 AS text), CAST($5 AS integer), CAST($6 AS text),
       CAST($7 AS integer), CAST($8 AS text), CAST($9 AS text), CAST($10 AS text), CAST($11 AS integer), 0, 0, '', 'items',
-      'completed', 2, '', 0, ''`;
+      'completed', 2, '', 0, '', 1`;
 
 /** tenant, conversation. The row that every writer holds first. */
 export const selectWriter = `SELECT writer FROM conversations WHERE tenant = $1 AND id = $2 AND ${isLive('conversations')}`;

@@ -55,6 +55,7 @@ export function turnRow(
     intent.owner,
     intent.epoch,
     intent.keepsContent ? exactJson(intent.head) : '',
+    intent.keepsContent ? 0 : 1,
     envelopeHash,
     intent.input.length,
     kept.length,
@@ -111,12 +112,17 @@ export function hashValues({ context }: TurnCommit): [SqlValue, SqlValue] {
   return [context?.said ?? null, context?.settings ?? null];
 }
 
-/** Parameters of `sql.insertAttempt`. */
-export function attemptStartRow(tenant: string, turnId: string, start: AttemptStart): SqlValue[] {
+/** Parameters of `sql.insertAttempt`. @param bucket of the turn, for `sql.insertPlacedAttempt`. */
+export function attemptStartRow(
+  tenant: string,
+  turnId: string,
+  start: AttemptStart,
+  bucket = weekOfId(turnId),
+): SqlValue[] {
   return [
     tenant,
     turnId,
-    weekOfId(turnId),
+    bucket,
     start.id,
     start.number,
     'started',

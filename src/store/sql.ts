@@ -27,6 +27,7 @@ export const turnColumns = [
   'owner',
   'epoch',
   'head',
+  'blanked',
   'envelope_hash',
   'input_count',
   'kept_count',
@@ -160,6 +161,9 @@ export const sql = {
   copyEnvelope: `INSERT INTO envelopes (tenant, hash, bucket, body, written_at_ms)
     SELECT e.tenant, e.hash, $3, e.body, $5 FROM envelopes e WHERE e.tenant = $1 AND e.hash = $2 AND e.bucket = $4
     ON CONFLICT (tenant, hash, bucket) DO UPDATE SET written_at_ms = excluded.written_at_ms`,
+
+  /** `attemptStartRow`, of a turn of which it is known where it lies. */
+  insertPlacedAttempt: insertInto('attempts', attemptStartColumns),
   /** `attemptStartRow`. The attempt lies where its turn does. */
   insertAttempt: insertInto('attempts', attemptStartColumns).replace(
     '$3',
@@ -193,12 +197,6 @@ export const sql = {
         THEN $${attemptEndColumns.length + 5} END
     WHERE tenant = $1 AND turn_id = $2 AND bucket IN (0, $3) AND id = $4 AND (status = 'started' OR estimated = 1)`,
 
-  /** tenant, id, week, owner, epoch, status, head, output count, hashes. No row: the commit is fenced, or was made before. */
-  commitTurn: `UPDATE turns SET status = $6, output_count = $8, head = CASE WHEN ${kept('turns')} THEN $7 ELSE '' END,
-      context_hash = CASE WHEN ${kept('turns')} THEN $9 END, settings_hash = CASE WHEN ${kept('turns')} THEN $10 END
-    WHERE tenant = $1 AND id = $2 AND bucket IN (0, $3) AND owner = $4 AND epoch = $5 AND status = 'in_progress'
-    RETURNING stored, deleted_at_ms, input_count, bucket, conversation`,
-
   /** tenant, id, week, owner, epoch, status. A row: this very commit was made before. */
   selectCommitted: `SELECT 1 AS committed FROM turns
     WHERE tenant = $1 AND id = $2 AND bucket IN (0, $3) AND owner = $4 AND epoch = $5 AND status = $6`,
@@ -211,7 +209,7 @@ export const sql = {
     WHERE t.tenant = $1 AND t.id = $2 AND t.bucket = 0 AND t.stored = 2 AND NOT ${appended('t')})`,
 
   /** tenant, id, week, expiry, time. */
-  hideTurn: `UPDATE turns SET deleted_at_ms = $5, head = '', context_hash = NULL, settings_hash = NULL
+  hideTurn: `UPDATE turns SET deleted_at_ms = $5, head = '', blanked = 1, context_hash = NULL, settings_hash = NULL
     WHERE tenant = $1 AND id = $2 AND bucket IN (0, $3) AND ${live('turns', '$4')}`,
 
   /** tenant, turn id, week. What an upstream said in its own words goes with the turn: it may quote what it was sent. */
@@ -246,7 +244,7 @@ export const sql = {
   selectAbandoned: `SELECT tenant, id, owner, epoch, head FROM turns WHERE status = 'in_progress' AND owner <> $1`,
 
   /** tenant, id, week, owner, epoch, head. The epoch moves, so that the owner's commit is fenced if it comes after all. */
-  failTurn: `UPDATE turns SET status = 'failed', epoch = epoch + 1, head = $6
+  failTurn: `UPDATE turns SET status = 'failed', epoch = epoch + 1, head = CASE WHEN blanked = 0 THEN $6 ELSE '' END
     WHERE tenant = $1 AND id = $2 AND bucket IN (0, $3) AND owner = $4 AND epoch = $5 AND status = 'in_progress'`,
 
   /** tenant, turn id, week, time, error code, error message. */

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { StoredItem, TenantStore, TurnIntent } from '../../src/store/store.ts';
 import { commitOf, intentOf, itemOf, nextId, queuedOf, readLink, startMs } from './make.ts';
-import type { TestBed } from './test-bed.ts';
+import { type TestBed, unlikeTheirHead } from './test-bed.ts';
 
 const hourMs = 3_600_000;
 const dayMs = 24 * hourMs;
@@ -24,6 +24,7 @@ export function ageLaws({ createEngine }: TestBed): void {
     const clock = { nowMs: startMs };
     const store = await engine.open('process-1', undefined, { retention, nowMs: () => clock.nowMs });
     const end = async () => {
+      expect(await unlikeTheirHead(engine)).toEqual([]);
       await store.close();
       await engine.destroy();
     };
@@ -184,7 +185,7 @@ export function ageLaws({ createEngine }: TestBed): void {
   });
 
   test('any tree that grows and ages reads like the plain definition of a context', async () => {
-    const { store, clock, write, check, isLive, end } = await begin();
+    const { engine, store, clock, write, check, isLive, end } = await begin();
     const step = fc.record({
       parent: fc.option(fc.nat(), { freq: 6, nil: undefined }),
       share: fc.oneof({ weight: 5, arbitrary: fc.constant(1) }, fc.constantFrom(0, 0.5)),
@@ -212,6 +213,7 @@ export function ageLaws({ createEngine }: TestBed): void {
           clock.nowMs += ageMs;
           if (expires) await store.expire();
           await check(own, written);
+          expect(await unlikeTheirHead(engine)).toEqual([]);
         }
       }),
       { numRuns: 12 },

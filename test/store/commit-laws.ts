@@ -185,6 +185,17 @@ export function commitLaws(bed: TestBed): void {
     expect(await own.readResponse(dead.id)).toEqual(swept);
   });
 
+  test('what is deleted while a sweep is at it stays blank', async () => {
+    const { own, tenant } = newTenant();
+    const dead = Array.from({ length: 5 }, () => intentOf({ owner: 'process-0' }));
+    for (const intent of dead) await own.beginTurn(intent);
+    const deleted = dead.map(({ id }) => own.deleteResponse(id, startMs));
+    await Promise.all([bed.store.sweep(startMs), ...deleted]);
+    await bed.store.sweep(startMs);
+    const blank = { status: 'failed', head: '', blanked: 1 };
+    expect(await rowsOf('turns', tenant)).toMatchObject(dead.map(() => blank));
+  });
+
   test('a sweep ends the attempts that dead processes began without knowing it, and nobody pays for them', async () => {
     const { own, tenant } = newTenant();
     const attempts = async () =>

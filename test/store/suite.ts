@@ -1,6 +1,6 @@
-import { afterAll, describe } from 'vitest';
+import { afterAll, describe, expect, test } from 'vitest';
 import { ageLaws } from './age-laws.ts';
-import { createTestBed, type Engine } from './test-bed.ts';
+import { createTestBed, type Engine, unlikeTheirHead } from './test-bed.ts';
 import { budgetLaws } from './budget-laws.ts';
 import { commitLaws } from './commit-laws.ts';
 import { conversationLaws } from './conversation-laws.ts';
@@ -39,5 +39,13 @@ export function storeSuite(name: string, createEngine: () => Promise<Engine>): v
     budgetLaws(bed);
     fileLaws(bed);
     linkLaws(bed);
+
+    test('after all that, a turn is marked as blanked where its head is empty, and nowhere else', async () => {
+      const [counted] = await bed.engine.query(
+        'SELECT COUNT(DISTINCT blanked) AS kinds, COUNT(DISTINCT stored) AS marks FROM turns',
+      );
+      expect(counted).toMatchObject({ kinds: 2, marks: 4 });
+      expect(await unlikeTheirHead(bed.engine)).toEqual([]);
+    });
   });
 }

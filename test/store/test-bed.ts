@@ -36,6 +36,12 @@ export interface TestBed {
   envelopeBy: (own: TenantStore, responseId: string, turnId?: string) => Promise<string | undefined>;
 }
 
+/** Turns that expiry would take for what they are not. None: it finds those with content, and those without. */
+export function unlikeTheirHead(engine: Engine): Promise<Record<string, unknown>[]> {
+  return engine.query(`SELECT id, status, stored, deleted_at_ms, blanked, head FROM turns
+    WHERE blanked <> CASE WHEN head = '' THEN 1 ELSE 0 END`);
+}
+
 export async function createTestBed(createEngine: () => Promise<Engine>): Promise<TestBed> {
   const engine = await createEngine();
   const owner = 'process-1';

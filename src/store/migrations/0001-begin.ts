@@ -16,6 +16,8 @@ export interface SchemaDialect extends ViewDialect {
  * Types that both engines read as meant: `bigint` and `integer` are whole numbers, flags are 0 or 1, JSON is text. `bucket` is
  * the week of the turn's id, or 0 where time does not drop the turn; it ends each primary key, since Postgres wants it there.
  *
+ * `blanked`: 1 where `head` is empty for good. It says so where an index asks: a commit writes `head`, and would move the entry.
+ *
  * `context_hash` stands for all that was said in a turn's context, output included, `settings_hash` for the settings between.
  */
 const turns = ({ byBucket }: SchemaDialect) => [
@@ -35,6 +37,7 @@ const turns = ({ byBucket }: SchemaDialect) => [
     stored integer NOT NULL,
     deleted_at_ms bigint,
     purged integer NOT NULL DEFAULT 0,
+    blanked integer NOT NULL DEFAULT 0,
     key_id text NOT NULL,
     end_user text,
     owner text NOT NULL,

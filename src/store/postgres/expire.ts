@@ -31,7 +31,9 @@ const statements = {
   blank: `WITH page AS (
       SELECT tenant, id FROM turns WHERE bucket = $1 AND (tenant, id) > ($2, $3) ORDER BY tenant, id LIMIT $4
     ), turn AS (
-      UPDATE turns t SET head = '', context_hash = NULL, settings_hash = NULL FROM page p WHERE t.bucket = $1 AND t.tenant = p.tenant AND t.id = p.id AND t.head <> ''
+      UPDATE turns t SET head = '', context_hash = NULL, settings_hash = NULL,
+        blanked = CASE WHEN t.status IN ('queued', 'in_progress') THEN t.blanked ELSE 1 END
+      FROM page p WHERE t.bucket = $1 AND t.tenant = p.tenant AND t.id = p.id AND t.head <> ''
     ), attempt AS (
       UPDATE attempts a SET raw_reply = NULL, error_message = NULL, open_calls = NULL FROM page p
       WHERE a.bucket = $1 AND a.tenant = p.tenant AND a.turn_id = p.id

@@ -21,6 +21,7 @@ const types: Record<string, string> = {
   depth: 'integer',
   stored: 'integer',
   epoch: 'integer',
+  blanked: 'integer',
   input_count: 'integer',
   kept_count: 'integer',
   number: 'integer',
@@ -235,6 +236,15 @@ export const statements = {
 
   commit: variants((isBudgeted) => commit(false, isBudgeted)),
   commitInConversation: variants((isBudgeted) => commit(true, isBudgeted)),
+
+  /**
+   * tenant, id, week, owner, epoch, status, head, output count, hashes. As the commit of a turn, for whoever has locked its chain.
+   * No row: it is fenced, or was made before.
+   */
+  commitLocked: `UPDATE turns SET status = $6, output_count = $8, head = CASE WHEN ${kept('turns')} THEN $7 ELSE '' END,
+      context_hash = CASE WHEN ${kept('turns')} THEN $9 END, settings_hash = CASE WHEN ${kept('turns')} THEN $10 END
+    WHERE tenant = $1 AND id = $2 AND bucket IN (0, $3) AND owner = $4 AND epoch = $5 AND status = 'in_progress'
+    RETURNING stored, deleted_at_ms, input_count, bucket, conversation`,
 
   /** tenant, turn id, then the arrays of items, of a conversation. */
   insertInput: insertFrom(

@@ -142,7 +142,7 @@ export function createTenantStore(tenant: string, parts: TenantStoreParts): Tena
     const [, id = null, week = null, owner = null, epoch = null, status = null] = row;
     await query(statements.lockChain, [tenant, id, week]);
     await query(sql.endAttempt, attempt);
-    const [ended] = await query<EndedTurn>(sql.commitTurn, row);
+    const [ended] = await query<EndedTurn>(statements.commitLocked, row);
     if (ended !== undefined) await runSteps(query, steps);
     const [turn = ended] =
       ended === undefined && status === 'cancelled'

@@ -18,8 +18,8 @@ const schemaDialect: SchemaDialect = {
   json: (text) => text,
   // What is too old is found by its time.
   ownTables: [
-    `CREATE INDEX turns_with_head ON turns (created_at_ms) WHERE head <> ''`,
-    `CREATE INDEX turns_without_head ON turns (created_at_ms) WHERE head = ''`,
+    'CREATE INDEX turns_with_head ON turns (created_at_ms) WHERE blanked = 0',
+    'CREATE INDEX turns_without_head ON turns (created_at_ms) WHERE blanked = 1',
   ],
   byBucket: '',
   bytesType: 'blob',

@@ -1,10 +1,25 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 
 /**
- * SQLite's spelling of numbered parameters. Of the two buckets that a row can lie in SQLite would make a table, at every use, to
- * look both up in an index whose other columns say which row it is: the sign keeps it from that.
+ * Which row is meant, the index of the primary key says. Of the two buckets that the row can lie in SQLite would make a table, at
+ * every use, and it would rather look for the row among all that its owner runs: the sign keeps it from both.
  */
-const sqliteText = (sql: string) => sql.replaceAll(/\$(\d+)/g, '?$1').replaceAll(/(?:\w+\.)?bucket IN \(0, /g, '+$&');
+const notLookedUp = /(?:\w+\.)?bucket IN \(0, |owner = \?\d* AND epoch/g;
+
+/**
+ * SQLite's spelling of numbered parameters. One that comes in its turn has no number: Node asks for the name of each that it
+ * binds, and SQLite looks through all that have one.
+ */
+function sqliteText(sql: string): string {
+  let last = 0;
+  const spelled = sql.replaceAll(/\$(\d+)/g, (_, digits: string) => {
+    const number = Number(digits);
+    const isNext = number === last + 1;
+    last = Math.max(last, number);
+    return isNext ? '?' : `?${digits}`;
+  });
+  return spelled.replaceAll(notLookedUp, '+$&');
+}
 
 /** Prepares each statement once per connection. @param arrange is done to each then. */
 export function createStatements(

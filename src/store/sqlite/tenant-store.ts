@@ -95,7 +95,7 @@ export function createTenantStore(tenant: string, parts: TenantStoreParts): Tena
       turn: turnRow(tenant, intent, place, hash),
       envelope: isNew ? [tenant, hash, bucket, exactJson(intent.envelope), createdAtMs] : undefined,
       envelopes: envelopesOf(kept),
-      attempt: 'run' in intent ? undefined : attemptStartRow(tenant, id, intent.attempt),
+      attempt: 'run' in intent ? undefined : attemptStartRow(tenant, id, intent.attempt, bucket),
       steps: 'run' in intent ? queueSteps(tenant, intent) : [],
       kept: keptValues(kept),
       items: itemValues(keptInput(intent)),

@@ -9,7 +9,7 @@ import { keyWrites } from '../key-sql.ts';
 import { claim, type ClaimRow, forgetClaims, otherHolder } from '../idempotency.ts';
 import { itemValueCount, type SqlValue } from '../rows.ts';
 import { deleteSteps, failSteps, runSql, type Step } from '../run-sql.ts';
-import { itemMarks, sql } from '../sql.ts';
+import { itemMarks, kept, sql } from '../sql.ts';
 import { envelopeGraceMs, retentionSql } from '../retention-sql.ts';
 import { createStatements } from './statements.ts';
 import { type EngineFailure, failureOf, isLocked, movedAway } from './store-error.ts';
@@ -25,6 +25,11 @@ interface EndedTurn {
   bucket: number;
 }
 
+interface RunningTurn extends EndedTurn {
+  /** 1: it keeps its content. */
+  kept: number;
+}
+
 type OpOf<Kind extends WriteOp['kind']> = Extract<WriteOp, { kind: Kind }>;
 
 /** So few that nobody waits for long behind them. */
@@ -37,9 +42,9 @@ interface TurnKey {
 
 /** Where there are no partitions to drop. What is kept does not age, and what runs ends first. */
 const sqliteExpiry = {
-  selectAged: `SELECT tenant, id FROM turns INDEXED BY turns_with_head WHERE head <> '' AND created_at_ms < $1
+  selectAged: `SELECT tenant, id FROM turns INDEXED BY turns_with_head WHERE blanked = 0 AND created_at_ms < $1
     AND bucket <> 0 AND status NOT IN ('queued', 'in_progress') ORDER BY created_at_ms LIMIT $2`,
-  selectSpent: `SELECT tenant, id FROM turns INDEXED BY turns_without_head WHERE head = '' AND created_at_ms < $1
+  selectSpent: `SELECT tenant, id FROM turns INDEXED BY turns_without_head WHERE blanked = 1 AND created_at_ms < $1
     AND bucket <> 0 AND status NOT IN ('queued', 'in_progress') ORDER BY created_at_ms LIMIT $2`,
   deleteTurn: [
     'DELETE FROM attempts WHERE tenant = $1 AND turn_id = $2 AND bucket = $3',
@@ -47,6 +52,16 @@ const sqliteExpiry = {
     'DELETE FROM turns WHERE tenant = $1 AND id = $2 AND bucket = $3',
     'DELETE FROM background_runs WHERE tenant = $1 AND turn_id = $2 AND $3 <> 0',
   ],
+} as const;
+
+/** In two: SQLite keeps what an UPDATE returns in a table of its own, and the row that was, and both cost more than to read it first. */
+export const sqliteCommit = {
+  /** tenant, id, week, owner, epoch. No row: the commit is fenced, or was made before. */
+  selectRunningTurn: `SELECT stored, deleted_at_ms, input_count, bucket, conversation, ${kept('turns')} AS kept FROM turns
+    WHERE tenant = $1 AND id = $2 AND bucket IN (0, $3) AND owner = $4 AND epoch = $5 AND status = 'in_progress'`,
+  /** tenant, id, bucket, status, output count, head, hashes. */
+  endRunningTurn: `UPDATE turns SET status = $4, output_count = $5, head = $6, context_hash = $7, settings_hash = $8
+    WHERE tenant = $1 AND id = $2 AND bucket = $3`,
 } as const;
 
 interface PlacedTurn {
@@ -168,7 +183,7 @@ export function createGroupWriter(db: DatabaseSync, path: string): (ops: WriteOp
     for (const hash of op.envelopes) {
       prepare(sql.copyEnvelope).run(op.tenant, hash, op.bucket, op.parent?.bucket ?? null, op.nowMs);
     }
-    if (op.attempt !== undefined) prepare(sql.insertAttempt).run(...op.attempt);
+    if (op.attempt !== undefined) prepare(sql.insertPlacedAttempt).run(...op.attempt);
     if (op.reservation !== undefined) reserve(op.tenant, op.reservation);
     insertItems(op, op.kept, -op.kept.length / itemValueCount, itemMarks.kept);
     insertItems(op, op.items, 0, itemMarks.input);
@@ -197,10 +212,14 @@ export function createGroupWriter(db: DatabaseSync, path: string): (ops: WriteOp
     prepare(sql.endAttempt).run(...op.attempt);
     if (op.settles !== undefined) settle(op.tenant, op.settles);
     const count = items.length / itemValueCount;
-    const ended = prepare(sql.commitTurn).get(tenant, id, week, owner, epoch, status, head, count, ...hashes) as
-      | EndedTurn
+    const ended = prepare(sqliteCommit.selectRunningTurn).get(tenant, id, week, owner, epoch) as
+      | RunningTurn
       | undefined;
-    if (ended !== undefined) runSteps(op.steps);
+    if (ended !== undefined) {
+      const [headIfKept, ...hashesIfKept] = ended.kept === 1 ? [head, ...hashes] : ['', null, null];
+      prepare(sqliteCommit.endRunningTurn).run(tenant, id, ended.bucket, status, count, headIfKept, ...hashesIfKept);
+      runSteps(op.steps);
+    }
     const turn = ended ?? (status === 'cancelled' ? adopt(op, count) : undefined);
     if (turn === undefined) {
       const committed = prepare(sql.selectCommitted).get(tenant, id, week, owner, epoch, status);
