@@ -15,7 +15,7 @@ const at = (path) => new URL(`../${path}`, import.meta.url);
  * @see docs/decisions/2026-11-30-memory-for-speed.md
  * @see https://sourceware.org/glibc/manual/latest/html_node/Memory-Allocation-Tunables.html
  */
-const heap = ['--max-semi-space-size=16', '--heap-growing-percent=60', '--no-parallel-scavenge'];
+const heap = ['--max-semi-space-size=16', '--heap-growing-percent=60'];
 const malloc = { MALLOC_ARENA_MAX: '2', MALLOC_MMAP_THRESHOLD_: '131072', MALLOC_TRIM_THRESHOLD_: '1048576' };
 const env = { ...malloc, ...process.env };
 
