@@ -1,10 +1,10 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 
 /**
- * Which row is meant, the index of the primary key says. Of the two buckets that the row can lie in SQLite would make a table, at
- * every use, and it would rather look for the row among all that its owner runs: the sign keeps it from both.
+ * Of the two buckets that a row can lie in SQLite would make a table, at every use, to look both up in an index whose other columns
+ * say which row it is: the sign keeps it from that.
  */
-const notLookedUp = /(?:\w+\.)?bucket IN \(0, |owner = \?\d* AND epoch/g;
+const twoBuckets = /(?:\w+\.)?bucket IN \(0, /g;
 
 /**
  * SQLite's spelling of numbered parameters. One that comes in its turn has no number: Node asks for the name of each that it
@@ -18,7 +18,7 @@ function sqliteText(sql: string): string {
     last = Math.max(last, number);
     return isNext ? '?' : `?${digits}`;
   });
-  return spelled.replaceAll(notLookedUp, '+$&');
+  return spelled.replaceAll(twoBuckets, '+$&');
 }
 
 /** Prepares each statement once per connection. @param arrange is done to each then. */
