@@ -1,5 +1,8 @@
 import { heldOfBudgets } from '../budget-sql.ts';
 
+/** How many `reservationValues` there are. */
+export const reservationValueCount = 4;
+
 /** Behind the parameters of a statement that begins an attempt: `reservationValues`, the first of them `$first`. */
 const reservation = (first: number) => ({
   attempt: `$${first}::text`,

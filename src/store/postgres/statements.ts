@@ -12,7 +12,7 @@ import {
   sql,
   turnColumns,
 } from '../sql.ts';
-import { hasLeases, lockedLeases, reserved, settled } from './budget-statements.ts';
+import { hasLeases, lockedLeases, reservationValueCount, reserved, settled } from './budget-statements.ts';
 
 /** Columns that are not text, of those that are written out of a SELECT: a parameter has no type there but the one it is cast to. */
 const types: Record<string, string> = {
@@ -57,13 +57,13 @@ const beginParentBucket = beginParent + 1;
 const beginExpiry = beginParentBucket + 1;
 const beginEnvelope = beginExpiry + 1;
 const beginEnvelopes = beginEnvelope + 1;
-const beginClaim = beginEnvelopes + 1;
-const beginClaimSpan = beginClaim + 2;
-const beginItems = beginClaimSpan + 3;
+const beginItems = beginEnvelopes + 1;
 const beginWriter = beginItems + itemValueCount;
 const turnParameter = (column: string) => `$${turnColumns.indexOf(column) + 1}::${types[column] ?? 'text'}`;
 const conversationParameter = turnParameter('conversation');
 const reservationAt = (inConversation: boolean) => beginWriter + (inConversation ? 1 : 0);
+const claimAt = (inConversation: boolean, isBudgeted: boolean) =>
+  reservationAt(inConversation) + (isBudgeted ? reservationValueCount : 0);
 
 /** tenant, id, week, owner, epoch, status, head, output count, hashes, then those of `attemptEndRow` from the attempt's id on. */
 const commitAttempt = 11;
@@ -115,14 +115,22 @@ function variants(textOf: (isBudgeted: boolean) => string): { plain: string; bud
 
 const costOf = (first: number) => `$${first + attemptEndColumns.indexOf('cost_nano_usd')}`;
 
+const claimed = (first: number) =>
+  `claim AS (${claim(
+    `SELECT $1::text, $${first}::text, $${first + 1}::text, $2::text, ${turnParameter('created_at_ms')}
+      FROM verdict WHERE outcome = 'begun'`,
+    first + 2,
+  )})`;
+
 /**
  * `turnRow`, `attemptStartRow` from the attempt's id on or as many nulls, the parent of which something is kept or null, its
  * bucket, expiry, the envelope's text or null where it was written before, hashes of envelopes that come along from the
- * parent's bucket, `claimValues`, `claimSpan`, the arrays of items (those that are kept, then the input), in a conversation who
- * must have written to it last, under a budget `reservationValues`. The parent is locked until the turn is there, so that it cannot be deleted, and its items
- * with it, in between. Gives a `BeginOutcome`, and who holds the idempotency key from now on, be it another turn.
+ * parent's bucket, the arrays of items (those that are kept, then the input), in a conversation who must have written to it last,
+ * under a budget `reservationValues`, with an idempotency key `claimValues` and `claimSpan`. The parent is locked until the turn is there, so that it cannot be deleted, and its items
+ * with it, in between. Gives a `BeginOutcome`, and who holds the idempotency key from now on, be it another turn. Few turns have
+ * a key, and to plan for one takes Postgres longer than all the rest.
  */
-const begin = (inConversation: boolean, isBudgeted: boolean) => `WITH parent AS (
+const begin = (inConversation: boolean, isBudgeted: boolean, hasKey: boolean) => `WITH parent AS (
       SELECT keep + kept_count + input_count + output_count AS length FROM turns t
       WHERE t.tenant = $1 AND t.id = $${beginParent}::text AND t.bucket = $${beginParentBucket}::integer
         AND ${kept('t')} AND (t.bucket = 0 OR t.created_at_ms >= $${beginExpiry}::bigint) FOR SHARE
@@ -130,12 +138,8 @@ const begin = (inConversation: boolean, isBudgeted: boolean) => `WITH parent AS 
       SELECT CASE ${isBudgeted ? leaseVerdict(reservationAt(inConversation)) : ''}${inConversation ? conversationVerdict : ''}WHEN $${beginParent}::text IS NULL THEN 'begun' WHEN NOT EXISTS (SELECT 1 FROM parent) THEN 'parent-not-found'
         WHEN (SELECT length FROM parent) < ${turnParameter('keep')} + ${turnParameter('kept_count')} THEN 'parent-too-short'
         ELSE 'begun' END AS outcome
-    ), claim AS (${claim(
-      `SELECT $1::text, $${beginClaim}::text, $${beginClaim + 1}::text, $2::text, ${turnParameter('created_at_ms')}
-      FROM verdict WHERE outcome = 'begun' AND $${beginClaim}::text IS NOT NULL`,
-      beginClaimSpan,
-    )}), begun AS (
-      SELECT 1 FROM verdict WHERE outcome = 'begun' AND ($${beginClaim}::text IS NULL OR (SELECT turn_id FROM claim) = $2::text)
+    ), ${hasKey ? `${claimed(claimAt(inConversation, isBudgeted))}, ` : ''}begun AS (
+      SELECT 1 FROM verdict WHERE outcome = 'begun'${hasKey ? ' AND (SELECT turn_id FROM claim) = $2::text' : ''}
     ),${inConversation ? takeWriter : ''}
     turn AS (${insertFrom('turns', turnColumns, parameters(turnColumns, 1), 'begun')}),
     envelope AS (
@@ -162,7 +166,14 @@ const begin = (inConversation: boolean, isBudgeted: boolean) => `WITH parent AS 
         CASE WHEN i.ordinal <= ${turnParameter('kept_count')} THEN ${itemMarks.kept} ELSE ${itemMarks.input} END, ${itemFields}`,
       `begun, ${itemsFrom(beginItems)}`,
     )})${isBudgeted ? `, ${reserved(reservationAt(inConversation), 'begun')}` : ''}
-    SELECT v.outcome, c.turn_id, c.body_hash FROM verdict v LEFT JOIN claim c ON true`;
+    ${hasKey ? 'SELECT v.outcome, c.turn_id, c.body_hash FROM verdict v LEFT JOIN claim c ON true' : 'SELECT outcome FROM verdict'}`;
+
+const begins = (inConversation: boolean) => ({
+  plain: begin(inConversation, false, false),
+  budgeted: begin(inConversation, true, false),
+  keyed: begin(inConversation, false, true),
+  keyedBudgeted: begin(inConversation, true, true),
+});
 
 /**
  * Ends a turn that is as it was begun: not deleted, not taken over, not ended. All or nothing: no row means that nothing
@@ -197,8 +208,8 @@ const firstOf = (
  * atomic by itself. Rows are locked in one order everywhere: a chain's anchor, a turn, its attempts, its items.
  */
 export const statements = {
-  begin: variants((isBudgeted) => begin(false, isBudgeted)),
-  beginInConversation: variants((isBudgeted) => begin(true, isBudgeted)),
+  begin: begins(false),
+  beginInConversation: begins(true),
 
   /**
    * A row: both were written. The old attempt is ended whether or not the turn still runs. Under a budget: then

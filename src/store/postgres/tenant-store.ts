@@ -61,11 +61,11 @@ interface EndedTurn {
   bucket: number;
 }
 
-/** The claim is null where there is no key. */
+/** Null: nothing was begun, and nothing claimed. */
 interface BegunRow {
   outcome: BeginOutcome;
-  turn_id: string | null;
-  body_hash: string | null;
+  turn_id?: string | null;
+  body_hash?: string | null;
 }
 
 function isBegun(row: BegunRow | undefined, id: string): boolean {
@@ -73,8 +73,8 @@ function isBegun(row: BegunRow | undefined, id: string): boolean {
 }
 
 function claimOf(row: BegunRow | undefined): ClaimRow | undefined {
-  if (row === undefined || row.turn_id === null || row.body_hash === null) return undefined;
-  return { turn_id: row.turn_id, body_hash: row.body_hash };
+  const { turn_id = null, body_hash = null } = row ?? {};
+  return turn_id === null || body_hash === null ? undefined : { turn_id, body_hash };
 }
 
 /** @see TenantRuns.queue */
@@ -194,15 +194,16 @@ export function createTenantStore(tenant: string, parts: TenantStoreParts): Tena
       retention.expiresBeforeMs(),
       isNew ? exactJson(intent.envelope) : null,
       envelopesOf(kept),
-      ...claimValues(intent),
-      ...claimSpan(intent),
       ...valueArrays([...keptValues(kept), ...itemValues(keptInput(intent))]),
       ...(conversation === undefined ? [] : [conversation.writer]),
       ...(started?.reservation === undefined ? [] : reservationValues(started.id, started.reservation)),
+      ...(intent.idempotency === undefined ? [] : [...claimValues(intent), ...claimSpan(intent)]),
     ];
     try {
       const statement = conversation === undefined ? statements.begin : statements.beginInConversation;
-      const text = statement[started?.reservation === undefined ? 'plain' : 'budgeted'];
+      const { plain, budgeted, keyed, keyedBudgeted } = statement;
+      const [unlimited, limited] = intent.idempotency === undefined ? [plain, budgeted] : [keyed, keyedBudgeted];
+      const text = started?.reservation === undefined ? unlimited : limited;
       const [row] = await inBucket(bucket, () => run(text, parameters));
       if (row?.outcome === 'lease-lost') return 'lease-lost';
       checkBegun(row?.outcome ?? 'parent-not-found', intent);
