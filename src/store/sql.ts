@@ -89,13 +89,6 @@ export const attemptEndColumns = [
 const insertInto = (table: string, columns: string[]) =>
   `INSERT INTO ${table} (${columns.join(', ')}) VALUES (${columns.map((_, index) => `$${index + 1}`).join(', ')})`;
 
-/**
- * That a turn runs, of a row that its key has found. Said so that no planner looks for the row among all that run, which SQLite
- * would rather, and Postgres too as long as a table is young or was analysed with nothing running: there what has ended is gone
- * through as well, until a vacuum.
- */
-export const isRunning = (turn: string) => `${turn}.status || '' = 'in_progress'`;
-
 /** Content that a client can still reach, unless it has become too old. */
 const shown = (turn: string) => `${turn}.stored = 1 AND ${turn}.deleted_at_ms IS NULL`;
 
@@ -195,7 +188,7 @@ export const sql = {
     ORDER BY a.started_at_ms DESC LIMIT 1`,
 
   /** tenant, id, week. */
-  selectRunning: `SELECT 1 AS running FROM turns WHERE tenant = $1 AND id = $2 AND bucket IN (0, $3) AND ${isRunning('turns')}`,
+  selectRunning: `SELECT 1 AS running FROM turns WHERE tenant = $1 AND id = $2 AND bucket IN (0, $3) AND status = 'in_progress'`,
 
   /** `attemptEndRow`. What the provider said beats an estimate, however late it comes; nothing else is ever rewritten. */
   endAttempt: `UPDATE attempts SET ${attemptEndColumns.map((column, index) => `${column} = $${index + 5}`).join(', ')},
@@ -252,7 +245,7 @@ export const sql = {
 
   /** tenant, id, week, owner, epoch, head. The epoch moves, so that the owner's commit is fenced if it comes after all. */
   failTurn: `UPDATE turns SET status = 'failed', epoch = epoch + 1, head = CASE WHEN blanked = 0 THEN $6 ELSE '' END
-    WHERE tenant = $1 AND id = $2 AND bucket IN (0, $3) AND owner = $4 AND epoch = $5 AND ${isRunning('turns')}`,
+    WHERE tenant = $1 AND id = $2 AND bucket IN (0, $3) AND owner = $4 AND epoch = $5 AND status = 'in_progress'`,
 
   /** tenant, turn id, week, time, error code, error message. */
   crashAttempts: `UPDATE attempts SET status = 'crashed', ended_at_ms = $4, estimated = 1,

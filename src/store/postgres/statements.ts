@@ -4,7 +4,6 @@ import { itemValueCount } from '../rows.ts';
 import {
   attemptEndColumns,
   attemptStartColumns,
-  isRunning,
   itemColumns,
   itemMarks,
   kept,
@@ -183,7 +182,7 @@ const begins = (inConversation: boolean) => ({
 const commit = (inConversation: boolean, isBudgeted: boolean) => `WITH turn AS (
       UPDATE turns SET status = $6, output_count = $8, head = CASE WHEN stored IN (1, 3) THEN $7 ELSE '' END,
         context_hash = CASE WHEN stored IN (1, 3) THEN $9 END, settings_hash = CASE WHEN stored IN (1, 3) THEN $10 END
-      WHERE tenant = $1 AND id = $2 AND bucket IN (0, $3) AND owner = $4 AND epoch = $5 AND ${isRunning('turns')}
+      WHERE tenant = $1 AND id = $2 AND bucket IN (0, $3) AND owner = $4 AND epoch = $5 AND status = 'in_progress'
         AND deleted_at_ms IS NULL AND conversation IS ${inConversation ? 'NOT NULL' : 'NULL'}
       RETURNING stored, input_count, bucket, conversation
     ), attempt AS (
@@ -218,7 +217,7 @@ export const statements = {
   nextAttempt: variants(
     (isBudgeted) => `WITH turn AS (
       SELECT t.stored, t.deleted_at_ms, t.bucket FROM turns t
-      WHERE t.tenant = $1 AND t.id = $2 AND t.bucket IN (0, $3) AND ${isRunning('t')} FOR SHARE
+      WHERE t.tenant = $1 AND t.id = $2 AND t.bucket IN (0, $3) AND t.status = 'in_progress' FOR SHARE
     ), ${isBudgeted ? `${lockedLeases(nextReservation)}, ` : ''}begun AS (
       SELECT bucket FROM turn${isBudgeted ? ` WHERE ${hasLeases(nextReservation)}` : ''}
     ), ended AS (
@@ -255,7 +254,7 @@ export const statements = {
    */
   commitLocked: `UPDATE turns SET status = $6, output_count = $8, head = CASE WHEN ${kept('turns')} THEN $7 ELSE '' END,
       context_hash = CASE WHEN ${kept('turns')} THEN $9 END, settings_hash = CASE WHEN ${kept('turns')} THEN $10 END
-    WHERE tenant = $1 AND id = $2 AND bucket IN (0, $3) AND owner = $4 AND epoch = $5 AND ${isRunning('turns')}
+    WHERE tenant = $1 AND id = $2 AND bucket IN (0, $3) AND owner = $4 AND epoch = $5 AND status = 'in_progress'
     RETURNING stored, deleted_at_ms, input_count, bucket, conversation`,
 
   /** tenant, turn id, then the arrays of items, of a conversation. */

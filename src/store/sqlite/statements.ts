@@ -1,10 +1,10 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 
 /**
- * Of the two buckets that a row can lie in SQLite would make a table, at every use, to look both up in an index whose other columns
- * say which row it is: the sign keeps it from that.
+ * Which row is meant, the index of the primary key says. Of the two buckets that the row can lie in SQLite would make a table, at
+ * every use, and it would rather look for the row among all that its owner runs: the sign keeps it from both.
  */
-const twoBuckets = /(?:\w+\.)?bucket IN \(0, /g;
+const notLookedUp = /(?:\w+\.)?bucket IN \(0, |owner = \?\d* AND epoch/g;
 
 /**
  * SQLite's spelling of numbered parameters. One that comes in its turn has no number: Node asks for the name of each that it
@@ -18,7 +18,7 @@ function sqliteText(sql: string): string {
     last = Math.max(last, number);
     return isNext ? '?' : `?${digits}`;
   });
-  return spelled.replaceAll(twoBuckets, '+$&');
+  return spelled.replaceAll(notLookedUp, '+$&');
 }
 
 /** Prepares each statement once per connection. @param arrange is done to each then. */

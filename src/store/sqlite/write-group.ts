@@ -9,7 +9,7 @@ import { keyWrites } from '../key-sql.ts';
 import { claim, type ClaimRow, forgetClaims, otherHolder } from '../idempotency.ts';
 import { itemValueCount, type SqlValue } from '../rows.ts';
 import { deleteSteps, failSteps, runSql, type Step } from '../run-sql.ts';
-import { isRunning, itemMarks, kept, sql } from '../sql.ts';
+import { itemMarks, kept, sql } from '../sql.ts';
 import { envelopeGraceMs, retentionSql } from '../retention-sql.ts';
 import { createStatements } from './statements.ts';
 import { type EngineFailure, failureOf, isLocked, movedAway } from './store-error.ts';
@@ -58,7 +58,7 @@ const sqliteExpiry = {
 export const sqliteCommit = {
   /** tenant, id, week, owner, epoch. No row: the commit is fenced, or was made before. */
   selectRunningTurn: `SELECT stored, deleted_at_ms, input_count, bucket, conversation, ${kept('turns')} AS kept FROM turns
-    WHERE tenant = $1 AND id = $2 AND bucket IN (0, $3) AND owner = $4 AND epoch = $5 AND ${isRunning('turns')}`,
+    WHERE tenant = $1 AND id = $2 AND bucket IN (0, $3) AND owner = $4 AND epoch = $5 AND status = 'in_progress'`,
   /** tenant, id, bucket, status, output count, head, hashes. */
   endRunningTurn: `UPDATE turns SET status = $4, output_count = $5, head = $6, context_hash = $7, settings_hash = $8
     WHERE tenant = $1 AND id = $2 AND bucket = $3`,
