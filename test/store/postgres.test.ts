@@ -428,7 +428,7 @@ describe('what a call touches is one tenant’s', () => {
       for (const scan of plans.flatMap((row) => row['QUERY PLAN'].flatMap(({ Plan }) => scansOf(Plan)))) {
         scans += 1;
         const found = JSON.stringify([scan['Index Cond'], scan['Recheck Cond'], scan['Filter']]);
-        expect(found, `${name} looks for ${scan['Relation Name']}`).toMatch(/tenant = (\$1|\w+\.tenant)\b/);
+        expect(found, `${name} looks for ${scan['Relation Name']}`).toMatch(/tenant = (\(?\$1|\w+\.tenant)\b/);
       }
       await client.query('DEALLOCATE looked_at');
     }
@@ -571,6 +571,33 @@ describe('partitions', () => {
     const read = scans.map((scan) => Number(scan['Actual Rows']) * Number(scan['Actual Loops']));
     // Its turns, the items of each, and the newest attempt.
     expect(read.reduce((sum, rows) => sum + rows, 0)).toBeLessThanOrEqual(60 + 60 * 2 + 1);
+  });
+
+  test.each([
+    ['young', undefined],
+    ['analysed while nothing ran', 'ANALYZE turns'],
+  ])('that are %s: a commit finds its turn by its key, and not among all that its process runs', async (_, first) => {
+    const url = await server.createDatabase();
+    const own = (await open(url, 'a')).forTenant('t');
+    for (let turn = 0; turn < 50; turn++) {
+      const ended = intentOf();
+      await own.beginTurn(ended);
+      await own.commitTurn(commitOf(ended));
+    }
+    const client = await connect(url);
+    if (first !== undefined) await client.query(first);
+    const running = Array.from({ length: 50 }, () => intentOf());
+    for (const intent of running) await own.beginTurn(intent);
+    const asked = vi.spyOn(Client.prototype, 'query');
+    onTestFinished(() => asked.mockRestore());
+    await own.commitTurn(commitOf(running[0] ?? intentOf()));
+    const [[statement, parameters] = ['', []]] = asked.mock.calls.slice() as unknown as Asked[];
+    const { rows: plan } = await client.query<Record<string, string>>(`EXPLAIN ${textOf(statement)}`, parameters);
+    const lines = plan.map((row) => row['QUERY PLAN']).join('\n');
+    expect([...lines.matchAll(/Scan (?:using|on) ((?:turns|attempts)_\w+)/g)].map(([, found]) => found)).toEqual([
+      `turns_${Math.floor(startMs / weekMs)}_pkey`,
+      `attempts_${Math.floor(startMs / weekMs)}_pkey`,
+    ]);
   });
 
   test('are made when a turn needs one that nobody has made ahead: a node that slept, a clock that jumped', async () => {

@@ -11,9 +11,6 @@ export interface PostgresEndOptions {
   force: boolean;
 }
 
-/** Columns of keys that are whole numbers. */
-const numbers: ReadonlySet<string> = new Set(['position', 'bucket', 'first_sequence']);
-
 const connectMs = 10_000;
 /** Whoever was heard of within a lease counts as running. */
 const leaseMs = 15_000;
@@ -77,10 +74,8 @@ export async function openPostgresEnd(url: string, { role, force }: PostgresEndO
       // One of its own: whoever reads may stop before its end.
       cursors += 1;
       const cursor = `copied_${cursors}`;
-      // SQLite's order of text; a whole number has no collation.
-      const order = key.map((column) => (numbers.has(column) ? column : `${column} COLLATE "C"`));
       await select(
-        `DECLARE ${cursor} NO SCROLL CURSOR FOR SELECT ${columns.join(', ')} FROM ${name} ORDER BY ${order.join(', ')}`,
+        `DECLARE ${cursor} NO SCROLL CURSOR FOR SELECT ${columns.join(', ')} FROM ${name} ORDER BY ${key.join(', ')}`,
       );
       // The next batch is as many rows as the last one's sizes promise to fit.
       let count = 10;

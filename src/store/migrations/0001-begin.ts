@@ -10,11 +10,16 @@ export interface SchemaDialect extends ViewDialect {
   byBucket: string;
   /** The type of a column of bytes. */
   bytesType: string;
+  /** The type of a column of text, which is compared byte by byte. */
+  textType: string;
 }
 
 /**
  * Types that both engines read as meant: `bigint` and `integer` are whole numbers, flags are 0 or 1, JSON is text. `bucket` is
  * the week of the turn's id, or 0 where time does not drop the turn; it ends each primary key, since Postgres wants it there.
+ *
+ * Of its indexes over all rows only the key begins with the tenant: where Postgres knows nothing of a tenant yet, it takes any that
+ * does for as good as the key, and would read all that the tenant has.
  *
  * `blanked`: 1 where `head` is empty for good. It says so where an index asks: a commit writes `head`, and would move the entry.
  *
@@ -53,9 +58,9 @@ const turns = ({ byBucket }: SchemaDialect) => [
     PRIMARY KEY (tenant, id, bucket)
   ) ${byBucket}`,
   'CREATE INDEX turns_parent ON turns (tenant, parent) WHERE parent IS NOT NULL',
-  'CREATE INDEX turns_session ON turns (tenant, session_id, created_at_ms, id, bucket)',
+  'CREATE INDEX turns_session ON turns (session_id, tenant, created_at_ms, id, bucket)',
   `CREATE INDEX turns_in_progress ON turns (owner) WHERE status = 'in_progress'`,
-  'CREATE INDEX turns_conversation ON turns (tenant, conversation, depth) WHERE conversation IS NOT NULL',
+  'CREATE INDEX turns_conversation ON turns (conversation, tenant, depth) WHERE conversation IS NOT NULL',
   `CREATE INDEX turns_queued ON turns (tenant, id) WHERE status = 'queued'`,
   'CREATE INDEX turns_context ON turns (tenant, context_hash, id) WHERE context_hash IS NOT NULL',
   `CREATE TABLE items (
@@ -71,7 +76,7 @@ const turns = ({ byBucket }: SchemaDialect) => [
     envelope_hash text,
     PRIMARY KEY (tenant, turn_id, position, bucket)
   ) ${byBucket}`,
-  'CREATE INDEX items_id ON items (tenant, id)',
+  'CREATE INDEX items_id ON items (id, tenant)',
   'CREATE INDEX items_envelope ON items (tenant, envelope_hash) WHERE envelope_hash IS NOT NULL',
   `CREATE TABLE envelopes (
     tenant text NOT NULL,
@@ -277,7 +282,7 @@ const files = ({ bytesType }: SchemaDialect) => [
 export function begin(dialect: SchemaDialect) {
   return {
     async up(db: Kysely<unknown>): Promise<void> {
-      const statements = [
+      const tables = [
         ...turns(dialect),
         ...conversations,
         ...keys,
@@ -287,9 +292,8 @@ export function begin(dialect: SchemaDialect) {
         ...background,
         ...files(dialect),
         ...dialect.ownTables,
-        spendLogsView(dialect),
-      ];
-      for (const statement of statements) await sql.raw(statement).execute(db);
+      ].map((statement) => statement.replaceAll(/ text\b/g, ` ${dialect.textType}`));
+      for (const statement of [...tables, spendLogsView(dialect)]) await sql.raw(statement).execute(db);
     },
   };
 }

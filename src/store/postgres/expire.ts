@@ -41,7 +41,7 @@ const statements = {
     ) SELECT tenant, id FROM page ORDER BY tenant DESC, id DESC LIMIT 1`,
 
   /** The first id of a week, and the first of the next. What is kept for ever lies in bucket 0, whenever it was made. */
-  forgetRuns: `DELETE FROM background_runs r WHERE r.turn_id COLLATE "C" >= $1 AND r.turn_id COLLATE "C" < $2
+  forgetRuns: `DELETE FROM background_runs r WHERE r.turn_id >= $1 AND r.turn_id < $2
     AND NOT EXISTS (SELECT 1 FROM turns t WHERE t.tenant = r.tenant AND t.id = r.turn_id AND t.bucket = ${keptBucket})`,
 } as const;
 

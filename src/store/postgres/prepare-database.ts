@@ -19,6 +19,8 @@ const schemaDialect: SchemaDialect = {
   json: (text) => `CAST(${text} AS json)`,
   byBucket: 'PARTITION BY LIST (bucket)',
   bytesType: 'bytea',
+  // A database's own order is slower, another on each system, and breaks indexes when the system's library changes it.
+  textType: 'text COLLATE "C"',
   ownTables: [
     ...bucketTables.map((table) => `CREATE TABLE ${partitionOf(table, 0)} PARTITION OF ${table} FOR VALUES IN (0)`),
     // For reports that look at the newest rows of the view: its own words for the time.

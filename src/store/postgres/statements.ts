@@ -64,7 +64,7 @@ const reservationAt = (inConversation: boolean) => beginWriter + (inConversation
 const claimAt = (inConversation: boolean, isBudgeted: boolean) =>
   reservationAt(inConversation) + (isBudgeted ? reservationValueCount : 0);
 
-/** tenant, id, week, owner, epoch, status, head, output count, hashes, then those of `attemptEndRow` from the attempt's id on. */
+/** tenant, id, bucket, owner, epoch, status, head, output count, hashes, then those of `attemptEndRow` from the attempt's id on. */
 const commitAttempt = 11;
 const commitItems = commitAttempt + 1 + endColumns.length;
 
@@ -177,17 +177,19 @@ const begins = (inConversation: boolean) => ({
 /**
  * Ends a turn that is as it was begun: not deleted, not taken over, not ended. All or nothing: no row means that nothing
  * was written, and that the turn is to be looked at with its row locked.
+ * That it runs is said so that no index can: one over what runs looks cheap where nothing ran when its table was last analysed,
+ * and each commit would read all that its process runs.
  * A turn in a conversation becomes its head, where it has ended well.
  */
 const commit = (inConversation: boolean, isBudgeted: boolean) => `WITH turn AS (
       UPDATE turns SET status = $6, output_count = $8, head = CASE WHEN stored IN (1, 3) THEN $7 ELSE '' END,
         context_hash = CASE WHEN stored IN (1, 3) THEN $9 END, settings_hash = CASE WHEN stored IN (1, 3) THEN $10 END
-      WHERE tenant = $1 AND id = $2 AND bucket IN (0, $3) AND owner = $4 AND epoch = $5 AND status = 'in_progress'
-        AND deleted_at_ms IS NULL AND conversation IS ${inConversation ? 'NOT NULL' : 'NULL'}
+      WHERE tenant = $1 AND id = $2 AND bucket = $3 AND owner = $4 AND epoch = $5
+        AND status || '' = 'in_progress' AND deleted_at_ms IS NULL AND conversation IS ${inConversation ? 'NOT NULL' : 'NULL'}
       RETURNING stored, input_count, bucket, conversation
     ), attempt AS (
       UPDATE attempts a SET ${endAssignments(commitAttempt + 1, 'turn.stored IN (1, 3)')} FROM turn
-      WHERE a.tenant = $1 AND a.turn_id = $2 AND a.bucket IN (0, $3) AND a.id = $${commitAttempt} AND (a.status = 'started' OR a.estimated = 1)
+      WHERE a.tenant = $1 AND a.turn_id = $2 AND a.bucket = $3 AND a.id = $${commitAttempt} AND (a.status = 'started' OR a.estimated = 1)
     ), item AS (${insertFrom(
       'items',
       itemColumns,

@@ -1,4 +1,4 @@
-import { weekOfId } from '../bucket.ts';
+import { keptBucket, weekOfId } from '../bucket.ts';
 import { type BeginOutcome, checkBegun, notRunning } from '../begin-outcome.ts';
 import { columnText, exactJson } from '../column-text.ts';
 import { createContextFinder, type FindFirst } from '../context-finder.ts';
@@ -115,8 +115,9 @@ export function createTenantStore(tenant: string, parts: TenantStoreParts): Tena
     const steps = endSteps(tenant, commit.id, commit.events, commit.attempt.endedAtMs);
     if (steps.length === 0) {
       const statement = commit.conversation === undefined ? statements.commit : statements.commitInConversation;
+      const bucket = commit.conversation === undefined ? weekOfId(commit.id) : keptBucket;
       const done = await database.query(statement[settles ? 'budgeted' : 'plain'], [
-        ...row,
+        ...row.with(2, bucket),
         ...attempt.slice(3),
         ...items,
       ]);

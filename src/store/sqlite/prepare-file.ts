@@ -23,6 +23,7 @@ const schemaDialect: SchemaDialect = {
   ],
   byBucket: '',
   bytesType: 'blob',
+  textType: 'text',
 };
 
 /**
