@@ -4,6 +4,7 @@ import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import * as nodeModule from 'node:module';
 import { fileURLToPath } from 'node:url';
+import v8 from 'node:v8';
 
 const at = (path) => new URL(`../${path}`, import.meta.url);
 
@@ -40,6 +41,9 @@ if (runtime.version.localeCompare(runtime.least, 'en', { numeric: true }) >= 0) 
     const args = [process.execPath, ...process.execArgv, ...runtime.flags, ...process.argv.slice(1)];
     process.execve(process.execPath, args, env);
   }
+  // A gateway calls a function once a turn: what V8 optimizes after 3,000 calls would be slow for as many turns.
+  // @see docs/decisions/2026-11-30-code-that-is-warm.md
+  if (!onBun) v8.setFlagsFromString('--invocation-count-for-turbofan=1000');
   // By the environment, so that our threads and workers have it too.
   const { directory } = nodeModule.enableCompileCache();
   if (directory !== undefined) process.env.NODE_COMPILE_CACHE ??= directory;

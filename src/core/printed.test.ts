@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { createPace } from './pace.ts';
@@ -31,4 +32,21 @@ test('what is printed ahead is what JSON.stringify gives, whole and at its place
     }),
     { numRuns: 60 },
   );
+});
+
+test('what V8 makes of the search stays, whatever the shapes of the objects', () => {
+  const shapes = [
+    '{"role":"user","content":"a"}',
+    '{"role":"user","content":[{"type":"text","text":"a"}]}',
+    '{"id":"a"}',
+  ];
+  const script = `const { printAhead } = await import(${JSON.stringify(import.meta.resolve('./printed.ts'))});
+    const shapes = ${JSON.stringify(shapes)};
+    for (let i = 0; i < 50_000; i++) printAhead(JSON.parse(shapes[i % shapes.length]), { after() {} });`;
+  const { status, stdout } = spawnSync(process.execPath, ['--trace-deopt', '--input-type=module', '--eval', script], {
+    encoding: 'utf8',
+    maxBuffer: 2 ** 26,
+  });
+  expect(status).toBe(0);
+  expect(stdout.match(/bailout .*printAhead|bailout .*findLong/g)?.length ?? 0).toBeLessThan(10);
 });

@@ -335,10 +335,10 @@ export const mutants: Mutant[] = [
       postgres: [
         {
           file: 'src/store/postgres/statements.ts',
-          search: `AND bucket IN (0, $3) AND owner = $4 AND epoch = $5 AND status = 'in_progress'
-        AND deleted_at_ms IS NULL`,
-          replace: `AND bucket IN (0, $3) AND $4::text <> '' AND $5::integer >= 0 AND status IN ('in_progress', 'failed')
-        AND deleted_at_ms IS NULL`,
+          search: `AND owner = $4 AND epoch = $5
+        AND status || '' = 'in_progress' AND deleted_at_ms IS NULL`,
+          replace: `AND $4::text <> '' AND $5::integer >= 0
+        AND status IN ('in_progress', 'failed') AND deleted_at_ms IS NULL`,
         },
       ],
     },
