@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto';
-import { weekEndMs, weekOf } from './bucket.ts';
+import { weekEndMs } from './bucket.ts';
+import type { Retention, Span } from './retention.ts';
 import type { SqlValue } from './rows.ts';
 import { deriveKey } from './secret.ts';
 import type { TenantStore } from './store.ts';
@@ -9,12 +10,12 @@ export function contextKeyOf(secret: Uint8Array): string {
   return deriveKey(secret, 'context hash').toString('hex');
 }
 
-/** Gives the first row that the engine's statement finds, of the first hash that it finds any of. */
+/** Gives the first row that the engine's statement finds, of the first hash that it finds any of, and which that is, from 0 on. */
 export type FindFirst = <Row>(
   statement: 'selectByContext' | 'selectOpener',
   hashes: readonly string[],
-  expiry: readonly [atMs: SqlValue, week: SqlValue],
-) => Promise<Row | undefined>;
+  place: readonly [expiryMs: SqlValue, ...Span],
+) => Promise<(Row & { at: number }) | undefined>;
 
 /** 144 bits: nobody is shown one, and two that meet by chance are not to be feared. */
 const hashLength = 24;
@@ -38,19 +39,36 @@ export function contextHasher(key: string, tenant: string): TenantStore['context
   return (text) => hash('sha256', prefix + text, 'base64url').slice(0, hashLength);
 }
 
+/**
+ * A conversation that its client has left alone for longer begins anew. On Postgres every week that is searched costs, of each
+ * request whose history is nowhere.
+ */
+const searchedWeeks = 8;
+
 export function createContextFinder(
   key: string,
   tenant: string,
-  expiresBeforeMs: () => number,
+  { expiresBeforeMs, spans }: Retention,
   first: FindFirst,
 ): Pick<TenantStore, 'contextHash' | 'findContext' | 'findOpener'> {
+  const search = async <Row>(statement: Parameters<FindFirst>[0], hashes: readonly string[]) => {
+    let best: Row | undefined;
+    let better = hashes;
+    for (const span of spans(searchedWeeks)) {
+      if (better.length === 0) break;
+      const found = await first<Row>(statement, better, [expiresBeforeMs(), ...span]);
+      if (found === undefined) continue;
+      best = found;
+      better = better.slice(0, found.at);
+    }
+    return best;
+  };
+
   return {
     contextHash: contextHasher(key, tenant),
 
     async findContext(said) {
-      if (said.length === 0) return undefined;
-      const expiry = expiresBeforeMs();
-      const row = await first<FoundRow>('selectByContext', said, [expiry, weekOf(expiry)]);
+      const row = await search<FoundRow>('selectByContext', said);
       if (row === undefined) return undefined;
       const { id, bucket, session_id: sessionId, anchor, depth, length } = row;
       const hashes = { said: row.context_hash, settings: row.settings_hash };
@@ -68,8 +86,7 @@ export function createContextFinder(
     },
 
     async findOpener(openCalls) {
-      const expiry = expiresBeforeMs();
-      const row = await first<{ deployment: string }>('selectOpener', openCalls, [expiry, weekOf(expiry)]);
+      const row = await search<{ deployment: string }>('selectOpener', openCalls);
       return row?.deployment;
     },
   };

@@ -118,15 +118,21 @@ const isGone = (turn: string, except: string) => `(${turn}.deleted_at_ms IS NOT 
 export const deploymentOf = (attempt: string) =>
   `${attempt}.provider || ' ' || ${attempt}.api_base || ' ' || ${attempt}.upstream_model`;
 
+/**
+ * In one of the weeks from `$4` to before `$5`, or where things are kept. Said of each table, since a planner does not conclude it
+ * from the others.
+ */
+const within = (table: string) => `(${table}.bucket = 0 OR ${table}.bucket >= $4 AND ${table}.bucket < $5)`;
+
 const newestItem = (join = ''): string => `FROM items i
-    JOIN turns t ON t.tenant = i.tenant AND t.id = i.turn_id AND t.bucket = i.bucket ${join}
+    JOIN turns t ON t.tenant = i.tenant AND t.id = i.turn_id AND t.bucket = i.bucket AND ${within('t')} ${join}
     WHERE i.tenant = $1 AND i.id = $2 AND i.body <> '' AND i.output <> ${itemMarks.kept}
-      AND (i.bucket = 0 OR i.bucket >= $4) AND NOT (${expired('t', '$3')}) AND t.stored <> 3
+      AND ${within('i')} AND NOT (${expired('t', '$3')}) AND t.stored <> 3
       AND (t.deleted_at_ms IS NULL OR t.conversation IS NOT NULL AND ${appended('t')})
     ORDER BY t.created_at_ms DESC, t.id DESC, i.position DESC LIMIT 1`;
 
 /** Of what the model said. */
-const followedBy = `JOIN items f ON f.tenant = i.tenant AND f.turn_id = i.turn_id AND f.bucket = i.bucket
+const followedBy = `JOIN items f ON f.tenant = i.tenant AND f.turn_id = i.turn_id AND f.bucket = i.bucket AND ${within('f')}
       AND f.position = i.position + 1 AND f.output = ${itemMarks.output} AND i.output = f.output AND f.body <> ''`;
 
 /**
@@ -174,17 +180,17 @@ export const sql = {
   selectParent: `SELECT keep + kept_count + input_count + output_count AS length FROM turns t
     WHERE t.tenant = $1 AND t.id = $2 AND t.bucket = $3 AND ${kept('t')} AND NOT (${expired('t', '$4')})`,
 
-  /** tenant, hash, expiry, week of the expiry. A hash does not tell when it was stored: every younger bucket is asked. */
+  /** tenant, hash, expiry, span. A hash does not tell when it was stored. */
   selectByContext: `SELECT t.id, t.bucket, t.session_id, t.anchor, t.depth, t.context_hash, t.settings_hash,
       t.keep + t.kept_count + t.input_count + t.output_count AS length,
       (SELECT ${deploymentOf('a')} FROM attempts a WHERE a.tenant = $1 AND a.turn_id = t.id AND a.bucket = t.bucket
-        ORDER BY a.number DESC LIMIT 1) AS deployment
-    FROM turns t WHERE t.tenant = $1 AND t.context_hash = $2 AND t.bucket >= $4 AND t.created_at_ms >= $3 AND ${kept('t')}
+        AND ${within('a')} ORDER BY a.number DESC LIMIT 1) AS deployment
+    FROM turns t WHERE t.tenant = $1 AND t.context_hash = $2 AND ${within('t')} AND t.created_at_ms >= $3 AND ${kept('t')}
     ORDER BY t.id DESC LIMIT 1`,
 
-  /** tenant, `open_calls`, expiry, week of the expiry. */
+  /** tenant, `open_calls`, expiry, span. */
   selectOpener: `SELECT ${deploymentOf('a')} AS deployment FROM attempts a
-    WHERE a.tenant = $1 AND a.open_calls = $2 AND a.bucket >= $4 AND a.started_at_ms >= $3
+    WHERE a.tenant = $1 AND a.open_calls = $2 AND ${within('a')} AND a.started_at_ms >= $3
     ORDER BY a.started_at_ms DESC LIMIT 1`,
 
   /** tenant, id, week. */
@@ -278,7 +284,7 @@ export const sql = {
   /** tenant, hash, week of a turn in whose context it was named. */
   selectEnvelope: 'SELECT body FROM envelopes WHERE tenant = $1 AND hash = $2 AND bucket IN (0, $3) LIMIT 1',
 
-  /** tenant, item id, expiry, week of the expiry. An item's id does not tell when it was stored: every younger bucket is asked. */
+  /** tenant, item id, expiry, span. An item's id does not tell when it was stored. */
   selectItem: `SELECT i.id, i.type, i.body, i.origin ${newestItem()}`,
 
   /** The same: what its turn said next. */

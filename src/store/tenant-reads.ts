@@ -2,6 +2,7 @@ import { keptBucket, weekOf, weekOfId } from './bucket.ts';
 import { columnText } from './column-text.ts';
 import { type ContextRow, contextOf, isDeleted } from './context-of.ts';
 import { type ClaimRow, otherHolder, selectHolder } from './idempotency.ts';
+import type { Retention } from './retention.ts';
 import type { SqlValue } from './rows.ts';
 import { sql } from './sql.ts';
 import { wholeItem } from './stored-body.ts';
@@ -39,14 +40,14 @@ interface ResponseRow {
  * @param all runs a statement; `Row` names the columns that it selects.
  * @param tuples the same, with a row as the list of its columns.
  * @param selectContext the engine's.
- * @param expiresBeforeMs what was begun before is as if it had never been.
+ * @param retention what was begun before its time is as if it had never been.
  */
 export function createTenantReads(
   tenant: string,
   all: <Row>(sql: string, ...parameters: SqlValue[]) => Row[] | Promise<Row[]>,
   tuples: <Row extends unknown[]>(sql: string, ...parameters: SqlValue[]) => Row[] | Promise<Row[]>,
   selectContext: string,
-  expiresBeforeMs: () => number,
+  { expiresBeforeMs, spans }: Retention,
 ): TenantReads {
   /** tenant, id, week, expiry. */
   const live = (responseId: string): SqlValue[] => [
@@ -56,9 +57,12 @@ export function createTenantReads(
     expiresBeforeMs(),
   ];
   const one = async (statement: string, itemId: string): Promise<StoredItem | undefined> => {
-    const expiry = expiresBeforeMs();
-    const [row] = await all<StoredItem>(statement, tenant, columnText(itemId), expiry, weekOf(expiry));
-    return row && wholeItem(row);
+    const id = columnText(itemId);
+    for (const span of spans()) {
+      const [row] = await all<StoredItem>(statement, tenant, id, expiresBeforeMs(), ...span);
+      if (row !== undefined) return wholeItem(row);
+    }
+    return undefined;
   };
 
   /** All of a context lies in one bucket: one is asked at a time, and the one where things are kept seldom. */

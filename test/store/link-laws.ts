@@ -5,11 +5,12 @@ import type { Item } from '../../src/core/items.ts';
 import type { FinishedItem } from '../../src/core/response.ts';
 import type { TurnRequest } from '../../src/core/request.ts';
 import { responsesCodec } from '../../src/protocols/responses/index.ts';
+import { keepAll } from '../../src/store/retention.ts';
 import type { StoredItem, TenantStore, TurnIntent } from '../../src/store/store.ts';
 import { type History, resolveHistory } from '../../src/turn/resolve-history.ts';
 import { contextBehind, storedLink } from '../../src/turn/stored-link.ts';
 import type { TestBed } from './test-bed.ts';
-import { attemptEndOf, attemptStartOf, commitOf, intentOf, nextId, startMs } from './make.ts';
+import { attemptEndOf, attemptStartOf, commitOf, intentOf, itemOf, nextId, startMs } from './make.ts';
 
 /** What is said in a conversation, whatever way a client spells it. */
 type Word =
@@ -435,6 +436,54 @@ export function linkLaws(bed: TestBed): void {
       await store.close();
       await aged.destroy();
     });
+  });
+
+  test('what is searched for without its week is found in the youngest first', async () => {
+    const engine = await bed.createEngine();
+    const clock = { nowMs: startMs };
+    const store = await engine.open('process-1', undefined, { retention: keepAll, nowMs: () => clock.nowMs });
+    const own = store.forTenant('t');
+    const openCalls = own.contextHash('call');
+    const [all, more] = [own.contextHash('all'), own.contextHash('all, and more')];
+    const write = async (upstreamModel: string, output: StoredItem[], said = all) => {
+      const attempt = attemptStartOf({ upstreamModel, startedAtMs: clock.nowMs });
+      const intent = intentOf({ createdAtMs: clock.nowMs, attempt });
+      await own.beginTurn(intent);
+      const end = attemptEndOf(attempt.id, said === all ? { openCalls } : {});
+      await own.commitTurn(commitOf(intent, { context: { said, settings: '' }, output, attempt: end }));
+      return intent.id;
+    };
+    const output = [itemOf('thought'), itemOf('said')];
+    const find = async () => ({
+      turn: (await own.findContext([all]))?.id,
+      opener: (await own.findOpener([openCalls]))?.split(' ').at(-1),
+      item: await own.readItem(output[0]?.id ?? ''),
+      next: await own.readFollowing(output[0]?.id ?? ''),
+    });
+    const nothing = { turn: undefined, opener: undefined, item: undefined, next: undefined };
+    expect(await find()).toEqual(nothing);
+    const fuller = await write('fuller', [], more);
+    const older = await write('older', output);
+    const there = { item: output[0], next: output[1] };
+    for (const weeks of [0, 1, 8]) {
+      clock.nowMs = startMs + weeks * weekMs;
+      expect(await find()).toEqual({ turn: older, opener: 'older', ...there });
+    }
+    // One in which more was said is better than a young one.
+    const young = await write('young', []);
+    expect(await own.findContext([more, all])).toMatchObject({ id: fuller });
+    expect(await own.findContext([all, more])).toMatchObject({ id: young });
+    await own.deleteResponse(young, clock.nowMs);
+    // Who comes back so late begins a session of its own; what an id names is found as long as it is there.
+    clock.nowMs = startMs + 9 * weekMs;
+    expect(await find()).toEqual({ ...nothing, ...there });
+    const newer = await write('newer', []);
+    expect(await find()).toMatchObject({ turn: newer, opener: 'newer', item: output[0] });
+    await own.deleteResponse(newer, clock.nowMs);
+    for (const id of [older, fuller]) await own.deleteResponse(id, clock.nowMs);
+    expect(await find()).toEqual(nothing);
+    await store.close();
+    await engine.destroy();
   });
 
   describe('a turn that is kept to be looked at only', () => {

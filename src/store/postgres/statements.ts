@@ -201,7 +201,7 @@ const commit = (inConversation: boolean, isBudgeted: boolean) => `WITH turn AS (
 /** A statement that looks for a hash, for many with commas between them: of the first that it finds a row of. */
 const firstOf = (
   statement: string,
-) => `SELECT found.* FROM unnest(string_to_array($2, ',')) WITH ORDINALITY AS h (hash, place)
+) => `SELECT found.*, h.place - 1 AS at FROM unnest(string_to_array($2, ',')) WITH ORDINALITY AS h (hash, place)
     CROSS JOIN LATERAL (${statement.replace('$2', 'h.hash')}) found ORDER BY h.place LIMIT 1`;
 
 /**

@@ -232,8 +232,9 @@ export function createTenantStore(tenant: string, parts: TenantStoreParts): Tena
     });
   }
 
-  const findFirst: FindFirst = async <Row>(...[statement, hashes, expiry]: Parameters<FindFirst>) => {
-    const [found] = await database.query<Row>(statements[statement], [tenant, hashes.join(','), ...expiry]);
+  const findFirst: FindFirst = async <Row>(...[statement, hashes, place]: Parameters<FindFirst>) => {
+    const parameters = [tenant, hashes.join(','), ...place];
+    const [found] = await database.query<Row & { at: number }>(statements[statement], parameters);
     return found;
   };
 
@@ -245,9 +246,9 @@ export function createTenantStore(tenant: string, parts: TenantStoreParts): Tena
       (text, ...parameters) => database.query(text, parameters),
       (text, ...parameters) => database.tuples(text, parameters),
       statements.selectContext,
-      retention.expiresBeforeMs,
+      retention,
     ),
-    ...createContextFinder(parts.contextKey, tenant, retention.expiresBeforeMs, findFirst),
+    ...createContextFinder(parts.contextKey, tenant, retention, findFirst),
 
     files: parts.files.forTenant(tenant),
     conversations: createConversationStore(tenant, {

@@ -107,10 +107,10 @@ export function createTenantStore(tenant: string, parts: TenantStoreParts): Tena
     return undefined;
   }
 
-  const findFirst: FindFirst = async <Row>(...[statement, hashes, expiry]: Parameters<FindFirst>) => {
-    for (const hash of hashes) {
-      const [found] = reader.all<Row>(sql[statement], tenant, hash, ...expiry);
-      if (found !== undefined) return found;
+  const findFirst: FindFirst = async <Row>(...[statement, hashes, place]: Parameters<FindFirst>) => {
+    for (const [at, hash] of hashes.entries()) {
+      const [found] = reader.all<Row>(sql[statement], tenant, hash, ...place);
+      if (found !== undefined) return { ...found, at };
     }
     return undefined;
   };
@@ -118,8 +118,8 @@ export function createTenantStore(tenant: string, parts: TenantStoreParts): Tena
   return {
     tenant,
     seal: sealer.forTenant(tenant),
-    ...createTenantReads(tenant, reader.all, reader.tuples, sqliteContext, retention.expiresBeforeMs),
-    ...createContextFinder(parts.contextKey, tenant, retention.expiresBeforeMs, findFirst),
+    ...createTenantReads(tenant, reader.all, reader.tuples, sqliteContext, retention),
+    ...createContextFinder(parts.contextKey, tenant, retention, findFirst),
 
     files: parts.files.forTenant(tenant),
     conversations: createConversationStore(tenant, {
