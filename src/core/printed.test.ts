@@ -34,6 +34,17 @@ test('what is printed ahead is what JSON.stringify gives, whole and at its place
   );
 });
 
+test.each(['😀', '\ud83d😀', '\ud83d\ud83d', '\ude00😀'])(
+  'a stretch that would end within %j prints it whole',
+  async (characters) => {
+    for (let ahead = 128 * 1024 - 4; ahead <= 128 * 1024; ahead++) {
+      const given = { text: `${'a'.repeat(ahead)}${characters}b` };
+      await printAhead(given, createPace());
+      expect(printed(given) === JSON.stringify(given), `behind ${ahead}`).toBe(true);
+    }
+  },
+);
+
 test('what V8 makes of the search stays, whatever the shapes of the objects', () => {
   const shapes = [
     '{"role":"user","content":"a"}',

@@ -100,5 +100,6 @@ async function printAll(long: readonly Long[], pace: Pace): Promise<void> {
 /** Not between the halves of a character. */
 function stretchEnd(text: string, from: number): number {
   const to = from + stretchCharacters;
-  return to < text.length && (text.charCodeAt(to - 1) & 0xfc00) === 0xd800 ? to + 1 : to;
+  const isParted = (text.charCodeAt(to - 1) & 0xfc00) === 0xd800 && (text.charCodeAt(to) & 0xfc00) === 0xdc00;
+  return isParted ? to + 1 : to;
 }
