@@ -32,6 +32,8 @@ export interface Cluster {
   start(name: string, round: Round | undefined): Promise<void>;
   /** Starts those that have died before their round came. */
   revive(): Promise<void>;
+  /** How the store knows those that run. */
+  owners(): string[];
   /** SIGTERM for all. */
   stop(): Promise<void>;
   killAll: () => void;
@@ -129,6 +131,7 @@ export function createCluster(
         if (node !== undefined) node.hasDied = true;
       }
     },
+    owners: () => [...up.values()].flatMap(({ owner }) => owner ?? []),
     async stop() {
       stopping = true;
       for (const node of up.values()) {

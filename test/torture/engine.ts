@@ -53,8 +53,8 @@ export interface StoreServer {
   forget(owner: string): Promise<void>;
   /** How many turns run; of this owner, or of all. */
   running(owner?: string): Promise<number>;
-  /** How many leases and reservations there are. */
-  held(): Promise<number>;
+  /** How many leases and reservations are others' than these owners'. */
+  heldByOthers(owners: readonly string[]): Promise<number>;
   /** Those of the owner that are stored. */
   begun(owner: string): Promise<BegunTurn[]>;
 }
@@ -178,7 +178,10 @@ async function createPostgresEngine(name: 'postgres' | 'pgbouncer'): Promise<Eng
         );
         return row?.count ?? 0;
       },
-      held: async () => (await all<Dump['held'][number]>(dumpQueries.held)).length,
+      async heldByOthers(owners) {
+        const held = await all<Dump['held'][number]>(dumpQueries.held);
+        return held.filter(({ owner }) => !owners.includes(owner)).length;
+      },
       begun: (owner) =>
         all<BegunTurn>(
           `SELECT id, tenant FROM turns WHERE status = 'in_progress' AND stored = 1 AND owner = '${owner}'`,

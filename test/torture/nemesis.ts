@@ -27,17 +27,18 @@ export function nextRoundOf(schedule: Round[], node: string, from: number): Roun
 
 /**
  * Asks the store again and again until none of the turns (of this owner) runs, while nodes that have died are started again; of all
- * owners, until nothing of a budget is held either: those who live give back what they do not use, and for a minute hold what was cut
- * off when it was to be stored. What has not ended when every lease has long ended runs for ever: the checker says so of each.
+ * owners, until nothing of a budget is held either, but by those that may hold. What has not ended when every lease has long ended runs
+ * for ever: the checker says so of each.
  */
 export async function untilNoneRuns(
   server: StoreServer,
   { cluster, clock }: Pick<NemesisParts, 'cluster' | 'clock'>,
   owner?: string,
+  mayHold = () => cluster.owners(),
 ): Promise<void> {
   const until = now() + takeOverMs;
   const hasEnded = async () =>
-    (await server.running(owner)) === 0 && (owner !== undefined || (await server.held()) === 0);
+    (await server.running(owner)) === 0 && (owner !== undefined || (await server.heldByOthers(mayHold())) === 0);
   while (!(await hasEnded())) {
     if (now() > until) return;
     await cluster.revive();
