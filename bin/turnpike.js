@@ -4,13 +4,12 @@ import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import * as nodeModule from 'node:module';
 import { fileURLToPath } from 'node:url';
-import v8 from 'node:v8';
 
 const at = (path) => new URL(`../${path}`, import.meta.url);
 
 /**
- * A heap is as large as what lives in it asks for, and is no further than that let grow on a machine with much memory: 220 MB
- * under load and not 350. Nothing is capped. Only what begins can be told so, and the C library by the environment: few arenas,
+ * A heap is as large as what lives in it asks for, and is no further than that let grow on a machine with much memory: 190 MB
+ * under load and not 240. Nothing is capped. Only what begins can be told so, and the C library by the environment: few arenas,
  * and a size from which on what is freed goes back to the system. By itself glibc raises that size to the largest block that
  * was ever freed, and its heap keeps the holes.
  * @see docs/decisions/2026-11-30-memory-for-speed.md
@@ -41,9 +40,6 @@ if (runtime.version.localeCompare(runtime.least, 'en', { numeric: true }) >= 0) 
     const args = [process.execPath, ...process.execArgv, ...runtime.flags, ...process.argv.slice(1)];
     process.execve(process.execPath, args, env);
   }
-  // A gateway calls a function once a turn: what V8 optimizes after 3,000 calls would be slow for as many turns.
-  // @see docs/decisions/2026-11-30-code-that-is-warm.md
-  if (!onBun) v8.setFlagsFromString('--invocation-count-for-turbofan=1000');
   // By the environment, so that our threads and workers have it too.
   const { directory } = nodeModule.enableCompileCache();
   if (directory !== undefined) process.env.NODE_COMPILE_CACHE ??= directory;

@@ -141,6 +141,19 @@ describe('the published package', () => {
     expect(running.stdout()).toBe(`turnpike ready on ${running.url}\n`);
   });
 
+  test('has nothing compiled by the compiler in the middle, once it serves', async () => {
+    const empty = mkdtempSync(join(folder, 'empty-'));
+    const running = await start(process.execPath, ['--trace-opt', program, 'serve', '--port', '0'], empty);
+    const before = running.stdout().length;
+    for (let each = 0; each < 1500; each += 1) await (await fetch(`${running.url}/health/live`)).arrayBuffer();
+    expect(await running.stop()).toBe(0);
+    const compiled = running
+      .stdout()
+      .slice(before)
+      .matchAll(/\[completed compiling .*\(target (\w+)\)/g);
+    expect([...new Set([...compiled].map(([, compiler]) => compiler))]).toEqual(['TURBOFAN_JS']);
+  });
+
   test('finds the program of its workers', () => {
     const empty = mkdtempSync(join(folder, 'empty-'));
     // Nobody listens on port 1: it is a worker that says so.

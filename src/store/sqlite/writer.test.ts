@@ -30,6 +30,18 @@ describe('the writer thread', () => {
     await expect(createWriter(data, threadOf('process.exit(0)'))).rejects.toMatchObject({ code: 'store_unavailable' });
   });
 
+  test('has the least young generation that there is', async () => {
+    const code = `import v8 from 'node:v8'; const kept = []; parentPort.on('message', (ops) => {
+      if (ops === 'close') return parentPort.close();
+      for (let each = 0; each < 1_000_000; each += 1) kept[each % 100_000] = [each];
+      const { space_size } = v8.getHeapSpaceStatistics().find(({ space_name }) => space_name === 'new_space');
+      parentPort.postMessage({ type: 'done', results: ops.map(() => String(space_size)) });
+    }); parentPort.postMessage({ type: 'ready' });`;
+    const writer = await createWriter(data, threadOf(code));
+    expect(Number(await writer.submit({ kind: 'check' }))).toBeLessThanOrEqual(2 * 1024 * 1024);
+    await writer.close();
+  });
+
   test('gets one message for all that one round of the event loop brought, and one for all that came while it wrote', async () => {
     const code = `parentPort.on('message', (ops) => {
       if (ops === 'close') return parentPort.close();

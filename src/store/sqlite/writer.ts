@@ -32,6 +32,13 @@ function isLong(op: WriteOp): boolean {
   return characters > longCharacters;
 }
 
+/**
+ * What a group brings is no use once it is written: the least young generation takes it, where one that may grow would take 20 MB
+ * for no less work.
+ * @see docs/decisions/2026-11-30-memory-for-speed.md
+ */
+const resourceLimits = { maxYoungGenerationSizeMb: 3 };
+
 /** Sources run unbundled; the build puts the threads' files beside the bundle. */
 const urlOf = (thread: string) =>
   new URL(`./${thread}${import.meta.url.endsWith('.ts') ? '.ts' : '.mjs'}`, import.meta.url);
@@ -42,7 +49,7 @@ const urlOf = (thread: string) =>
  * @throws GatewayError `store_unavailable` where the file cannot be opened for writing.
  */
 export async function createWriter(data: WriterData, thread: URL = urlOf('writer-thread')): Promise<Writer> {
-  const worker = new Worker(thread, { name: 'turnpike-writer', workerData: data });
+  const worker = new Worker(thread, { name: 'turnpike-writer', workerData: data, resourceLimits });
   let queue: Pending[] = [];
   let running: Pending[] = [];
   let pumpScheduled = false;
@@ -74,10 +81,11 @@ export async function createWriter(data: WriterData, thread: URL = urlOf('writer
   let folder: Worker | undefined;
   const foldLog = () => {
     if (closing !== undefined) return;
-    folder ??= new Worker(urlOf('checkpoint-thread'), { name: 'turnpike-checkpoint', workerData: data.path }).on(
-      'error',
-      () => {},
-    );
+    folder ??= new Worker(urlOf('checkpoint-thread'), {
+      name: 'turnpike-checkpoint',
+      workerData: data.path,
+      resourceLimits,
+    }).on('error', () => {});
     // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, not a window
     folder.postMessage('fold');
   };
