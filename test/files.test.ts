@@ -91,8 +91,9 @@ test("OpenAI's client uploads, lists, reads and deletes", async () => {
     code: null,
     message: `No such File object: ${file.id}`,
   };
-  for (const ask of [client.files.retrieve(file.id), client.files.content(file.id), client.files.delete(file.id)])
-    expect(await failure(ask)).toEqual({ status: 404, ...missing });
+  const { files } = client;
+  const asked = [files.retrieve(file.id), files.content(file.id), files.delete(file.id)];
+  for (const found of await Promise.all(asked.map(failure))) expect(found).toEqual({ status: 404, ...missing });
   expect(stateOf(folder)).toEqual(['ready']);
   expect((await fetch(`${gateway.url}/files`, { headers: { authorization: 'Bearer sk-a' } })).status).toBe(200);
 });
