@@ -38,7 +38,7 @@ export function onStopSignal(): Promise<NodeJS.Signals> {
  * A gateway calls most of its functions once a turn. V8's middle compiler, Maglev, gets all of them at the same turn, and its queue
  * takes 25 MB that the C library then keeps; what its last one optimizes after 1,000 calls in place of 3,000 needs no middle. And what
  * the command line says of the young generation is the main thread's: threads say how much they need (`resourceLimits`).
- * A Node without one of these flags goes on without it; Bun has none of them.
+ * A Node without one of these flags says so on stderr and goes on; Bun has none of them.
  * @see docs/decisions/2026-11-30-code-that-is-warm.md
  */
 function tuneEngine(): void {
