@@ -10,8 +10,10 @@ import { Pool } from 'undici';
 import type { LoadJob, LoadResult } from './scenario.ts';
 
 const job = JSON.parse(await text(process.stdin)) as LoadJob;
-const { url, path, headers, bodies, endMark, seconds, concurrency, rate } = job;
-const pool = new Pool(url, { connections: rate === undefined ? concurrency : null, headersTimeout: 0, bodyTimeout: 0 });
+const { headers, bodies, endMark, seconds, concurrency, rate } = job;
+const { origin, pathname } = new URL(job.url);
+const path = `${pathname.replace(/\/$/, '')}${job.path}`;
+const pool = new Pool(origin, { connections: rate === undefined ? concurrency : null, headersTimeout: 0, bodyTimeout: 0 });
 
 const latenciesMs: number[] = [];
 const firstMs: number[] = [];
