@@ -13,7 +13,11 @@ const job = JSON.parse(await text(process.stdin)) as LoadJob;
 const { headers, bodies, endMark, seconds, concurrency, rate } = job;
 const { origin, pathname } = new URL(job.url);
 const path = `${pathname.replace(/\/$/, '')}${job.path}`;
-const pool = new Pool(origin, { connections: rate === undefined ? concurrency : null, headersTimeout: 0, bodyTimeout: 0 });
+const pool = new Pool(origin, {
+  connections: rate === undefined ? concurrency : null,
+  headersTimeout: 0,
+  bodyTimeout: 0,
+});
 
 const latenciesMs: number[] = [];
 const firstMs: number[] = [];

@@ -14,21 +14,24 @@ export interface Step {
   parameters: SqlValue[];
 }
 
+/** Of a run: its turn is queued. */
+const waits = `owner = '' AND ended_at_ms IS NULL`;
+
 /** The statements of background turns, as those in sql.ts. */
 export const runSql = {
-  /** tenant, id, owner, streamed, body, last sequence. */
+  /** tenant, id, streamed, body, last sequence. */
   insertRun: `INSERT INTO background_runs (tenant, turn_id, owner, streamed, body, last_sequence)
-    VALUES ($1, $2, $3, $4, $5, $6)`,
+    VALUES ($1, $2, '', $3, $4, $5)`,
 
   /** tenant, id, first sequence, last sequence, data. */
   insertEvents: `INSERT INTO events (tenant, turn_id, first_sequence, last_sequence, data) VALUES ($1, $2, $3, $4, $5)
     ON CONFLICT (tenant, turn_id, first_sequence) DO NOTHING`,
 
-  /** The least id is the oldest: ids begin with their time. */
-  selectQueued: `SELECT tenant, MIN(id) AS id FROM turns WHERE status = 'queued' GROUP BY tenant`,
+  /** The least id is the oldest: ids begin with their time. Of `turns` all weeks would be looked through. */
+  selectQueued: `SELECT tenant, MIN(turn_id) AS id FROM background_runs WHERE ${waits} GROUP BY tenant`,
 
   /** tenant, how many at most: what waits is looked at up to there. */
-  countQueued: `SELECT count(*) AS count FROM (SELECT 1 FROM turns t WHERE t.tenant = $1 AND t.status = 'queued' LIMIT $2) q`,
+  countQueued: `SELECT count(*) AS count FROM (SELECT 1 FROM background_runs r WHERE r.tenant = $1 AND ${waits} LIMIT $2) q`,
 
   /** owner. */
   selectRunning: `SELECT id FROM turns WHERE status = 'in_progress' AND owner = $1`,
@@ -111,9 +114,9 @@ export const insertEvents = (tenant: string, id: string, { firstSequence, lastSe
 });
 
 /** What a queued turn has beside other turns. */
-export function queueSteps(tenant: string, { id, owner, run }: QueuedIntent): Step[] {
+export function queueSteps(tenant: string, { id, run }: QueuedIntent): Step[] {
   const last = run.events.at(-1)?.lastSequence ?? -1;
-  const parameters = [tenant, id, owner, run.streamed ? 1 : 0, run.body, last];
+  const parameters = [tenant, id, run.streamed ? 1 : 0, run.body, last];
   return [{ sql: runSql.insertRun, parameters }, ...run.events.map((batch) => insertEvents(tenant, id, batch))];
 }
 

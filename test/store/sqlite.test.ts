@@ -419,7 +419,7 @@ describe('the SQLite file', () => {
     await (await open(path)).close();
     // What is walked whole is a chain, what is running or queued, or what has just ended.
     const bounded =
-      /: SEARCH .*\((tenant=\? AND |(id|session_id|conversation)=\? AND tenant=\?)|: SCAN (c|g|gone|CONSTANT ROW|turns USING (COVERING )?INDEX turns_(in_progress|queued)|q)$|turns_queued \(tenant=\?\)$|^listRunning: .*turns_in_progress \(owner=\?\)$|background_runs_ended \(ended_at_ms<\?\)$|(budgets_id|autoindex_keys_1) \(id=\?\)$/;
+      /: SEARCH .*\((tenant=\? AND |(id|session_id|conversation)=\? AND tenant=\?)|: SCAN (c|g|gone|CONSTANT ROW|turns USING INDEX turns_in_progress|background_runs USING INDEX background_runs_waiting|q)$|background_runs_waiting \(tenant=\?\)$|^listRunning: .*turns_in_progress \(owner=\?\)$|background_runs_ended \(ended_at_ms<\?\)$|(budgets_id|autoindex_keys_1) \(id=\?\)$/;
     const { selectRunning: listRunning, ...ofRuns } = runSql;
     const writes = { ...sqliteCommit, ...conversationWrites };
     const db = new DatabaseSync(path, { readOnly: true });

@@ -47,5 +47,15 @@ export function storeSuite(name: string, createEngine: () => Promise<Engine>): v
       expect(counted).toMatchObject({ kinds: 2, marks: 4 });
       expect(await unlikeTheirHead(bed.engine)).toEqual([]);
     });
+
+    test('after all that, a run waits where its turn is queued, and nowhere else', async () => {
+      expect(await bed.store.runs.listQueued()).not.toEqual([]);
+      expect(
+        await bed.engine.query(`SELECT t.id, t.status, r.owner, r.ended_at_ms FROM turns t
+          LEFT JOIN background_runs r ON r.tenant = t.tenant AND r.turn_id = t.id
+          WHERE CASE WHEN t.status = 'queued' THEN 1 ELSE 0 END
+            <> CASE WHEN r.owner = '' AND r.ended_at_ms IS NULL THEN 1 ELSE 0 END`),
+      ).toEqual([]);
+    });
   });
 }

@@ -61,7 +61,6 @@ const turns = ({ byBucket }: SchemaDialect) => [
   'CREATE INDEX turns_session ON turns (session_id, tenant, created_at_ms, id, bucket)',
   `CREATE INDEX turns_in_progress ON turns (owner) WHERE status = 'in_progress'`,
   'CREATE INDEX turns_conversation ON turns (conversation, tenant, depth) WHERE conversation IS NOT NULL',
-  `CREATE INDEX turns_queued ON turns (tenant, id) WHERE status = 'queued'`,
   'CREATE INDEX turns_context ON turns (tenant, context_hash, id) WHERE context_hash IS NOT NULL',
   `CREATE TABLE items (
     tenant text NOT NULL,
@@ -223,7 +222,7 @@ const secret = ['CREATE TABLE secret (name text NOT NULL PRIMARY KEY, fingerprin
 
 /**
  * `owner` and `ended_at_ms` say again what the turn's row says: whoever appends events finds both in the one row that it
- * locks. `body` is the client's request, until the run has ended. `last_sequence`: of the events that are there.
+ * locks. What waits has no owner, and is listed from here, where it is not parted by week. `body` is the client's request, until the run has ended. `last_sequence`: of the events that are there.
  */
 const background = [
   `CREATE TABLE background_runs (
@@ -237,6 +236,7 @@ const background = [
     expired integer NOT NULL DEFAULT 0,
     PRIMARY KEY (tenant, turn_id)
   )`,
+  `CREATE INDEX background_runs_waiting ON background_runs (tenant, turn_id) WHERE owner = '' AND ended_at_ms IS NULL`,
   'CREATE INDEX background_runs_ended ON background_runs (ended_at_ms) WHERE expired = 0',
   `CREATE TABLE events (
     tenant text NOT NULL,
