@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Answer, createClient } from './support/client.ts';
 import {
+  type ChatAnswer,
   chatEcho,
   fakeChatModel,
   fakeMessagesModel,
@@ -45,8 +46,10 @@ describe('a budget', () => {
   const folder = temporaryFolder();
   let gateway: SpawnedGateway;
   let upstream: FakeModel<MessagesAnswer>;
+  let speaker: FakeModel<ChatAnswer>;
   beforeAll(async () => {
     upstream = await fakeMessagesModel(onCleanup);
+    speaker = await fakeChatModel(onCleanup);
     const config = `
 auth:
   master_key: sk-master
@@ -59,6 +62,7 @@ auth:
 models:
   - { name: claude, provider: anthropic, model: claude-haiku-4-5, base_url: "${upstream.url}", api_key: k, ${price} }
   - { name: published, provider: anthropic, model: claude-haiku-4-5, base_url: "${upstream.url}", api_key: k }
+  - { name: speaker, provider: openai, model: gpt-audio, base_url: "${speaker.url}", api_key: k }
   - { name: unpriced, provider: anthropic, model: no-such-model, base_url: "${upstream.url}", api_key: k }
 routing: { retries: 1 }
 `;
@@ -204,6 +208,27 @@ models: [{ name: qwen, provider: openai-compatible, model: qwen3-32b, base_url: 
     expect(reserved).toBeLessThan(0.244);
     held.resolve(answerOf(3));
     expect((await running).status).toBe(200);
+  });
+
+  test('holds for sound, and is spent by it, at the price of sound', async () => {
+    const { id, key } = await createKey({ budget_usd: 100 });
+    const held = Promise.withResolvers<ChatAnswer>();
+    speaker.answer = () => held.promise;
+    const body = { model: 'speaker', messages: [{ role: 'user', content: 'hi' }], max_completion_tokens: 1000 };
+    const running = createClient(gateway.url).request('POST', '/v1/chat/completions', body, withKey(key));
+    await until(() => speaker.requests.length > 0);
+    // 1,000 tokens of output at 64 USD a million; a thousand and some of input at 32, of which a chat's own words are few.
+    expect((await budgetOf(`/keys/${id}`)).reserved_usd).toBeGreaterThan(0.096);
+    const usage = {
+      prompt_tokens: 60,
+      completion_tokens: 25,
+      prompt_tokens_details: { text_tokens: 10, audio_tokens: 50 },
+      completion_tokens_details: { text_tokens: 5, audio_tokens: 20 },
+    };
+    held.resolve({ content: 'ok', usage });
+    expect((await running).status).toBe(200);
+    const spentUsd = (10 * 2.5 + 50 * 32 + 5 * 10 + 20 * 64) / 1e6;
+    expect(await budgetOf(`/keys/${id}`)).toEqual({ limit_usd: 100, spent_usd: spentUsd, reserved_usd: 0 });
   });
 
   test('is not spent by what the upstream refuses, and has room for the next attempt', async () => {

@@ -11,6 +11,20 @@ export interface Usage {
   reasoningTokens: number;
   /** True: at least one figure is ours, not the provider's. */
   estimated: boolean;
+  /** The parts of a call's input and output that are no text, where there are any: some vendors sell them at other prices. */
+  media?: MediaUsage;
+}
+
+export const modalities = ['audio', 'image', 'video'] as const;
+export type Modality = (typeof modalities)[number];
+export type MediaUsage = Partial<Record<Modality, MediaTokens>>;
+
+/** Tokens of one modality. */
+export interface MediaTokens {
+  /** Part of the input, cached tokens included. */
+  input: number;
+  cached: number;
+  output: number;
 }
 
 export const noUsage: Usage = {
@@ -23,6 +37,7 @@ export const noUsage: Usage = {
   estimated: false,
 };
 
+/** Of a call's media nothing is kept: each call is priced by itself. */
 export function addUsage(one: Usage, other: Usage): Usage {
   return {
     inputTokens: one.inputTokens + other.inputTokens,
@@ -38,4 +53,17 @@ export function addUsage(one: Usage, other: Usage): Usage {
 /** A count as upstreams report it. What is not a whole number between 0 and 10^12 counts as not reported. */
 export function tokenCount(value: unknown): number | undefined {
   return typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= 1e12 ? value : undefined;
+}
+
+type CountOf = (modality: Modality) => number | undefined;
+
+/** @param counts what the provider said of each part; undefined: nothing. */
+export function mediaUsage(counts: { input: CountOf; cached?: CountOf; output: CountOf }): Pick<Usage, 'media'> {
+  const media: MediaUsage = {};
+  for (const modality of modalities) {
+    const input = counts.input(modality) ?? 0;
+    const output = counts.output(modality) ?? 0;
+    if (input + output > 0) media[modality] = { input, cached: counts.cached?.(modality) ?? 0, output };
+  }
+  return Object.keys(media).length === 0 ? {} : { media };
 }

@@ -1,11 +1,14 @@
 import { calcPrice, findProvider } from '@pydantic/genai-prices';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { noUsage, type Usage } from '../core/usage.ts';
+import { type MediaUsage, noUsage, type Usage } from '../core/usage.ts';
 import { costNanoUsd } from './price.ts';
 
 const usage: Usage = { ...noUsage, inputTokens: 157, cachedTokens: 40, cacheWriteTokens: 7, outputTokens: 25 };
 const haiku = { providerId: 'anthropic', model: 'claude-haiku-4-5', override: undefined };
+
+const media = (counts: MediaUsage, cachedTokens = 0) => ({ media: counts, cachedTokens, cacheWriteTokens: 0 });
+const tokens = (input: number, cached = 0, output = 0) => ({ input, cached, output });
 
 describe('costNanoUsd', () => {
   // Per token, in nano-USD: input 1000, read 100, write 1250, write for an hour 2000, output 5000.
@@ -19,6 +22,62 @@ describe('costNanoUsd', () => {
     ['more reasoning than output', { reasoningTokens: 99 }, 247_750],
   ])('bills %s', (_, change, expected) => {
     expect(costNanoUsd({ ...usage, ...change }, haiku)).toBe(expected);
+  });
+
+  test.each<[string, string, string, Partial<Usage>, number]>([
+    ['sound', 'google', 'gemini-2.5-flash', media({ audio: tokens(100) }), 57 * 300 + 100 * 1000 + 25 * 2500],
+    [
+      'cached sound',
+      'google',
+      'gemini-2.5-flash',
+      media({ audio: tokens(100, 30) }, 40),
+      47 * 300 + 70 * 1000 + 10 * 30 + 30 * 100 + 25 * 2500,
+    ],
+    [
+      'a picture',
+      'google',
+      'gemini-2.5-flash-image',
+      media({ image: tokens(0, 0, 20) }),
+      157 * 300 + 5 * 2500 + 20 * 30_000,
+    ],
+    [
+      'spoken words',
+      'openai',
+      'gpt-audio',
+      media({ audio: tokens(57, 0, 20) }),
+      100 * 2500 + 57 * 32_000 + 5 * 10_000 + 20 * 64_000,
+    ],
+    [
+      'pictures that are sold as text',
+      'google',
+      'gemini-2.5-flash',
+      media({ image: tokens(100) }),
+      157 * 300 + 25 * 2500,
+    ],
+    ['more sound than input', 'google', 'gemini-2.5-flash', media({ audio: tokens(999) }), 157 * 1000 + 25 * 2500],
+    [
+      'more sound than is new',
+      'google',
+      'gemini-2.5-flash',
+      media({ audio: tokens(157) }, 40),
+      117 * 1000 + 40 * 30 + 25 * 2500,
+    ],
+    [
+      'more cached than sound',
+      'google',
+      'gemini-2.5-flash',
+      media({ audio: tokens(9, 30) }, 40),
+      117 * 300 + 31 * 30 + 9 * 100 + 25 * 2500,
+    ],
+    [
+      'more kinds than input',
+      'google',
+      'gemini-embedding-2',
+      media({ image: tokens(100), video: tokens(100) }),
+      100 * 450 + 57 * 12_000,
+    ],
+  ])('bills %s', (_, providerId, model, change, expected) => {
+    expect(costNanoUsd({ ...usage, ...change }, { providerId, model, override: undefined })).toBe(expected);
   });
 
   test.each([
@@ -47,27 +106,33 @@ describe('costNanoUsd', () => {
     );
     expect(models.length).toBeGreaterThan(300);
     const count = fc.nat({ max: 400_000 });
+    const counts = fc.record({ plain: count, read: count, write: count, hour: count, output: count, thought: count });
+    const sound = fc.record({ plain: count, read: count, output: count });
     fc.assert(
-      fc.property(fc.tuple(count, count, count, count, count, count), ([plain, read, write, hour, output, thought]) => {
+      fc.property(counts, sound, ({ plain, read, write, hour, output, thought }, audio) => {
         const cacheWriteTokens = write + hour;
         const tokens: Usage = {
-          inputTokens: plain + read + cacheWriteTokens,
-          cachedTokens: read,
+          inputTokens: plain + read + cacheWriteTokens + audio.plain + audio.read,
+          cachedTokens: read + audio.read,
           cacheWriteTokens,
           cacheWriteHourTokens: hour,
-          outputTokens: output + thought,
+          outputTokens: output + thought + audio.output,
           reasoningTokens: thought,
           estimated: false,
+          media: { audio: { input: audio.plain + audio.read, cached: audio.read, output: audio.output } },
         };
         for (const { providerId, model } of models) {
           const published = calcPrice(
             {
               input_tokens: tokens.inputTokens,
-              cache_read_tokens: read,
+              cache_read_tokens: tokens.cachedTokens,
               cache_write_tokens: cacheWriteTokens,
               cache_write_1h_tokens: hour,
               output_tokens: tokens.outputTokens,
               output_reasoning_tokens: thought,
+              input_audio_tokens: audio.plain + audio.read,
+              cache_audio_read_tokens: audio.read,
+              output_audio_tokens: audio.output,
             },
             model,
             { providerId },

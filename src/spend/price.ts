@@ -1,6 +1,6 @@
-import type { Usage } from '../core/usage.ts';
+import { modalities, type Usage } from '../core/usage.ts';
 import { publishedPrices } from './published-prices.ts';
-import { overridePrices, priceListOf, type TokenPrices } from './token-prices.ts';
+import { type MediaPrices, overridePrices, priceListOf, type TokenPrices } from './token-prices.ts';
 
 export interface PriceQuery {
   /** The vendor's id in the price source; undefined: only an override has a price. */
@@ -24,7 +24,7 @@ export function costNanoUsd(usage: Usage, { providerId, model, override }: Price
   if (providerId === undefined) return undefined;
   const list = priceListOf(providerId, model);
   if (list.kind === 'unknown') return undefined;
-  if (list.kind === 'flat') return wholeNano(sum(tokens, list.prices));
+  if (list.kind === 'flat') return wholeNano(sum(tokens, list.prices) + mediaSurcharge(usage, tokens, list));
 
   const input = tokens.input + tokens.cacheRead + tokens.cacheWrite + tokens.cacheWriteHour;
   const price = publishedPrices().calcPrice(
@@ -65,6 +65,31 @@ function sum(tokens: TokenPrices, prices: TokenPrices): number {
     tokens.output * prices.output +
     tokens.reasoning * prices.reasoning
   );
+}
+
+/** What sound and pictures cost beyond the price of as much text. Of counts that contradict each other, the least is billed. */
+function mediaSurcharge(
+  { media }: Usage,
+  text: TokenPrices,
+  { prices, media: mediaPrices }: { prices: TokenPrices; media: MediaPrices },
+): number {
+  if (media === undefined) return 0;
+  const left = { ...text };
+  let surcharge = 0;
+  const bill = (part: 'input' | 'cacheRead' | 'output', count: number, price: number) => {
+    const tokens = Math.min(count, left[part]);
+    left[part] -= tokens;
+    surcharge += tokens * (price - prices[part]);
+  };
+  for (const modality of modalities) {
+    const { [modality]: counts } = media;
+    if (counts === undefined) continue;
+    const price = mediaPrices[modality];
+    bill('cacheRead', Math.min(counts.cached, counts.input), price.cached);
+    bill('input', counts.input - Math.min(counts.cached, counts.input), price.input);
+    bill('output', counts.output, price.output);
+  }
+  return surcharge;
 }
 
 /** Undefined for what is no amount of money: a price list may be wrong, a ledger may not. */

@@ -1,4 +1,5 @@
 import type { ModelPrice, PriceCalculation } from '@pydantic/genai-prices';
+import type { MediaTokens, Modality } from '../core/usage.ts';
 import { publishedPrices } from './published-prices.ts';
 
 /** Nano-USD for a token of each class (a million tokens for a dollar are 1,000). */
@@ -12,8 +13,14 @@ export interface TokenPrices {
   reasoning: number;
 }
 
+/** Nano-USD for a token of each modality: the price of text where it has none of its own. */
+export type MediaPrices = Record<Modality, Record<keyof MediaTokens, number>>;
+
 /** `varying`: the price depends on how much is bought, or on the time, and must be asked for anew at every use. */
-export type PriceList = { kind: 'flat'; prices: TokenPrices } | { kind: 'varying' } | { kind: 'unknown' };
+export type PriceList =
+  | { kind: 'flat'; prices: TokenPrices; media: MediaPrices }
+  | { kind: 'varying' }
+  | { kind: 'unknown' };
 
 const nanoUsdPerToken = 1000;
 const maxRemembered = 1000;
@@ -36,16 +43,14 @@ function priceListFrom(found: PriceCalculation | null): PriceList {
   if (found === null) return { kind: 'unknown' };
   if (Array.isArray(found.model.prices)) return { kind: 'varying' };
   const prices = flatPrices(found.model_price);
-  return prices === undefined ? { kind: 'varying' } : { kind: 'flat', prices };
+  if (prices === undefined) return { kind: 'varying' };
+  return { kind: 'flat', prices, media: mediaPrices(found.model_price, prices) };
 }
 
 /** A class without a price of its own costs what the class that holds it costs. */
 function flatPrices(model: ModelPrice): TokenPrices | undefined {
   if (Object.values(model).some((price) => typeof price === 'object')) return undefined;
-  const priceOf = (name: string) => {
-    const price = model[name];
-    return typeof price === 'number' ? price * nanoUsdPerToken : undefined;
-  };
+  const priceOf = (name: string) => priceIn(model, name);
   // Sold by the call, or by what a token count does not say.
   if (model['requests_kcount'] !== undefined) return undefined;
   const input = priceOf('input_mtok') ?? 0;
@@ -59,6 +64,21 @@ function flatPrices(model: ModelPrice): TokenPrices | undefined {
     output,
     reasoning: priceOf('output_reasoning_mtok') ?? output,
   };
+}
+
+function priceIn(model: ModelPrice, name: string): number | undefined {
+  const price = model[name];
+  return typeof price === 'number' ? price * nanoUsdPerToken : undefined;
+}
+
+function mediaPrices(model: ModelPrice, text: TokenPrices): MediaPrices {
+  const pricesOf = (modality: Modality) => {
+    const input = priceIn(model, `input_${modality}_mtok`) ?? text.input;
+    const cached = priceIn(model, `cache_${modality}_read_mtok`) ?? priceIn(model, 'cache_read_mtok') ?? input;
+    const output = priceIn(model, `output_${modality}_mtok`) ?? text.output;
+    return { input, cached, output };
+  };
+  return { audio: pricesOf('audio'), image: pricesOf('image'), video: pricesOf('video') };
 }
 
 /** @param override USD per million tokens; a cache price that it leaves out is the input's. */

@@ -1,7 +1,7 @@
 import { GatewayError } from '../core/errors.ts';
 import type { ContextItem } from '../core/items.ts';
 import type { TurnRequest } from '../core/request.ts';
-import { noUsage } from '../core/usage.ts';
+import { modalities, noUsage, type Usage } from '../core/usage.ts';
 import { mostInputTokens } from '../spend/most-input-tokens.ts';
 import { costOf } from './cost-of.ts';
 import { withFiles } from './attach-files.ts';
@@ -35,7 +35,10 @@ export function unhold({ hold, start }: PreparedAttempt, cause: unknown): void {
 /** As much as any model writes, where neither the client nor the configuration says how much is too much. */
 const unknownMaxOutput = 128_000;
 
-/** Of all the input that there may be, all of it written to the cache where that is dearer, for an hour even, and of all the output. */
+/**
+ * Of all the input that there may be, all of it written to the cache where that is dearer, for an hour even, and of all the output;
+ * all of it sound or pictures where those are dearer.
+ */
 function highestCost(
   { deployment, encoded }: PreparedAttempt,
   { maxOutputTokens, answers = 1 }: TurnRequest,
@@ -45,13 +48,17 @@ function highestCost(
   const output = Math.min(maxOutputTokens ?? Infinity, most);
   const inputTokens = mostInputTokens(encoded.body, context, deployment.model);
   const outputTokens = answers * (output === Infinity ? unknownMaxOutput : output);
-  let highest = 0;
-  const written = { cacheWriteTokens: inputTokens };
-  for (const cache of [{}, written, { ...written, cacheWriteHourTokens: inputTokens }]) {
-    for (const reasoningTokens of [0, outputTokens]) {
-      const usage = { ...noUsage, ...cache, inputTokens, outputTokens, reasoningTokens };
-      highest = Math.max(highest, costOf(usage, deployment) ?? 0);
-    }
-  }
-  return highest;
+  const all: Usage = { ...noUsage, inputTokens, outputTokens };
+  const written = { ...all, cacheWriteTokens: inputTokens };
+  const usages = [
+    ...[all, written, { ...written, cacheWriteHourTokens: inputTokens }].flatMap((each) => [
+      each,
+      { ...each, reasoningTokens: outputTokens },
+    ]),
+    ...modalities.map((modality) => ({
+      ...all,
+      media: { [modality]: { input: inputTokens, cached: 0, output: outputTokens } },
+    })),
+  ];
+  return Math.max(...usages.map((usage) => costOf(usage, deployment) ?? 0));
 }

@@ -42,6 +42,16 @@ test.each<[what: string, wire: unknown, usage: Partial<Usage> | undefined]>([
     { inputTokens: 10, outputTokens: 35, reasoningTokens: 30 },
   ],
   [
+    'sound within both',
+    {
+      prompt_tokens: 10,
+      completion_tokens: 5,
+      prompt_tokens_details: { cached_tokens: 2, text_tokens: 3, audio_tokens: 7, image_tokens: 0 },
+      completion_tokens_details: { audio_tokens: 4 },
+    },
+    { inputTokens: 10, cachedTokens: 2, outputTokens: 5, media: { audio: { input: 7, cached: 0, output: 4 } } },
+  ],
+  [
     'details that are none',
     { prompt_tokens: 1, completion_tokens: 1, prompt_tokens_details: null },
     { inputTokens: 1, outputTokens: 1 },

@@ -1,5 +1,5 @@
 import { isJsonObject, type JsonObject } from '../../core/json-object.ts';
-import { tokenCount, type Usage } from '../../core/usage.ts';
+import { mediaUsage, tokenCount, type Usage } from '../../core/usage.ts';
 
 const empty: JsonObject = {};
 
@@ -36,5 +36,9 @@ export function readUsage(value: unknown): Usage | undefined {
     outputTokens: (completion ?? 0) + (reasoningBeside ? reasoning : 0),
     reasoningTokens: reasoning,
     estimated: prompt === undefined || completion === undefined,
+    ...mediaUsage({
+      input: (modality) => tokenCount(promptDetails[`${modality}_tokens`]),
+      output: (modality) => tokenCount(completionDetails[`${modality}_tokens`]),
+    }),
   };
 }

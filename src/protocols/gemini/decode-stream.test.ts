@@ -284,6 +284,32 @@ test.each<[unknown, object | undefined]>([
     { inputTokens: 43, outputTokens: 7, reasoningTokens: 2 },
   ],
   [
+    {
+      promptTokenCount: 30,
+      cachedContentTokenCount: 9,
+      candidatesTokenCount: 7,
+      promptTokensDetails: [
+        { modality: 'TEXT', tokenCount: 10 },
+        { modality: 'AUDIO', tokenCount: 20 },
+      ],
+      cacheTokensDetails: [{ modality: 'AUDIO', tokenCount: 9 }],
+      candidatesTokensDetails: [{ modality: 'IMAGE', tokenCount: 7 }],
+    },
+    {
+      inputTokens: 30,
+      cachedTokens: 9,
+      outputTokens: 7,
+      media: { audio: { input: 20, cached: 9, output: 0 }, image: { input: 0, cached: 0, output: 7 } },
+    },
+  ],
+  [
+    {
+      promptTokenCount: 3,
+      promptTokensDetails: [null, { modality: 'AUDIO', tokenCount: -3 }, { modality: 'TEXT', tokenCount: 3 }],
+    },
+    { inputTokens: 3 },
+  ],
+  [
     { promptTokenCount: 3, cachedContentTokenCount: 9 },
     { inputTokens: 3, cachedTokens: 3 },
   ],

@@ -1,5 +1,5 @@
-import { isJsonObject } from '../../core/json-object.ts';
-import { tokenCount, type Usage } from '../../core/usage.ts';
+import { isJsonObject, type JsonObject } from '../../core/json-object.ts';
+import { mediaUsage, type Modality, tokenCount, type Usage } from '../../core/usage.ts';
 
 /**
  * `usageMetadata` of a chunk: what the whole reply has taken so far. The prompt holds what was cached; what tools of Google's
@@ -20,5 +20,17 @@ export function readUsage(metadata: unknown): Usage | undefined {
     outputTokens: (tokenCount(metadata['candidatesTokenCount']) ?? 0) + reasoningTokens,
     reasoningTokens,
     estimated: false,
+    ...mediaUsage({
+      input: countsOf(metadata, 'promptTokensDetails'),
+      cached: countsOf(metadata, 'cacheTokensDetails'),
+      output: countsOf(metadata, 'candidatesTokensDetails'),
+    }),
   };
+}
+
+/** The details of a count: `{ "modality": "AUDIO", "tokenCount": 9 }` for each kind of content. */
+function countsOf(metadata: JsonObject, field: string): (modality: Modality) => number | undefined {
+  const details: unknown = metadata[field];
+  const all = Array.isArray(details) ? details.filter(isJsonObject) : [];
+  return (modality) => tokenCount(all.find((each) => each['modality'] === modality.toUpperCase())?.['tokenCount']);
 }
