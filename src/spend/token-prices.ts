@@ -12,8 +12,14 @@ export interface TokenPrices {
   reasoning: number;
 }
 
-/** `varying`: the price depends on how much is bought, or on the time, and must be asked for anew at every use. */
-export type PriceList = { kind: 'flat'; prices: TokenPrices } | { kind: 'varying' } | { kind: 'unknown' };
+/**
+ * `varying`: the price depends on how much is bought, or on the time, and must be asked for anew at every use, by the name that
+ * the price source has for the model.
+ */
+export type PriceList =
+  | { kind: 'flat'; prices: TokenPrices }
+  | { kind: 'varying'; model: string }
+  | { kind: 'unknown' };
 
 const nanoUsdPerToken = 1000;
 const maxRemembered = 1000;
@@ -24,7 +30,8 @@ export function priceListOf(providerId: string, model: string): PriceList {
   const key = `${providerId}\0${model}`;
   let list = remembered.get(key);
   if (list === undefined) {
-    list = priceListFrom(publishedPrices().calcPrice({}, model, { providerId }));
+    list = priceListFrom(publishedPrices().calcPrice({}, model, { providerId }), model);
+    if (list.kind === 'unknown' && providerId === 'openrouter') list = variantPrices(providerId, model);
     // Names of models come from upstreams too: they must not fill the memory.
     if (remembered.size >= maxRemembered) remembered.clear();
     remembered.set(key, list);
@@ -32,11 +39,25 @@ export function priceListOf(providerId: string, model: string): PriceList {
   return list;
 }
 
-function priceListFrom(found: PriceCalculation | null): PriceList {
+function priceListFrom(found: PriceCalculation | null, model: string): PriceList {
   if (found === null) return { kind: 'unknown' };
-  if (Array.isArray(found.model.prices)) return { kind: 'varying' };
-  const prices = flatPrices(found.model_price);
-  return prices === undefined ? { kind: 'varying' } : { kind: 'flat', prices };
+  const prices = Array.isArray(found.model.prices) ? undefined : flatPrices(found.model_price);
+  return prices === undefined ? { kind: 'varying', model } : { kind: 'flat', prices };
+}
+
+/**
+ * OpenRouter takes a suffix on any model: `:nitro` and most others say how it is to be routed, and have no price of their own. A
+ * model without a price would be one that no budget limits. Those that are models of their own come first of several.
+ * @see https://openrouter.ai/docs/guides/routing/model-variants/overview
+ */
+function variantPrices(providerId: string, model: string): PriceList {
+  const [base = '', first, ...others] = model.split(':');
+  if (first === undefined) return { kind: 'unknown' };
+  if (first === 'free') {
+    const prices = overridePrices({ input: 0, output: 0, cacheRead: undefined, cacheWrite: undefined });
+    return { kind: 'flat', prices };
+  }
+  return priceListOf(providerId, others.length === 0 ? base : `${base}:${first}`);
 }
 
 /** A class without a price of its own costs what the class that holds it costs. */
