@@ -107,12 +107,12 @@ export function concludeAttempt(
 
 /**
  * The provider's figures where it gave them. A reply that was cut has been billed all the same: its output is counted from
- * its text and marked as our estimate. An upstream that refused bills nothing.
+ * its text and marked as our estimate. An upstream that refused, and gave no figures, bills nothing.
  */
 export function usageOf(outcome: Omit<AttemptOutcome, 'usage'>, estimatedInputTokens: number): Usage {
   const { assembler } = outcome;
   if (assembler.usageFinal && assembler.usage !== undefined) return assembler.usage;
-  if (!outcome.answered && !mayHaveRun(outcome)) return noUsage;
+  if (assembler.usage === undefined && !outcome.answered && !mayHaveRun(outcome)) return noUsage;
   const known = assembler.usage ?? { ...noUsage, inputTokens: estimatedInputTokens };
   const outputTokens = Math.max(known.outputTokens, estimateTokens(assembler.outputCharacters));
   return { ...known, outputTokens, estimated: true };
