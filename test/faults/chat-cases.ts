@@ -128,6 +128,9 @@ const callIds: FaultCase[] = [
   },
 }));
 
+/** Of servers that have the field and nothing to put into it. */
+const noTokens = { prompt_tokens: 0, completion_tokens: 0, total_tokens: 0 };
+
 const usages: FaultCase[] = [
   { name: 'none', frames: [], estimated: 1 },
   { name: 'null', frames: [null], estimated: 1 },
@@ -136,7 +139,9 @@ const usages: FaultCase[] = [
   { name: 'strings', frames: [{ prompt_tokens: '25', completion_tokens: '7' }], estimated: 1 },
   { name: 'one side only', frames: [{ prompt_tokens: 25 }], estimated: 1 },
   { name: 'decreasing', frames: [chatUsage, { prompt_tokens: 20, completion_tokens: 5 }], estimated: 0 },
-].map(({ name, frames, estimated }) => ({
+  { name: 'zeros', frames: [noTokens], estimated: 1 },
+  { name: 'zeros at the end', frames: [chatUsage, noTokens], estimated: 0, output: 7 },
+].map(({ name, frames, estimated, output }) => ({
   name: `F-37 usage: ${name}`,
   dialect: 'chat',
   script: () => {
@@ -148,6 +153,7 @@ const usages: FaultCase[] = [
   check({ attempts: [attempt], response }) {
     expect(attempt?.estimated).toBe(estimated);
     expect(attempt?.input_tokens).toBeGreaterThan(0);
+    if (output !== undefined) expect(attempt?.output_tokens).toBe(output);
     expect(response.usage).toMatchObject({
       input_tokens: attempt?.input_tokens,
       output_tokens: attempt?.output_tokens,
@@ -255,6 +261,14 @@ export const chatCases: FaultCase[] = [
   },
   ...usages,
   ...billed,
+  {
+    name: 'F-37 usage: zeros of a reply that says nothing',
+    dialect: 'chat',
+    script: () => stream(start + chatFrame({}, 'content_filter', { usage: noTokens }) + chatDone),
+    stream: 'incomplete',
+    attempts: 1,
+    check: ({ attempts: [attempt] }) => expect(attempt).toMatchObject({ input_tokens: 0, estimated: 0 }),
+  },
   {
     name: 'F-37 an error in the middle, with its usage',
     dialect: 'chat',

@@ -79,6 +79,7 @@ const usages: FaultCase[] = [
   { name: '1e18', usage: { promptTokenCount: 1e18, candidatesTokenCount: 1e18 }, estimated: 1 },
   { name: 'strings', usage: { promptTokenCount: '25', candidatesTokenCount: '7' }, estimated: 1 },
   { name: 'a total only', usage: { totalTokenCount: 32 }, estimated: 1 },
+  { name: 'zeros', usage: { promptTokenCount: 0, candidatesTokenCount: 0 }, estimated: 1 },
 ].map(({ name, usage, estimated }) => ({
   name: `F-37 usage: ${name}`,
   dialect: 'gemini',

@@ -3,7 +3,7 @@ import { GatewayError } from '../../core/errors.ts';
 import type { Emit } from '../../core/events.ts';
 import { createFrameReader } from '../../core/frame-reader.ts';
 import { isJsonObject, type JsonObject } from '../../core/json-object.ts';
-import type { Usage } from '../../core/usage.ts';
+import { countsNothing, type Usage } from '../../core/usage.ts';
 import type { DecodeOptions, StreamDecoder } from '../codec.ts';
 import { createItemWriter, type ReasoningField } from './item-writer.ts';
 import { mapFinishReason } from './map-finish-reason.ts';
@@ -117,7 +117,7 @@ export function createReplyReader(options: DecodeOptions): ReplyReader {
   }
 
   function bill(reported: Usage | undefined, emit: Emit): void {
-    if (reported === undefined) return;
+    if (reported === undefined || (usage !== undefined && countsNothing(reported))) return;
     usage = reported;
     emit({ type: 'usage', usage });
   }
