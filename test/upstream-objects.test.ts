@@ -287,8 +287,8 @@ test('fields that name nothing pass, whatever they are', async () => {
     usage: { prompt_tokens: 1, completion_tokens: 1, total_tokens: 2 },
   });
   const fields = {
-    plugins: [{ id: 'web', max_results: 3 }, { id: 'file-parser' }],
-    provider: { order: ['a/b-2024-08-06'], ignore: [] },
+    features: [{ id: 'web', max_results: 3 }, { id: 'file-parser' }],
+    preferences: { order: ['a/b-2024-08-06'], ignore: [] },
     session_id: 'ses_7f3a9Kd02mQwX81bZ',
     empty_ids: [],
     guided_choice: ['yes', 'no'],

@@ -50,6 +50,11 @@ export function addUsage(one: Usage, other: Usage): Usage {
   };
 }
 
+/** Some servers fill the field with zeros where they have not counted. */
+export function countsNothing({ inputTokens, outputTokens }: Usage): boolean {
+  return inputTokens === 0 && outputTokens === 0;
+}
+
 /** A count as upstreams report it. What is not a whole number between 0 and 10^12 counts as not reported. */
 export function tokenCount(value: unknown): number | undefined {
   return typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= 1e12 ? value : undefined;

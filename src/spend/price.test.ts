@@ -100,6 +100,41 @@ describe('costNanoUsd', () => {
     expect(costNanoUsd(usage, { providerId: undefined, model: 'local', override })).toBe(expected);
   });
 
+  describe('variants of OpenRouter’s models', () => {
+    const cost = (model: string, change: Partial<Usage> = {}) =>
+      costNanoUsd({ ...usage, ...change }, { providerId: 'openrouter', model, override: undefined });
+
+    test.each(['openai/gpt-4o', 'google/gemini-2.5-pro'])('%s costs the same however it is asked for', (model) => {
+      // Beyond the size from which one of them is dearer.
+      const large = { inputTokens: 300_000 };
+      expect(cost(model)).toBeGreaterThan(0);
+      for (const variant of [':nitro', ':floor', ':online', ':exacto', ':new-next-year', ':online:nitro']) {
+        expect(cost(model + variant)).toBe(cost(model));
+        expect(cost(model + variant, large)).toBe(cost(model, large));
+      }
+    });
+
+    test('one with a price of its own has that', () => {
+      expect(cost('openai/gpt-4o:extended')).toBeGreaterThan(cost('openai/gpt-4o') ?? NaN);
+      expect(cost('openai/gpt-4o:extended:nitro')).toBe(cost('openai/gpt-4o:extended'));
+    });
+
+    test.each([
+      'meta-llama/llama-3.3-70b-instruct:free',
+      'meta-llama/llama-3.3-70b-instruct:free:online',
+      'openai/gpt-4o:free',
+      'nobody/knows:free',
+    ])('%s is free', (model) => expect(cost(model)).toBe(0));
+
+    test('one of an unknown model has no price, any number has one, and other vendors have none', () => {
+      expect(cost('nobody/knows:nitro')).toBeUndefined();
+      expect(cost(`openai/gpt-4o${':nitro'.repeat(100_000)}`)).toBe(cost('openai/gpt-4o'));
+      expect(costNanoUsd(usage, { providerId: 'groq', model: 'llama3-8b-8192:nitro', override: undefined })).toBe(
+        undefined,
+      );
+    });
+  });
+
   test('agrees with the price source, on every model of the vendors that we name and at any size', () => {
     const models = ['anthropic', 'openai', 'google', 'mistral', 'deepseek', 'groq', 'x-ai', 'openrouter'].flatMap(
       (providerId) => findProvider({ providerId })?.models.map(({ id }) => ({ providerId, model: id })) ?? [],

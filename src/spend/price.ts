@@ -36,7 +36,7 @@ export function costNanoUsd(usage: Usage, { providerId, model, override }: Price
       output_tokens: tokens.output + tokens.reasoning,
       output_reasoning_tokens: tokens.reasoning,
     },
-    model,
+    list.model,
     { providerId },
   );
   return price === null ? undefined : wholeNano(price.total_price * 1e9);

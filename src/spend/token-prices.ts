@@ -16,10 +16,13 @@ export interface TokenPrices {
 /** Nano-USD for a token of each modality: the price of text where it has none of its own. */
 export type MediaPrices = Record<Modality, Record<keyof MediaTokens, number>>;
 
-/** `varying`: the price depends on how much is bought, or on the time, and must be asked for anew at every use. */
+/**
+ * `varying`: the price depends on how much is bought, or on the time, and must be asked for anew at every use, by the name that
+ * the price source has for the model.
+ */
 export type PriceList =
   | { kind: 'flat'; prices: TokenPrices; media: MediaPrices }
-  | { kind: 'varying' }
+  | { kind: 'varying'; model: string }
   | { kind: 'unknown' };
 
 const nanoUsdPerToken = 1000;
@@ -31,7 +34,8 @@ export function priceListOf(providerId: string, model: string): PriceList {
   const key = `${providerId}\0${model}`;
   let list = remembered.get(key);
   if (list === undefined) {
-    list = priceListFrom(publishedPrices().calcPrice({}, model, { providerId }));
+    list = priceListFrom(publishedPrices().calcPrice({}, model, { providerId }), model);
+    if (list.kind === 'unknown' && providerId === 'openrouter') list = variantPrices(providerId, model);
     // Names of models come from upstreams too: they must not fill the memory.
     if (remembered.size >= maxRemembered) remembered.clear();
     remembered.set(key, list);
@@ -39,31 +43,41 @@ export function priceListOf(providerId: string, model: string): PriceList {
   return list;
 }
 
-function priceListFrom(found: PriceCalculation | null): PriceList {
+function priceListFrom(found: PriceCalculation | null, model: string): PriceList {
   if (found === null) return { kind: 'unknown' };
-  if (Array.isArray(found.model.prices)) return { kind: 'varying' };
-  const prices = flatPrices(found.model_price);
-  if (prices === undefined) return { kind: 'varying' };
-  return { kind: 'flat', prices, media: mediaPrices(found.model_price, prices) };
+  const list = Array.isArray(found.model.prices) ? undefined : flatList(found.model_price);
+  return list ?? { kind: 'varying', model };
 }
 
-/** A class without a price of its own costs what the class that holds it costs. */
-function flatPrices(model: ModelPrice): TokenPrices | undefined {
+/**
+ * OpenRouter takes a suffix on any model: `:nitro` and most others say how it is to be routed, and have no price of their own. A
+ * model without a price would be one that no budget limits. Those that are models of their own come first of several.
+ * @see https://openrouter.ai/docs/guides/routing/model-variants/overview
+ */
+function variantPrices(providerId: string, model: string): PriceList {
+  const [base = '', first, ...others] = model.split(':');
+  if (first === undefined) return { kind: 'unknown' };
+  if (first === 'free') return flatList({ input_mtok: 0, output_mtok: 0 }) ?? { kind: 'unknown' };
+  return priceListOf(providerId, others.length === 0 ? base : `${base}:${first}`);
+}
+
+/** A class without a price of its own costs what the class that holds it costs. Undefined: a price is not a number for each token. */
+function flatList(model: ModelPrice): PriceList | undefined {
   if (Object.values(model).some((price) => typeof price === 'object')) return undefined;
-  const priceOf = (name: string) => priceIn(model, name);
   // Sold by the call, or by what a token count does not say.
   if (model['requests_kcount'] !== undefined) return undefined;
-  const input = priceOf('input_mtok') ?? 0;
-  const output = priceOf('output_mtok') ?? 0;
-  const cacheWrite = priceOf('cache_write_mtok') ?? input;
-  return {
+  const input = priceIn(model, 'input_mtok') ?? 0;
+  const output = priceIn(model, 'output_mtok') ?? 0;
+  const cacheWrite = priceIn(model, 'cache_write_mtok') ?? input;
+  const prices: TokenPrices = {
     input,
-    cacheRead: priceOf('cache_read_mtok') ?? input,
+    cacheRead: priceIn(model, 'cache_read_mtok') ?? input,
     cacheWrite,
-    cacheWriteHour: priceOf('cache_write_1h_mtok') ?? cacheWrite,
+    cacheWriteHour: priceIn(model, 'cache_write_1h_mtok') ?? cacheWrite,
     output,
-    reasoning: priceOf('output_reasoning_mtok') ?? output,
+    reasoning: priceIn(model, 'output_reasoning_mtok') ?? output,
   };
+  return { kind: 'flat', prices, media: mediaPrices(model, prices) };
 }
 
 function priceIn(model: ModelPrice, name: string): number | undefined {

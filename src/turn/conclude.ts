@@ -1,7 +1,7 @@
 import { type ErrorCode, GatewayError } from '../core/errors.ts';
 import type { Finish } from '../core/events.ts';
 import type { FinishedItem, ResponseState } from '../core/response.ts';
-import { addUsage, noUsage, type Usage } from '../core/usage.ts';
+import { addUsage, countsNothing, noUsage, type Usage } from '../core/usage.ts';
 import { headText, responseErrorCode } from '../protocols/responses/response.ts';
 import { estimateTokens } from '../spend/estimate-tokens.ts';
 import type { AttemptEnd } from '../store/store.ts';
@@ -106,14 +106,16 @@ export function concludeAttempt(
 }
 
 /**
- * The provider's figures where it gave them. A reply that was cut has been billed all the same: its output is counted from
- * its text and marked as our estimate. An upstream that refused bills nothing.
+ * The provider's figures where it gave them; zeros under an answer are none. A reply that was cut has been billed all the same:
+ * its output is counted from its text and marked as our estimate. An upstream that refused, and gave no figures, bills nothing.
  */
 export function usageOf(outcome: Omit<AttemptOutcome, 'usage'>, estimatedInputTokens: number): Usage {
   const { assembler } = outcome;
-  if (assembler.usageFinal && assembler.usage !== undefined) return assembler.usage;
-  if (!outcome.answered && !mayHaveRun(outcome)) return noUsage;
-  const known = assembler.usage ?? { ...noUsage, inputTokens: estimatedInputTokens };
+  const { usage, itemStarted } = assembler;
+  const said = usage !== undefined && itemStarted && countsNothing(usage) ? undefined : usage;
+  if (assembler.usageFinal && said !== undefined) return said;
+  if (said === undefined && !outcome.answered && !mayHaveRun(outcome)) return noUsage;
+  const known = said ?? { ...noUsage, inputTokens: estimatedInputTokens };
   const outputTokens = Math.max(known.outputTokens, estimateTokens(assembler.outputCharacters));
   return { ...known, outputTokens, estimated: true };
 }

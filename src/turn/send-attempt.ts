@@ -82,7 +82,8 @@ export function sendAttempt(
 
   function emit(event: UpstreamEvent): void {
     lastEventAtMs = receivedAtMs;
-    if (!begun && event.type !== 'error') {
+    // A usage alone is the bill of what is no answer.
+    if (!begun && event.type !== 'error' && event.type !== 'usage') {
       begun = true;
       listener.onBegin();
       crashPoint('first-byte');

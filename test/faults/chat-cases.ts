@@ -66,6 +66,34 @@ const unreadable: FaultCase[] = [
   check: ({ attempts }) => expect(attempts[0]?.error_code).toBe('upstream_invalid_response'),
 }));
 
+const expectBilled = ({ attempts }: Outcome): void => {
+  for (const attempt of attempts) {
+    expect(attempt).toMatchObject({ status: 'failed', input_tokens: 25, output_tokens: 7, cost_nano_usd: 39_000 });
+  }
+};
+
+const invalid = { status: 502, code: 'upstream_invalid_response' };
+
+/** Answers that are none, with what they cost. */
+const billed: FaultCase[] = [
+  { name: 'no choice', body: { choices: [] } },
+  { name: 'an error', body: { error: { message: 'boom', code: 500 } } },
+  { name: 'no message', body: { choices: [{ index: 0, message: null, finish_reason: 'stop' }] } },
+  {
+    name: 'content that is no text',
+    body: { choices: [{ index: 0, message: { content: 7 }, finish_reason: 'stop' }] },
+    ending: 'failed' as const,
+  },
+].map(({ name, body, ending = invalid }) => ({
+  name: `F-37 a 200 with ${name}, and its usage`,
+  dialect: 'chat',
+  script: () => (call) => sendBody(call, JSON.stringify({ id: 'c', model: 'm', ...body, usage: chatUsage })),
+  stream: ending,
+  plain: invalid,
+  attempts: 2,
+  check: expectBilled,
+}));
+
 const callIds: FaultCase[] = [
   { name: 'one id for two calls', ids: ['call_0', 'call_0'] },
   { name: 'empty ids', ids: ['', ''] },
@@ -100,6 +128,9 @@ const callIds: FaultCase[] = [
   },
 }));
 
+/** Of servers that have the field and nothing to put into it. */
+const noTokens = { prompt_tokens: 0, completion_tokens: 0, total_tokens: 0 };
+
 const usages: FaultCase[] = [
   { name: 'none', frames: [], estimated: 1 },
   { name: 'null', frames: [null], estimated: 1 },
@@ -108,7 +139,9 @@ const usages: FaultCase[] = [
   { name: 'strings', frames: [{ prompt_tokens: '25', completion_tokens: '7' }], estimated: 1 },
   { name: 'one side only', frames: [{ prompt_tokens: 25 }], estimated: 1 },
   { name: 'decreasing', frames: [chatUsage, { prompt_tokens: 20, completion_tokens: 5 }], estimated: 0 },
-].map(({ name, frames, estimated }) => ({
+  { name: 'zeros', frames: [noTokens], estimated: 1 },
+  { name: 'zeros at the end', frames: [chatUsage, noTokens], estimated: 0, output: 7 },
+].map(({ name, frames, estimated, output }) => ({
   name: `F-37 usage: ${name}`,
   dialect: 'chat',
   script: () => {
@@ -120,6 +153,7 @@ const usages: FaultCase[] = [
   check({ attempts: [attempt], response }) {
     expect(attempt?.estimated).toBe(estimated);
     expect(attempt?.input_tokens).toBeGreaterThan(0);
+    if (output !== undefined) expect(attempt?.output_tokens).toBe(output);
     expect(response.usage).toMatchObject({
       input_tokens: attempt?.input_tokens,
       output_tokens: attempt?.output_tokens,
@@ -226,6 +260,39 @@ export const chatCases: FaultCase[] = [
     check: ({ response }) => expect(response.output[0].content[0].text).toBe(said),
   },
   ...usages,
+  ...billed,
+  {
+    name: 'F-37 usage: zeros of a reply that says nothing',
+    dialect: 'chat',
+    script: () => stream(start + chatFrame({}, 'content_filter', { usage: noTokens }) + chatDone),
+    stream: 'incomplete',
+    attempts: 1,
+    check: ({ attempts: [attempt] }) => expect(attempt).toMatchObject({ input_tokens: 0, estimated: 0 }),
+  },
+  {
+    name: 'F-37 an error in the middle, with its usage',
+    dialect: 'chat',
+    script: () => stream(start + text('half') + `data: ${JSON.stringify({ error: 'boom', usage: chatUsage })}\n\n`),
+    stream: 'failed',
+    attempts: 1,
+    check: expectBilled,
+  },
+  {
+    name: 'F-37 an error in the place of a stream, with its usage',
+    dialect: 'chat',
+    script: () => stream(`data: ${JSON.stringify({ error: 'boom', usage: chatUsage })}\n\n`),
+    stream: { status: 502, code: 'upstream_error' },
+    attempts: 2,
+    check: expectBilled,
+  },
+  {
+    name: 'F-37 a delta that cannot be read, with its usage',
+    dialect: 'chat',
+    script: () => stream(start + text('half') + chatFrame({ content: 7 }, null, { usage: chatUsage })),
+    stream: 'failed',
+    attempts: 1,
+    check: expectBilled,
+  },
   {
     name: 'F-38 another model and no id',
     dialect: 'chat',

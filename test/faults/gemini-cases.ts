@@ -79,6 +79,7 @@ const usages: FaultCase[] = [
   { name: '1e18', usage: { promptTokenCount: 1e18, candidatesTokenCount: 1e18 }, estimated: 1 },
   { name: 'strings', usage: { promptTokenCount: '25', candidatesTokenCount: '7' }, estimated: 1 },
   { name: 'a total only', usage: { totalTokenCount: 32 }, estimated: 1 },
+  { name: 'zeros', usage: { promptTokenCount: 0, candidatesTokenCount: 0 }, estimated: 1 },
 ].map(({ name, usage, estimated }) => ({
   name: `F-37 usage: ${name}`,
   dialect: 'gemini',
@@ -179,6 +180,30 @@ export const geminiCases: FaultCase[] = [
     stream: { status: 400, code: 'upstream_rejected' },
     plain: { status: 400, code: 'upstream_rejected' },
     attempts: 1,
+  },
+  {
+    name: 'F-37 the input is refused by a filter, and paid for',
+    dialect: 'gemini',
+    script: () => (call) => {
+      const reply = { promptFeedback: { blockReason: 'SAFETY' }, usageMetadata: { promptTokenCount: 25 } };
+      if (call.body.stream === true) sendStream(call, geminiFrame(reply));
+      else sendBody(call, JSON.stringify(reply));
+    },
+    stream: { status: 400, code: 'upstream_rejected' },
+    plain: { status: 400, code: 'upstream_rejected' },
+    attempts: 1,
+    check: ({ attempts: [attempt] }) =>
+      expect(attempt).toMatchObject({ input_tokens: 25, output_tokens: 0, cost_nano_usd: 25_000 }),
+  },
+  {
+    name: 'F-37 a 200 without an answer, and its usage',
+    dialect: 'gemini',
+    script: () => (call) => sendBody(call, JSON.stringify({ usageMetadata: { promptTokenCount: 25 } })),
+    stream: { status: 502, code: 'upstream_invalid_response' },
+    plain: { status: 502, code: 'upstream_invalid_response' },
+    attempts: 2,
+    check: ({ attempts: [attempt] }) =>
+      expect(attempt).toMatchObject({ input_tokens: 25, output_tokens: 0, cost_nano_usd: 25_000 }),
   },
   {
     name: 'F-36 an error after the end',

@@ -108,6 +108,12 @@ const usages: FaultCase[] = [
   { name: '1e18', started: { input_tokens: 1e18 }, said: { output_tokens: 1e18 }, estimated: 1 },
   { name: 'strings', started: { input_tokens: '25' }, said: { output_tokens: '7' }, estimated: 1 },
   { name: 'fractions', started: { input_tokens: 2.5 }, said: { output_tokens: 0.5 }, estimated: 1 },
+  {
+    name: 'zeros',
+    started: { input_tokens: 0, output_tokens: 0 },
+    said: { input_tokens: 0, output_tokens: 0 },
+    estimated: 1,
+  },
   { name: 'none at the end', started: { input_tokens: 25, output_tokens: 1 }, said: undefined, estimated: 1 },
   {
     name: 'only at the end',

@@ -3,6 +3,7 @@ import { check, invalidType, nameSchema, tooMany } from '../../core/check.ts';
 import { decodeMetadata } from '../../core/decode-metadata.ts';
 import { GatewayError } from '../../core/errors.ts';
 import { isJsonObject, type JsonObject } from '../../core/json-object.ts';
+import { refuseRouting } from '../../core/refuse-routing.ts';
 import { efforts, type TextFormat, type TurnRequest } from '../../core/request.ts';
 import { refuseField, refuseObjectsInExtra } from '../../core/upstream-objects.ts';
 import { decodeMessages } from './decode-messages.ts';
@@ -70,6 +71,7 @@ const ownFields = [
  */
 export function decodeRequest(body: unknown): TurnRequest {
   if (!isJsonObject(body)) throw invalidType('', 'an object', body);
+  refuseRouting(body);
   const fields = check(requestBody, body, '');
   check(passedFields, body, '');
   const notes = createRequestNotes();

@@ -3,7 +3,7 @@ import { GatewayError } from '../../core/errors.ts';
 import type { Emit } from '../../core/events.ts';
 import { createFrameReader } from '../../core/frame-reader.ts';
 import { isJsonObject, type JsonObject } from '../../core/json-object.ts';
-import type { Usage } from '../../core/usage.ts';
+import { countsNothing, type Usage } from '../../core/usage.ts';
 import type { DecodeOptions, StreamDecoder } from '../codec.ts';
 import { createItemWriter, type ReasoningField } from './item-writer.ts';
 import { mapFinishReason } from './map-finish-reason.ts';
@@ -15,6 +15,8 @@ import { textOf, wordPaths } from './wire.ts';
 /** Reads chunks, however they came. Throws GatewayError for what it cannot read, and for errors that the upstream sends. */
 export interface ReplyReader {
   chunk(chunk: JsonObject, emit: Emit): void;
+  /** Of what is read no further: it may have been paid for all the same. */
+  bill(chunk: JsonObject, emit: Emit): void;
   /** The upstream said that it is done. */
   complete(emit: Emit): void;
   /** The model has said why it stopped, and what that took: what follows can only be the end marker. */
@@ -114,27 +116,31 @@ export function createReplyReader(options: DecodeOptions): ReplyReader {
     }
   }
 
+  function bill(reported: Usage | undefined, emit: Emit): void {
+    if (reported === undefined || (usage !== undefined && countsNothing(reported))) return;
+    usage = reported;
+    emit({ type: 'usage', usage });
+  }
+
   return {
     chunk(chunk, emit) {
-      const choice = firstOf(choicesOf(chunk), others);
-      // Azure begins with a chunk about its content filter, which has neither an id nor a model.
-      if (choice !== undefined || textOf(chunk['id']) !== undefined) start(chunk, emit);
-      serviceTier = textOf(chunk['service_tier']) ?? serviceTier;
-      const groq = chunk['x_groq'];
-      const reported = readUsage(
-        chunk['usage'] ?? (isJsonObject(groq) ? groq['usage'] : undefined) ?? choice?.['usage'],
-      );
-      if (choice !== undefined) {
+      let reported = reportedBy(chunk);
+      try {
+        const choice = firstOf(choicesOf(chunk), others);
+        reported ??= readUsage(choice?.['usage']);
+        // Azure begins with a chunk about its content filter, which has neither an id nor a model.
+        if (choice !== undefined || reported !== undefined || textOf(chunk['id']) !== undefined) start(chunk, emit);
+        serviceTier = textOf(chunk['service_tier']) ?? serviceTier;
+        if (choice === undefined) return;
         const delta = choice['delta'];
         if (isJsonObject(delta)) readDelta(delta, mapLogprobs(choice['logprobs']), emit);
         else if (delta !== null && delta !== undefined) throw unreadable('a delta');
         finishReason = textOf(choice['finish_reason']) ?? finishReason;
+      } finally {
+        bill(reported, emit);
       }
-      if (reported === undefined) return;
-      usage = reported;
-      start(chunk, emit);
-      emit({ type: 'usage', usage });
     },
+    bill: (chunk, emit) => bill(reportedBy(chunk), emit),
     complete(emit) {
       if (finishReason === undefined) throw broken();
       const finish = mapFinishReason(finishReason);
@@ -159,6 +165,10 @@ export function createReplyReader(options: DecodeOptions): ReplyReader {
       return finishReason !== undefined && usage !== undefined;
     },
   };
+}
+
+function reportedBy({ usage, x_groq: groq }: JsonObject): Usage | undefined {
+  return readUsage(usage ?? (isJsonObject(groq) ? groq['usage'] : undefined));
 }
 
 function choicesOf(chunk: JsonObject): JsonObject[] {
@@ -203,8 +213,10 @@ export function createStreamDecoder(options: DecodeOptions): StreamDecoder {
     const chunk = frames.read(data);
     if (chunk === undefined) throw unreadable('an event');
     const failed = event === 'error' || chunk['object'] === 'error';
-    if (failed || (chunk['error'] !== null && chunk['error'] !== undefined))
+    if (failed || (chunk['error'] !== null && chunk['error'] !== undefined)) {
+      reader.bill(chunk, emit);
       throw decodeUpstreamStreamError(chunk, data);
+    }
     reader.chunk(chunk, emit);
   }
 

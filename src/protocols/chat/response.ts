@@ -12,8 +12,11 @@ import { textOf } from './wire.ts';
  * @see https://platform.openai.com/docs/api-reference/chat/object
  */
 export function decodeResponse(body: string, options: DecodeOptions, emit: Emit): void {
-  const reply = parseReply(body);
+  const reader = createReplyReader(options);
+  const parsed = parseJsonObject(body);
+  const reply = parsed === undefined ? undefined : readReply(parsed);
   if (reply === undefined) {
+    if (parsed !== undefined) reader.bill(parsed, emit);
     const error = new GatewayError('upstream_invalid_response', "The upstream's reply holds no answer.", {
       cause: new Error(safeText(body)),
       retryable: true,
@@ -21,7 +24,6 @@ export function decodeResponse(body: string, options: DecodeOptions, emit: Emit)
     emit({ type: 'error', error });
     return;
   }
-  const reader = createReplyReader(options);
   try {
     reader.chunk(reply.chunk, emit);
     if (reply.finishMissing) {
@@ -38,9 +40,8 @@ export function decodeResponse(body: string, options: DecodeOptions, emit: Emit)
 }
 
 /** The reply as a chunk; undefined where it is none. */
-function parseReply(body: string): { chunk: JsonObject; finishMissing: boolean } | undefined {
-  const reply = parseJsonObject(body);
-  if (reply === undefined || (reply['error'] !== null && reply['error'] !== undefined)) return undefined;
+function readReply(reply: JsonObject): { chunk: JsonObject; finishMissing: boolean } | undefined {
+  if (reply['error'] !== null && reply['error'] !== undefined) return undefined;
   const choices: unknown = reply['choices'];
   if (!Array.isArray(choices)) return undefined;
   const choice: unknown = choices.find((each) => isJsonObject(each) && (each['index'] ?? 0) === 0);

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { check, emptyArray, invalidType, tooMany } from '../../core/check.ts';
 import { GatewayError } from '../../core/errors.ts';
 import { isJsonObject } from '../../core/json-object.ts';
+import { refuseRouting } from '../../core/refuse-routing.ts';
 import type { TurnRequest } from '../../core/request.ts';
 import { refuseObjectsInExtra } from '../../core/upstream-objects.ts';
 import { replaceLoneSurrogates } from '../../core/well-formed.ts';
@@ -27,6 +28,7 @@ const maxTokens = 1_000_000;
  */
 export function decodeRequest(body: unknown): TurnRequest {
   if (!isJsonObject(body)) throw invalidType('', 'an object', body);
+  refuseRouting(body);
   const { model, user, stream } = check(requestBody, body, '');
   checkInput(body['input']);
   if (stream === true) {

@@ -29,8 +29,8 @@ function isEmbedding(value: unknown): boolean {
   return Array.isArray(value) && value.length > 0 && value.every((each) => typeof each === 'number');
 }
 
-function usageOf(reply: JsonObject): Usage | undefined {
-  const said = reply['usage'];
+function usageOf(reply: JsonObject | undefined): Usage | undefined {
+  const said = reply?.['usage'];
   if (!isJsonObject(said)) return undefined;
   const inputTokens = tokenCount(said['prompt_tokens']) ?? tokenCount(said['total_tokens']);
   if (inputTokens === undefined) return undefined;
@@ -42,12 +42,14 @@ function usageOf(reply: JsonObject): Usage | undefined {
 export function decodeResponse(body: string, { vectors: count }: DecodeOptions, emit: Emit): void {
   const reply = parseJsonObject(body);
   const vectors = vectorsOf(reply);
+  const usage = usageOf(reply);
   if (reply === undefined || vectors === undefined || vectors.length !== count) {
     const cause = new Error(safeText(body));
     const message =
       vectors === undefined
         ? "The upstream's reply holds no embeddings."
         : `The upstream made ${vectors.length} embeddings of ${count} inputs.`;
+    if (usage !== undefined) emit({ type: 'usage', usage });
     emit({ type: 'error', error: new GatewayError('upstream_invalid_response', message, { cause, retryable: true }) });
     return;
   }
@@ -59,7 +61,7 @@ export function decodeResponse(body: string, { vectors: count }: DecodeOptions, 
   });
   emit({ type: 'item-start', index: 0, start: { kind: 'extension', blockType } });
   emit({ type: 'item-end', index: 0, complete: true, source: body });
-  emit({ type: 'response-end', finish: 'completed', usage: usageOf(reply) });
+  emit({ type: 'response-end', finish: 'completed', usage });
 }
 
 /**

@@ -16,6 +16,8 @@ import { stringOf } from './wire.ts';
 export interface ReplyReader {
   /** @param data the chunk's JSON, of which `chunk` is the value. */
   chunk(chunk: JsonObject, data: string, emit: Emit): void;
+  /** Of what is read no further: it may have been paid for all the same. */
+  bill(chunk: JsonObject, emit: Emit): void;
   /** The upstream has closed. */
   complete(emit: Emit): void;
   /** The model has said why it stopped. */
@@ -64,33 +66,43 @@ export function createReplyReader(options: DecodeOptions): ReplyReader {
     }
   }
 
+  function readChunk(chunk: JsonObject, data: string, emit: Emit): void {
+    if (chunk['error'] !== undefined) throw decodeErrorChunk(chunk, data);
+    const candidates = chunk['candidates'] ?? [];
+    if (!Array.isArray(candidates)) throw unreadable('candidates');
+    // A response has one answer.
+    const place = candidates.findIndex((each: unknown) => isJsonObject(each) && (each['index'] ?? 0) === 0);
+    const candidate: unknown = candidates[place];
+    if (!isJsonObject(candidate)) {
+      if (candidates.length > 0) throw unreadable('a candidate');
+      refuseBlocked(chunk['promptFeedback'], data);
+    }
+    start(chunk, emit);
+    if (!isJsonObject(candidate)) return;
+    readParts(candidate, place, data, emit);
+    finishReason = stringOf(candidate['finishReason']) ?? finishReason;
+    grounding.grounding = candidate['groundingMetadata'] ?? grounding.grounding;
+    grounding.pages = candidate['urlContextMetadata'] ?? grounding.pages;
+    grounding.citations = candidate['citationMetadata'] ?? grounding.citations;
+  }
+
+  function bill({ usageMetadata }: JsonObject, emit: Emit): void {
+    const reported = readUsage(usageMetadata);
+    if (isJsonObject(usageMetadata)) serviceTier = stringOf(usageMetadata['serviceTier']) ?? serviceTier;
+    if (reported === undefined) return;
+    usage = reported;
+    emit({ type: 'usage', usage });
+  }
+
   return {
     chunk(chunk, data, emit) {
-      if (chunk['error'] !== undefined) throw decodeErrorChunk(chunk, data);
-      const candidates = chunk['candidates'] ?? [];
-      if (!Array.isArray(candidates)) throw unreadable('candidates');
-      // A response has one answer.
-      const place = candidates.findIndex((each: unknown) => isJsonObject(each) && (each['index'] ?? 0) === 0);
-      const candidate: unknown = candidates[place];
-      if (!isJsonObject(candidate)) {
-        if (candidates.length > 0) throw unreadable('a candidate');
-        refuseBlocked(chunk['promptFeedback'], data);
+      try {
+        readChunk(chunk, data, emit);
+      } finally {
+        bill(chunk, emit);
       }
-      start(chunk, emit);
-      if (isJsonObject(candidate)) {
-        readParts(candidate, place, data, emit);
-        finishReason = stringOf(candidate['finishReason']) ?? finishReason;
-        grounding.grounding = candidate['groundingMetadata'] ?? grounding.grounding;
-        grounding.pages = candidate['urlContextMetadata'] ?? grounding.pages;
-        grounding.citations = candidate['citationMetadata'] ?? grounding.citations;
-      }
-      const { usageMetadata } = chunk;
-      const reported = readUsage(usageMetadata);
-      if (isJsonObject(usageMetadata)) serviceTier = stringOf(usageMetadata['serviceTier']) ?? serviceTier;
-      if (reported === undefined) return;
-      usage = reported;
-      emit({ type: 'usage', usage });
     },
+    bill,
     complete(emit) {
       if (finishReason === undefined) {
         const message = "The upstream's reply ended before it was complete.";

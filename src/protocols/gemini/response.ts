@@ -14,6 +14,7 @@ export function decodeResponse(body: string, options: DecodeOptions, emit: Emit)
   try {
     const reply = parseJsonObject(body);
     if (reply === undefined || (reply['candidates'] === undefined && reply['promptFeedback'] === undefined)) {
+      if (reply !== undefined) reader.bill(reply, emit);
       const cause = new Error(safeText(body));
       const message = "The upstream's reply holds no answer.";
       throw new GatewayError('upstream_invalid_response', message, { cause, retryable: true });

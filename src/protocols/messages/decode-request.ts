@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { check, emptyArray, invalidType, missing } from '../../core/check.ts';
 import { GatewayError } from '../../core/errors.ts';
 import { isJsonObject, type JsonObject } from '../../core/json-object.ts';
+import { refuseRouting } from '../../core/refuse-routing.ts';
 import type { TurnRequest } from '../../core/request.ts';
 import type { SentRequest } from '../codec.ts';
 import { decodeMessages } from './decode-messages.ts';
@@ -45,8 +46,6 @@ const decodedFields: ReadonlySet<string> = new Set([
 /** Fields that the gateway writes itself. */
 const ownFields: ReadonlySet<string> = new Set(['model', 'messages', 'stream', 'thread']);
 
-/** What would take the request past the gateway's own routing, and its limits and prices. */
-const refusedFields = ['fallbacks', 'fallback_credit_token', 'billing_policy'] as const;
 const unsafeFields = ['__proto__', 'constructor', 'prototype'] as const;
 
 /**
@@ -67,11 +66,7 @@ export function decodeCountRequest(body: unknown, sent?: SentRequest): TurnReque
     if (!Object.hasOwn(body, name)) continue;
     throw new GatewayError('unknown_parameter', `Unknown parameter: '${name}'.`, { param: name });
   }
-  for (const name of refusedFields) {
-    if (body[name] === undefined || body[name] === null) continue;
-    const message = `Unsupported parameter: '${name}' is for the gateway to decide.`;
-    throw new GatewayError('unsupported_parameter', message, { param: name });
-  }
+  refuseRouting(body);
   const fields = check(requestBody, body, '');
   const continued = decodeThread(fields.thread ?? undefined, body);
   // The state can hold all that is to be answered.

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { GatewayError } from '../../core/errors.ts';
 import { isJsonObject, type JsonObject } from '../../core/json-object.ts';
+import { refuseRouting } from '../../core/refuse-routing.ts';
 import { efforts, type Reasoning, type TurnRequest } from '../../core/request.ts';
 import { check, emptyArray, invalidType } from '../../core/check.ts';
 import { decodeMetadata } from '../../core/decode-metadata.ts';
@@ -87,6 +88,7 @@ const knownWithin: Record<'text' | 'text.format' | 'reasoning' | 'stream_options
 export function decodeRequest(body: unknown): TurnRequest {
   if (!isJsonObject(body)) throw invalidType('', 'an object', body);
   refuseLaterParameters(body);
+  refuseRouting(body);
   const fields = check(requestBody, body, '');
   if (fields.stream_options && fields.stream !== true) {
     const message = "The 'stream_options' parameter is only allowed when 'stream' is enabled.";
