@@ -181,7 +181,11 @@ const connectArguments = {
   ...clientArgument,
   url: demoArguments.url,
   key: { type: 'string', valueHint: 'K', description: 'A key of it (default: TURNPIKE_KEY of the environment)' },
-  model: { type: 'string', valueHint: 'M', description: 'The model (default: the first that it lists)' },
+  model: {
+    type: 'string',
+    valueHint: 'M',
+    description: 'The model (default: the first that it lists, the simulator last)',
+  },
   write: { type: 'boolean', description: "Write it into the client's own file, and keep what was there" },
 } as const satisfies ArgsDef;
 

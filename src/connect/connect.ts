@@ -15,7 +15,7 @@ export interface ConnectOptions {
   /** With or without `/v1`. */
   url: string;
   key: string | undefined;
-  /** Undefined: the first that the gateway lists. */
+  /** Undefined: the first that the gateway lists, the simulator only where there is no other. */
   model: string | undefined;
   /** False: it is only shown. */
   save: boolean;
@@ -34,9 +34,16 @@ export async function connect({ client, url, key, model, save, env, write }: Con
   if (model !== undefined && !/^[^\p{Cc}]+$/u.test(model)) throw new ConnectError('--model must be on one line');
   const settings: Settings = { url: base, key, model: model ?? (await chooseModel(config, base, key)) };
   const path = config.fileOf(env, homeOf(env));
+  // A pattern's models are in no list: the simulator may be the only one there though a real one could be named.
+  const remark =
+    model === undefined && settings.model === simulatorName
+      ? `${base} lists no model but the simulator; --model names another.\n`
+      : '';
   if (!save) {
     write(`# ${path}\n${shown(config, settings)}`);
-    write(`\nNothing is written yet: add --write, and \`turnpike disconnect ${config.name}\` takes it back.\n`);
+    write(
+      `\n${remark}Nothing is written yet: add --write, and \`turnpike disconnect ${config.name}\` takes it back.\n`,
+    );
     return;
   }
   try {
@@ -44,7 +51,7 @@ export async function connect({ client, url, key, model, save, env, write }: Con
     if (rival !== undefined && existsSync(rival)) throw new ConnectError(`${rival} comes before it`);
     const file = openConfigFile(path);
     file.write(config.edit(textOf(file.original), settings));
-    write(`${path} names ${base}${settings.model === undefined ? '' : ` and the model ${settings.model}`}.\n`);
+    write(`${path} names ${base}${settings.model === undefined ? '' : ` and the model ${settings.model}`}.\n${remark}`);
     if (key !== undefined && file.isOpen) write(`It holds the key, and others can read it: chmod 600 ${path}\n`);
   } catch (error) {
     if (!(error instanceof ConnectError)) throw error;
@@ -110,6 +117,7 @@ function baseOf(text: string): string {
 
 /** A name that a gateway serves whose clients may go on with Claude's own names. */
 const claudeName = 'claude-sonnet-4-5';
+const simulatorName = 'simulator';
 
 /** @returns undefined where the client's own names are served. */
 async function chooseModel(config: ClientConfig, base: string, key: string | undefined): Promise<string | undefined> {
@@ -117,10 +125,9 @@ async function chooseModel(config: ClientConfig, base: string, key: string | und
   const data: unknown[] = isJsonObject(list) && Array.isArray(list['data']) ? list['data'] : [];
   const names = data.flatMap((each) => (isJsonObject(each) && typeof each['id'] === 'string' ? [each['id']] : []));
   if (!config.needsModel && (await ask(base, `/v1/models/${claudeName}`, key)) !== undefined) return undefined;
-  const name = names.find((each) => each !== 'simulator');
+  const name = names.find((each) => each !== simulatorName) ?? names[0];
   if (name !== undefined) return name;
-  const listed = names.length === 0 ? '' : ` It lists ${names.join(', ')}.`;
-  throw new ConnectError(`say with --model which model of ${base} is meant.${listed}`);
+  throw new ConnectError(`${base} lists no model: say with --model which one is meant`);
 }
 
 /** Undefined: 404. */
