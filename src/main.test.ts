@@ -37,6 +37,13 @@ describe('the command line', () => {
     expect(code).toBe(0);
   });
 
+  test('what goes into a pipe has no colours', async () => {
+    const plain = { NO_COLOR: '' };
+    for (const args of [['--help'], ['check', '--help']])
+      expect((await turnpike(args, plain)).out).not.toContain('\x1b');
+    expect((await turnpike(['store', 'nope'], plain)).err).toBe('turnpike: Unknown command nope\n');
+  });
+
   test('check says what there is', async () => {
     const { code, out } = await turnpike(['check'], { ANTHROPIC_API_KEY: 's3cret' });
     expect(out).toMatch(/^ok\n/);
