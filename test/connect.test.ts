@@ -329,7 +329,7 @@ models:
     const { port } = page.address() as AddressInfo;
     expect(await line('connect', 'codex', '--url', `http://127.0.0.1:${port}`)).toContain('with what is no JSON');
     page.close();
-    expect(await line('connect', 'codex', '--url', 'ftp://a')).toContain('must be an http address');
+    expect(await line('connect', 'codex', '--url', 'ftp://a')).toContain('must be an http:// or https:// URL');
     expect(await line('connect', 'codex', '--wirte')).toContain('unknown option --wirte');
     expect(await line('disconnect', 'codex')).toContain('it is not connected');
   });

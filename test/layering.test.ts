@@ -97,7 +97,7 @@ const mayImport: Record<string, readonly string[]> = {
     'verify/',
     'connect/',
   ],
-  verify: ['sse/'],
+  verify: ['core/file-fault.ts', 'core/reason-of.ts', 'core/server-address.ts', 'sse/'],
   connect: ['core/'],
   'run-gateway.ts': ['core/', 'config/', 'gateway.ts'],
   'workers.ts': ['core/', 'config/', 'worker.ts', 'restart-pause.ts'],

@@ -1,6 +1,8 @@
 import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { isJsonObject } from '../core/json-object.ts';
+import { reasonOf } from '../core/reason-of.ts';
+import { serverAddress } from '../core/server-address.ts';
 import { claudeCode } from './claude-code.ts';
 import { type ClientConfig, ConnectError, type Settings } from './client-config.ts';
 import { codex } from './codex.ts';
@@ -25,11 +27,11 @@ export interface ConnectOptions {
 
 /**
  * Shows how a client is told of the gateway, or tells it.
- * @throws ConnectError
+ * @throws Error whose message is for the user.
  */
 export async function connect({ client, url, key, model, save, env, write }: ConnectOptions): Promise<void> {
   const config = clientOf(client);
-  const base = baseOf(url);
+  const base = serverAddress(url, '--url');
   if (key !== undefined && !/^[\x21-\x7e]+$/.test(key)) throw new ConnectError('--key must be printable ASCII');
   if (model !== undefined && !/^[^\p{Cc}]+$/u.test(model)) throw new ConnectError('--model must be on one line');
   const settings: Settings = { url: base, key, model: model ?? (await chooseModel(config, base, key)) };
@@ -107,14 +109,6 @@ function textOf(bytes: Buffer | undefined): string | undefined {
   }
 }
 
-function baseOf(text: string): string {
-  const url = URL.parse(text);
-  if (url === null || !/^https?:$/.test(url.protocol) || url.username !== '' || url.search !== '' || url.hash !== '') {
-    throw new ConnectError(`--url must be an http address: ${text}`);
-  }
-  return `${url.origin}${url.pathname.replace(/\/+$/, '').replace(/\/v1$/, '')}`;
-}
-
 /** A name that a gateway serves whose clients may go on with Claude's own names. */
 const claudeName = 'claude-sonnet-4-5';
 const simulatorName = 'simulator';
@@ -134,7 +128,7 @@ async function chooseModel(config: ClientConfig, base: string, key: string | und
 async function ask(base: string, path: string, key: string | undefined): Promise<unknown> {
   const headers: Record<string, string> = key === undefined ? {} : { authorization: `Bearer ${key}` };
   const answer = await fetch(`${base}${path}`, { headers, redirect: 'error' }).catch((error: unknown) => {
-    const why = error instanceof Error && error.cause instanceof Error ? error.cause.message : String(error);
+    const why = reasonOf(error);
     throw new ConnectError(`${base} cannot be asked for its models (${why}): start it, or name one with --model`);
   });
   if (answer.status === 404) return undefined;
