@@ -54,7 +54,10 @@ const check = defineCommand({
     const { loadConfig } = await import('./config/load.ts');
     const { summarise } = await import('./config/summarise.ts');
     const config = await loadConfig({ file: args.config, env: process.env, cwd: process.cwd() });
-    process.stdout.write(`ok\n${summarise(config)}`);
+    const { createLog } = await import('./run-gateway.ts');
+    const { findUnpriced } = await import('./gateway.ts');
+    const unpriced = await findUnpriced(config, await createLog(process.env['TURNPIKE_LOG_LEVEL']));
+    process.stdout.write(`ok\n${summarise(config, unpriced)}`);
   },
 });
 

@@ -89,6 +89,7 @@ const mayImport: Record<string, readonly string[]> = {
   'main.ts': [
     'core/',
     'config/',
+    'gateway.ts',
     'run-gateway.ts',
     'workers.ts',
     'migrate-store.ts',
