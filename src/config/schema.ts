@@ -9,7 +9,7 @@ const text = z.string().min(1);
 const credential = text.regex(/^[\x21-\x7e]+$/, 'must be printable ASCII without spaces or line breaks');
 const count = z.int().min(0);
 const price = z.number().min(0);
-/** USD, over the whole life of a key or team. */
+/** USD that a key or team may spend, in no period. */
 const budget = z.number().min(0).max(maxUsd);
 /** A timer's longest wait is 2^31 - 1 ms. */
 const milliseconds = z.int().min(1).max(2_147_483_647);

@@ -101,7 +101,7 @@ const turns = ({ byBucket }: SchemaDialect) => [
     request_hash text NOT NULL,
     codec_version text NOT NULL,
     estimated_input_tokens bigint NOT NULL,
-    estimated_cost_nano_usd bigint NOT NULL,
+    estimated_cost_nano_usd bigint,
     ended_at_ms bigint,
     first_token_at_ms bigint,
     upstream_id text,
