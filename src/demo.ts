@@ -1,3 +1,4 @@
+import { serverAddress } from './core/server-address.ts';
 import { createSseParser } from './sse/parse.ts';
 
 export interface DemoOptions {
@@ -69,7 +70,7 @@ const maxToolRounds = 5;
  * @throws Error whose message is for the user.
  */
 export async function runDemo({ url, key, model: wanted, write }: DemoOptions): Promise<void> {
-  const base = baseOf(url);
+  const base = serverAddress(url, '--url');
   const headers = {
     'content-type': 'application/json',
     ...(key === undefined ? {} : { authorization: `Bearer ${key}` }),
@@ -120,14 +121,6 @@ export async function runDemo({ url, key, model: wanted, write }: DemoOptions): 
     const cost = answer.headers.get('x-turnpike-cost-usd');
     write(`  cost     ${cost === null ? 'unknown: the model has no price' : `${cost} USD`}\n`);
   }
-}
-
-function baseOf(url: string): string {
-  const parsed = URL.canParse(url) ? new URL(url) : undefined;
-  if (parsed === undefined || !/^https?:$/.test(parsed.protocol))
-    throw new Error('--url must be an http:// or https:// URL');
-  if (parsed.username !== '' || parsed.password !== '') throw new Error('--url must not hold credentials; use --key');
-  return `${parsed.origin}${parsed.pathname}`.replace(/(\/v1)?\/*$/, '');
 }
 
 function pickModel({ data }: { data: { id: string }[] }): string {

@@ -3,6 +3,7 @@ import { dirname, join, resolve } from 'node:path';
 import type { AuthConfig, Config, ModelConfig, ProviderName } from './config/config.ts';
 import { createIdMint } from './core/ids.ts';
 import type { Log } from './core/log.ts';
+import { noUsage } from './core/usage.ts';
 import type { TurnRoutes } from './http/answer-turn.ts';
 import { createApp } from './http/app.ts';
 import { adminKeyRoutes } from './http/routes/admin-keys.ts';
@@ -48,6 +49,7 @@ import { repeat } from './repeat.ts';
 import { deriveKey, loadOrCreateSecret } from './store/secret.ts';
 import type { FullStore } from './store/run-store.ts';
 import { createBackground, defaultBackgroundLimits } from './turn/background/background.ts';
+import { costOf } from './turn/cost-of.ts';
 import { createKeyedRuns } from './turn/keyed-runs.ts';
 import type { TurnDependencies, TurnLimits } from './turn/turn.ts';
 
@@ -81,22 +83,7 @@ export async function startGateway(
   const { store, secret } = await openStore(config, identity, log);
   await store.sweep(Date.now());
 
-  const sockets = createSocketTransport({ log });
-  const aiSdk = createAiSdkTransport();
-  const providers: Record<ProviderName, Provider> = {
-    anthropic: createAnthropicProvider(messagesCodec, sockets),
-    openai: createOpenAiProvider(responsesUpstreamCodec, chatCodec, sockets),
-    'openai-compatible': createOpenAiCompatibleProvider(chatCodec, sockets),
-    gemini: createGeminiProvider(geminiCodec, sockets),
-    simulator: createSimulatorProvider(messagesCodec, createSimulatorTransport()),
-    azure: createAzureProvider(responsesUpstreamCodec, chatCodec, sockets),
-    'azure-chat': createAzureChatProvider(chatCodec, sockets),
-    bedrock: createBedrockProvider(messagesCodec, sockets, Date.now),
-    vertex: createVertexProvider(messagesCodec, sockets),
-    'vertex-gemini': createVertexGeminiProvider(geminiCodec, sockets),
-    'ai-sdk': createAiSdkProvider(aiSdkCodec, aiSdk),
-    ...createVendorProviders(chatCodec, sockets),
-  };
+  const { providers, close: closeProviders } = createProviders(log);
   const ids = createIdMint();
   const router = createRouter({
     deployments: config.models.map((model) => deploymentOf(model, providers[providerOf(model)])),
@@ -185,13 +172,51 @@ export async function startGateway(
     async close() {
       await Promise.all([http.close(), background.close()]);
       await app.settled();
-      await Promise.all([sockets.close(), aiSdk.close()]);
+      await closeProviders();
       await tidying.stop();
       await budgets.close();
       await sweeping.stop();
       await store.close();
     },
   };
+}
+
+/** With what they call upstreams through. */
+function createProviders(log: Log): { providers: Record<ProviderName, Provider>; close: () => Promise<void> } {
+  const sockets = createSocketTransport({ log });
+  const aiSdk = createAiSdkTransport();
+  const providers: Record<ProviderName, Provider> = {
+    anthropic: createAnthropicProvider(messagesCodec, sockets),
+    openai: createOpenAiProvider(responsesUpstreamCodec, chatCodec, sockets),
+    'openai-compatible': createOpenAiCompatibleProvider(chatCodec, sockets),
+    gemini: createGeminiProvider(geminiCodec, sockets),
+    simulator: createSimulatorProvider(messagesCodec, createSimulatorTransport()),
+    azure: createAzureProvider(responsesUpstreamCodec, chatCodec, sockets),
+    'azure-chat': createAzureChatProvider(chatCodec, sockets),
+    bedrock: createBedrockProvider(messagesCodec, sockets, Date.now),
+    vertex: createVertexProvider(messagesCodec, sockets),
+    'vertex-gemini': createVertexGeminiProvider(geminiCodec, sockets),
+    'ai-sdk': createAiSdkProvider(aiSdkCodec, aiSdk),
+    ...createVendorProviders(chatCodec, sockets),
+  };
+  return {
+    providers,
+    async close() {
+      await Promise.all([sockets.close(), aiSdk.close()]);
+    },
+  };
+}
+
+/** Models whose calls have no known cost. Of a pattern that is said only where its vendor publishes no prices at all. */
+export async function findUnpriced({ models }: Config, log: Log): Promise<ModelConfig[]> {
+  const { providers, close } = createProviders(log);
+  const unpriced = models.filter((model) => {
+    const deployment = deploymentOf(model, providers[providerOf(model)]);
+    if (deployment.model !== '*') return costOf(noUsage, deployment) === undefined;
+    return deployment.prices === undefined && deployment.provider.priceProviderIdOf(deployment) === undefined;
+  });
+  await close();
+  return unpriced;
 }
 
 /** The budgets of the configuration: one that was taken out of it limits nobody. What was spent of them before stays spent. */

@@ -37,11 +37,38 @@ describe('the command line', () => {
     expect(code).toBe(0);
   });
 
+  test('what goes into a pipe has no colours', async () => {
+    const plain = { NO_COLOR: '' };
+    for (const args of [['--help'], ['check', '--help']])
+      expect((await turnpike(args, plain)).out).not.toContain('\x1b');
+    expect((await turnpike(['store', 'nope'], plain)).err).toBe('turnpike: Unknown command nope\n');
+  });
+
   test('check says what there is', async () => {
     const { code, out } = await turnpike(['check'], { ANTHROPIC_API_KEY: 's3cret' });
     expect(out).toMatch(/^ok\n/);
     expect(out).toContain('claude-* -> anthropic *');
     expect(out).not.toContain('s3cret');
+    expect(code).toBe(0);
+  });
+
+  test('check names the models whose price is not known', async () => {
+    const entries = [
+      'name: priced, provider: openai-compatible, model: qwen, base_url: "http://h/v1", price: { input: 1, output: 2 }',
+      'name: free, provider: openai-compatible, model: qwen, base_url: "http://h/v1"',
+      'name: known, provider: anthropic, model: claude-haiku-4-5, api_key: k',
+      'name: unheard-of, provider: anthropic, model: no-such-model, api_key: k',
+      'name: "claude-*", provider: anthropic, model: "*", api_key: k',
+      'name: "local/*", provider: ollama, model: "*"',
+      'name: simulator, provider: simulator, model: simulator',
+    ];
+    await writeFile(join(cwd, 'turnpike.yaml'), `models:\n${entries.map((entry) => `  - { ${entry} }\n`).join('')}`);
+    const { code, out } = await turnpike(['check']);
+    expect(out.split('without a price, so that their cost is not known and no budget limits them:\n')[1]).toBe(
+      '  free -> openai-compatible qwen at http://h/v1\n' +
+        '  unheard-of -> anthropic no-such-model\n' +
+        '  local/* -> ollama *\n',
+    );
     expect(code).toBe(0);
   });
 

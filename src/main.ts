@@ -1,5 +1,14 @@
 import { readFileSync } from 'node:fs';
-import { type ArgsDef, defineCommand, runCommand, runMain, type SubCommandsDef } from 'citty';
+import { stripVTControlCharacters } from 'node:util';
+import {
+  type ArgsDef,
+  type CommandDef,
+  defineCommand,
+  renderUsage,
+  runCommand,
+  runMain,
+  type SubCommandsDef,
+} from 'citty';
 
 // Only citty is loaded before the command is known: start-up counts, and `--help` needs no gateway.
 
@@ -45,7 +54,10 @@ const check = defineCommand({
     const { loadConfig } = await import('./config/load.ts');
     const { summarise } = await import('./config/summarise.ts');
     const config = await loadConfig({ file: args.config, env: process.env, cwd: process.cwd() });
-    process.stdout.write(`ok\n${summarise(config)}`);
+    const { createLog } = await import('./run-gateway.ts');
+    const { findUnpriced } = await import('./gateway.ts');
+    const unpriced = await findUnpriced(config, await createLog(process.env['TURNPIKE_LOG_LEVEL']));
+    process.stdout.write(`ok\n${summarise(config, unpriced)}`);
   },
 });
 
@@ -181,7 +193,11 @@ const connectArguments = {
   ...clientArgument,
   url: demoArguments.url,
   key: { type: 'string', valueHint: 'K', description: 'A key of it (default: TURNPIKE_KEY of the environment)' },
-  model: { type: 'string', valueHint: 'M', description: 'The model (default: the first that it lists)' },
+  model: {
+    type: 'string',
+    valueHint: 'M',
+    description: 'The model (default: the first that it lists, the simulator last)',
+  },
   write: { type: 'boolean', description: "Write it into the client's own file, and keep what was there" },
 } as const satisfies ArgsDef;
 
@@ -266,11 +282,18 @@ function readVersion(): string {
   return typeof manifest === 'object' && manifest !== null && 'version' in manifest ? String(manifest.version) : '';
 }
 
+/** Citty colours by the environment alone, whatever stdout is. */
+async function showUsage<T extends ArgsDef>(command: CommandDef<T>, parent?: CommandDef<T>): Promise<void> {
+  const text = `${await renderUsage(command, parent)}\n`;
+  const hasColours = process.stdout.isTTY && process.stdout.hasColors();
+  process.stdout.write(`${hasColours ? text : stripVTControlCharacters(text)}\n`);
+}
+
 /** Runs the command line, and prints why it cannot: on stderr, without a stack trace, since no trace helps a user. */
 async function main(rawArgs: string[]): Promise<void> {
   const [first] = rawArgs;
   const asksForUsage = rawArgs.includes('--help') || rawArgs.includes('-h');
-  if (asksForUsage || first === '--version' || first === '-v') return runMain(turnpike, { rawArgs });
+  if (asksForUsage || first === '--version' || first === '-v') return runMain(turnpike, { rawArgs, showUsage });
   const named = first !== undefined && !first.startsWith('-');
   try {
     if (named && !Object.hasOwn(subCommands, first)) {
@@ -279,7 +302,7 @@ async function main(rawArgs: string[]): Promise<void> {
     await runCommand(turnpike, { rawArgs: named ? rawArgs : ['serve', ...rawArgs] });
   } catch (error) {
     const { ConfigError } = await import('./config/problem.ts');
-    const text = error instanceof Error ? error.message : String(error);
+    const text = stripVTControlCharacters(error instanceof Error ? error.message : String(error));
     process.stderr.write(error instanceof ConfigError ? `${text}\n` : `turnpike: ${text.replaceAll('\n', ' ')}\n`);
     process.exit(1);
   }

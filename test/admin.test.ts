@@ -118,7 +118,7 @@ test('after a rotation with grace both keys work, then the old one is refused, a
   await until(async () => (await models(rotated.key)) === 401);
   expect(Date.now()).toBeGreaterThanOrEqual(1000 * third.previous_key_expires_at);
   expect(await models(third.key)).toBe(200);
-  const last = (await admin('POST', `/keys/${id}/rotate`, {})).body;
+  const last = (await admin('POST', `/keys/${id}/rotate`)).body;
   expect(last.previous_key_expires_at).toBeNull();
   expect([await models(third.key), await models(last.key)]).toEqual([401, 200]);
   expect((await read(last.key, made.body.id)).status).toBe(200);
@@ -222,6 +222,7 @@ test.each<[method: string, path: string, body: unknown, error: unknown[]]>([
   ['POST', '/keys/{id}/rotate', { grace_seconds: 604_801 }, ['integer_out_of_range', 'grace_seconds']],
   ['POST', '/keys/{id}/rotate', { grace_seconds: -1 }, ['integer_out_of_range', 'grace_seconds']],
   ['POST', '/keys/{id}/rotate', { grace: 1 }, ['unknown_parameter', 'grace']],
+  ['POST', '/keys', { name: 'x', budget_usd: -0.5 }, ['decimal_out_of_range', 'budget_usd']],
   ['POST', '/teams', {}, ['missing_required_parameter', 'name']],
   ['POST', '/teams', { name: 'x', id: 'team_mine' }, ['unknown_parameter', 'id']],
   ['PATCH', '/teams/{id}', { id: 'x' }, ['unknown_parameter', 'id']],
@@ -231,6 +232,11 @@ test.each<[method: string, path: string, body: unknown, error: unknown[]]>([
   const answer = await admin(method, path.replace('{id}', id), body as object);
   expect(errorOf(answer)).toEqual([400, ...error]);
   expect(await models(key)).toBe(200);
+});
+
+test('a budget is a number, and needs not be a whole one', async () => {
+  const { body } = await here().admin('POST', '/keys', { name: 'x', budget_usd: '1' });
+  expect(body.error.message).toBe("Invalid type for 'budget_usd': expected a number, but got a string instead.");
 });
 
 test('keys are good after a restart', async () => {

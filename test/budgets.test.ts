@@ -140,6 +140,9 @@ routing: { retries: 1 }
     expect((await ask(gateway.url, key)).status).toBe(200);
     const { budget } = (await admin('PATCH', `/teams/${team.id}`, { budget_usd: 0.1 })).body;
     expect(budget).toEqual({ limit_usd: 0.1, spent_usd: 0.15, reserved_usd: 0 });
+    // What was spent under a limit stays spent; the call without one is not counted.
+    const again = (await admin('PATCH', `/keys/${id}`, { budget_usd: 1 })).body.budget;
+    expect(again).toEqual({ limit_usd: 1, spent_usd: 0.1, reserved_usd: 0 });
     for (const budget_usd of [-1, 'ten', 1e12])
       expect((await admin('PATCH', `/keys/${id}`, { budget_usd })).body.error).toMatchObject({ param: 'budget_usd' });
   });
@@ -308,6 +311,11 @@ models: [{ name: qwen, provider: openai-compatible, model: qwen3-32b, base_url: 
       ]);
       expect(upstream.requests).toHaveLength(sent);
       expect(await budgetOf(`/keys/${id}`)).toEqual({ limit_usd: 0.05, spent_usd: 0.05, reserved_usd: 0 });
+      const [logged] = rows(`SELECT metadata FROM "LiteLLM_SpendLogs" WHERE request_id = '${queued.id}'`);
+      expect(JSON.parse(String(logged?.['metadata']))).toMatchObject({
+        cost_nano_usd: 0,
+        error_information: { error_code: 'budget_exceeded' },
+      });
     });
 
     test('goes with its key to another team, spent as it is', async () => {

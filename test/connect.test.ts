@@ -304,6 +304,15 @@ models:
     expect(snapshot()).toEqual({});
   });
 
+  test('takes the simulator of a gateway that lists nothing else, and says so', async () => {
+    const fresh = await spawnGateway({ folder: temporaryFolder() });
+    const { code, out, err } = await turnpike('connect', 'codex', '--url', fresh.url, '--write');
+    expect([code, err]).toEqual([0, '']);
+    expect(out).toContain('the model simulator');
+    expect(out).toContain('lists no model but the simulator; --model names another');
+    expect(contentOf('codex')).toContain('model = "simulator"');
+  });
+
   test('says what is wrong in one line', async () => {
     const line = async (...args: string[]) => {
       const { code, err } = await turnpike(...args);
@@ -320,7 +329,7 @@ models:
     const { port } = page.address() as AddressInfo;
     expect(await line('connect', 'codex', '--url', `http://127.0.0.1:${port}`)).toContain('with what is no JSON');
     page.close();
-    expect(await line('connect', 'codex', '--url', 'ftp://a')).toContain('must be an http address');
+    expect(await line('connect', 'codex', '--url', 'ftp://a')).toContain('must be an http:// or https:// URL');
     expect(await line('connect', 'codex', '--wirte')).toContain('unknown option --wirte');
     expect(await line('disconnect', 'codex')).toContain('it is not connected');
   });

@@ -89,6 +89,7 @@ const mayImport: Record<string, readonly string[]> = {
   'main.ts': [
     'core/',
     'config/',
+    'gateway.ts',
     'run-gateway.ts',
     'workers.ts',
     'migrate-store.ts',
@@ -97,7 +98,7 @@ const mayImport: Record<string, readonly string[]> = {
     'verify/',
     'connect/',
   ],
-  verify: ['sse/'],
+  verify: ['core/file-fault.ts', 'core/reason-of.ts', 'core/server-address.ts', 'sse/'],
   connect: ['core/'],
   'run-gateway.ts': ['core/', 'config/', 'gateway.ts'],
   'workers.ts': ['core/', 'config/', 'worker.ts', 'restart-pause.ts'],

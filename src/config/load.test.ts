@@ -300,6 +300,10 @@ describe('problems', () => {
       'retention: { content: 30m }',
       '2:23: retention.content: must be never, or a time such as 12h or 30d, an hour at least',
     ],
+    [
+      'retention: { metadata: 3x }',
+      '2:24: retention.metadata: must be never, or a time such as 12h or 30d, an hour at least',
+    ],
     ['retention: { content: 401d }', '2:12: retention.metadata: must not be shorter than content'],
     ['routing: { retries: 1, retries: 2 }', '2:24: routing.retries: the key is there twice'],
     ['routing: { fallbacks: { ghost: [m] } }', '2:32: routing.fallbacks.ghost: there is no model named ghost'],
@@ -312,10 +316,13 @@ describe('problems', () => {
     ['aliases: { m: m }', '2:15: aliases.m: a model has this name already'],
     ['aliases: { a: a }', '2:15: aliases.a: the aliases go round in a circle'],
     ['aliases: { a: *b }', '2:15: aliases.a: the alias names no anchor before it'],
-    [
-      'aliases: { a: "x }',
-      '3:1: syntax: a character is missing here: a closing quote or bracket, a comma, a colon or a space',
-    ],
+    ['aliases: { a: "x }', '2:15: syntax: this " is not closed: a " is missing before line 3, column 1'],
+    ["aliases: { a: 'x }", "2:15: syntax: this ' is not closed: a ' is missing before line 3, column 1"],
+    ['aliases: { a: "', '2:15: syntax: this " is not closed: a " is missing before line 3, column 1'],
+    ['aliases: { a: {b: c}', '2:10: syntax: this { is not closed: a } is missing before line 3, column 1'],
+    ['aliases: { a: m\nfiles: {}', '2:10: syntax: this { is not closed: a } is missing before line 3, column 1'],
+    ['routing: [1, 2}', '2:10: syntax: this [ is not closed: a ] is missing before line 2, column 15'],
+    ['aliases: { "a""b" }', '2:15: syntax: a character is missing here: a comma, a colon or a space'],
     [
       'server: { host: 0.0.0.0 }',
       '2:17: server.host: must be a loopback address (127.0.0.1, ::1, localhost) while no key is configured, since whoever reaches the gateway could spend your money; set auth.master_key or auth.keys to listen elsewhere',
@@ -378,6 +385,22 @@ describe('problems', () => {
     expect(lines).toHaveLength(1);
     expect(lines[0]).toMatch(/^turnpike\.yaml:2:\d+: models\[0\]\./);
     expect(lines[0]?.endsWith(`: models[0].${line}`)).toBe(true);
+  });
+
+  test.each(['content: 30x', 'content: 3d, metadata: 30x'])(
+    'retention: { %s } has one problem: the age',
+    async (text) => {
+      const lines = await problemsOf(`${model}retention: { ${text} }\n`);
+      expect(lines).toEqual([expect.stringContaining('must be never, or a time such as 12h or 30d, an hour at least')]);
+    },
+  );
+
+  test('of a bracket that is not closed nothing else is told than what stands before it', async () => {
+    expect(await problemsOf('a: {b: "c"d}\nmodels: [{ name: m\nserver: { port: 1 }\n')).toEqual([
+      expect.stringContaining('yaml:1:11: syntax: '),
+      expect.stringContaining('yaml:2:9: syntax: this [ is not closed: a ] '),
+      expect.stringContaining('yaml:2:10: syntax: this { is not closed: a } '),
+    ]);
   });
 
   test('all are told at once, each once, in the order of the file', async () => {

@@ -1,4 +1,16 @@
-import { isAlias, isMap, isNode, isScalar, isSeq, LineCounter, type Node, parseDocument, type YAMLError } from 'yaml';
+import {
+  type Document,
+  isAlias,
+  isMap,
+  isNode,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type Node,
+  parseDocument,
+  visit,
+  type YAMLError,
+} from 'yaml';
 import { interpolate, type Environment } from './interpolate.ts';
 import { formatPath, type Path } from './problem.ts';
 
@@ -45,7 +57,7 @@ const syntaxMessages: Record<YAMLError['code'], string> = {
   DUPLICATE_KEY: 'the key is there twice',
   IMPOSSIBLE: 'this cannot be read',
   KEY_OVER_1024_CHARS: 'a key can have at most 1024 characters',
-  MISSING_CHAR: 'a character is missing here: a closing quote or bracket, a comma, a colon or a space',
+  MISSING_CHAR: 'a character is missing here: a comma, a colon or a space',
   MULTILINE_IMPLICIT_KEY: 'a key must be on one line; is a colon or an indentation missing?',
   MULTIPLE_ANCHORS: 'a value can have one anchor only',
   MULTIPLE_DOCS: 'the file must hold one document only',
@@ -63,6 +75,7 @@ export function readYaml(text: string, env: Environment): YamlReading {
   const document = parseDocument(text, {
     lineCounter: lines,
     prettyErrors: false,
+    keepSourceTokens: true,
     stringKeys: true,
     uniqueKeys: false,
   });
@@ -126,8 +139,16 @@ export function readYaml(text: string, env: Environment): YamlReading {
   }
 
   const syntaxErrors = [...document.errors, ...document.warnings];
+  const unclosed = syntaxErrors.length === 0 ? [] : findUnclosed(document);
   for (const { code, pos } of syntaxErrors) {
+    // The rest of the text stands inside of what is not closed, and is no problem of its own.
+    if (pos[0] > (unclosed[0]?.from ?? Infinity)) continue;
     problems.push({ place: placeAt(pos[0]), path: 'syntax', message: syntaxMessages[code] });
+  }
+  for (const { from, to, opening, closing } of unclosed) {
+    const { line, column } = placeAt(to);
+    const message = `this ${opening} is not closed: a ${closing} is missing before line ${line}, column ${column}`;
+    problems.push({ place: placeAt(from), path: 'syntax', message });
   }
   const wellFormed = syntaxErrors.length === 0;
   return {
@@ -139,4 +160,33 @@ export function readYaml(text: string, env: Environment): YamlReading {
     interpolated,
     unresolved,
   };
+}
+
+interface Unclosed {
+  /** Where it is opened, and where it should be closed at the latest: offsets. */
+  from: number;
+  to: number;
+  opening: string;
+  closing: string;
+}
+
+/** Brackets and quotes, in the order of the text: the parser tells of them where it gives up, which is far from where they are. */
+function findUnclosed(document: Document): Unclosed[] {
+  const found: Unclosed[] = [];
+  visit(document, {
+    Node(_, { srcToken: token, range }) {
+      if (token === undefined || !range) return;
+      const [from, to] = range;
+      if (token.type === 'flow-collection') {
+        const opening = token.start.source;
+        const closing = opening === '{' ? '}' : ']';
+        if (token.end[0]?.source !== closing) found.push({ from, to, opening, closing });
+      } else if (token.type === 'double-quoted-scalar' || token.type === 'single-quoted-scalar') {
+        const quote = token.source.charAt(0);
+        const isClosed = token.source.length > 1 && token.source.endsWith(quote);
+        if (!isClosed) found.push({ from, to, opening: quote, closing: quote });
+      }
+    },
+  });
+  return found;
 }

@@ -9,7 +9,7 @@ const text = z.string().min(1);
 const credential = text.regex(/^[\x21-\x7e]+$/, 'must be printable ASCII without spaces or line breaks');
 const count = z.int().min(0);
 const price = z.number().min(0);
-/** USD, over the whole life of a key or team. */
+/** USD that a key or team may spend, in no period. */
 const budget = z.number().min(0).max(maxUsd);
 /** A timer's longest wait is 2^31 - 1 ms. */
 const milliseconds = z.int().min(1).max(2_147_483_647);
@@ -54,7 +54,6 @@ const headerName = z
 const headerValue = z.string().regex(/^[\t\x20-\x7e]*$/, 'must be printable ASCII on one line');
 
 const hourMs = 3_600_000;
-const ageMs = (text: string) => parseDuration(text) ?? Infinity;
 const age = z.string().refine((value) => (parseDuration(value) ?? 0) >= hourMs, {
   message: 'must be never, or a time such as 12h or 30d, an hour at least',
 });
@@ -173,10 +172,12 @@ export const fileSchema = z.strictObject({
     .optional(),
   retention: z
     .strictObject({ content: age.optional(), metadata: age.optional() })
-    .refine(({ content = '30d', metadata = '400d' }) => ageMs(content) <= ageMs(metadata), {
-      path: ['metadata'],
-      message: 'must not be shorter than content',
-    })
+    // Of two ages of which one cannot be read nothing is said but that.
+    .refine(
+      ({ content = '30d', metadata = '400d' }) =>
+        (parseDuration(content) ?? 0) <= (parseDuration(metadata) ?? Infinity),
+      { path: ['metadata'], message: 'must not be shorter than content' },
+    )
     .optional(),
   ledger: z.strictObject({ content: z.enum(ledgerContents).optional() }).optional(),
   files: z

@@ -13,8 +13,11 @@ function describeStore(url: string): string {
   return `postgres://${host}${pathname}`;
 }
 
-/** What a configuration gives, in lines of text without a secret. */
-export function summarise(config: Config): string {
+/**
+ * What a configuration gives, in lines of text without a secret.
+ * @param unpriced those of its models whose calls have no known cost.
+ */
+export function summarise(config: Config, unpriced: readonly ModelConfig[] = []): string {
   const { server, auth, models, aliases, routing } = config;
   const keys = [
     ...(auth.masterKey === undefined ? [] : ['the master key']),
@@ -27,5 +30,7 @@ export function summarise(config: Config): string {
   for (const [alias, group] of Object.entries(aliases)) text += `  ${alias} -> ${group}\n`;
   if (Object.keys(routing.fallbacks).length > 0) text += 'fallbacks:\n';
   for (const [group, targets] of Object.entries(routing.fallbacks)) text += `  ${group} -> ${targets.join(', ')}\n`;
+  if (unpriced.length > 0) text += 'without a price, so that their cost is not known and no budget limits them:\n';
+  text += unpriced.map(describeModel).join('');
   return text;
 }

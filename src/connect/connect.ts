@@ -1,6 +1,8 @@
 import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { isJsonObject } from '../core/json-object.ts';
+import { reasonOf } from '../core/reason-of.ts';
+import { serverAddress } from '../core/server-address.ts';
 import { claudeCode } from './claude-code.ts';
 import { type ClientConfig, ConnectError, type Settings } from './client-config.ts';
 import { codex } from './codex.ts';
@@ -15,7 +17,7 @@ export interface ConnectOptions {
   /** With or without `/v1`. */
   url: string;
   key: string | undefined;
-  /** Undefined: the first that the gateway lists. */
+  /** Undefined: the first that the gateway lists, the simulator only where there is no other. */
   model: string | undefined;
   /** False: it is only shown. */
   save: boolean;
@@ -25,18 +27,25 @@ export interface ConnectOptions {
 
 /**
  * Shows how a client is told of the gateway, or tells it.
- * @throws ConnectError
+ * @throws Error whose message is for the user.
  */
 export async function connect({ client, url, key, model, save, env, write }: ConnectOptions): Promise<void> {
   const config = clientOf(client);
-  const base = baseOf(url);
+  const base = serverAddress(url, '--url');
   if (key !== undefined && !/^[\x21-\x7e]+$/.test(key)) throw new ConnectError('--key must be printable ASCII');
   if (model !== undefined && !/^[^\p{Cc}]+$/u.test(model)) throw new ConnectError('--model must be on one line');
   const settings: Settings = { url: base, key, model: model ?? (await chooseModel(config, base, key)) };
   const path = config.fileOf(env, homeOf(env));
+  // A pattern's models are in no list: the simulator may be the only one there though a real one could be named.
+  const remark =
+    model === undefined && settings.model === simulatorName
+      ? `${base} lists no model but the simulator; --model names another.\n`
+      : '';
   if (!save) {
     write(`# ${path}\n${shown(config, settings)}`);
-    write(`\nNothing is written yet: add --write, and \`turnpike disconnect ${config.name}\` takes it back.\n`);
+    write(
+      `\n${remark}Nothing is written yet: add --write, and \`turnpike disconnect ${config.name}\` takes it back.\n`,
+    );
     return;
   }
   try {
@@ -44,7 +53,7 @@ export async function connect({ client, url, key, model, save, env, write }: Con
     if (rival !== undefined && existsSync(rival)) throw new ConnectError(`${rival} comes before it`);
     const file = openConfigFile(path);
     file.write(config.edit(textOf(file.original), settings));
-    write(`${path} names ${base}${settings.model === undefined ? '' : ` and the model ${settings.model}`}.\n`);
+    write(`${path} names ${base}${settings.model === undefined ? '' : ` and the model ${settings.model}`}.\n${remark}`);
     if (key !== undefined && file.isOpen) write(`It holds the key, and others can read it: chmod 600 ${path}\n`);
   } catch (error) {
     if (!(error instanceof ConnectError)) throw error;
@@ -100,16 +109,9 @@ function textOf(bytes: Buffer | undefined): string | undefined {
   }
 }
 
-function baseOf(text: string): string {
-  const url = URL.parse(text);
-  if (url === null || !/^https?:$/.test(url.protocol) || url.username !== '' || url.search !== '' || url.hash !== '') {
-    throw new ConnectError(`--url must be an http address: ${text}`);
-  }
-  return `${url.origin}${url.pathname.replace(/\/+$/, '').replace(/\/v1$/, '')}`;
-}
-
 /** A name that a gateway serves whose clients may go on with Claude's own names. */
 const claudeName = 'claude-sonnet-4-5';
+const simulatorName = 'simulator';
 
 /** @returns undefined where the client's own names are served. */
 async function chooseModel(config: ClientConfig, base: string, key: string | undefined): Promise<string | undefined> {
@@ -117,17 +119,16 @@ async function chooseModel(config: ClientConfig, base: string, key: string | und
   const data: unknown[] = isJsonObject(list) && Array.isArray(list['data']) ? list['data'] : [];
   const names = data.flatMap((each) => (isJsonObject(each) && typeof each['id'] === 'string' ? [each['id']] : []));
   if (!config.needsModel && (await ask(base, `/v1/models/${claudeName}`, key)) !== undefined) return undefined;
-  const name = names.find((each) => each !== 'simulator');
+  const name = names.find((each) => each !== simulatorName) ?? names[0];
   if (name !== undefined) return name;
-  const listed = names.length === 0 ? '' : ` It lists ${names.join(', ')}.`;
-  throw new ConnectError(`say with --model which model of ${base} is meant.${listed}`);
+  throw new ConnectError(`${base} lists no model: say with --model which one is meant`);
 }
 
 /** Undefined: 404. */
 async function ask(base: string, path: string, key: string | undefined): Promise<unknown> {
   const headers: Record<string, string> = key === undefined ? {} : { authorization: `Bearer ${key}` };
   const answer = await fetch(`${base}${path}`, { headers, redirect: 'error' }).catch((error: unknown) => {
-    const why = error instanceof Error && error.cause instanceof Error ? error.cause.message : String(error);
+    const why = reasonOf(error);
     throw new ConnectError(`${base} cannot be asked for its models (${why}): start it, or name one with --model`);
   });
   if (answer.status === 404) return undefined;

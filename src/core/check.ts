@@ -74,7 +74,13 @@ export function tooLong(param: string, what: string, limit: number, length: numb
 }
 
 /** The parameters that are not whole numbers; a bound alone does not say which it is. */
-const decimals: ReadonlySet<string> = new Set(['temperature', 'top_p', 'presence_penalty', 'frequency_penalty']);
+const decimals: ReadonlySet<string> = new Set([
+  'temperature',
+  'top_p',
+  'presence_penalty',
+  'frequency_penalty',
+  'budget_usd',
+]);
 
 const expectedWords: Readonly<Record<string, string>> = {
   string: 'a string',

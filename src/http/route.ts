@@ -32,7 +32,7 @@ interface RouteShape {
   method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   /** `/v1/responses/{id}/input_items`. A path under `/v1` is served without it too. */
   path: string;
-  /** `json`, `form`: the content type must say so. `none`: a body may be there, as JSON, and is not read. */
+  /** `json`, `form`: the content type must say so. `none`: a body may be there, as JSON, and few read it. */
   content: 'json' | 'form' | 'none';
   /** The error shape of the route's protocol; undefined: the app's own. */
   encodeError?: (error: GatewayError, requestId: string | undefined, request: IncomingMessage) => string;

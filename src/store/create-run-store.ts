@@ -98,12 +98,13 @@ export function createRunStore({ all, write, queueTurn, expiresBeforeMs }: RunEn
         ]);
       },
 
-      async failQueued(id, { owner, epoch }, error, nowMs) {
+      async failQueued(id, { owner, epoch }, { reason, ...error }, nowMs) {
         const row = await readRun(id);
         if (row?.status !== 'queued') return false;
         const queued = { ...row, owner, epoch };
         return write([
           endTurn(id, queued, 'failed', failedHead(row.head, nowMs, error)),
+          { sql: runSql.explainRun, parameters: [tenant, id, reason] },
           ...failSteps(tenant, id, nowMs),
         ]);
       },

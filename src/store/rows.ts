@@ -133,7 +133,7 @@ export function attemptStartRow(
     start.requestHash,
     start.codecVersion,
     start.estimatedInputTokens,
-    start.estimatedCostNanoUsd,
+    start.estimatedCostNanoUsd ?? null,
   ];
 }
 

@@ -69,6 +69,9 @@ export const runSql = {
   endRun: `UPDATE background_runs SET ended_at_ms = $3, body = ''
     WHERE tenant = $1 AND turn_id = $2 AND ended_at_ms IS NULL`,
 
+  /** tenant, id, error code. */
+  explainRun: 'UPDATE background_runs SET error_code = $3 WHERE tenant = $1 AND turn_id = $2',
+
   /** tenant, id. */
   expireRun: `UPDATE background_runs SET expired = 1 WHERE tenant = $1 AND turn_id = $2 AND expired = 0 RETURNING 1 AS done`,
 

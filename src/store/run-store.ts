@@ -1,3 +1,4 @@
+import type { ErrorCode } from '../core/errors.ts';
 import type { EventBatch } from './event-batch.ts';
 import type { FileStore } from './file-store.ts';
 import type { AttemptStart, KeyHolder, Store, TurnIntent, TurnStatus } from './store.ts';
@@ -41,6 +42,15 @@ export interface RunStart {
   attempt: AttemptStart;
 }
 
+/** Why a queued turn could not be run. */
+export interface QueuedFault {
+  /** As its client reads it. */
+  code: string;
+  message: string;
+  /** A code of our own table. There is no attempt whose row could say it. */
+  reason: ErrorCode;
+}
+
 /** `synchronous`: the turn is not a background one. */
 export type CancelOutcome = 'cancelled' | 'ended' | 'synchronous';
 
@@ -71,7 +81,7 @@ export interface TenantRuns {
   /** Begins the first attempt. False: somebody else has, or the turn was cancelled. */
   start(start: RunStart): Promise<boolean>;
   /** Ends a queued turn that cannot be run. False: it is not queued any more. */
-  failQueued(id: string, run: StoredRun, error: { code: string; message: string }, nowMs: number): Promise<boolean>;
+  failQueued(id: string, run: StoredRun, fault: QueuedFault, nowMs: number): Promise<boolean>;
   /** May be repeated. False: the turn is not this owner's any more, or has ended, and nothing was written. */
   append(id: string, owner: string, batch: EventBatch): Promise<boolean>;
   /** Undefined: there is no such response. */

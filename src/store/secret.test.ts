@@ -27,7 +27,14 @@ describe('loadOrCreateSecret', () => {
   });
 
   test('says where it could not write', () => {
-    expect(() => loadOrCreateSecret(join(directory, 'nowhere', 'secret'))).toThrow('ENOENT');
+    const path = join(directory, 'nowhere', 'secret');
+    const message = `The store's secret ${path} cannot be used: ENOENT: no such file or directory.`;
+    expect(() => loadOrCreateSecret(path)).toThrow(new Error(message));
+  });
+
+  test('says what it could not read', () => {
+    const message = `The store's secret ${directory} cannot be used: EISDIR: illegal operation on a directory.`;
+    expect(() => loadOrCreateSecret(directory)).toThrow(new Error(message));
   });
 });
 

@@ -1,6 +1,7 @@
 import { hkdfSync, randomBytes } from 'node:crypto';
 import { closeSync, fsyncSync, linkSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { fileFault } from '../core/file-fault.ts';
 
 /** Bytes of the store's secret, and of every key derived from it. */
 const keyBytes = 32;
@@ -14,6 +15,21 @@ export function loadOrCreateSecret(path: string): Buffer {
   const found = readSecret(path);
   if (found !== undefined) return found;
 
+  try {
+    makeSecret(path);
+  } catch (error) {
+    fail(path, fileFault(error), error);
+  }
+  return readSecret(path) ?? fail(path, 'it vanished while it was read');
+}
+
+/** A 32-byte key for one purpose; keys of different labels tell nothing about each other. */
+export function deriveKey(secret: Uint8Array, label: string): Buffer {
+  return Buffer.from(hkdfSync('sha256', secret, '', `turnpike ${label}`, keyBytes));
+}
+
+/** Does nothing where there is one by now. */
+function makeSecret(path: string): void {
   // Written under another name and then linked: a start that dies here leaves no half of a secret, and of two starts one wins.
   const draft = `${path}.${process.pid}.${randomBytes(4).toString('hex')}`;
   try {
@@ -33,12 +49,6 @@ export function loadOrCreateSecret(path: string): Buffer {
     rmSync(draft, { force: true });
   }
   syncDirectory(dirname(path));
-  return readSecret(path) ?? fail(path, 'it vanished while it was read');
-}
-
-/** A 32-byte key for one purpose; keys of different labels tell nothing about each other. */
-export function deriveKey(secret: Uint8Array, label: string): Buffer {
-  return Buffer.from(hkdfSync('sha256', secret, '', `turnpike ${label}`, keyBytes));
 }
 
 function readSecret(path: string): Buffer | undefined {
@@ -47,7 +57,7 @@ function readSecret(path: string): Buffer | undefined {
     text = readFileSync(path, 'latin1').trim();
   } catch (error) {
     if (isCode(error, 'ENOENT')) return undefined;
-    throw error;
+    return fail(path, fileFault(error), error);
   }
   return /^[0-9a-f]{64}$/i.test(text) ? Buffer.from(text, 'hex') : fail(path, 'it does not hold 64 hexadecimal digits');
 }
@@ -67,6 +77,6 @@ function isCode(error: unknown, code: string): boolean {
   return error instanceof Error && 'code' in error && error.code === code;
 }
 
-function fail(path: string, reason: string): never {
-  throw new Error(`The store's secret ${path} cannot be used: ${reason}.`);
+function fail(path: string, reason: string, cause?: unknown): never {
+  throw new Error(`The store's secret ${path} cannot be used: ${reason}.`, { cause });
 }

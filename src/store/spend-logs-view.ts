@@ -1,4 +1,5 @@
 import { wholeBodySql } from './stored-body.ts';
+import { unknownCosts } from './unknown-costs.ts';
 
 /** What the engines spell differently in the view. */
 export interface ViewDialect {
@@ -14,6 +15,12 @@ const items = (
   output: 0 | 1,
 ) => `COALESCE((SELECT string_agg(${wholeBodySql('i')}, ',' ORDER BY i.position) FROM items i
     WHERE i.tenant = t.tenant AND i.turn_id = t.id AND i.bucket = t.bucket AND i.output = ${output} AND i.body <> ''), '')`;
+/** Null where it is not known, in whole or in part. The column `spend` has what is known: LiteLLM's is never null. */
+const cost = `(SELECT CASE WHEN COALESCE(${unknownCosts}, 0) = 0 THEN COALESCE(SUM(a.cost_nano_usd), 0) END
+    FROM attempts a WHERE ${ofTurn})`;
+/** Of the last attempt, or of a background turn that ended before its first. */
+const errorCode = `COALESCE(l.error_code, (SELECT r.error_code FROM background_runs r
+    WHERE r.tenant = t.tenant AND r.turn_id = t.id))`;
 const text = (number: string) => `CAST(${number} AS text)`;
 
 /** Content is withheld with a reason: an empty object would read as if nothing had been said. */
@@ -33,14 +40,14 @@ const response = `substr(t.head, 1, length(t.head) - 1)
 const metadata = `'{"previous_response_id":' || COALESCE('"' || t.parent || '"', 'null')
     || ',"attempts":' || (SELECT ${text('COUNT(*)')} FROM attempts a WHERE ${ofTurn})
     || ',"estimated":' || CASE WHEN ${total('estimated')} > 0 THEN 'true' ELSE 'false' END
-    || ',"cost_nano_usd":' || ${text(total('cost_nano_usd'))}
+    || ',"cost_nano_usd":' || COALESCE(${text(cost)}, 'null')
     || ',"usage_object":{"prompt_tokens":' || ${text(total('input_tokens'))}
     || ',"completion_tokens":' || ${text(total('output_tokens'))}
     || ',"total_tokens":' || ${text(`${total('input_tokens')} + ${total('output_tokens')}`)}
     || ',"prompt_tokens_details":{"cached_tokens":' || ${text(total('cached_tokens'))}
     || ',"cache_creation_tokens":' || ${text(total('cache_write_tokens'))}
     || '},"completion_tokens_details":{"reasoning_tokens":' || ${text(total('reasoning_tokens'))}
-    || '}},"error_information":' || COALESCE('{"error_code":"' || l.error_code || '"}', 'null') || '}'`;
+    || '}},"error_information":' || COALESCE('{"error_code":"' || ${errorCode} || '"}', 'null') || '}'`;
 
 /**
  * `"LiteLLM_SpendLogs"` with the columns of LiteLLM 1.109.1, one row for each turn, so that reports written for that

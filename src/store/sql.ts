@@ -1,3 +1,4 @@
+import { unknownCosts } from './unknown-costs.ts';
 /**
  * The statements that every engine runs as they stand. Parameters are `$1`, `$2` …, in the order of the row functions in
  * rows.ts. No JSON functions (they damage `\u0000` and lone surrogates), no boolean columns (SQLite has none), times in
@@ -275,9 +276,7 @@ export const sql = {
     WHERE t.tenant = $1 AND t.id = $2 AND t.bucket IN (0, $3) AND ${live('t', '$4')} ORDER BY i.position`,
 
   /** tenant, id, week, expiry. Null where an attempt runs, or used tokens of no known price. */
-  selectCost: `SELECT CASE WHEN SUM(CASE WHEN a.cost_nano_usd IS NOT NULL THEN 0
-        WHEN a.status <> 'started' AND a.input_tokens + a.output_tokens = 0 THEN 0 ELSE 1 END) = 0
-      THEN SUM(a.cost_nano_usd) END AS cost_nano_usd
+  selectCost: `SELECT CASE WHEN ${unknownCosts} = 0 THEN SUM(a.cost_nano_usd) END AS cost_nano_usd
     FROM turns t JOIN attempts a ON a.tenant = $1 AND a.turn_id = $2 AND a.bucket IN (0, $3)
     WHERE t.tenant = $1 AND t.id = $2 AND t.bucket IN (0, $3) AND ${live('t', '$4')}`,
 

@@ -99,8 +99,8 @@ export interface AttemptStart {
   codecVersion: string;
   /** Input tokens by our estimate: billed if the process dies before the upstream told the real ones. */
   estimatedInputTokens: number;
-  /** Cost of the estimate in nano-USD. */
-  estimatedCostNanoUsd: number;
+  /** Cost of the estimate in nano-USD; undefined where no price is known. */
+  estimatedCostNanoUsd: number | undefined;
   /** Written with the attempt. Absent: the call is under no budget. */
   reservation?: Reservation | undefined;
 }

@@ -129,7 +129,7 @@ export async function prepareAttempt(
       requestHash,
       codecVersion: `${codec.protocol}/${codecVersion}`,
       estimatedInputTokens,
-      estimatedCostNanoUsd: costOf({ ...noUsage, inputTokens: estimatedInputTokens }, deployment) ?? 0,
+      estimatedCostNanoUsd: costOf({ ...noUsage, inputTokens: estimatedInputTokens }, deployment),
     },
   };
 }

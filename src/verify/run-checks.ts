@@ -54,9 +54,13 @@ const given: Record<Need, [option: string, isGiven: (options: RunOptions) => boo
   restart: ['--restart-cmd', ({ restartCommand }) => restartCommand !== undefined],
 };
 
-/** Runs the checks one after the other. */
+/**
+ * Runs the checks one after the other.
+ * @throws Error whose message is for the user, where nothing bears a name that was asked for: no check run is no check passed.
+ */
 export async function runChecks(options: RunOptions): Promise<Result[]> {
   const { only, onResult } = options;
+  for (const start of only) refuseUnknown(start);
   const results: Result[] = [];
   for (const check of checks) {
     if (only.length > 0 && !only.some((start) => check.name.startsWith(start))) continue;
@@ -65,6 +69,16 @@ export async function runChecks(options: RunOptions): Promise<Result[]> {
     onResult(result);
   }
   return results;
+}
+
+function refuseUnknown(start: string): void {
+  if (start === '') throw new Error('--only has an empty name');
+  const names = checks.map(({ name }) => name);
+  if (names.some((name) => name.startsWith(start))) return;
+  const group = (name: string) => name.replace(/\/.*/, '');
+  const siblings = names.filter((name) => group(name) === group(start));
+  const known = siblings.length > 0 ? siblings : [...new Set(names.map(group))];
+  throw new Error(`--only ${start}: no check has a name that begins so; known: ${known.toSorted().join(', ')}`);
 }
 
 async function runCheck(check: Check, options: RunOptions): Promise<Result> {

@@ -1,11 +1,12 @@
-import { writeFile } from 'node:fs/promises';
+import { open, writeFile } from 'node:fs/promises';
+import { fileFault } from '../core/file-fault.ts';
+import { reasonOf } from '../core/reason-of.ts';
+import { serverAddress } from '../core/server-address.ts';
 import { jsonOf, junitOf, tableOf } from './report.ts';
 import { runChecks, type RunOptions } from './run-checks.ts';
 import { createTarget } from './target.ts';
 
-export interface VerifyOptions extends Omit<RunOptions, 'onResult' | 'model'> {
-  /** Undefined: the first that the server lists. */
-  model: string | undefined;
+interface Output {
   /** Files to write the report to. */
   json: string | undefined;
   junit: string | undefined;
@@ -14,11 +15,24 @@ export interface VerifyOptions extends Omit<RunOptions, 'onResult' | 'model'> {
   progress: (text: string) => void;
 }
 
-/** Checks a Responses server from outside, and reports. @returns whether nothing has failed. */
+export interface VerifyOptions extends Output, Omit<RunOptions, 'onResult' | 'model'> {
+  /** Undefined: the first that the server lists. */
+  model: string | undefined;
+}
+
+/**
+ * Checks a Responses server from outside, and reports.
+ * @returns whether nothing has failed.
+ * @throws Error whose message is for the user.
+ */
 export async function verify({ json, junit, write, progress, ...options }: VerifyOptions): Promise<boolean> {
-  const model = options.model ?? (await firstModel(options));
+  const baseUrl = serverAddress(options.baseUrl, 'BASE-URL');
+  const model = await findModel({ ...options, baseUrl });
+  await refuseUnwritable('--json', json);
+  await refuseUnwritable('--junit', junit);
   const results = await runChecks({
     ...options,
+    baseUrl,
     model,
     onResult: ({ check, outcome }) => progress(`${outcome} ${check.name}\n`),
   });
@@ -28,10 +42,29 @@ export async function verify({ json, junit, write, progress, ...options }: Verif
   return results.every(({ outcome }) => outcome !== 'failed');
 }
 
-async function firstModel(options: Omit<VerifyOptions, 'json' | 'junit' | 'write' | 'progress'>): Promise<string> {
-  const { status, body } = await createTarget({ ...options, model: '' }).request('GET', '/models');
+/** Before the checks: they take minutes, and may cost money. */
+async function refuseUnwritable(option: string, file: string | undefined): Promise<void> {
+  if (file === undefined) return;
+  try {
+    await (await open(file, 'a')).close();
+  } catch (error) {
+    throw new Error(`${option} ${file} cannot be written: ${fileFault(error)}`, { cause: error });
+  }
+}
+
+/** Asks for the list even where the model is named: of a server that is not there every check would say so again. */
+async function findModel({ model, ...options }: Omit<VerifyOptions, keyof Output>): Promise<string> {
+  const { baseUrl, key, timeoutMs } = options;
+  const target = createTarget({ ...options, model: '', signal: AbortSignal.timeout(timeoutMs) });
+  const { status, body } = await target.request('GET', '/models').catch((error: unknown) => {
+    throw new Error(`${baseUrl} cannot be reached (${reasonOf(error)})`, { cause: error });
+  });
+  if (model !== undefined) return model;
+  if (status === 401) {
+    throw new Error(`${baseUrl} wants ${key === undefined ? 'a key: give --key, or set VERIFY_KEY' : 'another key'}`);
+  }
+  if (status !== 200) throw new Error(`${baseUrl} answered ${status} to GET /models: name a model with --model`);
   const id: unknown = body?.data?.[0]?.id;
-  if (status !== 200 || typeof id !== 'string')
-    throw new Error(`GET /models answered ${status}: name a model with --model`);
+  if (typeof id !== 'string') throw new Error(`${baseUrl} lists no model: name one with --model`);
   return id;
 }

@@ -149,8 +149,10 @@ export function commitLaws(bed: TestBed): void {
     await own.deleteResponse(hidden.id, startMs);
     const unstored = intentOf({ owner: 'process-0', store: false });
     await own.beginTurn(unstored);
+    const unpriced = intentOf({ owner: 'process-0', attempt: attemptStartOf({ estimatedCostNanoUsd: undefined }) });
+    await own.beginTurn(unpriced);
 
-    expect(await bed.store.sweep(startMs + 60_000)).toBe(3);
+    expect(await bed.store.sweep(startMs + 60_000)).toBe(4);
     expect(await bed.store.sweep(startMs + 60_000)).toBe(0);
     expect((await own.readResponse(alive.id))?.status).toBe('in_progress');
     const swept = await own.readResponse(dead.id);
@@ -173,6 +175,7 @@ export function commitLaws(bed: TestBed): void {
       error_code: 'server_error',
     };
     for (const intent of [dead, hidden, unstored]) expect(await attemptOf(intent)).toMatchObject(crashed);
+    expect(await attemptOf(unpriced)).toMatchObject({ ...crashed, cost_nano_usd: null });
     expect(await attemptOf(alive)).toMatchObject({ status: 'started', input_tokens: 0 });
 
     // The process was only frozen. Its turn is lost, its bill is not; a second bill changes nothing.

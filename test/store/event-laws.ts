@@ -318,13 +318,23 @@ export function eventLaws(bed: TestBed): void {
     if (run === undefined) throw new Error('it is not queued');
     expect(await runsOf(tenant).cancel(cancelled.id, startMs)).toBe('cancelled');
     const error = { code: 'server_error', message: 'no such model' };
-    expect(await runsOf(tenant).failQueued(failed.id, run, error, startMs)).toBe(true);
-    expect(await runsOf(tenant).failQueued(cancelled.id, run, error, startMs)).toBe(false);
+    const fault = { ...error, reason: 'model_not_found' as const };
+    expect(await runsOf(tenant).failQueued(failed.id, run, fault, startMs)).toBe(true);
+    expect(await runsOf(tenant).failQueued(cancelled.id, run, fault, startMs)).toBe(false);
     expect(await own.deleteResponse(deleted.id, startMs)).toBe(true);
     for (const intent of intents) expect(await runsOf(tenant).start(startOf(intent)), intent.id).toBe(false);
     expect(await attemptsOf(tenant)).toEqual([]);
     const response = await own.readResponse(failed.id);
     expect(JSON.parse(response?.head ?? '')).toMatchObject({ status: 'failed', error });
+    const logged = await bed.engine.query(
+      `SELECT status, CAST(metadata AS text) AS metadata FROM "LiteLLM_SpendLogs" WHERE team_id = '${tenant}' ORDER BY request_id`,
+    );
+    const shown = logged.map((row) => {
+      const { attempts, cost_nano_usd, error_information } = JSON.parse(String(row['metadata']));
+      return [row['status'], attempts, cost_nano_usd, error_information];
+    });
+    const nothing = ['failure', 0, 0, null];
+    expect(shown).toEqual([nothing, ['failure', 0, 0, { error_code: 'model_not_found' }], nothing]);
     const page = await runsOf(tenant).readEvents(failed.id, 1);
     expect(page?.batches).toMatchObject([{ firstSequence: 2, lastSequence: 2 }]);
     expect(page?.batches[0]?.data).toContain('no such model');

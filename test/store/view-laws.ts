@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { noUsage } from '../../src/core/usage.ts';
 import type { TurnCommit, TurnIntent } from '../../src/store/store.ts';
 import type { TestBed } from './test-bed.ts';
 import { attemptEndOf, attemptStartOf, commitOf, intentOf, itemOf, startMs } from './make.ts';
@@ -133,6 +134,27 @@ export function viewLaws(bed: TestBed): void {
       const [row] = await logsOf(tenant);
       expect(row).toMatchObject(expected);
       expect(JSON.parse(String(row?.['response']))).toMatchObject({ instructions: 'be brief', output: [] });
+    });
+
+    test.each([
+      { what: 'both are paid', first: { costNanoUsd: 1000 }, last: {}, cost: 248_750, spend: 0.000_248_75 },
+      { what: 'the first was refused', first: { usage: noUsage }, last: {}, cost: 247_750, spend: 0.000_247_75 },
+      { what: 'the first has no price', first: {}, last: {}, cost: null, spend: 0.000_247_75 },
+      { what: 'none has a price', first: {}, last: { costNanoUsd: undefined }, cost: null, spend: 0 },
+    ])('says what two attempts cost, or that it is not known: $what', async ({ first, last, cost, spend }) => {
+      const { own, tenant } = newTenant();
+      const shown = async () => {
+        const [row] = await logsOf(tenant);
+        return [row?.['spend'], JSON.parse(String(row?.['metadata'])).cost_nano_usd];
+      };
+      const intent = intentOf();
+      await own.beginTurn(intent);
+      expect(await shown()).toEqual([0, null]);
+      const next = attemptStartOf({ number: 2 });
+      const failed = attemptEndOf(intent.attempt.id, { status: 'failed', costNanoUsd: undefined, ...first });
+      await own.nextAttempt(intent.id, failed, next);
+      await own.commitTurn(commitOf(intent, { attempt: attemptEndOf(next.id, last) }));
+      expect(await shown()).toEqual([spend, cost]);
     });
 
     test('says why content is withheld', async () => {

@@ -172,3 +172,54 @@ test('the command prints a table, and writes JSON and JUnit', async () => {
   ]);
   await expect(wrong).rejects.toMatchObject({ code: 1, stdout: expect.stringContaining('FAIL') as string });
 });
+
+describe('what verify cannot do is said in one line', () => {
+  const cleanups: (() => void)[] = [];
+  let url = '';
+  beforeAll(async () => {
+    const config = `${auth}\nmodels: [{ name: "m*", ${await entries.simulator()} }]\n`;
+    const onCleanup = (cleanup: () => void) => void cleanups.push(cleanup);
+    ({ url } = await spawnGateway({ folder: temporaryFolder(), config, onCleanup }));
+    return () => {
+      for (const cleanup of cleanups) cleanup();
+    };
+  });
+
+  const withKey = ['--key', master];
+  test.each<[string, (base: string) => string[], string]>([
+    [
+      'no check',
+      (base) => [base, ...withKey, '--model', 'm', '--only', 'errors,typo'],
+      '--only typo: no check has a name that begins so; known: background, ',
+    ],
+    ['no check of a group', (base) => [base, ...withKey, '--model', 'm', '--only', 'errors/typo'], 'known: errors/'],
+    ['an empty name', (base) => [base, ...withKey, '--model', 'm', '--only', 'errors,'], '--only has an empty name'],
+    ['no key', (base) => [base], ' wants a key: give --key, or set VERIFY_KEY'],
+    ['a wrong key', (base) => [base, '--key', 'sk-wrong'], ' wants another key'],
+    ['no model', (base) => [base, ...withKey], ' lists no model: name one with --model'],
+    ['no list', (base) => [`${base}/nowhere`, ...withKey], ' answered 404 to GET /models: name a model with --model'],
+    ['nobody there', () => ['http://127.0.0.1:9', '--model', 'm'], 'http://127.0.0.1:9 cannot be reached ('],
+    ['no address', () => ['nowhere', '--model', 'm'], 'BASE-URL must be an http:// or https:// URL'],
+    ['another protocol', () => ['ftp://127.0.0.1'], 'BASE-URL must be an http:// or https:// URL'],
+    [
+      'no place',
+      (base) => [base, ...withKey, '--model', 'm', '--json', '/nowhere/a.json'],
+      '--json /nowhere/a.json cannot be written: ENOENT: no such file or directory',
+    ],
+    [
+      'a folder',
+      (base) => [base, ...withKey, '--model', 'm', '--junit', '/tmp'],
+      '--junit /tmp cannot be written: EISDIR: illegal operation on a directory',
+    ],
+  ])('%s', async (_name, args, message) => {
+    const main = new URL('../../src/main.ts', import.meta.url).pathname;
+    const run = promisify(execFile)(process.execPath, [main, 'verify', ...args(url)], { env: { NO_COLOR: '1' } });
+    const { code, stdout, stderr } = await run.then(
+      (output) => ({ code: 0, ...output }),
+      (error: { code: number; stdout: string; stderr: string }) => error,
+    );
+    expect(stderr).toMatch(/^turnpike: [^\n]+\n$/);
+    expect(stderr).toContain(message);
+    expect([code, stdout]).toEqual([1, '']);
+  });
+});

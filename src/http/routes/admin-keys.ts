@@ -6,6 +6,7 @@ import { keyBudgetId } from '../../store/budget-store.ts';
 import type { StoredKey } from '../../store/key-store.ts';
 import { adminBudgets, budgetField } from '../admin-budget.ts';
 import { adminBody } from '../admin-body.ts';
+import { hasBody } from '../check-request.ts';
 import { adminPage, listText } from '../admin-list.ts';
 import type { Route } from '../route.ts';
 import { sendJson } from '../send-json.ts';
@@ -113,10 +114,10 @@ export function adminKeyRoutes({ keys, budgets, ids, nowMs, hashKey, onChange }:
       method: 'POST',
       path: '/admin/v1/keys/{id}/rotate',
       auth: 'master',
-      content: 'json',
-      async handle({ body, params, response }) {
+      content: 'none',
+      async handle({ request, body, params, response }) {
         const id = params['id'] ?? '';
-        const { grace_seconds: graceSeconds = 0 } = adminBody(rotateBody, await body());
+        const { grace_seconds: graceSeconds = 0 } = adminBody(rotateBody, hasBody(request) ? await body() : {});
         const previousUntilMs = graceSeconds === 0 ? undefined : nowMs() + 1000 * graceSeconds;
         const key = mintVirtualKey();
         const rotated = await keys.rotateKey(id, hashKey(key), lastFour(key), previousUntilMs);

@@ -1,6 +1,6 @@
 import { createHash, type Hash } from 'node:crypto';
 import { crashPoint } from '../../crash-point.ts';
-import { reasonOf } from '../postgres/cannot-open.ts';
+import { reasonOf } from '../../core/reason-of.ts';
 import type { SqlValue } from '../rows.ts';
 import { type CopiedTable, copiedTables } from './copied-table.ts';
 import type { Row, StoreEnd } from './store-end.ts';

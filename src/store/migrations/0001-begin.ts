@@ -101,7 +101,7 @@ const turns = ({ byBucket }: SchemaDialect) => [
     request_hash text NOT NULL,
     codec_version text NOT NULL,
     estimated_input_tokens bigint NOT NULL,
-    estimated_cost_nano_usd bigint NOT NULL,
+    estimated_cost_nano_usd bigint,
     ended_at_ms bigint,
     first_token_at_ms bigint,
     upstream_id text,
@@ -223,6 +223,7 @@ const secret = ['CREATE TABLE secret (name text NOT NULL PRIMARY KEY, fingerprin
 /**
  * `owner` and `ended_at_ms` say again what the turn's row says: whoever appends events finds both in the one row that it
  * locks. What waits has no owner, and is listed from here, where it is not parted by week. `body` is the client's request, until the run has ended. `last_sequence`: of the events that are there.
+ * `error_code`: why it failed without an attempt.
  */
 const background = [
   `CREATE TABLE background_runs (
@@ -234,6 +235,7 @@ const background = [
     last_sequence integer NOT NULL,
     ended_at_ms bigint,
     expired integer NOT NULL DEFAULT 0,
+    error_code text,
     PRIMARY KEY (tenant, turn_id)
   )`,
   `CREATE INDEX background_runs_waiting ON background_runs (tenant, turn_id) WHERE owner = '' AND ended_at_ms IS NULL`,

@@ -1,5 +1,6 @@
 import type { Log } from '../../core/log.ts';
 import { remember } from '../../core/remember.ts';
+import { reasonOf } from '../../core/reason-of.ts';
 import { contextKeyOf } from '../context-finder.ts';
 import { envelopeKeyOf } from '../envelope-hash.ts';
 import { budgetSql } from '../budget-sql.ts';
@@ -19,7 +20,7 @@ import { unavailable } from '../unavailable.ts';
 import { createUnfinished } from '../unfinished.ts';
 import { createBudgetEngine } from './budget-engine.ts';
 import { bucketsAhead, makeBuckets } from './buckets.ts';
-import { cannotOpen, reasonOf } from './cannot-open.ts';
+import { cannotOpen } from './cannot-open.ts';
 import { createDatabase, type Database } from './database.ts';
 import { expire } from './expire.ts';
 import { createKeyEngine } from './key-engine.ts';

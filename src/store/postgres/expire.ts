@@ -4,7 +4,7 @@ import { keptBucket, weekEndMs } from '../bucket.ts';
 import type { RetentionLimits } from '../retention.ts';
 import { envelopeGraceMs, retentionSql } from '../retention-sql.ts';
 import { bucketTables, partitionOf, withBucketsLocked } from './buckets.ts';
-import { reasonOf } from './cannot-open.ts';
+import { reasonOf } from '../../core/reason-of.ts';
 import { type Database, impatience } from './database.ts';
 import { isUnknownOutcome } from './database-error.ts';
 

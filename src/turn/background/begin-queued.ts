@@ -75,7 +75,8 @@ export async function beginQueued(
     log[isBudget || run.isRevoked ? 'info' : 'error']({ responseId: id, err: thrown }, 'a queued turn cannot be run');
     const message = `The gateway failed on this response. Its log tells why, under ${id}.`;
     const error = thrown instanceof GatewayError ? thrown : new GatewayError('internal_error', message);
-    await runs.failQueued(id, run, { code: responseErrorCode(error.code), message: error.message }, nowMs());
+    const fault = { code: responseErrorCode(error.code), message: error.message, reason: error.code };
+    await runs.failQueued(id, run, fault, nowMs());
     return undefined;
   }
 }
