@@ -136,7 +136,7 @@ function isErrorCode(code: string): code is ErrorCode {
 }
 
 export function keyMismatch(): GatewayError {
-  const message = 'This Idempotency-Key was used with another request body. Use a new key for a new request.';
+  const message = 'This Idempotency-Key was used with another request. Use a new key for a new request.';
   return new GatewayError('idempotency_key_mismatch', message, { param: 'Idempotency-Key', spent: true });
 }
 
