@@ -1,9 +1,9 @@
 import { createHash, hash } from 'node:crypto';
-import { GatewayError } from '../core/errors.ts';
 import type { JsonObject } from '../core/json-object.ts';
 import type { ClientCodec } from '../protocols/codec.ts';
 import type { Store } from '../store/store.ts';
 import type { Background } from '../turn/background/background.ts';
+import { inClientsWords } from '../turn/in-clients-words.ts';
 import type { KeyedRuns } from '../turn/keyed-runs.ts';
 import { underLedger } from '../turn/keeps-content.ts';
 import { runTurn } from '../turn/run-turn.ts';
@@ -55,12 +55,6 @@ export async function answerTurn(
       throw inClientsWords(thrown, call);
     })
     .finally(() => idempotency?.close());
-}
-
-/** From here on parameters are named as the client names them: decoders do so by themselves. */
-export function inClientsWords(thrown: unknown, { client, request }: Pick<TurnCall, 'client' | 'request'>): unknown {
-  if (!(thrown instanceof GatewayError) || thrown.param === null || client.paramName === undefined) return thrown;
-  return thrown.of(client.paramName(thrown.param, request));
 }
 
 interface KeyedBody {
