@@ -281,6 +281,26 @@ describe('a key', () => {
     expect(rig.model.requests).toHaveLength(2);
   });
 
+  test('belongs to one endpoint, by whichever of its paths, for one body', async () => {
+    const rig = await startRig();
+    const post = (path: string, body: object, value: string) =>
+      createClient(rig.url).request('POST', path, { model: 'claude', ...body }, key(value));
+    const expected = { status: 400, code: 'idempotency_key_mismatch', param: 'Idempotency-Key' };
+
+    const first = await post('/v1/responses', { input: 'hello' }, 'one');
+    expect(errorOf(await post('/v1/responses/compact', { input: 'hello' }, 'one'))).toMatchObject(expected);
+    for (const path of ['/responses', '/v1//responses/', '/v1/responses?a=b'])
+      expect((await post(path, { input: 'hello' }, 'one')).body).toEqual(first.body);
+
+    const chat = { max_tokens: 100, messages: [{ role: 'user', content: 'hello' }] };
+    const completion = await post('/chat/completions', chat, 'two');
+    const message = await post('/v1/messages', chat, 'two');
+    expect(message.status).toBe(400);
+    expect(message.body).toMatchObject({ type: 'error', error: { details: { code: 'idempotency_key_mismatch' } } });
+    expect((await post('/v1/chat/completions', chat, 'two')).body).toEqual(completion.body);
+    expect(rig.model.requests).toHaveLength(2);
+  });
+
   test('belongs to one tenant, and is stored as a hash', async () => {
     const rig = await startRig('auth: { keys: [{ name: a, key: sk-aaaaaaaa }, { name: b, key: sk-bbbbbbbb }] }');
     const own = await rig.create({}, { ...key('canary-key'), ...bearer('sk-aaaaaaaa') });

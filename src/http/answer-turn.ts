@@ -1,9 +1,9 @@
-import { hash } from 'node:crypto';
-import { GatewayError } from '../core/errors.ts';
+import { createHash, hash } from 'node:crypto';
 import type { JsonObject } from '../core/json-object.ts';
 import type { ClientCodec } from '../protocols/codec.ts';
 import type { Store } from '../store/store.ts';
 import type { Background } from '../turn/background/background.ts';
+import { inClientsWords } from '../turn/in-clients-words.ts';
 import type { KeyedRuns } from '../turn/keyed-runs.ts';
 import { underLedger } from '../turn/keeps-content.ts';
 import { runTurn } from '../turn/run-turn.ts';
@@ -23,14 +23,18 @@ export interface TurnRoutes {
   background: Background;
 }
 
-/** One request that is a turn, in whatever protocol: decoded, and answered as the turn goes. */
+/**
+ * One request that is a turn, in whatever protocol: decoded, and answered as the turn goes.
+ * @param endpoint the same for all paths that lead there.
+ */
 export async function answerTurn(
   { store, turns, keyedRuns, background }: TurnRoutes,
   exchange: KeyExchange,
+  endpoint: string,
   client: ClientCodec,
 ): Promise<void> {
   const { request, response, principal } = exchange;
-  const { body, text, idempotency } = await readKeyed(exchange, keyedRuns, client.verbatim !== undefined);
+  const { body, text, idempotency } = await readKeyed(exchange, endpoint, keyedRuns, client.verbatim !== undefined);
   const header = (name: string) => headerValues(request, name).join(',') || undefined;
   const decoded = underLedger(client.decodeRequest(body, { text, header }), turns.ledger);
   const call: Omit<TurnCall, 'sink'> = {
@@ -53,12 +57,6 @@ export async function answerTurn(
     .finally(() => idempotency?.close());
 }
 
-/** From here on parameters are named as the client names them: decoders do so by themselves. */
-export function inClientsWords(thrown: unknown, { client, request }: Pick<TurnCall, 'client' | 'request'>): unknown {
-  if (!(thrown instanceof GatewayError) || thrown.param === null || client.paramName === undefined) return thrown;
-  return thrown.of(client.paramName(thrown.param, request));
-}
-
 interface KeyedBody {
   body: unknown;
   /** Undefined: nobody needs it. */
@@ -68,13 +66,18 @@ interface KeyedBody {
 }
 
 /** Keys are stored as hashes, each of one tenant. */
-async function readKeyed(exchange: KeyExchange, runs: KeyedRuns, keepsText: boolean): Promise<KeyedBody> {
+async function readKeyed(
+  exchange: KeyExchange,
+  endpoint: string,
+  runs: KeyedRuns,
+  keepsText: boolean,
+): Promise<KeyedBody> {
   const key = idempotencyHeader(exchange.request);
   let text: string | undefined;
   let bodyHash = '';
   const body = await exchange.body((bytes, read) => {
     if (keepsText) text = read;
-    if (key !== undefined) bodyHash = hash('sha256', bytes);
+    if (key !== undefined) bodyHash = createHash('sha256').update(`${endpoint}\n`).update(bytes).digest('hex');
   });
   if (key === undefined) return { body, text, idempotency: undefined };
   const keyHash = hash('sha256', JSON.stringify([exchange.principal.tenant, key]));

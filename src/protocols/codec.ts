@@ -214,6 +214,8 @@ export interface StreamEncoder {
    * @param error what it failed with, where that is known.
    */
   end(reply: Reply, error?: GatewayError): string;
+  /** The whole of a stream that has no response, the end marker where one belongs behind an error. */
+  error(error: GatewayError): string;
 }
 
 /** What a request was beside its JSON. */

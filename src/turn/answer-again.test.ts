@@ -1,4 +1,8 @@
+import { GatewayError } from '../core/errors.ts';
 import { noUsage } from '../core/usage.ts';
+import { chatClientCodec } from '../protocols/chat/client.ts';
+import type { ClientCodec } from '../protocols/codec.ts';
+import { messagesClientCodec } from '../protocols/messages/client.ts';
 import { usageText } from '../protocols/responses/response.ts';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { responsesCodec } from '../protocols/responses/index.ts';
@@ -23,7 +27,7 @@ const running: StoredResponse = {
 const ended = (fields: Partial<StoredResponse>): StoredResponse => ({ ...running, ...fields });
 
 /** A call whose key is held by a turn of another process. */
-function callOf(stream: boolean, read: () => StoredResponse | undefined) {
+function callOf(stream: boolean, read: () => StoredResponse | undefined, client: ClientCodec = responsesCodec) {
   const log: string[] = [];
   const sink = {
     closed: false,
@@ -39,7 +43,7 @@ function callOf(stream: boolean, read: () => StoredResponse | undefined) {
   let reads = 0;
   const call = {
     request: responsesCodec.decodeRequest({ model: 'm', input: 'x', stream }),
-    client: responsesCodec,
+    client,
     store: {
       readResponse: () => {
         reads += 1;
@@ -51,7 +55,7 @@ function callOf(stream: boolean, read: () => StoredResponse | undefined) {
     idempotency: createKeyedRuns().open('key', 'body'),
     sink,
   } satisfies TurnCall;
-  const again = vi.fn<() => Promise<void>>(() => Promise.resolve());
+  const again = vi.fn<(dependencies: TurnDependencies, call: TurnCall) => Promise<void>>(() => Promise.resolve());
   return { log, sink, again, reads: () => reads, done: answerAgain(dependencies, call, holder, again) };
 }
 
@@ -102,16 +106,96 @@ describe('where it ended without an answer to keep', () => {
     expect(log).toEqual([]);
   });
 
-  test('a stream that has begun is broken off, not ended', async () => {
-    let stored = running;
-    const { done, again, log } = callOf(true, () => stored);
-    const failed = done.catch((error: unknown) => error);
-    await vi.advanceTimersByTimeAsync(1000);
-    stored = ended({ status: 'cancelled' });
-    await vi.advanceTimersByTimeAsync(500);
-    expect(await failed).toMatchObject({ code: 'upstream_stream_broken' });
-    expect(again).not.toHaveBeenCalled();
-    expect(log.join('')).not.toContain('[DONE]');
+  describe('and the headers of a stream have left', () => {
+    const begun = ['start text/event-stream; charset=utf-8', ': keep-alive\n\n'];
+
+    /** @param run what the call does when it is run. */
+    async function freed(run: (call: TurnCall) => Promise<void>, client: ClientCodec = responsesCodec) {
+      let stored = running;
+      const { done, again, log, sink } = callOf(true, () => stored, client);
+      again.mockImplementation((_, call) => run(call));
+      const thrown = done.then(
+        () => undefined,
+        (error: unknown) => error,
+      );
+      await vi.advanceTimersByTimeAsync(1000);
+      stored = ended({ status: 'cancelled' });
+      await vi.advanceTimersByTimeAsync(500);
+      return { thrown: await thrown, log, sink };
+    }
+
+    test('the call is run in it, and what its headers would say is told in comments', async () => {
+      const { thrown, log } = await freed(({ sink }) => {
+        const headers = { 'x-turnpike-session-id': 'sess_2', 'x-turnpike-warnings': '[{}]' };
+        sink.start({ 'content-type': 'text/event-stream', ...headers });
+        sink.write('answer ');
+        sink.end('and end');
+        return Promise.resolve();
+      });
+      expect(thrown).toBeUndefined();
+      const told = ': x-turnpike-session-id: sess_2\n\n: x-turnpike-warnings: [{}]\n\n';
+      expect(log).toEqual([...begun, told, 'answer ', 'and end']);
+    });
+
+    test('the run knows whether its client is there, and that it reads again', async () => {
+      const seen: string[] = [];
+      let closed = () => false;
+      const { sink } = await freed(({ sink: own }) => {
+        closed = () => own.closed;
+        own.onClose = () => seen.push('closed');
+        own.onDrain = () => seen.push('drained');
+        return Promise.resolve();
+      });
+      expect(closed()).toBe(false);
+      sink.onDrain();
+      sink.closed = true;
+      sink.onClose();
+      expect(closed()).toBe(true);
+      expect(seen).toEqual(['drained', 'closed']);
+    });
+
+    const refusal = new GatewayError('unsupported_value', 'Not this.', { param: 'max_output_tokens' });
+    test.each<[ClientCodec, string]>([
+      [
+        responsesCodec,
+        'event: error\ndata: {"type":"error","sequence_number":0,"code":"unsupported_value","message":"Not this.",' +
+          '"param":"max_output_tokens","error":{"type":"invalid_request_error","code":"unsupported_value",' +
+          '"message":"Not this.","param":"max_output_tokens"}}\n\ndata: [DONE]\n\n',
+      ],
+      [
+        chatClientCodec,
+        'data: {"error":{"message":"Not this.","type":"invalid_request_error","param":"max_completion_tokens",' +
+          '"code":"unsupported_value"}}\n\n',
+      ],
+      [
+        messagesClientCodec,
+        'event: error\ndata: {"type":"error","error":{"type":"invalid_request_error","message":"max_tokens: Not this.",' +
+          '"details":{"code":"unsupported_value","param":"max_tokens"}}}\n\n',
+      ],
+    ])('what the call is refused for ends it, as an error of its protocol', async (client, error) => {
+      const { thrown, log } = await freed(() => Promise.reject(refusal), client);
+      expect(thrown).toBeUndefined();
+      expect(log.slice(2)).toEqual([error]);
+    });
+
+    test('so does a turn that never ends', async () => {
+      const { log, done } = callOf(true, () => running);
+      await vi.advanceTimersByTimeAsync(limits.totalMs + 500);
+      await done;
+      expect(log.at(-1)).toMatch(/^event: error\ndata: [^\n]*"upstream_timeout"[^\n]*\n\ndata: \[DONE\]\n\n$/);
+    });
+
+    test.each([
+      ['what nobody foresaw', () => Promise.reject(new TypeError('ours'))],
+      [
+        'what breaks its answer off',
+        ({ sink }: TurnCall) => (sink.start({}), Promise.reject(new GatewayError('internal_error', 'ours'))),
+      ],
+    ])('%s cuts it, as every stream', async (_, run) => {
+      const { thrown, log } = await freed(run);
+      expect(thrown).toMatchObject({ message: 'ours' });
+      expect(log.join('')).not.toContain('error');
+    });
   });
 });
 

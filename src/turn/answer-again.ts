@@ -4,6 +4,8 @@ import type { Reply } from '../protocols/codec.ts';
 import { keepAliveComment } from '../sse/write.ts';
 import type { KeyHolder, StoredResponse } from '../store/store.ts';
 import { answerHeaders } from './answer.ts';
+import { type BegunSink, begunSink } from './begun-sink.ts';
+import { inClientsWords } from './in-clients-words.ts';
 import { claimOf } from './open-turn.ts';
 import { replayReply, storedReply } from './replay-reply.ts';
 import type { Turn, TurnCall, TurnDependencies } from './turn.ts';
@@ -35,34 +37,44 @@ export async function answerAgain(
   if (bodyHash !== idempotency?.bodyHash) throw keyMismatch();
   endPatience();
   const encoder = request.stream ? client.createStreamEncoder() : undefined;
-  let announced = false;
+  let begun: BegunSink | undefined;
   const timer = setInterval(() => {
-    if (encoder === undefined) return;
-    if (!announced) sink.start({ ...streamHeaders, ...replayHeader });
-    announced = true;
+    if (encoder === undefined || begun?.started === true) return;
+    if (begun === undefined) {
+      sink.start({ ...streamHeaders, ...replayHeader });
+      begun = begunSink(sink);
+    }
     sink.write(client.keepAlive ?? keepAliveComment);
   }, dependencies.limits.keepAliveMs);
   timer.unref();
-  const end = await endOf(dependencies, call, turnId).finally(() => clearInterval(timer));
-  if (end === undefined || sink.closed) return;
-  if (end === 'freed') {
-    // Its client has been told 200: that its stream is cut says the rest.
-    if (announced) throw new GatewayError('upstream_stream_broken', 'The turn that holds this key has no answer.');
-    await again(dependencies, call);
-    return;
-  }
+  try {
+    const end = await endOf(dependencies, call, turnId);
+    if (end === undefined || sink.closed) return;
+    const line = begun ?? sink;
+    if (end === 'freed') {
+      // A stream that lives goes on to say so, until the run does.
+      if (begun === undefined) clearInterval(timer);
+      await again(dependencies, { ...call, sink: line });
+      return;
+    }
 
-  const { reply, sessionId, error } = end;
-  const isStreamed = encoder !== undefined && (announced || reply.output.length > 0);
-  if (error !== undefined && !isStreamed) throw error;
-  const body = encoder === undefined ? client.encodeReply(reply) : replayReply(encoder, reply);
-  if (!announced) {
+    const { reply, sessionId, error } = end;
+    const isStreamed = encoder !== undefined && (begun !== undefined || reply.output.length > 0);
+    if (error !== undefined && !isStreamed) throw error;
+    const body = encoder === undefined ? client.encodeReply(reply) : replayReply(encoder, reply);
     const contentType = encoder === undefined ? 'application/json' : 'text/event-stream';
     const headers = answerHeaders({ sessionId }, [], `${contentType}; charset=utf-8`);
     if (encoder === undefined) headers['content-length'] = String(Buffer.byteLength(body));
-    sink.start({ ...headers, ...replayHeader });
+    line.start({ ...headers, ...replayHeader });
+    line.end(body);
+  } catch (thrown) {
+    // Its client has been told 200, and nothing since: what would have been an answer of its own is the end of the stream.
+    const isUntold = encoder !== undefined && begun?.started === false;
+    if (!isUntold || !(thrown instanceof GatewayError)) throw thrown;
+    sink.end(encoder.error(inClientsWords(thrown, call)));
+  } finally {
+    clearInterval(timer);
   }
-  sink.end(body);
 }
 
 /**
@@ -136,7 +148,7 @@ function isErrorCode(code: string): code is ErrorCode {
 }
 
 export function keyMismatch(): GatewayError {
-  const message = 'This Idempotency-Key was used with another request body. Use a new key for a new request.';
+  const message = 'This Idempotency-Key was used with another request. Use a new key for a new request.';
   return new GatewayError('idempotency_key_mismatch', message, { param: 'Idempotency-Key', spent: true });
 }
 

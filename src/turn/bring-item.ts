@@ -1,5 +1,5 @@
 import { GatewayError } from '../core/errors.ts';
-import { type IdMint, type IdPrefix, nativeIdPrefixes } from '../core/ids.ts';
+import { type IdMint, type IdPrefix, mintedAtMs, nativeIdPrefixes } from '../core/ids.ts';
 import { type ContextItem, isNativeType, ofNative, type Item, type Origin, type ReasoningItem } from '../core/items.ts';
 import { printed, printedToo } from '../core/printed.ts';
 import type { StoredItem, TenantStore } from '../store/store.ts';
@@ -34,17 +34,17 @@ export async function storedInput(store: TenantStore, item: Item, ids: IdMint, n
 /**
  * A client that carries its history itself sends reasoning items back as it read them. The signed blocks behind them are
  * in the item's own envelope; where the client was given none they never left us, and are found again by the item's id.
+ * An id that a client has made up says nothing: it may be in every conversation of its.
  */
 export function mayBeOurs(item: Item): item is ReasoningItem {
-  return item.type === 'reasoning' && !isSealed(item) && item.id !== '';
+  return item.type === 'reasoning' && !isSealed(item) && mintedAtMs(item.id) !== undefined;
 }
 
-export async function readOwnReasoning(
-  store: TenantStore,
-  { id, summary }: ReasoningItem,
-): Promise<BroughtItem | undefined> {
-  const ours = await store.readItem(id);
-  return ours?.type === 'reasoning' && sameSummary(ours.body, summary) ? broughtAgain(ours) : undefined;
+export async function readOwnReasoning(store: TenantStore, sent: ReasoningItem): Promise<BroughtItem | undefined> {
+  const ours = await store.readItem(sent.id);
+  return ours?.type === 'reasoning' && saysTheSame(JSON.parse(ours.body) as ReasoningItem, sent)
+    ? broughtAgain(ours)
+    : undefined;
 }
 
 export function broughtItem(store: TenantStore, item: Item, ids: IdMint, nowMs: number): BroughtItem {
@@ -67,8 +67,13 @@ function isSealed(item: ReasoningItem): item is ReasoningItem & { encrypted_cont
   return typeof item.encrypted_content === 'string' && item.encrypted_content !== '';
 }
 
-function sameSummary(body: string, summary: unknown): boolean {
-  return JSON.stringify((JSON.parse(body) as { summary: unknown }).summary) === JSON.stringify(summary);
+/** Clients that know summaries only send no content back: what is left out is not edited. */
+function saysTheSame(ours: ReasoningItem, { summary, content = [] }: ReasoningItem): boolean {
+  return sameTexts(ours.summary, summary) && (content.length === 0 || sameTexts(ours.content ?? [], content));
+}
+
+function sameTexts(ours: { text: string }[], sent: { text: string }[]): boolean {
+  return ours.length === sent.length && ours.every(({ text }, at) => text === sent[at]?.text);
 }
 
 export function inputIdPrefix({ type }: Item): IdPrefix {

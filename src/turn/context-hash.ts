@@ -99,25 +99,35 @@ function spelledPart(part: object): unknown {
   return 'text' in part ? part.text : sorted(part);
 }
 
+/**
+ * Of arguments: what is deeper is text. Where the stack would end differs with what has been compiled, and the same words
+ * would be hashed in two ways.
+ */
+const maxDepth = 1000;
+
 /** JSON-equal arguments are equal, and none at all are an empty object; what is no JSON is text. */
 function spelledArguments(text: string): unknown {
   if (text.trim() === '') return {};
   try {
-    return sorted(JSON.parse(text));
+    return sorted(JSON.parse(text), [], maxDepth);
   } catch {
     return text;
   }
 }
 
-/** The same value for objects that say the same, whatever the order and whatever is null in them. */
-function sorted(value: unknown, without: readonly string[] = []): unknown {
-  if (Array.isArray(value)) return value.map((element) => sorted(element));
+/**
+ * The same value for objects that say the same, whatever the order and whatever is null in them.
+ * @throws RangeError where it is nested deeper than `depth`.
+ */
+function sorted(value: unknown, without: readonly string[] = [], depth = Infinity): unknown {
   if (typeof value !== 'object' || value === null) return value;
+  if (depth === 0) throw new RangeError('nested too deeply');
+  if (Array.isArray(value)) return value.map((element) => sorted(element, [], depth - 1));
   const entries = Object.entries(value)
     .filter(
       ([name, field]) => field !== null && field !== undefined && name !== 'cache_control' && !without.includes(name),
     )
     .toSorted(([a], [b]) => (a < b ? -1 : 1));
   // Pairs: an object of its own would take `__proto__` for something else.
-  return entries.map(([name, field]) => [name, sorted(field)]);
+  return entries.map(([name, field]) => [name, sorted(field, [], depth - 1)]);
 }

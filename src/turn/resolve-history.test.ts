@@ -305,7 +305,7 @@ async function check(steps: Step[]): Promise<void> {
       const number = ++made;
       if (kind === 'text') return said(`msg_${number}`, `said ${number}`);
       return kind === 'thought'
-        ? thoughtOf(`rs_${number}`, `thought ${number}`)
+        ? thoughtOf(ids.mint('rs', nowMs), `thought ${number}`)
         : callOf(`fc_${number}`, `call_${number}`);
     });
     const { id, output } = await write(own, request, history, says, { status: planned.status, nowMs });
@@ -367,18 +367,67 @@ describe('resolveHistory', () => {
 
   test('another tenant’s turns and items are as unknown as those that never were', async () => {
     const theirs = newTenant();
+    const secret = thoughtOf(ids.mint('rs', 1), 'secret');
     const request = requestOf({ input: [asked('x', 'msg_theirs')] });
-    const { id } = await write(theirs, request, await resolveHistory(theirs, request, ids, 1), [
-      thoughtOf('rs_theirs', 'secret'),
-    ]);
+    const { id } = await write(theirs, request, await resolveHistory(theirs, request, ids, 1), [secret]);
     const own = newTenant();
     const child = requestOf({ input: [asked('go on')], previousResponseId: id });
     expect(await errorOf(resolveHistory(own, child, ids, 2))).toBe('previous_response_not_found');
     const reference = requestOf({ input: [{ type: 'item_reference', id: 'msg_theirs' }] });
     expect(await errorOf(resolveHistory(own, reference, ids, 2))).toBe('item_not_found');
-    const thought = requestOf({ input: [thoughtOf('rs_theirs', 'secret'), asked('y')] });
+    const thought = requestOf({ input: [secret, asked('y')] });
     expect((await resolveHistory(own, thought, ids, 2)).context[0]?.origin).toBeUndefined();
     expect((await resolveHistory(theirs, thought, ids, 2)).context[0]?.origin).toMatchObject({ protocol: 'messages' });
+  });
+
+  describe('reasoning that a client sends back itself', () => {
+    const summed = [{ type: 'summary_text' as const, text: 'In short.' }];
+    const thought = [{ type: 'reasoning_text' as const, text: 'At length.' }];
+    const edited = [{ type: 'reasoning_text' as const, text: 'Edited.' }];
+
+    test.each([
+      ['is found again with its words', [], thought, { summary: [], content: thought }, true],
+      ['is found again without them, by its id', [], thought, { summary: [] }, true],
+      ['is found again by its summary alone', summed, thought, { summary: summed, content: [] }, true],
+      ['is found again where it never had words', [], undefined, { summary: [], content: [] }, true],
+      ['is its own where its words are edited', [], thought, { summary: [], content: edited }, false],
+      ['is its own where only its words are edited', summed, thought, { summary: summed, content: edited }, false],
+      ['is its own where words were added', summed, undefined, { summary: summed, content: edited }, false],
+      [
+        'is its own where its words are cut short',
+        [],
+        [...thought, ...edited],
+        { summary: [], content: thought },
+        false,
+      ],
+      ['is its own where its summary is left out', summed, thought, { summary: [], content: thought }, false],
+    ])('%s', async (_, summary, content, given, isOurs) => {
+      const own = newTenant();
+      const ours: ReasoningItem = {
+        type: 'reasoning',
+        id: ids.mint('rs', 1),
+        summary,
+        ...(content === undefined ? {} : { content }),
+      };
+      const first = requestOf({ input: [asked('x')] });
+      await write(own, first, await resolveHistory(own, first, ids, 1), [ours, said('msg_1', 'Hi.')]);
+      const sent: ReasoningItem = { type: 'reasoning', id: ours.id, ...given };
+      const request = requestOf({ input: [asked('x'), sent, said('', 'Hi.')] });
+      const { context } = await resolveHistory(own, request, ids, 2);
+      expect(context[1]?.item).toEqual(isOurs ? ours : sent);
+      expect(context[1]?.origin === undefined).toBe(!isOurs);
+    });
+
+    test('is nobody else’s for an id that the client has made up, and makes up in every conversation', async () => {
+      const own = newTenant();
+      const first = requestOf({
+        input: [{ type: 'reasoning', id: 'rs_1', summary: [], content: thought }, asked('x')],
+      });
+      await write(own, first, await resolveHistory(own, first, ids, 1), [said('msg_1', 'Hi.')]);
+      const sent: ReasoningItem = { type: 'reasoning', id: 'rs_1', summary: [] };
+      const { context } = await resolveHistory(own, requestOf({ input: [sent, asked('y')] }), ids, 2);
+      expect(context[0]?.item).toEqual(sent);
+    });
   });
 
   test('a parent that runs still is refused', async () => {

@@ -17,7 +17,7 @@ import { createBudgetBook } from '../spend/budget-book.ts';
 import type { Store, TenantStore } from '../store/store.ts';
 import { createKeyedRuns } from './keyed-runs.ts';
 import { runTurn } from './run-turn.ts';
-import type { TurnCall, TurnDependencies } from './turn.ts';
+import type { TurnCall, TurnDependencies, TurnSink } from './turn.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'turnpike-turn-'));
 const log = { info: () => {}, warn: () => {}, error: () => {} };
@@ -79,8 +79,8 @@ interface Parts {
   client?: Partial<ClientCodec>;
 }
 
-/** One turn on the simulator in a tenant of its own, with parts that fail. */
-async function run(stream: boolean, parts: Parts) {
+/** One call on the simulator in a tenant of its own, with parts that fail. */
+function callOf(stream: boolean, parts: Parts) {
   const nowMs = Date.now;
   const router = createRouter({
     deployments: [{ ...deployment, provider: { ...provider, ...(parts.transport && { transport: parts.transport }) } }],
@@ -126,6 +126,12 @@ async function run(stream: boolean, parts: Parts) {
       onDrain: () => {},
     },
   };
+  return { own, ids, written, dependencies, call };
+}
+
+/** Its turn, from beginning to end. */
+async function run(stream: boolean, parts: Parts) {
+  const { own, ids, written, dependencies, call } = callOf(stream, parts);
   const thrown: unknown = await runTurn(dependencies, call).then(
     () => undefined,
     (error: unknown) => error,
@@ -226,4 +232,36 @@ test('a parent that was found by what the input begins with, and goes while the 
   const [turn] = await own.listSession('sess_1');
   expect(turn).toMatchObject({ status: 'completed', inputItems: input.length });
   expect(await own.readInput(turn?.id ?? '')).toHaveLength(input.length);
+});
+
+test('a stream that waits for a turn whose client leaves has that answer which it runs for itself, and one end', async () => {
+  const simulator = createSimulatorTransport();
+  let sent = 0;
+  const transport: Transport = {
+    ...simulator,
+    send: (...args) => (++sent === 1 ? isSilent : simulator).send(...args),
+  };
+  const { own, ids, written, dependencies, call } = callOf(true, { keepAliveMs: 1, transport });
+  const begins = (sink: TurnSink): [TurnCall, Promise<void>] => {
+    const begun = Promise.withResolvers<void>();
+    const write = (text: string) => (begun.resolve(), sink.write(text));
+    return [{ ...call, sink: { ...sink, write }, idempotency: runs.open('key', 'body') }, begun.promise];
+  };
+  const runs = createKeyedRuns();
+  const [first, firstBegins] = begins({ ...call.sink, write: () => true });
+  const left = runTurn(dependencies, first).finally(() => first.idempotency?.close());
+  await firstBegins;
+  const [second, secondBegins] = begins(call.sink);
+  const waiting = runTurn(dependencies, second);
+  await secondBegins;
+  Object.assign(first.sink, { closed: true });
+  first.sink.onClose();
+  await left;
+  await waiting;
+
+  const final = expectStream(parseEvents(written.join('')));
+  expect(final).toMatchObject({ status: 'completed', output: [{ type: 'message' }] });
+  expect(sent).toBe(2);
+  expect(await own.readResponse(ids[0] ?? '')).toMatchObject({ status: 'cancelled' });
+  expect(await own.readResponse(final.id)).toMatchObject({ status: 'completed' });
 });

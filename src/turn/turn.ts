@@ -128,7 +128,7 @@ export interface Turn {
 /** A request with an idempotency key, from its first byte to the end of its answer. */
 export interface KeyedRun {
   readonly keyHash: string;
-  /** sha256 of the request's bytes. */
+  /** sha256 of the request's endpoint and bytes: one body may be a request to several. */
   readonly bodyHash: string;
   /** From here on calls with the same key can wait for this turn. */
   start(turn: Turn): void;

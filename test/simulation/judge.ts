@@ -2,6 +2,7 @@ import { hash } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { GatewayError } from '../../src/core/errors.ts';
 import { responseText } from '../../src/protocols/responses/response.ts';
+import { keepAliveComment } from '../../src/sse/write.ts';
 import type { StoredResponse } from '../../src/store/store.ts';
 import type { TurnLimits } from '../../src/turn/turn.ts';
 import { checkClientStream } from './check-client-stream.ts';
@@ -42,6 +43,9 @@ interface ToldResponse {
 type Message = { role: string; content: Record<string, unknown>[] };
 
 const notStored = 'The response could not be stored.';
+
+/** Comments, then one event. */
+const endOfError = /^(?:: [^\n]+\n\n)+event: error\ndata: [^\n]+\n\ndata: \[DONE\]\n\n$/;
 
 const codeOfStatus: Record<number, string> = {
   400: 'upstream_rejected',
@@ -201,7 +205,7 @@ export function createJudge(world: World, database: ModelDatabase, limits: TurnL
       others.some(({ epoch, status, intent }) => {
         return epoch === 0 && status === 'failed' && (byTag.get(intent.endUser ?? '')?.storeFaults ?? 0) > 0;
       });
-    if (!endedSo && !endedUnstored && !isReplay(turn) && !error.message.includes('has not ended in time'))
+    if (!endedSo && !endedUnstored && !error.message.includes('has not ended in time'))
       accuse(`${tag}: was told ${error.code}, with which no turn under its key has ended`);
     return true;
   }
@@ -215,6 +219,7 @@ export function createJudge(world: World, database: ModelDatabase, limits: TurnL
     const row = rowOf(turn);
     const response = JSON.parse(text) as ToldResponse;
     count(`told ${status}`);
+    if (sink.stream.startsWith(keepAliveComment)) count('run again in a stream that had begun');
     if (row?.intent.id !== response.id || sink.id !== response.id) accuse(`${tag}: told of another response`);
     if (sink.headers?.['x-turnpike-session-id'] !== row?.intent.sessionId) accuse(`${tag}: told another session`);
     if (sink.headers?.['content-type']?.startsWith('text/event-stream') === true) {
@@ -258,8 +263,7 @@ export function createJudge(world: World, database: ModelDatabase, limits: TurnL
   function rejected(turn: TurnRecord, error: unknown): void {
     const { tag, sink, parent, calls } = turn;
     const row = rowOf(turn);
-    // A stream that waits for another turn has its headers, and is cut where that turn leaves no answer.
-    if (sink.headers !== undefined && !sink.gone && !isReplay(turn)) accuse(`${tag}: an error came after the headers`);
+    if (sink.headers !== undefined && !sink.gone && !sink.ended) accuse(`${tag}: an error cut the stream`);
     if (!(error instanceof GatewayError)) {
       accuse(`${tag}: rejected with ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
       return;
@@ -290,10 +294,20 @@ export function createJudge(world: World, database: ModelDatabase, limits: TurnL
     if (row?.status !== 'failed') accuse(`${tag}: told an error while the database says ${row?.status}`);
   }
 
+  /** A stream that had its headers while it waited for another turn, and has come to no response. */
+  function toldInStream(turn: TurnRecord, error: GatewayError): void {
+    const { tag, sink } = turn;
+    count('told an error in a stream');
+    if (!sink.ended || !endOfError.test(sink.stream))
+      accuse(`${tag}: a stream of an error has other events, or no end`);
+    rejected(turn, error);
+  }
+
   function settled(turn: TurnRecord): void {
-    const { tag, sink, error, calls } = turn;
+    const { tag, sink, error, toldError, calls } = turn;
     if (error !== undefined) rejected(turn, error);
     else if (sink.gone) count('left');
+    else if (toldError !== undefined) toldInStream(turn, toldError);
     else if (!sink.ended || sink.told === undefined) accuse(`${tag}: settled without an end`);
     if (sink.silenceMs > 2 * limits.keepAliveMs) accuse(`${tag}: said nothing for ${sink.silenceMs} ms`);
     for (const call of calls) {

@@ -9,6 +9,7 @@ export interface Told {
 }
 
 export interface ClientSink extends TurnSink {
+  /** What it was told in headers, and of a stream that had them while it waited for another turn in comments. */
   readonly headers: Record<string, string> | undefined;
   readonly stream: string;
   /** The response's id, once the gateway has written it. */
@@ -33,6 +34,8 @@ export interface ClientSinkOptions {
   onOffence: (offence: string) => void;
 }
 
+const sessionHeader = 'x-turnpike-session-id';
+const lateHeader = /^: (x-turnpike-[a-z-]+): (.*)$/gm;
 const terminalEvent = /^event: response\.(?:completed|incomplete|failed)\ndata: \{.*?"response":(.*)\}$/m;
 
 /** A client on the other end of a connection, that reads at its own pace and leaves when it likes. */
@@ -61,6 +64,8 @@ export function createClientSink({ world, node, tag, onTold, onHeard, onOffence 
     unread += text.length;
     id ??= /"id":"(resp_\w+)"/.exec(text)?.[1];
     shown ||= text.includes('event: response.output_item.added');
+    const late = Object.fromEntries(Array.from(text.matchAll(lateHeader), ([, name, value]) => [name, value]));
+    if (late[sessionHeader] !== undefined) headers = { 'content-type': headers?.['content-type'] ?? '', ...late };
     const isPlain = headers?.['content-type']?.startsWith('application/json') === true;
     const json = isPlain ? text : terminalEvent.exec(text)?.[1];
     if (json === undefined) return;

@@ -1,3 +1,4 @@
+import type { GatewayError } from '../../src/core/errors.ts';
 import { createIdMint } from '../../src/core/ids.ts';
 import { messagesCodec } from '../../src/protocols/messages/index.ts';
 import { responsesCodec } from '../../src/protocols/responses/index.ts';
@@ -195,6 +196,7 @@ export async function simulate(seed: number, isTraced = false): Promise<Simulate
       couldContinue: judge.canContinue(parent, tenant),
       state: 'running',
       error: undefined,
+      toldError: undefined,
     };
     turns.push(turn);
     judge.started(turn);
@@ -215,6 +217,11 @@ export async function simulate(seed: number, isTraced = false): Promise<Simulate
         return faulty.commitTurn(commit);
       },
     };
+    const createStreamEncoder = () => {
+      const encoder = responsesCodec.createStreamEncoder();
+      const error = (thrown: GatewayError) => encoder.error((turn.toldError = thrown));
+      return { ...encoder, error };
+    };
     const over = (error: unknown) => {
       turn.state = 'settled';
       turn.error = error;
@@ -228,7 +235,7 @@ export async function simulate(seed: number, isTraced = false): Promise<Simulate
         const idempotency = key === undefined ? undefined : node.keyedRuns.open(key, request);
         const call = {
           request: responsesCodec.decodeRequest(body),
-          client: responsesCodec,
+          client: { ...responsesCodec, createStreamEncoder },
           store,
           keyId: 'key',
           sessionId: undefined,

@@ -1,3 +1,4 @@
+import type { GatewayError } from '../../src/core/errors.ts';
 import type { ClientSink } from './model-client.ts';
 import type { UpstreamCallRecord } from './model-upstream.ts';
 import type { Home } from './world.ts';
@@ -30,4 +31,6 @@ export interface TurnRecord {
   state: 'running' | 'settled' | 'crashed';
   /** What `runTurn` rejected with. */
   error: unknown;
+  /** What a stream was ended with that had its headers, and no response. */
+  toldError: GatewayError | undefined;
 }

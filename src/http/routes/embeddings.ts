@@ -1,6 +1,7 @@
 import { embeddingsClientCodec } from '../../protocols/embeddings/index.ts';
-import { answerTurn, type TurnRoutes } from '../answer-turn.ts';
+import type { TurnRoutes } from '../answer-turn.ts';
 import type { Route } from '../route.ts';
+import { turnRoute } from '../turn-route.ts';
 
 /**
  * A turn like others, of deployments that make embeddings.
@@ -8,13 +9,5 @@ import type { Route } from '../route.ts';
  * @see https://platform.openai.com/docs/api-reference/embeddings
  */
 export function embeddingsRoutes(routes: TurnRoutes): Route[] {
-  return [
-    {
-      method: 'POST',
-      path: '/v1/embeddings',
-      auth: 'key',
-      content: 'json',
-      handle: (exchange) => answerTurn(routes, exchange, embeddingsClientCodec),
-    },
-  ];
+  return [turnRoute(routes, '/v1/embeddings', embeddingsClientCodec)];
 }

@@ -2,10 +2,12 @@ import { messagesClientCodec } from '../../protocols/messages/client.ts';
 import { decodeCountRequest } from '../../protocols/messages/decode-request.ts';
 import { warningsHeader } from '../../turn/answer.ts';
 import { countInputTokens } from '../../turn/count-tokens.ts';
-import { answerTurn, inClientsWords, type TurnRoutes } from '../answer-turn.ts';
+import { inClientsWords } from '../../turn/in-clients-words.ts';
+import type { TurnRoutes } from '../answer-turn.ts';
 import { headerValues } from '../header-values.ts';
 import type { Route } from '../route.ts';
 import { sendJson } from '../send-json.ts';
+import { turnRoute } from '../turn-route.ts';
 
 const { encodeError, paramName } = messagesClientCodec;
 
@@ -13,14 +15,7 @@ const { encodeError, paramName } = messagesClientCodec;
 export function messagesRoutes(routes: TurnRoutes): Route[] {
   const { store, turns } = routes;
   return [
-    {
-      method: 'POST',
-      path: '/v1/messages',
-      auth: 'key',
-      content: 'json',
-      encodeError,
-      handle: (exchange) => answerTurn(routes, exchange, messagesClientCodec),
-    },
+    turnRoute(routes, '/v1/messages', messagesClientCodec),
     {
       method: 'POST',
       path: '/v1/messages/count_tokens',

@@ -11,10 +11,11 @@ import type { TenantStore } from '../../store/store.ts';
 import { warningsHeader } from '../../turn/answer.ts';
 import { responseNotFound } from '../../turn/background/follow.ts';
 import { countInputTokens } from '../../turn/count-tokens.ts';
-import { answerTurn, type TurnRoutes } from '../answer-turn.ts';
+import type { TurnRoutes } from '../answer-turn.ts';
 import type { KeyExchange, Route } from '../route.ts';
 import { sendJson } from '../send-json.ts';
 import { missedParts, shownItem } from '../shown-item.ts';
+import { turnRoute } from '../turn-route.ts';
 import { followFrom, storedText } from './background.ts';
 
 /** The Responses API. Every handler opens the store with the caller's tenant, and nothing else reaches the store. */
@@ -23,20 +24,8 @@ export function responsesRoutes(routes: TurnRoutes): Route[] {
   const tenantOf = ({ principal }: KeyExchange): TenantStore => store.forTenant(principal.tenant);
 
   return [
-    {
-      method: 'POST',
-      path: '/v1/responses',
-      auth: 'key',
-      content: 'json',
-      handle: (exchange) => answerTurn(routes, exchange, responsesCodec),
-    },
-    {
-      method: 'POST',
-      path: '/v1/responses/compact',
-      auth: 'key',
-      content: 'json',
-      handle: (exchange) => answerTurn(routes, exchange, compactCodec),
-    },
+    turnRoute(routes, '/v1/responses', responsesCodec),
+    turnRoute(routes, '/v1/responses/compact', compactCodec),
     {
       method: 'POST',
       path: '/v1/responses/input_tokens',

@@ -1,3 +1,4 @@
+import { errorFields } from '../../core/error-body.ts';
 import { isJsonObject, type JsonObject } from '../../core/json-object.ts';
 import type { OpenItem, ResponseState } from '../../core/response.ts';
 import type { StreamEncoder } from '../codec.ts';
@@ -123,6 +124,8 @@ export function createStreamEncoder(): StreamEncoder {
       const others = otherChoices(output).map((choice) => frame({ ...head, choices: [chunkOf(choice)] }));
       return `${role}${closing === '{}' ? '' : chunk(closing)}${frame(last)}${others.join('')}${usage}data: [DONE]\n\n`;
     },
+
+    error: (error) => frame({ error: errorFields(error) }),
   };
 }
 

@@ -152,7 +152,7 @@ export function createStreamEncoder(): StreamEncoder {
       const { state, output } = given;
       if (state.status === 'failed') {
         const known = state.error ?? { code: 'server_error', message: 'The response failed.' };
-        return `event: error\ndata: ${error === undefined ? storedError(known) : encodeError(named(error, state.request))}\n\n`;
+        return errorEvent(error === undefined ? storedError(known) : encodeError(named(error, state.request)));
       }
       if (state.status !== 'completed' && state.status !== 'incomplete') return '';
       const start = begin();
@@ -161,6 +161,8 @@ export function createStreamEncoder(): StreamEncoder {
       const rest = `,"delta":{${stopOf(state, output)},"container":null},"usage":${deltaUsageOf(state.usage)}`;
       return start + said + event('message_delta', rest) + event('message_stop', '');
     },
+
+    error: (error) => errorEvent(encodeError(error)),
   };
 
   function endThinking(finished: FinishedItem): string {
@@ -173,6 +175,10 @@ export function createStreamEncoder(): StreamEncoder {
     const start = startBlock('text', '{"type":"text","text":"","citations":null}', textDelta);
     return start + deltaStart + JSON.stringify(text) + deltaEnd + stopBlock();
   }
+}
+
+function errorEvent(json: string): string {
+  return `event: error\ndata: ${json}\n\n`;
 }
 
 function named(error: GatewayError, request: TurnRequest): GatewayError {

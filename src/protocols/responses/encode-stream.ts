@@ -1,4 +1,5 @@
 import type { PartKind } from '../../core/events.ts';
+import { errorFields } from '../../core/error-body.ts';
 import type { ErrorType } from '../../core/errors.ts';
 import type { Item } from '../../core/items.ts';
 import type { JsonObject } from '../../core/json-object.ts';
@@ -226,9 +227,11 @@ export function createStreamEncoder(written = 0): StreamEncoder {
       const type = terminalEvents[state.status];
       if (type === undefined) return '';
       const bodies = output.map(({ body }) => body);
-      const failure = state.status === 'failed' ? event('error', errorMembers(state)) : '';
+      const failure = state.status === 'failed' ? event('error', errorMembers(failureOf(state))) : '';
       return `${failure}${event(type, { response: responseText(head, envelope, bodies) })}data: [DONE]\n\n`;
     },
+
+    error: (error) => `${event('error', errorMembers(errorFields(error)))}data: [DONE]\n\n`,
   };
 }
 
@@ -303,12 +306,18 @@ function zeroItem({ id, kind, native, callId, name, fields }: OpenItem): Json<It
 }
 
 /** OpenAI's readers want the fields flat, Open Responses' want them nested: both are there. */
-function errorMembers({ error }: ResponseState): Members<EventFields['error']> {
+function errorMembers({ type, code, message, param }: EventFields['error']['error']): Members<EventFields['error']> {
+  return {
+    code: json(code),
+    message: json(message),
+    param: json(param),
+    error: json({ type, code, message, param }),
+  };
+}
+
+function failureOf({ error }: ResponseState): EventFields['error']['error'] {
   const code = error?.code ?? 'server_error';
-  const message = error?.message ?? 'The response failed.';
-  const param = null;
-  const nested = json({ type: errorTypes[code], code, message, param });
-  return { code: json(code), message: json(message), param: json(param), error: nested };
+  return { type: errorTypes[code], code, message: error?.message ?? 'The response failed.', param: null };
 }
 
 const errorTypes: Record<ResponseErrorCode, ErrorType> = {

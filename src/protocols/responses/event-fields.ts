@@ -58,7 +58,7 @@ export interface EventFields {
 }
 
 interface ErrorFields {
-  code: string;
+  code: string | null;
   message: string;
-  param: null;
+  param: string | null;
 }
