@@ -494,7 +494,7 @@ export function linkLaws(bed: TestBed): void {
       const intent = intentOf({ createdAtMs: clock.nowMs, attempt });
       await own.beginTurn(intent);
       const end = attemptEndOf(attempt.id, said === all ? { openCalls } : {});
-      await own.commitTurn(commitOf(intent, { context: { said, details: [] }, output, attempt: end }));
+      await own.commitTurn(commitOf(intent, { context: { said, details: ['d'] }, output, attempt: end }));
       return intent.id;
     };
     const output = [itemOf('thought'), itemOf('said')];
