@@ -199,6 +199,137 @@ describe('a client that carries its history', () => {
   });
 });
 
+describe('what is stored of a history that is not told as it was', () => {
+  const think = { reasoning: { effort: 'high', summary: 'auto' } };
+  const sent = (rig: Awaited<ReturnType<typeof rigWith>>) =>
+    JSON.stringify(rig.upstream.requests.at(-1)?.body.messages);
+
+  /** Two conversations in which the same was said, each thinking something else. */
+  async function twins(rig: Awaited<ReturnType<typeof rigWith>>) {
+    const answers: Answer[] = [];
+    for (const thinking of ['THOUGHT-ONE', 'THOUGHT-TWO']) {
+      const thought = { type: 'thinking', thinking, signature: `signature of ${thinking}` };
+      rig.upstream.answer = () => ({ blocks: [thought, { type: 'text', text: '4' }] });
+      answers.push(await rig.create({ input: '2+2?', ...think }));
+    }
+    rig.upstream.answer = () => ({ blocks: [{ type: 'text', text: 'Yes.' }] });
+    return answers as [Answer, Answer];
+  }
+
+  test('is its client’s own reasoning, and never another conversation’s', async () => {
+    const rig = await rigWith();
+    const [one, two] = await twins(rig);
+    for (const [own, other] of [
+      [one, two],
+      [two, one],
+    ] as const) {
+      const next = await rig.create({ input: [user('2+2?'), ...own.body.output, user('Sure?')], ...think });
+      const last = await rig.create({ previous_response_id: next.body.id, input: 'Really?', ...think });
+      const thoughts = [own, other].map(({ body }) => String(body.output[0].summary[0].text));
+      expect(thoughts.map((text) => sent(rig).includes(text))).toEqual([true, false]);
+      // One of them was the newest; stored whole once, the other is a chain from there on.
+      const listed = await rig.request('GET', `/v1/responses/${last.body.id}/input_items?order=asc`);
+      expect(listed.body.data.slice(1, 3).map(({ id }: { id: string }) => id)).toEqual(
+        own.body.output.map(({ id }: { id: string }) => id),
+      );
+    }
+  });
+
+  test('is no reasoning that its client has left out, where it may be another conversation’s', async () => {
+    const rig = await rigWith();
+    await twins(rig);
+    const history = [user('2+2?'), { role: 'assistant', content: '4' }, user('Sure?')];
+    const told = await rig.request('POST', '/v1/chat/completions', { model: 'm', messages: history });
+    expect(told.status, told.text).toBe(200);
+    const [row] = rig.query('SELECT id, parent FROM turns ORDER BY id DESC LIMIT 1');
+    await rig.create({ previous_response_id: String(row?.['id']), input: 'Really?', ...think });
+    expect([row?.['parent'] === null, sent(rig).includes('THOUGHT')]).toEqual([false, false]);
+    // Of one that is alone it stays.
+    rig.upstream.answer = () => ({
+      blocks: [
+        { type: 'thinking', thinking: 'ALONE', signature: 'signature of ALONE' },
+        { type: 'text', text: '5' },
+      ],
+    });
+    await rig.create({ input: '2+3?', ...think });
+    rig.upstream.answer = () => ({ blocks: [{ type: 'text', text: 'Yes.' }] });
+    const next = await rig.create({ input: [user('2+3?'), { role: 'assistant', content: '5' }, user('Sure?')] });
+    await rig.create({ previous_response_id: next.body.id, input: 'Really?', ...think });
+    expect(sent(rig)).toContain('ALONE');
+  });
+
+  test('is a call’s arguments and an error as they were sent last', async () => {
+    const rig = await rigWith();
+    const args = [
+      ['{"id":12345678901234567890}', '{"id":12345678901234567891}'],
+      ['{"what":null}', '{}'],
+      ['{"cache_control":1}', '{}'],
+    ];
+    rig.upstream.answer = () => ({ blocks: [{ type: 'text', text: 'Seen.' }] });
+    for (const [at, ways] of args.entries()) {
+      let last: Answer | undefined;
+      for (const [turn, text] of ways.entries()) {
+        const call = { type: 'function_call', call_id: `call_${at}`, name: 'look', arguments: text };
+        const output = { type: 'function_call_output', call_id: call.call_id, output: 'N' };
+        const more = [{ role: 'assistant', content: 'Seen.' }, user('two')];
+        last = await rig.create({ input: [user('one'), call, output, ...(turn === 0 ? [] : more)] });
+      }
+      await rig.create({ previous_response_id: last?.body.id, input: 'three' });
+      expect(rig.upstream.requests.at(-1)?.text).toContain(`"input":${ways[1]}`);
+    }
+    const result = { type: 'tool_result', tool_use_id: 'toolu_0', content: 'N' };
+    const tools = [{ name: tool.name, input_schema: tool.parameters }];
+    const ask = async (block: object) => {
+      const call = { role: 'assistant', content: [{ type: 'tool_use', id: 'toolu_0', name: 'look', input: {} }] };
+      const messages = [
+        user('one'),
+        call,
+        { role: 'user', content: [block] },
+        { role: 'assistant', content: 'Seen.' },
+        user('two'),
+      ];
+      await rig.request('POST', '/v1/messages', { model: 'm', max_tokens: 100, messages: messages.slice(0, 3), tools });
+      return rig.request('POST', '/v1/messages', { model: 'm', max_tokens: 100, messages, tools });
+    };
+    await ask({ ...result, is_error: true });
+    const { body } = await ask(result);
+    expect(body.type).toBe('message');
+    const id = String(rig.query('SELECT id FROM turns ORDER BY id DESC LIMIT 1')[0]?.['id']);
+    await rig.create({ previous_response_id: id, input: 'three' });
+    expect(sent(rig)).not.toContain('is_error');
+  });
+
+  test('is items under the ids that their client gives them', async () => {
+    const rig = await rigWith();
+    rig.upstream.answer = () => ({ blocks: [{ type: 'text', text: 'Yes.' }] });
+    await rig.create({ input: 'one' });
+    const message = (id: string, role: string, text: string) => ({
+      type: 'message',
+      id,
+      role,
+      content: [{ type: role === 'user' ? 'input_text' : 'output_text', text }],
+    });
+    const mine = [
+      message('msg_1', 'user', 'one'),
+      message('msg_2', 'assistant', 'Yes.'),
+      message('msg_3', 'user', 'two'),
+    ];
+    const next = await rig.create({ input: mine });
+    const listed = await rig.request('GET', `/v1/responses/${next.body.id}/input_items?order=asc`);
+    expect(listed.body.data.map(({ id }: { id: string }) => id)).toEqual(['msg_1', 'msg_2', 'msg_3']);
+    const again = await rig
+      .client()
+      .create({ model: 'm', previous_response_id: next.body.id, input: mine.slice(0, 1) });
+    expect([again.status, again.body.error.message]).toEqual([
+      400,
+      expect.stringContaining('Duplicate item found with id msg_1'),
+    ]);
+    // Once: from there on what is new is stored.
+    const more = await rig.create({ input: [...mine, ...next.body.output, user('three')] });
+    expect([rig.parentOf(more), rig.itemsOf(more)]).toEqual([next.body.id, 2]);
+  });
+});
+
 /** The same conversation as clients of other protocols carry it. */
 const clients = {
   chat: {

@@ -28,9 +28,10 @@ interface FoundRow {
   anchor: string;
   depth: number;
   context_hash: string;
-  settings_hash: string;
+  details_hashes: string;
   length: number;
   deployment: string | null;
+  has_twin: number;
 }
 
 /** @see TenantStore.contextHash. A prefix does for a key here, as it does for envelopes. */
@@ -71,7 +72,7 @@ export function createContextFinder(
       const row = await search<FoundRow>('selectByContext', said);
       if (row === undefined) return undefined;
       const { id, bucket, session_id: sessionId, anchor, depth, length } = row;
-      const hashes = { said: row.context_hash, settings: row.settings_hash };
+      const hashes = { said: row.context_hash, details: row.details_hashes.split(' ') };
       return {
         id,
         bucket,
@@ -81,6 +82,7 @@ export function createContextFinder(
         depth,
         length,
         deployment: row.deployment ?? undefined,
+        hasTwin: row.has_twin === 1,
         ...hashes,
       };
     },

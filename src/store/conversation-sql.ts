@@ -17,6 +17,14 @@ const tipSource = `conversations v
 /** Its turns lie where time takes nothing. */
 const ofConversation = `t.tenant = $1 AND t.bucket = 0 AND t.conversation = $2 AND ${appended('t')}`;
 
+/** Whether what an anchor keeps comes from the conversation: it may lie several anchors back, one for each week. */
+const wentOn = (anchor: string) => `EXISTS (WITH RECURSIVE kept (id) AS (
+      SELECT k.parent FROM turns k WHERE k.tenant = $1 AND k.id = ${anchor}
+      UNION ALL
+      SELECT k.parent FROM kept c CROSS JOIN turns p CROSS JOIN turns k WHERE p.tenant = $1 AND p.id = c.id
+        AND p.conversation IS NULL AND k.tenant = $1 AND k.id = p.anchor
+    ) SELECT 1 FROM kept c CROSS JOIN turns p WHERE p.tenant = $1 AND p.id = c.id AND p.conversation = $2)`;
+
 /** CROSS JOIN: SQLite takes the tables in this order, else it would look at all of the tenant's items. */
 const page = (order: 'asc' | 'desc') => {
   const beyond = order === 'asc' ? '>' : '<';
@@ -73,13 +81,13 @@ export const conversationWrites = {
 
   /**
    * tenant, id, item id. Its place stays: those who keep the conversation have counted it. Whoever went on from it in another
-   * bucket has copies.
+   * bucket has copies; others may have an item of the same id.
    */
   deleteItem: `UPDATE items SET body = '', origin = NULL WHERE tenant = $1 AND id = $3 AND body <> ''
     AND (bucket = 0 OR output = ${itemMarks.kept}) AND EXISTS (SELECT 1 FROM items o
       JOIN turns t ON t.tenant = o.tenant AND t.id = o.turn_id
-      WHERE o.tenant = $1 AND o.id = $3 AND o.bucket = 0 AND (o.turn_id = items.turn_id OR items.output = ${itemMarks.kept})
-        AND ${ofConversation})`,
+      WHERE o.tenant = $1 AND o.id = $3 AND o.bucket = 0 AND ${ofConversation} AND (o.turn_id = items.turn_id
+        OR items.output = ${itemMarks.kept} AND ${wentOn('items.turn_id')}))`,
 } as const;
 
 export type ConversationWrite = keyof typeof conversationWrites;

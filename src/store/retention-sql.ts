@@ -4,7 +4,7 @@ export const envelopeGraceMs = 24 * 60 * 60 * 1000;
 /** Statements of what time takes away, as those in sql.ts. */
 export const retentionSql = {
   /** tenant, id, week. Of a turn that is too old: what its row says that is content. */
-  blankTurn: `UPDATE turns SET head = '', blanked = 1, context_hash = NULL, settings_hash = NULL
+  blankTurn: `UPDATE turns SET head = '', blanked = 1, context_hash = NULL, details_hashes = NULL
     WHERE tenant = $1 AND id = $2 AND bucket IN (0, $3)`,
 
   /** time before which an envelope was sent last, how many. */

@@ -109,7 +109,7 @@ export function envelopesOf(kept: readonly StoredContextItem[]): string[] {
 
 /** The last two parameters of `sql.commitTurn`. */
 export function hashValues({ context }: TurnCommit): [SqlValue, SqlValue] {
-  return [context?.said ?? null, context?.settings ?? null];
+  return [context?.said ?? null, context?.details.join(' ') ?? null];
 }
 
 /** Parameters of `sql.insertAttempt`. @param bucket of the turn, for `sql.insertPlacedAttempt`. */

@@ -182,10 +182,12 @@ export const sql = {
     WHERE t.tenant = $1 AND t.id = $2 AND t.bucket = $3 AND ${kept('t')} AND NOT (${expired('t', '$4')})`,
 
   /** tenant, hash, expiry, span. A hash does not tell when it was stored. */
-  selectByContext: `SELECT t.id, t.bucket, t.session_id, t.anchor, t.depth, t.context_hash, t.settings_hash,
+  selectByContext: `SELECT t.id, t.bucket, t.session_id, t.anchor, t.depth, t.context_hash, t.details_hashes,
       t.keep + t.kept_count + t.input_count + t.output_count AS length,
       (SELECT ${deploymentOf('a')} FROM attempts a WHERE a.tenant = $1 AND a.turn_id = t.id AND a.bucket = t.bucket
-        AND ${within('a')} ORDER BY a.number DESC LIMIT 1) AS deployment
+        AND ${within('a')} ORDER BY a.number DESC LIMIT 1) AS deployment,
+      CASE WHEN EXISTS (SELECT 1 FROM turns o WHERE o.tenant = $1 AND o.context_hash = $2 AND o.id < t.id
+        AND ${within('o')} AND o.created_at_ms >= $3 AND ${kept('o')}) THEN 1 ELSE 0 END AS has_twin
     FROM turns t WHERE t.tenant = $1 AND t.context_hash = $2 AND ${within('t')} AND t.created_at_ms >= $3 AND ${kept('t')}
     ORDER BY t.id DESC LIMIT 1`,
 
@@ -216,7 +218,7 @@ export const sql = {
     WHERE t.tenant = $1 AND t.id = $2 AND t.bucket = 0 AND t.stored = 2 AND NOT ${appended('t')})`,
 
   /** tenant, id, week, expiry, time. */
-  hideTurn: `UPDATE turns SET deleted_at_ms = $5, head = '', blanked = 1, context_hash = NULL, settings_hash = NULL
+  hideTurn: `UPDATE turns SET deleted_at_ms = $5, head = '', blanked = 1, context_hash = NULL, details_hashes = NULL
     WHERE tenant = $1 AND id = $2 AND bucket IN (0, $3) AND ${live('turns', '$4')}`,
 
   /** tenant, turn id, week. What an upstream said in its own words goes with the turn: it may quote what it was sent. */

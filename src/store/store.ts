@@ -160,8 +160,11 @@ export interface TurnCommit {
 export interface ContextHashes {
   /** Of all that was said. */
   said: string;
-  /** Of the settings that stand in it, and where: of two contexts of which the same was said, these may differ. */
-  settings: string;
+  /**
+   * Of the settings, ids and reasoning that stand in it, and where: of two contexts of which the same was said, these may differ.
+   * One for each way in which a client may give back what the turn has put out.
+   */
+  details: string[];
 }
 
 /** A turn that was found by its context. */
@@ -170,6 +173,8 @@ export interface FoundContext
   id: string;
   /** Turns that begin from the first time on, and before the second, lie in the same bucket. */
   bucketSpanMs: readonly [from: number, until: number];
+  /** Another turn of about that time, an older one, is found by the same `said`. */
+  hasTwin: boolean;
 }
 
 /** `fenced`: the turn was swept or taken over meanwhile; only its spend row was corrected. */

@@ -11,7 +11,8 @@ const callWith = (args: string): Item => ({
   name: 'look_up',
   arguments: args,
 });
-const saidOf = (item: Item) => endChain(legible, extendChain(legible, beginChain(legible, 'm'), item)).said;
+const saidOf = (item: Item) =>
+  endChain(legible, extendChain(legible, beginChain(legible, 'm'), { item }, [{ id: false, reasoning: false }]));
 const lists = (depth: number, space = '') => `{"a":${space}${'['.repeat(depth)}${']'.repeat(depth)}}`;
 const objects = (depth: number, space = '') => `${`{"a":${space}`.repeat(depth)}1${'}'.repeat(depth)}`;
 
@@ -32,4 +33,15 @@ describe.each([
       expect(callHash(legible, 'key_1', callWith(args)).endsWith(`"${args}`)).toBe(true);
     }
   });
+});
+
+test.each([
+  ['{"a":1.0,"b":[2]}', '{"b": [2], "a": 1}', true],
+  ['', '{}', true],
+  ['{"a":null}', '{}', false],
+  ['{"cache_control":1}', '{}', false],
+  ['{"a":12345678901234567890}', '{"a":12345678901234567891}', false],
+  ['{"a":0.10000000000000000001}', '{"a":0.1}', false],
+])("a call's arguments %s and %s are the same: %s", (one, other, same) => {
+  expect(saidOf(callWith(one)) === saidOf(callWith(other))).toBe(same);
 });

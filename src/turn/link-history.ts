@@ -1,8 +1,16 @@
 import type { ContextItem } from '../core/items.ts';
 import { createPace } from '../core/pace.ts';
 import type { TurnRequest } from '../core/request.ts';
-import type { ContextHashes, FoundContext, TenantStore } from '../store/store.ts';
-import { beginChain, type ContextChain, endChain, extendChain, isOutput } from './context-hash.ts';
+import type { FoundContext, TenantStore } from '../store/store.ts';
+import {
+  beginChain,
+  type ContextChain,
+  endChain,
+  endDetails,
+  extendChain,
+  isOutput,
+  waysToTell,
+} from './context-hash.ts';
 import { keepsContent, type LedgerRule } from './keeps-content.ts';
 
 /** Whose turns a request's own history can go on from. */
@@ -26,12 +34,13 @@ export interface HistoryLink {
   found: FoundContext;
   /** Where the parent's context ends in the input. */
   end: number;
-  /** How many items of the input the parent's context stands for. */
+  /** How many items of the input the parent's context stands for: none where the client has another one's details. */
   items: number;
 }
 
 /** A place in the input where a stored context may end. */
-interface End extends ContextHashes {
+interface End {
+  said: string;
   /** Items up to there. */
   items: number;
 }
@@ -43,7 +52,7 @@ interface End extends ContextHashes {
 export async function linkHistory(
   store: TenantStore,
   context: readonly ContextItem[],
-  { store: stored }: TurnRequest,
+  { store: stored, input }: TurnRequest,
   { keyId, endUser }: Linker,
 ): Promise<Linked> {
   let hashed = 0;
@@ -52,11 +61,15 @@ export async function linkHistory(
     return store.contextHash(text);
   };
   const pace = createPace();
+  const given = new Set(input.map(({ id }) => id));
   let chain = beginChain(hash, [keyId, endUser ?? null, stored]);
+  const chains = [chain];
   const ends: End[] = [];
-  for (const [index, { item }] of context.entries()) {
-    chain = extendChain(hash, chain, item);
-    if (item.type !== 'reasoning' && isOutput(item)) ends.push({ ...endChain(hash, chain), items: index + 1 });
+  for (const [index, entry] of context.entries()) {
+    const { item } = entry;
+    chain = extendChain(hash, chain, entry, [{ id: given.has(item.id), reasoning: true }]);
+    chains.push(chain);
+    if (item.type !== 'reasoning' && isOutput(item)) ends.push({ said: endChain(hash, chain), items: index + 1 });
     const pause = pace.after(hashed);
     hashed = 0;
     if (pause !== undefined) await pause;
@@ -67,9 +80,20 @@ export async function linkHistory(
   const place = ends.find(({ said }) => said === found?.said);
   if (found === undefined || place === undefined) return { chain, link: undefined };
   const end = behindReasoning(context, place.items);
-  // Settings that were changed in what the parent holds are told as they are now: nothing of it stands for them.
-  const items = found.settings === place.settings ? end : 0;
+  const { [end]: there = chain } = chains;
+  const [details = ''] = endDetails(there);
+  const items = standsFor(found, details) ? end : 0;
   return { chain, link: { found, end, items } };
+}
+
+/**
+ * Whether what is stored says what the client does, and brings it no other conversation's reasoning: where the client has left out
+ * what the turn thought, there must not be another turn that it may be.
+ */
+function standsFor({ details, hasTwin }: FoundContext, given: string): boolean {
+  const way = details.indexOf(given);
+  const isThoughtLeftOut = details.length === waysToTell.length && way === details.length - 1;
+  return way >= 0 && !(hasTwin && isThoughtLeftOut);
 }
 
 /** Reasoning that a turn's output ends with stands in its context too. */

@@ -1,6 +1,6 @@
 import { GatewayError } from '../core/errors.ts';
 import type { ContextHashes, TenantStore } from '../store/store.ts';
-import { endChain, extendChain } from './context-hash.ts';
+import { type ContextChain, endChain, endDetails, extendChain, waysToTell } from './context-hash.ts';
 import type { History } from './resolve-history.ts';
 import type { Turn } from './turn.ts';
 
@@ -34,12 +34,12 @@ export function contextBehind(
   const { status } = reply.state;
   if (linked === undefined || (status !== 'completed' && status !== 'incomplete')) return undefined;
   const hash = (text: string) => store.contextHash(text);
-  const before = endChain(hash, linked.chain);
   const output = reply.output.slice(reply.output.length - storedOutput.length);
-  const chain = output.reduce((end, { item }) => extendChain(hash, end, item), linked.chain);
-  const context = endChain(hash, chain);
+  const begun: ContextChain = { ...linked.chain, details: waysToTell.flatMap(() => linked.chain.details) };
+  const chain = output.reduce((before, entry) => extendChain(hash, before, entry, waysToTell), begun);
+  const said = endChain(hash, chain);
   // What has put out nothing is found by nobody: it would be found by whoever begins with the same words.
-  return context.said === before.said ? undefined : context;
+  return said === endChain(hash, begun) ? undefined : { said, details: endDetails(chain) };
 }
 
 /**

@@ -260,7 +260,7 @@ export function createModelDatabase(): ModelDatabase {
         .filter((turn) => turn.tenant === tenant && turn.intent.store && !turn.deleted)
         .toSorted((a, b) => (a.intent.id < b.intent.id ? 1 : -1));
       for (const hash of hashes) {
-        const turn = found.find(({ context }) => context?.said === hash);
+        const [turn, twin] = found.filter(({ context }) => context?.said === hash);
         const { intent, context } = turn ?? {};
         if (turn === undefined || intent === undefined || context === undefined) continue;
         const { id, sessionId, parent } = intent;
@@ -276,6 +276,7 @@ export function createModelDatabase(): ModelDatabase {
           depth,
           length,
           deployment: deploymentOf(turn),
+          hasTwin: twin !== undefined,
           ...context,
         };
       }

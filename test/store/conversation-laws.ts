@@ -364,6 +364,30 @@ export function conversationLaws(bed: TestBed): void {
       expect(await own.conversations.deleteItem(await made(own), left[0] ?? '')).toBe(false);
     });
 
+    test('an item empties the copies of those alone who went on from this conversation, in later weeks too', async () => {
+      const { own } = newTenant();
+      const item = itemOf('the same in both');
+      const [id, other] = [await made(own), await made(own)];
+      const forkOf = async (conversation: string) => {
+        const { intent } = await run(own, conversation, { input: [item] });
+        const fork = intentOf({ parent: await linkFrom(own, intent.id) });
+        await bed.run(own, fork);
+        const later = intentOf({ parent: await linkFrom(own, fork.id), createdAtMs: startMs + 7 * 86_400_000 });
+        await bed.run(own, later);
+        return [intent.id, fork.id, later.id];
+      };
+      const [mine, theirs] = [await forkOf(id), await forkOf(other)];
+      expect(await own.conversations.deleteItem(other, item.id)).toBe(true);
+      const holds = (turns: string[]) =>
+        Promise.all(turns.map(async (turn) => ids((await own.readContext(turn))?.items)?.includes(item.id)));
+      expect([await holds(mine), await holds(theirs)]).toEqual([
+        [true, true, true],
+        [false, false, false],
+      ]);
+      expect(await own.conversations.deleteItem(id, item.id)).toBe(true);
+      expect(await holds(mine)).toEqual([false, false, false]);
+    });
+
     test('a conversation and then its responses lets their items go', async () => {
       const { own, tenant } = newTenant();
       const id = await made(own);

@@ -314,7 +314,7 @@ describe('round trips', () => {
     expect(counts).toEqual([2, ...Array.from({ length: 49 }, () => 3)]);
     // One that is found by its content, however many it may be: one more, where one in which more was said may be older.
     const hashes = Array.from({ length: 300 }, (_, index) => own.contextHash(`${index}`));
-    const context = { said: hashes[200] ?? '', settings: '' };
+    const context = { said: hashes[200] ?? '', details: ['d'] };
     const known = intentOf();
     await own.beginTurn(known);
     await own.commitTurn(commitOf(known, { context }));
@@ -323,7 +323,7 @@ describe('round trips', () => {
     expect(found).toMatchObject({ ...context, id: known.id, length: 2, anchor: known.id, depth: 0 });
     const linked = intentOf({ parent: linkTo(known, 2, '') });
     await own.beginTurn(linked);
-    await own.commitTurn(commitOf(linked, { context: { said: hashes[299] ?? '', settings: '' } }));
+    await own.commitTurn(commitOf(linked, { context: { said: hashes[299] ?? '', details: ['d'] } }));
     expect((await own.findContext(hashes))?.id).toBe(known.id);
     expect((await own.findContext(hashes.toReversed()))?.id).toBe(linked.id);
     expect(asked.mock.calls.length - beforeFound).toBe(7);
@@ -536,7 +536,7 @@ describe('partitions', () => {
     await own.commitTurn(commitOf(anchored, { attempt: attemptEndOf(second.id) }));
     const child = intentOf({ createdAtMs: nowMs, parent: await linkFrom(own, anchored.id) });
     await own.beginTurn(child);
-    const context = { said: own.contextHash('all'), settings: '' };
+    const context = { said: own.contextHash('all'), details: ['d'] };
     const openCalls = own.contextHash('call');
     const output = [itemOf('thought'), itemOf('said')];
     const attempt = attemptEndOf(child.attempt.id, { openCalls });

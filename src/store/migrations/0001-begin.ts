@@ -23,7 +23,8 @@ export interface SchemaDialect extends ViewDialect {
  *
  * `blanked`: 1 where `head` is empty for good. It says so where an index asks: a commit writes `head`, and would move the entry.
  *
- * `context_hash` stands for all that was said in a turn's context, output included, `settings_hash` for the settings between.
+ * `context_hash` stands for all that was said in a turn's context, output included, `details_hashes` for the settings, ids and
+ * reasoning in it: one for each way in which clients give them back, with spaces between.
  */
 const turns = ({ byBucket }: SchemaDialect) => [
   `CREATE TABLE turns (
@@ -54,7 +55,7 @@ const turns = ({ byBucket }: SchemaDialect) => [
     kept_count integer NOT NULL,
     conversation text,
     context_hash text,
-    settings_hash text,
+    details_hashes text,
     PRIMARY KEY (tenant, id, bucket)
   ) ${byBucket}`,
   'CREATE INDEX turns_parent ON turns (tenant, parent) WHERE parent IS NOT NULL',

@@ -31,7 +31,7 @@ const statements = {
   blank: `WITH page AS (
       SELECT tenant, id FROM turns WHERE bucket = $1 AND (tenant, id) > ($2, $3) ORDER BY tenant, id LIMIT $4
     ), turn AS (
-      UPDATE turns t SET head = '', context_hash = NULL, settings_hash = NULL,
+      UPDATE turns t SET head = '', context_hash = NULL, details_hashes = NULL,
         blanked = CASE WHEN t.status IN ('queued', 'in_progress') THEN t.blanked ELSE 1 END
       FROM page p WHERE t.bucket = $1 AND t.tenant = p.tenant AND t.id = p.id AND t.head <> ''
     ), attempt AS (

@@ -183,7 +183,7 @@ const begins = (inConversation: boolean) => ({
  */
 const commit = (inConversation: boolean, isBudgeted: boolean) => `WITH turn AS (
       UPDATE turns SET status = $6, output_count = $8, head = CASE WHEN stored IN (1, 3) THEN $7 ELSE '' END,
-        context_hash = CASE WHEN stored IN (1, 3) THEN $9 END, settings_hash = CASE WHEN stored IN (1, 3) THEN $10 END
+        context_hash = CASE WHEN stored IN (1, 3) THEN $9 END, details_hashes = CASE WHEN stored IN (1, 3) THEN $10 END
       WHERE tenant = $1 AND id = $2 AND bucket = $3 AND owner = $4 AND epoch = $5
         AND status || '' = 'in_progress' AND deleted_at_ms IS NULL AND conversation IS ${inConversation ? 'NOT NULL' : 'NULL'}
       RETURNING stored, input_count, bucket, conversation
@@ -202,7 +202,7 @@ const commit = (inConversation: boolean, isBudgeted: boolean) => `WITH turn AS (
 const firstOf = (
   statement: string,
 ) => `SELECT found.*, h.place - 1 AS at FROM unnest(string_to_array($2, ',')) WITH ORDINALITY AS h (hash, place)
-    CROSS JOIN LATERAL (${statement.replace('$2', 'h.hash')}) found ORDER BY h.place LIMIT 1`;
+    CROSS JOIN LATERAL (${statement.replaceAll('$2', 'h.hash')}) found ORDER BY h.place LIMIT 1`;
 
 /**
  * What Postgres runs in place of the transactions that SQLite makes of sql.ts: each is one statement, so one round trip and
@@ -255,7 +255,7 @@ export const statements = {
    * No row: it is fenced, or was made before.
    */
   commitLocked: `UPDATE turns SET status = $6, output_count = $8, head = CASE WHEN ${kept('turns')} THEN $7 ELSE '' END,
-      context_hash = CASE WHEN ${kept('turns')} THEN $9 END, settings_hash = CASE WHEN ${kept('turns')} THEN $10 END
+      context_hash = CASE WHEN ${kept('turns')} THEN $9 END, details_hashes = CASE WHEN ${kept('turns')} THEN $10 END
     WHERE tenant = $1 AND id = $2 AND bucket IN (0, $3) AND owner = $4 AND epoch = $5 AND status = 'in_progress'
     RETURNING stored, deleted_at_ms, input_count, bucket, conversation`,
 

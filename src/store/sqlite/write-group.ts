@@ -60,7 +60,7 @@ export const sqliteCommit = {
   selectRunningTurn: `SELECT stored, deleted_at_ms, input_count, bucket, conversation, ${kept('turns')} AS kept FROM turns
     WHERE tenant = $1 AND id = $2 AND bucket IN (0, $3) AND owner = $4 AND epoch = $5 AND status = 'in_progress'`,
   /** tenant, id, bucket, status, output count, head, hashes. */
-  endRunningTurn: `UPDATE turns SET status = $4, output_count = $5, head = $6, context_hash = $7, settings_hash = $8
+  endRunningTurn: `UPDATE turns SET status = $4, output_count = $5, head = $6, context_hash = $7, details_hashes = $8
     WHERE tenant = $1 AND id = $2 AND bucket = $3`,
 } as const;
 
