@@ -235,27 +235,22 @@ describe('what is stored of a history that is not told as it was', () => {
     }
   });
 
-  test('is no reasoning that its client has left out, where it may be another conversation’s', async () => {
+  test.each<[string, (item: any) => object]>([
+    ['with ids', (item) => item],
+    ['without', ({ id: _id, ...item }) => item],
+  ])('is no reasoning that its client has left out, %s', async (_, told) => {
     const rig = await rigWith();
-    await twins(rig);
-    const history = [user('2+2?'), { role: 'assistant', content: '4' }, user('Sure?')];
-    const told = await rig.request('POST', '/v1/chat/completions', { model: 'm', messages: history });
-    expect(told.status, told.text).toBe(200);
-    const [row] = rig.query('SELECT id, parent FROM turns ORDER BY id DESC LIMIT 1');
-    await rig.create({ previous_response_id: String(row?.['id']), input: 'Really?', ...think });
-    expect([row?.['parent'] === null, sent(rig).includes('THOUGHT')]).toEqual([false, false]);
-    // Of one that is alone it stays.
-    rig.upstream.answer = () => ({
-      blocks: [
-        { type: 'thinking', thinking: 'ALONE', signature: 'signature of ALONE' },
-        { type: 'text', text: '5' },
-      ],
-    });
-    await rig.create({ input: '2+3?', ...think });
-    rig.upstream.answer = () => ({ blocks: [{ type: 'text', text: 'Yes.' }] });
-    const next = await rig.create({ input: [user('2+3?'), { role: 'assistant', content: '5' }, user('Sure?')] });
+    const [, two] = await twins(rig);
+    const history = [user('2+2?'), told(two.body.output[1]), user('Sure?')];
+    const next = await rig.create({ input: history });
+    expect([rig.parentOf(next), rig.itemsOf(next)]).toEqual([two.body.id, 2]);
+    const listed = await rig.request('GET', `/v1/responses/${next.body.id}/input_items?order=asc`);
+    expect(listed.body.data.map(({ type }: { type: string }) => type)).toEqual(['message', 'message', 'message']);
     await rig.create({ previous_response_id: next.body.id, input: 'Really?', ...think });
-    expect(sent(rig)).toContain('ALONE');
+    expect(sent(rig)).not.toContain('THOUGHT');
+    // The turn that was thought has it still.
+    await rig.create({ previous_response_id: two.body.id, input: 'Really?', ...think });
+    expect(sent(rig)).toContain('THOUGHT-TWO');
   });
 
   test('is a call’s arguments and an error as they were sent last', async () => {

@@ -31,7 +31,6 @@ interface FoundRow {
   details_hashes: string;
   length: number;
   deployment: string | null;
-  has_twin: number;
 }
 
 /** @see TenantStore.contextHash. A prefix does for a key here, as it does for envelopes. */
@@ -82,7 +81,6 @@ export function createContextFinder(
         depth,
         length,
         deployment: row.deployment ?? undefined,
-        hasTwin: row.has_twin === 1,
         ...hashes,
       };
     },

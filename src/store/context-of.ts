@@ -14,6 +14,7 @@ export type ContextRow = [
   keep: number,
   /** How many of the rows are the turn's own copy of what it keeps. */
   keptCount: number,
+  dropsReasoning: number,
   envelope: string | null,
   position: number | null,
   output: number | null,
@@ -29,26 +30,31 @@ export type ContextRow = [
 ];
 
 /**
- * `context(turn) = context(parent)[0..keep] ++ input(turn) ++ output(turn)`, from the rows of a chain. Put in order here,
- * because an engine would copy every body to sort them.
+ * `context(turn) = context(parent)[0..keep] ++ input(turn) ++ output(turn)`, from the rows of a chain; what the parent put out may
+ * be kept without its reasoning. Put in order here, because an engine would copy every body to sort them.
  * @param bucket in which all of it lies.
  * @param withOutput false: leaves out the turn's own output.
  * @throws GatewayError `store_unavailable` where ancestors' items are missing: a shorter history is never passed off as the whole.
  */
 export function contextOf(rows: ContextRow[], bucket: number, withOutput: boolean): StoredContext | undefined {
-  rows.sort(([hopA, , , , , a], [hopB, , , , , b]) => hopB - hopA || (a ?? 0) - (b ?? 0));
+  rows.sort(([hopA, , , , , , a], [hopB, , , , , , b]) => hopB - hopA || (a ?? 0) - (b ?? 0));
   let items: StoredContextItem[] = [];
   let lastHop: number | undefined;
+  // Where the output of the turn before begins.
+  let saidFrom = Infinity;
   for (const row of rows) {
-    const [hop, turnId, keep, keptCount, envelope, position, output, id, type, body, origin] = row;
+    const [hop, turnId, keep, keptCount, dropsReasoning, envelope, position, output, id, type, body, origin] = row;
     if (hop !== lastHop) {
       lastHop = hop;
       if (items.length < keep) throw incomplete(turnId, keep, items.length);
       // An anchor's copies come before its input: the first of them is where it should be, or they are gone.
       if (keptCount > 0 && position !== -keptCount) throw incomplete(turnId, keptCount, 0);
       items.length = keep;
+      if (dropsReasoning === 1) for (const item of items.slice(saidFrom)) if (item.type === 'reasoning') item.body = '';
+      saidFrom = Infinity;
     }
     if (id === null || type === null || body === null) continue;
+    if (output === itemMarks.output) saidFrom = Math.min(saidFrom, items.length);
     if (withOutput || hop > 0 || output !== itemMarks.output)
       items.push({ id, type, body: wholeBody(id, type, body), origin, turnId, envelope });
   }
@@ -56,7 +62,7 @@ export function contextOf(rows: ContextRow[], bucket: number, withOutput: boolea
   if (items.some(isDeleted)) items = items.filter((item) => !isDeleted(item));
   const own = rows.at(-1);
   if (own === undefined) return undefined;
-  const [, turnId, , , , , , , , , , status, sessionId, anchor, depth, deployment] = own;
+  const [, turnId, , , , , , , , , , , status, sessionId, anchor, depth, deployment] = own;
   if (status === null || sessionId === null) return undefined;
   return {
     bucket,
@@ -70,7 +76,7 @@ export function contextOf(rows: ContextRow[], bucket: number, withOutput: boolea
   };
 }
 
-/** An item that was deleted from its conversation keeps its place, so that the counts of those who keep it hold. */
+/** An item that was deleted from its conversation, or dropped, keeps its place, so that the counts of those who keep it hold. */
 export function isDeleted({ body }: { body: string }): boolean {
   return body === '';
 }

@@ -59,6 +59,7 @@ export function turnRow(
     envelopeHash,
     intent.input.length,
     kept.length,
+    base?.dropsReasoning === true ? 1 : 0,
     intent.conversation?.id ?? null,
   ];
 }

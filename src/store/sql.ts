@@ -32,6 +32,7 @@ export const turnColumns = [
   'envelope_hash',
   'input_count',
   'kept_count',
+  'drops_reasoning',
   'conversation',
 ];
 
@@ -143,17 +144,18 @@ const followedBy = `JOIN items f ON f.tenant = i.tenant AND f.turn_id = i.turn_i
  */
 export const selectContext = (
   lookup: (table: string, alias: string, condition: string) => string,
-) => `WITH RECURSIVE chain (hop, id, parent, keep, kept_count, envelope_hash, status, session_id, anchor, depth, deployment) AS (
-      SELECT 0, t.id, t.parent, t.keep, t.kept_count, t.envelope_hash, t.status, t.session_id, t.anchor, t.depth,
+) => `WITH RECURSIVE chain (hop, id, parent, keep, kept_count, drops_reasoning, envelope_hash, status, session_id, anchor, depth, deployment) AS (
+      SELECT 0, t.id, t.parent, t.keep, t.kept_count, t.drops_reasoning, t.envelope_hash, t.status, t.session_id, t.anchor,
+        t.depth,
         (SELECT ${deploymentOf('a')} FROM attempts a WHERE a.tenant = $1 AND a.turn_id = $2 AND a.bucket = $3
           ORDER BY a.number DESC LIMIT 1)
       FROM turns t WHERE t.tenant = $1 AND t.id = $2 AND t.bucket = $3 AND ${live('t', '$4')}
       UNION ALL
-      SELECT c.hop + 1, p.id, p.parent, p.keep, p.kept_count, p.envelope_hash, NULL, NULL, NULL, NULL, NULL
+      SELECT c.hop + 1, p.id, p.parent, p.keep, p.kept_count, p.drops_reasoning, p.envelope_hash, NULL, NULL, NULL, NULL, NULL
       FROM chain c JOIN ${lookup('turns', 'p', 'p.tenant = $1 AND p.id = c.parent AND p.bucket = $3')} WHERE c.keep > 0
     )
-    SELECT c.hop, c.id, c.keep, c.kept_count, COALESCE(i.envelope_hash, c.envelope_hash), i.position, i.output, i.id, i.type,
-      i.body, i.origin, c.status, c.session_id, c.anchor, c.depth, c.deployment
+    SELECT c.hop, c.id, c.keep, c.kept_count, c.drops_reasoning, COALESCE(i.envelope_hash, c.envelope_hash), i.position, i.output,
+      i.id, i.type, i.body, i.origin, c.status, c.session_id, c.anchor, c.depth, c.deployment
     FROM chain c LEFT JOIN ${lookup('items', 'i', 'i.tenant = $1 AND i.turn_id = c.id AND i.bucket = $3')}`;
 
 export const sql = {
@@ -185,9 +187,7 @@ export const sql = {
   selectByContext: `SELECT t.id, t.bucket, t.session_id, t.anchor, t.depth, t.context_hash, t.details_hashes,
       t.keep + t.kept_count + t.input_count + t.output_count AS length,
       (SELECT ${deploymentOf('a')} FROM attempts a WHERE a.tenant = $1 AND a.turn_id = t.id AND a.bucket = t.bucket
-        AND ${within('a')} ORDER BY a.number DESC LIMIT 1) AS deployment,
-      CASE WHEN EXISTS (SELECT 1 FROM turns o WHERE o.tenant = $1 AND o.context_hash = $2 AND o.id < t.id
-        AND ${within('o')} AND o.created_at_ms >= $3 AND ${kept('o')}) THEN 1 ELSE 0 END AS has_twin
+        AND ${within('a')} ORDER BY a.number DESC LIMIT 1) AS deployment
     FROM turns t WHERE t.tenant = $1 AND t.context_hash = $2 AND ${within('t')} AND t.created_at_ms >= $3 AND ${kept('t')}
     ORDER BY t.id DESC LIMIT 1`,
 

@@ -77,6 +77,8 @@ export interface ParentLink {
   bucket: number;
   /** How many items of the parent's context this turn keeps, counted from the oldest; all, for a chain. */
   keep: number;
+  /** True: what the parent put out is kept without its reasoning, which takes its places all the same. */
+  dropsReasoning?: boolean;
   /** The items that it keeps: a turn whose parent lies in another bucket takes them along and becomes an anchor. */
   items: readonly StoredContextItem[];
   /** Oldest turn that must be read for this turn's context; the turn's own id where it is an anchor itself. */
@@ -173,8 +175,6 @@ export interface FoundContext
   id: string;
   /** Turns that begin from the first time on, and before the second, lie in the same bucket. */
   bucketSpanMs: readonly [from: number, until: number];
-  /** Another turn of about that time, an older one, is found by the same `said`. */
-  hasTwin: boolean;
 }
 
 /** `fenced`: the turn was swept or taken over meanwhile; only its spend row was corrected. */

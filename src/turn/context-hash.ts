@@ -26,10 +26,11 @@ interface Told {
   reasoning: boolean;
 }
 
-/** How clients give back what a model has put out: whole, without ids, or as words and calls only. */
+/** How clients give back what a model has put out. */
 export const waysToTell: readonly Told[] = [
   { id: true, reasoning: true },
   { id: false, reasoning: true },
+  { id: true, reasoning: false },
   { id: false, reasoning: false },
 ];
 
@@ -105,7 +106,7 @@ function textOf({ content }: MessageItem): string {
 /** Empty: none that counts. */
 function detailsOf(item: Item, origin: Origin | undefined, told: Told | undefined): string {
   const id = told?.id === true ? ['id', item.id] : [];
-  if (told?.reasoning !== true) return written(id);
+  if (told?.reasoning !== true) return item.type === 'reasoning' ? '' : written(id);
   if (item.type === 'reasoning') return written([...id, item.type, thoughtOf(item, origin)]);
   return written(item.type === 'message' && typeof item.phase === 'string' ? [...id, 'phase', item.phase] : id);
 }

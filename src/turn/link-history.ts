@@ -36,6 +36,8 @@ export interface HistoryLink {
   end: number;
   /** How many items of the input the parent's context stands for: none where the client has another one's details. */
   items: number;
+  /** The client has left out the reasoning of the parent's own output. */
+  dropsReasoning: boolean;
 }
 
 /** A place in the input where a stored context may end. */
@@ -82,18 +84,10 @@ export async function linkHistory(
   const end = behindReasoning(context, place.items);
   const { [end]: there = chain } = chains;
   const [details = ''] = endDetails(there);
-  const items = standsFor(found, details) ? end : 0;
-  return { chain, link: { found, end, items } };
-}
-
-/**
- * Whether what is stored says what the client does, and brings it no other conversation's reasoning: where the client has left out
- * what the turn thought, there must not be another turn that it may be.
- */
-function standsFor({ details, hasTwin }: FoundContext, given: string): boolean {
-  const way = details.indexOf(given);
-  const isThoughtLeftOut = details.length === waysToTell.length && way === details.length - 1;
-  return way >= 0 && !(hasTwin && isThoughtLeftOut);
+  const way = found.details.indexOf(details);
+  // What is stored stands for nothing that the client has said otherwise.
+  const items = way < 0 ? 0 : end;
+  return { chain, link: { found, end, items, dropsReasoning: waysToTell[way]?.reasoning === false } };
 }
 
 /** Reasoning that a turn's output ends with stands in its context too. */

@@ -16,13 +16,13 @@ export function storedLink(
   createdAtMs: number,
 ): Pick<History, 'parent' | 'input'> {
   if (linked?.link === undefined) return { parent, input };
-  const { found, items } = linked.link;
+  const { found, items, dropsReasoning } = linked.link;
   const { id, bucket, anchor, depth, length } = found;
   const [from, until] = found.bucketSpanMs;
   if (items === 0 || createdAtMs < from || createdAtMs >= until) {
     return { parent: { id, bucket: nowhere, keep: 0, items: [], anchor: id, depth: 0 }, input };
   }
-  const link = { id, bucket, keep: length, items: [], anchor, depth: depth + 1 };
+  const link = { id, bucket, keep: length, dropsReasoning, items: [], anchor, depth: depth + 1 };
   return { parent: link, input: input.slice(items) };
 }
 

@@ -100,7 +100,12 @@ export function createModelDatabase(): ModelDatabase {
   function itemsOf(turn: TurnRow, withOutput: boolean): StoredContextItem[] {
     const { parent, id, input, store } = turn.intent;
     const above = parent === undefined || parent.keep === 0 ? undefined : turns.get(parent.id);
-    const kept = above === undefined ? [] : itemsOf(above, true).slice(0, parent?.keep);
+    const all = above === undefined ? [] : itemsOf(above, true).slice(0, parent?.keep);
+    const isDropped = ({ type, id: item }: StoredItem) =>
+      parent?.dropsReasoning === true &&
+      type === 'reasoning' &&
+      above?.output.some((said) => said.id === item) === true;
+    const kept = all.filter((item) => !isDropped(item));
     const own = store ? [...input, ...(withOutput ? turn.output : [])] : [];
     return [...kept, ...own.map((item) => ({ ...item, turnId: id, envelope: id }))];
   }
@@ -260,7 +265,7 @@ export function createModelDatabase(): ModelDatabase {
         .filter((turn) => turn.tenant === tenant && turn.intent.store && !turn.deleted)
         .toSorted((a, b) => (a.intent.id < b.intent.id ? 1 : -1));
       for (const hash of hashes) {
-        const [turn, twin] = found.filter(({ context }) => context?.said === hash);
+        const turn = found.find(({ context }) => context?.said === hash);
         const { intent, context } = turn ?? {};
         if (turn === undefined || intent === undefined || context === undefined) continue;
         const { id, sessionId, parent } = intent;
@@ -276,7 +281,6 @@ export function createModelDatabase(): ModelDatabase {
           depth,
           length,
           deployment: deploymentOf(turn),
-          hasTwin: twin !== undefined,
           ...context,
         };
       }

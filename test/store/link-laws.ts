@@ -187,6 +187,24 @@ export function linkLaws(bed: TestBed): void {
       expect(wordsOf(child.history.input)).toEqual(second);
     });
 
+    test('goes on without the thoughts that its client has dropped, and so do its children in another week', async () => {
+      const { own } = newTenant();
+      await play(own, first, [thought('Hm.'), ...told]);
+      const child = await play(own, second, [thought('Aha.'), assistant('It says N-7.')]);
+      const seen: Word[] = [...second, thought('Aha.'), assistant('It says N-7.')];
+      expect(child.intent.input).toHaveLength(1);
+      const context = await own.readContext(child.intent.id);
+      if (context === undefined) throw new Error('it is stored');
+      expect(wordsOf(context.items)).toEqual(seen);
+      const { bucket, items, length, anchor, depth } = context;
+      const link = { id: child.intent.id, bucket, keep: length, items, anchor, depth: depth + 1 };
+      for (const createdAtMs of [startMs + 1, startMs + weekMs]) {
+        const next = intentOf({ parent: link, createdAtMs, input: [] });
+        await bed.run(own, next);
+        expect(wordsOf((await own.readInput(next.id)) ?? [])).toEqual(seen);
+      }
+    });
+
     test('and forks where another goes on from there too', async () => {
       const { own } = newTenant();
       const root = await play(own, first, told);
@@ -354,8 +372,7 @@ export function linkLaws(bed: TestBed): void {
       await fc.assert(
         fc.asyncProperty(fc.array(step, { minLength: 2, maxLength: 20, size: 'max' }), async (steps) => {
           const { own: tenant } = newTenant();
-          const turns: (PlayedTurn &
-            Played & { sent: Word[]; out: Word[]; context: Word[]; input: Word[]; deleted: boolean })[] = [];
+          const turns: (PlayedTurn & Played & { input: Word[]; out: Word[]; context: Word[]; deleted: boolean })[] = [];
           for (const [
             n,
             { from, cut, edit, setting, call, thinks, repeats, drops, text, remove, ...rest },
@@ -365,7 +382,7 @@ export function linkLaws(bed: TestBed): void {
             const whose = before === undefined ? rest : { ...rest, keyId, user: endUser, store };
             const played = { ...usual, ...whose, createdAtMs: startMs + n };
             const base = from === undefined ? undefined : turns[from % Math.max(1, turns.length)];
-            let input = [...(base?.sent ?? []), ...(base?.out ?? [])];
+            let input = [...(base?.context ?? [])];
             const dropped = input.find(({ kind }) => kind === 'thought');
             if (drops === 'thoughts') input = thoughtless(input);
             else if (drops === 'a thought') input = input.filter((word) => word !== dropped);
@@ -379,12 +396,12 @@ export function linkLaws(bed: TestBed): void {
             if (setting) input.splice(0, input[0]?.kind === 'system' ? 1 : 0, system(text));
             const open = input.at(-1);
             input.push(open?.kind === 'call' ? { kind: 'output', id: open.id, text } : user(text));
-            if (before !== undefined) input = before.sent;
+            if (before !== undefined) input = before.input;
             const calls = call ? [{ kind: 'call' as const, id: `call_${n}`, value: n }] : [];
             const thoughts = thinks ? [thought(`${text} ${n}`)] : [];
             const out: Word[] = [...thoughts, ...(before ? thoughtless(before.out) : [assistant(text), ...calls])];
             const turn = await play(tenant, input, out, { ...played, keepsContent: true });
-            const found = turns
+            const [expected] = turns
               .filter(
                 (other) =>
                   other.keyId === played.keyId &&
@@ -395,27 +412,19 @@ export function linkLaws(bed: TestBed): void {
                   isPrefix(said(other.context), said(input)),
               )
               .toSorted((a, b) => said(b.context).length - said(a.context).length || b.createdAtMs - a.createdAtMs);
-            const [expected, next] = found;
             expect(parentOf(turn)).toBe(expected?.intent.id);
             if (expected !== undefined) expect(turn.intent.sessionId).toBe(expected.intent.sessionId);
             // Word for word what its client had sent, and been told, of which it may have dropped the thoughts.
-            // Thoughts that it has dropped stay where they can be those of one turn only.
-            const told = expected?.out ?? [];
-            const hasTwin = next !== undefined && said(next.context).length === said(expected?.context ?? []).length;
-            const dropsMayBe = hasTwin && thoughtless(told).length < told.length ? [] : [thoughtless(told)];
-            const parent = [told, ...dropsMayBe]
-              .map((way) => [...(expected?.sent ?? []), ...way])
-              .find((way) => expected !== undefined && isPrefix(way, input));
-            const own = parent === undefined ? input : input.slice(parent.length);
-            expect(wordsOf(turn.intent.input)).toEqual(own);
-            const seen = parent === undefined ? input : [...(expected?.context ?? []), ...own];
+            const parent = [expected?.out ?? [], thoughtless(expected?.out ?? [])]
+              .map((told) => [...(expected?.input ?? []), ...told])
+              .find((told) => expected !== undefined && isPrefix(told, input));
+            expect(wordsOf(turn.intent.input)).toEqual(parent === undefined ? input : input.slice(parent.length));
             turns.push({
               ...turn,
               ...played,
-              sent: input,
               out,
-              input: seen,
-              context: [...seen, ...out],
+              input,
+              context: [...input, ...out],
               deleted: false,
             });
             const removed = remove === undefined ? undefined : turns[remove % turns.length];

@@ -23,6 +23,8 @@ export interface SchemaDialect extends ViewDialect {
  *
  * `blanked`: 1 where `head` is empty for good. It says so where an index asks: a commit writes `head`, and would move the entry.
  *
+ * `drops_reasoning`: 1 where the turn keeps what its parent put out without the reasoning in it.
+ *
  * `context_hash` stands for all that was said in a turn's context, output included, `details_hashes` for the settings, ids and
  * reasoning in it: one for each way in which clients give them back, with spaces between.
  */
@@ -53,6 +55,7 @@ const turns = ({ byBucket }: SchemaDialect) => [
     input_count integer NOT NULL,
     output_count integer NOT NULL DEFAULT 0,
     kept_count integer NOT NULL,
+    drops_reasoning integer NOT NULL DEFAULT 0,
     conversation text,
     context_hash text,
     details_hashes text,

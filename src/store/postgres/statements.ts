@@ -24,6 +24,7 @@ const types: Record<string, string> = {
   blanked: 'integer',
   input_count: 'integer',
   kept_count: 'integer',
+  drops_reasoning: 'integer',
   number: 'integer',
   started_at_ms: 'bigint',
   estimated_input_tokens: 'bigint',
@@ -202,7 +203,7 @@ const commit = (inConversation: boolean, isBudgeted: boolean) => `WITH turn AS (
 const firstOf = (
   statement: string,
 ) => `SELECT found.*, h.place - 1 AS at FROM unnest(string_to_array($2, ',')) WITH ORDINALITY AS h (hash, place)
-    CROSS JOIN LATERAL (${statement.replaceAll('$2', 'h.hash')}) found ORDER BY h.place LIMIT 1`;
+    CROSS JOIN LATERAL (${statement.replace('$2', 'h.hash')}) found ORDER BY h.place LIMIT 1`;
 
 /**
  * What Postgres runs in place of the transactions that SQLite makes of sql.ts: each is one statement, so one round trip and
