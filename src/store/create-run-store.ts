@@ -109,6 +109,14 @@ export function createRunStore({ all, write, queueTurn, expiresBeforeMs }: RunEn
         ]);
       },
 
+      async cancelAged(id, nowMs) {
+        const [row] = await all<{ head: string }>(runSql.selectAged, ...live(id));
+        if (row === undefined) return false;
+        const head = exactJson(endedHead(row.head, { status: 'cancelled' }));
+        const cancel = { sql: runSql.cancelAged, parameters: [...live(id), head] };
+        return write([cancel, ...endSteps(tenant, id, [], nowMs)]);
+      },
+
       append(id, owner, batch) {
         const { lastSequence } = batch;
         return write([

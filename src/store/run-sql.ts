@@ -65,6 +65,16 @@ export const runSql = {
     WHERE tenant = $1 AND id = $2 AND bucket IN (0, $3) AND status IN ('queued', 'in_progress') AND EXISTS (SELECT 1 FROM background_runs r
       WHERE r.tenant = turns.tenant AND r.turn_id = turns.id)`,
 
+  /** tenant, id, week, expiry. A turn that waits, and has become too old meanwhile. */
+  selectAged: `SELECT t.head FROM turns t JOIN background_runs r ON r.tenant = t.tenant AND r.turn_id = t.id
+    WHERE t.tenant = $1 AND t.id = $2 AND t.bucket IN (0, $3) AND t.status = 'queued' AND NOT (${live('t', '$4')})`,
+
+  /** tenant, id, week, expiry, head. Where time has taken the head already, it does not come back. */
+  cancelAged: `UPDATE turns SET status = 'cancelled', epoch = epoch + 1, head = CASE WHEN head = '' THEN '' ELSE $5 END,
+      blanked = CASE WHEN head = '' THEN 1 ELSE 0 END
+    WHERE tenant = $1 AND id = $2 AND bucket IN (0, $3) AND status = 'queued' AND NOT (${live('turns', '$4')})
+    RETURNING 1 AS done`,
+
   /** tenant, id, time. */
   endRun: `UPDATE background_runs SET ended_at_ms = $3, body = ''
     WHERE tenant = $1 AND turn_id = $2 AND ended_at_ms IS NULL`,

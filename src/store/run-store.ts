@@ -82,6 +82,8 @@ export interface TenantRuns {
   start(start: RunStart): Promise<boolean>;
   /** Ends a queued turn that cannot be run. False: it is not queued any more. */
   failQueued(id: string, run: StoredRun, fault: QueuedFault, nowMs: number): Promise<boolean>;
+  /** Cancels a turn that waits and has become too old to be run. No client can ask for it any more. False: it is none. */
+  cancelAged(id: string, nowMs: number): Promise<boolean>;
   /** May be repeated. False: the turn is not this owner's any more, or has ended, and nothing was written. */
   append(id: string, owner: string, batch: EventBatch): Promise<boolean>;
   /** Undefined: there is no such response. */

@@ -161,6 +161,62 @@ export function ageLaws({ createEngine }: TestBed): void {
     await end();
   });
 
+  test('a queued turn that has become too old waits no longer, and those after it do', async () => {
+    const { engine, store, clock, end } = await begin();
+    const tenant = nextId('tenant');
+    const own = store.forTenant(tenant);
+    const runs = store.runs.forTenant(tenant);
+    const queue = async (overrides: Partial<TurnIntent> = {}) => {
+      const intent = queuedOf({ createdAtMs: clock.nowMs, ...overrides });
+      await runs.queue(intent);
+      return intent.id;
+    };
+    const listed = async () => (await store.runs.listQueued()).map(({ id }) => id);
+    const old = await queue();
+    const kept = await queue({ kept: true });
+    clock.nowMs += retention.contentMs;
+    // To the last millisecond.
+    expect(await runs.cancelAged(old, clock.nowMs)).toBe(false);
+    expect((await runs.readQueued(old))?.body).toBe('{"model":"fast"}');
+    clock.nowMs += 1;
+    const young = await queue();
+    await store.expire();
+    expect(await store.sweep(clock.nowMs)).toBe(0);
+
+    expect(await runs.readQueued(old)).toBeUndefined();
+    expect(await listed()).toEqual([old]);
+    expect(await store.runs.forTenant(nextId('tenant')).cancelAged(old, clock.nowMs)).toBe(false);
+    expect(await listed()).toEqual([old]);
+    expect(await runs.cancelAged(old, clock.nowMs)).toBe(true);
+    expect(await runs.cancelAged(old, clock.nowMs)).toBe(false);
+    for (const id of [kept, young]) {
+      expect(await listed()).toEqual([id]);
+      expect(await runs.cancelAged(id, clock.nowMs)).toBe(false);
+      expect(await runs.readQueued(id)).toMatchObject({ body: '{"model":"fast"}' });
+      if (id === kept) expect(await runs.cancel(id, clock.nowMs)).toBe('cancelled');
+    }
+
+    const checkGone = async (id: string) => {
+      expect(await own.readResponse(id)).toBeUndefined();
+      expect(await engine.query(`SELECT status, head, blanked FROM turns WHERE id = '${id}'`)).toEqual([
+        { status: 'cancelled', head: '', blanked: 1 },
+      ]);
+      expect(await engine.query(`SELECT body FROM background_runs WHERE turn_id = '${id}'`)).toEqual([{ body: '' }]);
+      expect(await engine.query(`SELECT position FROM items WHERE turn_id = '${id}'`)).toEqual([]);
+    };
+    clock.nowMs += weekMs;
+    await store.expire();
+    await checkGone(old);
+    // Nobody looks before the content of its week goes.
+    clock.nowMs += retention.contentMs;
+    await store.expire();
+    expect(await runs.cancelAged(young, clock.nowMs)).toBe(true);
+    expect(await listed()).toEqual([]);
+    await store.expire();
+    await checkGone(young);
+    await end();
+  });
+
   test('an envelope goes after the last turn that has it', async () => {
     const { engine, store, clock, write, end } = await begin();
     const tenant = nextId('tenant');

@@ -56,6 +56,10 @@ export function storeSuite(name: string, createEngine: () => Promise<Engine>): v
           WHERE CASE WHEN t.status = 'queued' THEN 1 ELSE 0 END
             <> CASE WHEN r.owner = '' AND r.ended_at_ms IS NULL THEN 1 ELSE 0 END`),
       ).toEqual([]);
+      expect(
+        await bed.engine.query(`SELECT r.turn_id FROM background_runs r WHERE r.owner = '' AND r.ended_at_ms IS NULL
+          AND NOT EXISTS (SELECT 1 FROM turns t WHERE t.tenant = r.tenant AND t.id = r.turn_id)`),
+      ).toEqual([]);
     });
   });
 }

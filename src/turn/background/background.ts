@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate as otherWork, setTimeout as sleep } from 'node:timers/promises';
 import { GatewayError } from '../../core/errors.ts';
 import type { ClientCodec } from '../../protocols/codec.ts';
 import { repeat } from '../../repeat.ts';
@@ -165,15 +165,18 @@ export function createBackground({ store, client, dependencies, limits }: Backgr
   }
 
   async function fill(): Promise<void> {
-    let last: string | undefined;
-    // Whose budget has no room waits for the next time, and keeps nobody else from running.
-    const withoutRoom = new Set<string>();
+    const tried = new Set<string>();
+    // Whose budget has no room waits for the next time, and keeps nobody else from running. So does one whose turn could not be
+    // begun and is still there.
+    const passedOver = new Set<string>();
     while (!isClosing() && running.size < limits.maxRunning) {
-      const next = await findNext(withoutRoom);
-      // One that could not be begun and is still there waits for the next time.
-      if (next === undefined || next.id === last || running.has(next.id)) return;
-      last = next.id;
-      if (!(await begin(next))) withoutRoom.add(next.tenant);
+      const next = await findNext(passedOver);
+      if (next === undefined) return;
+      const isNew = !tried.has(next.id) && !running.has(next.id);
+      tried.add(next.id);
+      if (!isNew || !(await begin(next))) passedOver.add(next.tenant);
+      // SQLite reads at once: however many turns there are, requests and timers do not wait for all of them.
+      await otherWork();
     }
   }
 

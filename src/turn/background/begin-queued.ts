@@ -43,7 +43,12 @@ export async function beginQueued(
   const { router, nowMs, owner, log } = dependencies;
   const run = await runs.readQueued(id);
   const input = await store.readInput(id);
-  if (run === undefined || input === undefined) return undefined;
+  if (run === undefined || input === undefined) {
+    // It would be listed for ever, before all that its tenant has queued since.
+    if (await runs.cancelAged(id, nowMs()))
+      log.warn({ responseId: id }, 'a queued turn became too old before it could be run, and was cancelled');
+    return undefined;
+  }
   try {
     if (run.isRevoked)
       throw new GatewayError('invalid_api_key', 'The key of this response was revoked before it could run.');
