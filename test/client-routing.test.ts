@@ -55,6 +55,9 @@ const requests: [path: string, body: object][] = [
 const routing: Record<string, unknown> = {
   api_base: 'https://other.example/v1',
   api_key: 'sk-other',
+  aws_role_name: 'arn:aws:iam::1:role/other',
+  aws_sts_endpoint: 'https://other.example',
+  aws_web_identity_token: 'other',
   base_url: 'https://other.example/v1',
   billing_policy: { on_limit: 'charge' },
   content_policy_fallbacks: [{ m: ['dear'] }],
@@ -62,6 +65,7 @@ const routing: Record<string, unknown> = {
   custom_llm_provider: 'dear',
   fallback_credit_token: 'x',
   fallbacks: ['dear'],
+  litellm_params: { api_base: 'https://other.example/v1' },
   model_list: [{ model_name: 'm', litellm_params: { model: 'dear' } }],
   models: ['m', 'dear'],
   plugins: [{ id: 'fusion', analysis_models: ['dear'] }],
@@ -69,7 +73,17 @@ const routing: Record<string, unknown> = {
   providerOptions: { gateway: { models: ['dear'] } },
   route: 'fallback',
   user_config: { model_list: [] },
+  vertex_credentials: '{"type":"service_account"}',
 };
+
+/** What says the same further within, and where. */
+const nested: [param: string, fields: object][] = [
+  ['extra_body.models', { extra_body: { models: ['dear'] } }],
+  ['extra_body.model', { extra_body: { model: 'dear' } }],
+  ['tools[0].model', { tools: [{ type: 'advisor_20260301', name: 'advisor', model: 'dear' }] }],
+  ['tools[1].parameters.model', { tools: [{}, { type: 'openrouter:subagent', parameters: { model: 'dear' } }] }],
+  ['extra_body.tools[0].model', { extra_body: { tools: [{ type: 'advisor', model: 'dear' }] } }],
+];
 
 describe.each(requests)('%s', (path, body) => {
   test.each(Object.entries(routing))('%s is for the gateway to decide', async (name, value) => {
@@ -79,6 +93,14 @@ describe.each(requests)('%s', (path, body) => {
     expect(answer.error.param ?? answer.error.details.param).toBe(name);
     expect(upstream.requests).toEqual([]);
   });
+
+  test.each(nested)('%s is too', async (param, fields) => {
+    const { status, body: answer, text } = await client.request('POST', path, { ...body, ...fields });
+    expect(status, text).toBe(400);
+    expect(answer.error.message).toBe(`Unsupported parameter: '${param}' is for the gateway to decide.`);
+    expect(answer.error.param ?? answer.error.details.param).toBe(param);
+    expect(upstream.requests).toEqual([]);
+  });
 });
 
 test.each(requests.filter(([path]) => !/tokens|compact/.test(path)))('%s: nulls say nothing', async (path, body) => {
@@ -86,4 +108,16 @@ test.each(requests.filter(([path]) => !/tokens|compact/.test(path)))('%s: nulls 
   const { status, text } = await client.request('POST', path, { ...body, ...nulls });
   expect(status, text).toBe(200);
   expect(upstream.requests).toHaveLength(1);
+});
+
+/** The image's model is OpenAI's, and a function's parameters are the client's: neither names who answers. */
+test.each<[path: string, fields: object]>([
+  ['/v1/responses', { tools: [{ type: 'image_generation', model: 'gpt-image-1' }] }],
+  ['/v1/responses', { tools: [{ type: 'function', name: 'f', parameters: { model: 'a word' } }] }],
+  ['/v1/chat/completions', { extra_body: { google: { thinking_config: { include_thoughts: true } } } }],
+])('%s with %j goes up', async (path, fields) => {
+  const [, body] = requests.find(([each]) => each === path)!;
+  const { status, text } = await client.request('POST', path, { ...body, ...fields });
+  expect(status, text).toBe(200);
+  expect(JSON.parse(upstream.requests[0]!.text)).toMatchObject(fields);
 });

@@ -206,10 +206,10 @@ test('a reply with too few vectors is an error, and has been paid for', async ()
   answer = (request, response) => sendJson(response, { ...vectorsOf(request), data: [] });
   const { status, body } = await embed({ model: 'small', input: 'a' });
   expect([status, body.error.code]).toEqual([502, 'upstream_invalid_response']);
-  const row = { status: 'failed', input_tokens: 8, output_tokens: 0, cost_nano_usd: 160 };
+  const row = { status: 'failed', input_tokens: 8, output_tokens: 0, cost_nano_usd: 160, estimated: 0 };
   expect(
     query(
-      `SELECT status, input_tokens, output_tokens, cost_nano_usd FROM attempts ORDER BY started_at_ms DESC, id DESC LIMIT 2`,
+      `SELECT status, input_tokens, output_tokens, cost_nano_usd, estimated FROM attempts ORDER BY started_at_ms DESC, id DESC LIMIT 2`,
     ),
   ).toEqual([row, row]);
 });

@@ -1,4 +1,5 @@
 import { unknownCosts } from './unknown-costs.ts';
+
 /**
  * The statements that every engine runs as they stand. Parameters are `$1`, `$2` …, in the order of the row functions in
  * rows.ts. No JSON functions (they damage `\u0000` and lone surrogates), no boolean columns (SQLite has none), times in

@@ -12,10 +12,16 @@ import { createKeyedRuns } from './keyed-runs.ts';
 import type { TurnCall, TurnDependencies } from './turn.ts';
 
 beforeEach(() => void vi.useFakeTimers());
+beforeEach(() => void errors.mockReset());
 afterEach(() => void vi.useRealTimers());
 
 const limits = { keepAliveMs: 1000, stallMs: 1, totalMs: 10_000, commitMs: 1 };
-const dependencies = { nowMs: () => Date.now(), limits } as TurnDependencies;
+const errors = vi.fn<TurnDependencies['log']['error']>();
+const dependencies = {
+  nowMs: () => Date.now(),
+  limits,
+  log: { info: () => {}, warn: () => {}, error: errors },
+} as Partial<TurnDependencies> as TurnDependencies;
 const holder = { turnId: 'resp_1', bodyHash: 'body' };
 const running: StoredResponse = {
   status: 'in_progress',
@@ -185,16 +191,25 @@ describe('where it ended without an answer to keep', () => {
       expect(log.at(-1)).toMatch(/^event: error\ndata: [^\n]*"upstream_timeout"[^\n]*\n\ndata: \[DONE\]\n\n$/);
     });
 
+    test('what nobody foresaw ends it too: the log tells what it was', async () => {
+      const fault = new TypeError('ours');
+      const { thrown, log } = await freed(() => Promise.reject(fault));
+      expect(thrown).toBeUndefined();
+      expect(log.slice(2).join('')).toMatch(
+        /^event: error\ndata: [^\n]*"internal_error"[^\n]*, under resp_1\.[^\n]*\n\ndata: \[DONE\]\n\n$/,
+      );
+      expect(log.join('')).not.toContain('ours');
+      expect(errors.mock.calls).toEqual([[{ responseId: 'resp_1', err: fault }, expect.any(String)]]);
+    });
+
     test.each([
-      ['what nobody foresaw', () => Promise.reject(new TypeError('ours'))],
-      [
-        'what breaks its answer off',
-        ({ sink }: TurnCall) => (sink.start({}), Promise.reject(new GatewayError('internal_error', 'ours'))),
-      ],
-    ])('%s cuts it, as every stream', async (_, run) => {
-      const { thrown, log } = await freed(run);
-      expect(thrown).toMatchObject({ message: 'ours' });
+      ['an error', new GatewayError('internal_error', 'ours')],
+      ['what nobody foresaw', new TypeError('ours')],
+    ])('%s that breaks its answer off cuts it, as every stream', async (_, fault) => {
+      const { thrown, log } = await freed(({ sink }) => (sink.start({}), Promise.reject(fault)));
+      expect(thrown).toBe(fault);
       expect(log.join('')).not.toContain('error');
+      expect(errors).not.toHaveBeenCalled();
     });
   });
 });

@@ -70,11 +70,19 @@ export async function answerAgain(
   } catch (thrown) {
     // Its client has been told 200, and nothing since: what would have been an answer of its own is the end of the stream.
     const isUntold = encoder !== undefined && begun?.started === false;
-    if (!isUntold || !(thrown instanceof GatewayError)) throw thrown;
-    sink.end(encoder.error(inClientsWords(thrown, call)));
+    if (!isUntold) throw thrown;
+    const error = thrown instanceof GatewayError ? thrown : unforeseen(dependencies, turnId, thrown);
+    sink.end(encoder.error(inClientsWords(error, call)));
   } finally {
     clearInterval(timer);
   }
+}
+
+/** @param turnId of the turn that was waited for: the client knows no other id. */
+function unforeseen({ log }: TurnDependencies, turnId: string, cause: unknown): GatewayError {
+  log.error({ responseId: turnId, err: cause }, 'a repeated request failed for an unforeseen reason');
+  const message = `The gateway failed on this request. Its log tells why, under ${turnId}.`;
+  return new GatewayError('internal_error', message, { cause });
 }
 
 /**

@@ -107,14 +107,15 @@ export function concludeAttempt(
 
 /**
  * The provider's figures where it gave them; zeros under an answer are none. A reply that was cut has been billed all the same:
- * its output is counted from its text and marked as our estimate. An upstream that refused, and gave no figures, bills nothing.
+ * its output is counted from its text and marked as our estimate. What is no answer costs what it says, and nothing where it gives
+ * no figures.
  */
 export function usageOf(outcome: Omit<AttemptOutcome, 'usage'>, estimatedInputTokens: number): Usage {
   const { assembler } = outcome;
   const { usage, itemStarted } = assembler;
   const said = usage !== undefined && itemStarted && countsNothing(usage) ? undefined : usage;
   if (assembler.usageFinal && said !== undefined) return said;
-  if (said === undefined && !outcome.answered && !mayHaveRun(outcome)) return noUsage;
+  if (!outcome.answered && !mayHaveRun(outcome)) return said ?? noUsage;
   const known = said ?? { ...noUsage, inputTokens: estimatedInputTokens };
   const outputTokens = Math.max(known.outputTokens, estimateTokens(assembler.outputCharacters));
   return { ...known, outputTokens, estimated: true };

@@ -11,7 +11,7 @@ import type { AttemptResult, PreparedAttempt } from './turn.ts';
 /** Where the reply goes while it comes. */
 export interface AttemptListener {
   onEvent(event: UpstreamEvent): void;
-  /** The upstream has begun to answer well. Called at most once, before anything is assembled. */
+  /** The upstream has begun to answer well. Called at most once, before anything but its bill is assembled. */
   onBegin(): void;
   /** A frame of a stream was decoded and assembled. @param text as the parser gives it. */
   onFrame(event: string, data: string, text: string | undefined): void;

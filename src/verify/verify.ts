@@ -3,7 +3,7 @@ import { fileFault } from '../core/file-fault.ts';
 import { reasonOf } from '../core/reason-of.ts';
 import { serverAddress } from '../core/server-address.ts';
 import { jsonOf, junitOf, tableOf } from './report.ts';
-import { runChecks, type RunOptions } from './run-checks.ts';
+import { refuseUnknownCheck, runChecks, type RunOptions } from './run-checks.ts';
 import { createTarget } from './target.ts';
 
 interface Output {
@@ -27,6 +27,7 @@ export interface VerifyOptions extends Output, Omit<RunOptions, 'onResult' | 'mo
  */
 export async function verify({ json, junit, write, progress, ...options }: VerifyOptions): Promise<boolean> {
   const baseUrl = serverAddress(options.baseUrl, 'BASE-URL');
+  for (const start of options.only) refuseUnknownCheck(start);
   const model = await findModel({ ...options, baseUrl });
   await refuseUnwritable('--json', json);
   await refuseUnwritable('--junit', junit);
@@ -52,17 +53,17 @@ async function refuseUnwritable(option: string, file: string | undefined): Promi
   }
 }
 
-/** Asks for the list even where the model is named: of a server that is not there every check would say so again. */
+/** Asks for the list even where the model is named: of a server that is not there, or a wrong key, every check would say so again. */
 async function findModel({ model, ...options }: Omit<VerifyOptions, keyof Output>): Promise<string> {
   const { baseUrl, key, timeoutMs } = options;
   const target = createTarget({ ...options, model: '', signal: AbortSignal.timeout(timeoutMs) });
   const { status, body } = await target.request('GET', '/models').catch((error: unknown) => {
     throw new Error(`${baseUrl} cannot be reached (${reasonOf(error)})`, { cause: error });
   });
-  if (model !== undefined) return model;
   if (status === 401) {
     throw new Error(`${baseUrl} wants ${key === undefined ? 'a key: give --key, or set VERIFY_KEY' : 'another key'}`);
   }
+  if (model !== undefined) return model;
   if (status !== 200) throw new Error(`${baseUrl} answered ${status} to GET /models: name a model with --model`);
   const id: unknown = body?.data?.[0]?.id;
   if (typeof id !== 'string') throw new Error(`${baseUrl} lists no model: name one with --model`);

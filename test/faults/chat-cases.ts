@@ -66,15 +66,17 @@ const unreadable: FaultCase[] = [
   check: ({ attempts }) => expect(attempts[0]?.error_code).toBe('upstream_invalid_response'),
 }));
 
-const expectBilled = ({ attempts }: Outcome): void => {
-  for (const attempt of attempts) {
-    expect(attempt).toMatchObject({ status: 'failed', input_tokens: 25, output_tokens: 7, cost_nano_usd: 39_000 });
-  }
-};
+/** @param estimated the reply had begun, and may have cost more. */
+const expectBilled =
+  (estimated: number) =>
+  ({ attempts }: Outcome): void => {
+    const billed = { status: 'failed', input_tokens: 25, output_tokens: 7, cost_nano_usd: 39_000, estimated };
+    for (const attempt of attempts) expect(attempt).toMatchObject(billed);
+  };
 
 const invalid = { status: 502, code: 'upstream_invalid_response' };
 
-/** Answers that are none, with what they cost. */
+/** Answers that are none, with what they cost: the last has begun as one. */
 const billed: FaultCase[] = [
   { name: 'no choice', body: { choices: [] } },
   { name: 'an error', body: { error: { message: 'boom', code: 500 } } },
@@ -83,15 +85,16 @@ const billed: FaultCase[] = [
     name: 'content that is no text',
     body: { choices: [{ index: 0, message: { content: 7 }, finish_reason: 'stop' }] },
     ending: 'failed' as const,
+    estimated: 1,
   },
-].map(({ name, body, ending = invalid }) => ({
+].map(({ name, body, ending = invalid, estimated = 0 }) => ({
   name: `F-37 a 200 with ${name}, and its usage`,
   dialect: 'chat',
   script: () => (call) => sendBody(call, JSON.stringify({ id: 'c', model: 'm', ...body, usage: chatUsage })),
   stream: ending,
   plain: invalid,
   attempts: 2,
-  check: expectBilled,
+  check: expectBilled(estimated),
 }));
 
 const callIds: FaultCase[] = [
@@ -275,7 +278,7 @@ export const chatCases: FaultCase[] = [
     script: () => stream(start + text('half') + `data: ${JSON.stringify({ error: 'boom', usage: chatUsage })}\n\n`),
     stream: 'failed',
     attempts: 1,
-    check: expectBilled,
+    check: expectBilled(1),
   },
   {
     name: 'F-37 an error in the place of a stream, with its usage',
@@ -283,7 +286,7 @@ export const chatCases: FaultCase[] = [
     script: () => stream(`data: ${JSON.stringify({ error: 'boom', usage: chatUsage })}\n\n`),
     stream: { status: 502, code: 'upstream_error' },
     attempts: 2,
-    check: expectBilled,
+    check: expectBilled(0),
   },
   {
     name: 'F-37 a delta that cannot be read, with its usage',
@@ -291,7 +294,7 @@ export const chatCases: FaultCase[] = [
     script: () => stream(start + text('half') + chatFrame({ content: 7 }, null, { usage: chatUsage })),
     stream: 'failed',
     attempts: 1,
-    check: expectBilled,
+    check: expectBilled(1),
   },
   {
     name: 'F-38 another model and no id',

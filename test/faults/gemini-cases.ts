@@ -193,7 +193,7 @@ export const geminiCases: FaultCase[] = [
     plain: { status: 400, code: 'upstream_rejected' },
     attempts: 1,
     check: ({ attempts: [attempt] }) =>
-      expect(attempt).toMatchObject({ input_tokens: 25, output_tokens: 0, cost_nano_usd: 25_000 }),
+      expect(attempt).toMatchObject({ input_tokens: 25, output_tokens: 0, cost_nano_usd: 25_000, estimated: 0 }),
   },
   {
     name: 'F-37 a 200 without an answer, and its usage',
@@ -203,7 +203,7 @@ export const geminiCases: FaultCase[] = [
     plain: { status: 502, code: 'upstream_invalid_response' },
     attempts: 2,
     check: ({ attempts: [attempt] }) =>
-      expect(attempt).toMatchObject({ input_tokens: 25, output_tokens: 0, cost_nano_usd: 25_000 }),
+      expect(attempt).toMatchObject({ input_tokens: 25, output_tokens: 0, cost_nano_usd: 25_000, estimated: 0 }),
   },
   {
     name: 'F-36 an error after the end',

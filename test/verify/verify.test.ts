@@ -161,10 +161,14 @@ test('the command prints a table, and writes JSON and JUnit', async () => {
   expect(results.find(({ name }) => name === 'errors/shape')?.outcome).toBe('passed');
   expect(readFileSync(files.junit, 'utf8')).toContain('<testcase classname="errors" name="shape"');
 
+  const { make } = mutants.find(({ caughtBy }) => caughtBy === 'errors/shape')!;
+  const faulty = await mutantProxy(url, make());
   const wrong = run(process.execPath, [
-    ...args.slice(0, 3),
+    main,
+    'verify',
+    faulty,
     '--key',
-    'sk-wrong',
+    master,
     '--only',
     'errors/shape',
     '--model',
@@ -196,8 +200,10 @@ describe('what verify cannot do is said in one line', () => {
     ['an empty name', (base) => [base, ...withKey, '--model', 'm', '--only', 'errors,'], '--only has an empty name'],
     ['no key', (base) => [base], ' wants a key: give --key, or set VERIFY_KEY'],
     ['a wrong key', (base) => [base, '--key', 'sk-wrong'], ' wants another key'],
+    ['a wrong key for a model', (base) => [base, '--key', 'sk-wrong', '--model', 'm'], ' wants another key'],
     ['no model', (base) => [base, ...withKey], ' lists no model: name one with --model'],
     ['no list', (base) => [`${base}/nowhere`, ...withKey], ' answered 404 to GET /models: name a model with --model'],
+    ['no check and nobody there', () => ['http://127.0.0.1:9', '--only', 'typo'], '--only typo: no check has a name'],
     ['nobody there', () => ['http://127.0.0.1:9', '--model', 'm'], 'http://127.0.0.1:9 cannot be reached ('],
     ['no address', () => ['nowhere', '--model', 'm'], 'BASE-URL must be an http:// or https:// URL'],
     ['another protocol', () => ['ftp://127.0.0.1'], 'BASE-URL must be an http:// or https:// URL'],

@@ -226,8 +226,9 @@ const secret = ['CREATE TABLE secret (name text NOT NULL PRIMARY KEY, fingerprin
 
 /**
  * `owner` and `ended_at_ms` say again what the turn's row says: whoever appends events finds both in the one row that it
- * locks. What waits has no owner, and is listed from here, where it is not parted by week. `body` is the client's request, until the run has ended. `last_sequence`: of the events that are there.
- * `error_code`: why it failed without an attempt.
+ * locks. What waits has no owner, and is listed from here, where it is not parted by week.
+ * `body` is the client's request, until the run has ended. `last_sequence`: of the events that are there. `error_code`: why it
+ * failed without an attempt.
  */
 const background = [
   `CREATE TABLE background_runs (
