@@ -265,3 +265,10 @@ export function isNative(item: Item): item is NativeItem {
 export function isToolOutput(item: Item): item is ToolOutputItem {
   return item.type === 'function_call_output' || item.type === 'custom_tool_call_output';
 }
+
+/** What a message or a tool's output is made of; none of what is a text, or another kind of item. */
+export function partsOf(item: Item | ItemReference): readonly (InputPart | OutputPart)[] {
+  if (item.type === 'message' && 'content' in item && Array.isArray(item.content)) return item.content;
+  if (item.type === 'item_reference' || !isToolOutput(item)) return [];
+  return typeof item.output === 'string' ? [] : item.output;
+}

@@ -5,6 +5,7 @@ import {
   type Item,
   type MessagesWords,
   type OutputPart,
+  partsOf,
 } from './items.ts';
 
 type Words = MessagesWords & { messages?: { is_error?: unknown } };
@@ -21,11 +22,6 @@ export function withoutMessagesWords(context: ContextItem[]): ContextItem[] {
 
 function hasWords(value: object): boolean {
   return 'messages' in value || 'cache_control' in value;
-}
-
-function partsOf(item: Item): readonly (InputPart | OutputPart)[] {
-  if (item.type === 'message' && 'content' in item && Array.isArray(item.content)) return item.content;
-  return isToolOutput(item) && typeof item.output !== 'string' ? item.output : [];
 }
 
 function plainItem(item: Item): Item {

@@ -40,3 +40,26 @@ test('images in outputs of tools and of computers count, two of them twice', () 
     tools + body.length - 2 * png.length + 20_000,
   );
 });
+
+test('what looks like an image and is none takes nothing off a text, nor does one image more than itself', () => {
+  const text = 'A'.repeat(200_000);
+  const fake = { type: 'input_image', image_url: text };
+  const listed = { type: 'mcp_list_tools', id: 'mcpl_1', server_label: 'x', tools: [{ input_schema: { x: fake } }] };
+  const output = { type: 'function_call_output', call_id: 'c', output: JSON.stringify(fake) };
+  const said = contextOf({ type: 'input_text', text });
+  const body = JSON.stringify({ input: text });
+  for (const item of [listed, output]) {
+    const context = [...said, ...Array.from({ length: 40 }, () => ({ item }))] as unknown as ContextItem[];
+    expect(mostInputTokens(body, context, 'm')).toBe(body.length + tools);
+  }
+  const twice = JSON.stringify({ input: text, image: `data:image/png;base64,${text}` });
+  const context = [...said, ...contextOf({ ...fake, image_url: `data:image/png;base64,${text}` })];
+  expect(mostInputTokens(twice, context, 'm')).toBe(twice.length - text.length + 10_000 + tools);
+});
+
+test('many images are each found in the body', () => {
+  const urls = Array.from({ length: 150 }, (_, n) => `data:image/png;base64,${png}${String(n).padStart(3, '0')}`);
+  const body = JSON.stringify({ images: urls });
+  const context = contextOf(...urls.map((url) => ({ type: 'input_image', image_url: url })));
+  expect(mostInputTokens(body, context, 'm')).toBe(tools + body.length + 150 * (10_000 - png.length - 3));
+});

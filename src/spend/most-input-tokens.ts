@@ -1,5 +1,5 @@
-import type { ContextItem } from '../core/items.ts';
-import { isJsonObject, type JsonObject } from '../core/json-object.ts';
+import { type ContextItem, type Item, partsOf } from '../core/items.ts';
+import { isJsonObject } from '../core/json-object.ts';
 
 /**
  * More than the vendors of the protocols that are spoken bill for an image: they count by its pixels, behind a limit to which larger
@@ -15,35 +15,55 @@ const toolTokens = 1_000;
 /** No model takes more of them, so that a call with more is refused and costs nothing. */
 const windowTokens = 2_000_000;
 
+interface Media {
+  /** Base64; empty where it is somewhere else. */
+  base64: string;
+  mostTokens: number;
+}
+
 /**
  * Tokens that the input of a request has at most: one for each of its bytes, since no tokenizer makes more of a text. The bytes of
- * images and files are none: those count what they are billed as at most, be it that they are somewhere else.
+ * images and files are none, as often as there are such parts: those count what they are billed as at most, be it that they are
+ * somewhere else.
  * @param body as it is sent.
  */
 export function mostInputTokens(body: string, context: readonly ContextItem[], model: string): number {
   let tokens = Buffer.byteLength(body) + toolTokens;
-  const count = (data: string, most: number) => {
-    const base64 = data.slice(data.indexOf(',') + 1);
+  const media = context.flatMap(({ item }) => mediaOf(item, model));
+  const sent = countStrings(body, new Set(media.map(({ base64 }) => base64)));
+  for (const { base64, mostTokens } of media) {
+    const left = base64 === '' ? undefined : (sent.get(base64) ?? 0);
     // What the codec has made text of is in the body as text.
-    if (base64 === '' || isUrl(data)) tokens += most;
-    else if (body.includes(base64)) tokens += most - base64.length;
-  };
-  const look = (value: unknown): void => {
-    if (Array.isArray(value)) value.forEach(look);
-    else if (isJsonObject(value)) {
-      if (value['type'] === 'input_file') count(textOf(value, 'file_data'), fileTokens);
-      else if (value['type'] === 'input_image' || value['type'] === 'computer_screenshot')
-        count(textOf(value, 'image_url'), imageTokens(model));
-      else Object.values(value).forEach(look);
-    }
-  };
-  for (const { item } of context) look(item);
+    if (left === 0) continue;
+    if (left !== undefined) sent.set(base64, left - 1);
+    tokens += mostTokens - base64.length;
+  }
   return Math.min(tokens, windowTokens);
 }
 
-const isUrl = (text: string) => /^https?:/i.test(text);
+/** A string of JSON, whole or behind what a data URL begins with, that may be base64. */
+const base64Strings = /[",]([A-Za-z0-9+/_=-]+)"/g;
 
-function textOf(part: JsonObject, field: string): string {
-  const value = part[field];
-  return typeof value === 'string' ? value : '';
+/** How often each of the wanted ones is in the text. */
+function countStrings(text: string, wanted: ReadonlySet<string>): Map<string, number> {
+  const counts = new Map<string, number>();
+  if (wanted.size === 0) return counts;
+  for (const [, found = ''] of text.matchAll(base64Strings)) {
+    if (wanted.has(found)) counts.set(found, (counts.get(found) ?? 0) + 1);
+  }
+  return counts;
+}
+
+/** Of parts that are sent as what they are: what looks like one within a schema or a text is text. */
+function mediaOf(item: Item, model: string): Media[] {
+  const parts: readonly unknown[] = item.type === 'computer_call_output' ? [item['output']] : partsOf(item);
+  return parts.flatMap((part) => {
+    if (!isJsonObject(part)) return [];
+    const isFile = part['type'] === 'input_file';
+    if (!isFile && part['type'] !== 'input_image' && part['type'] !== 'computer_screenshot') return [];
+    const data = part[isFile ? 'file_data' : 'image_url'];
+    const isHere = typeof data === 'string' && !/^https?:/i.test(data);
+    const base64 = isHere ? data.slice(data.indexOf(',') + 1) : '';
+    return [{ base64, mostTokens: isFile ? fileTokens : imageTokens(model) }];
+  });
 }

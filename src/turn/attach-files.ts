@@ -8,8 +8,7 @@ import {
   isToolOutput,
   type Item,
   type ItemReference,
-  type MessageItem,
-  type ToolOutputItem,
+  partsOf,
 } from '../core/items.ts';
 import type { StoredFile, TenantFiles } from '../store/file-store.ts';
 
@@ -20,7 +19,7 @@ export interface AttachedFile extends Pick<StoredFile, 'filename' | 'mediaType'>
   base64: string;
 }
 
-type Part = (MessageItem['content'] | Exclude<ToolOutputItem['output'], string>)[number];
+type Part = ReturnType<typeof partsOf>[number];
 type NamingPart = (InputFile | InputImage) & { file_id: string };
 
 /** All files of a context together: what an upstream takes of one request is about this. */
@@ -75,12 +74,6 @@ function byValue(part: NamingPart, file: AttachedFile | undefined): Part {
     return { ...rest, image_url: `data:${imageTypeOf(file) ?? ''};base64,${file.base64}` };
   const filename = rest.filename ?? file.filename;
   return { ...rest, filename, file_data: `data:${mediaTypeOf(file)};base64,${file.base64}` };
-}
-
-function partsOf(item: Item | ItemReference): readonly Part[] {
-  if (item.type === 'message' && 'content' in item) return item.content;
-  if (item.type === 'item_reference' || !isToolOutput(item)) return [];
-  return typeof item.output === 'string' ? [] : item.output;
 }
 
 function namesFile(part: Part): part is NamingPart {
