@@ -14,6 +14,12 @@ test('the same loss is said once, another param or another message again', () =>
   ]);
 });
 
+test('a client can lose as many fields as a body has room for', () => {
+  const report = createReport();
+  for (let at = 0; at < 100_000; at++) report.warn(`field_${at}`, 'left out');
+  expect(report.warnings).toHaveLength(100_000);
+});
+
 test('each reasoning item that is not sent is named', () => {
   const report = createReport();
   report.removed('rs_1', 'model_mismatch');

@@ -12,12 +12,16 @@ export interface Report {
 export function createReport(): Report {
   const warnings: Warning[] = [];
   const inputTransformations: InputTransformation[] = [];
+  /** Each field that a client makes up is a warning: there can be too many to look through. */
+  const known = new Set<string>();
   return {
     warnings,
     inputTransformations,
     warn(param, message) {
-      if (!warnings.some((known) => known.param === param && known.message === message))
-        warnings.push({ param, message });
+      const key = JSON.stringify([param, message]);
+      if (known.has(key)) return;
+      known.add(key);
+      warnings.push({ param, message });
     },
     removed(id, reason) {
       inputTransformations.push({ id, type: 'reasoning', action: 'removed', reason });

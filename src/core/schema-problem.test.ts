@@ -47,6 +47,7 @@ describe('what is not looked at is not said to be wrong', () => {
     [{ patternProperties: { '^x': {} }, additionalProperties: false }, { y: 1 }],
     [{ $ref: 'https://elsewhere.example/schema' }, 1],
     [{ $ref: '#/$defs/none' }, 1],
+    [{ $ref: '#/%' }, 1],
     [{ type: 'future' }, 1],
     [{ $ref: '#' }, 1],
   ])('%j', (schema, value) => {
@@ -62,4 +63,26 @@ describe('what is not looked at is not said to be wrong', () => {
     );
     expect(schemaProblem({ $defs, $ref: '#/$defs/d0' }, 1)).toBeUndefined();
   });
+
+  const many = Array.from({ length: 8000 }, (_, at) => at);
+  const fields = Object.fromEntries(many.map((at) => [`f${at}`, at]));
+  test.each<[string, JsonObject, unknown]>([
+    ['an enum', { enum: many }, -1],
+    ['an enum of objects', { enum: many.slice(0, 50).map((at) => ({ at })) }, fields],
+    ['a list of names', { required: many.map(() => 'f0'), additionalProperties: false }, fields],
+    ['a list of types', { type: many.map(() => 'null') }, 1],
+    ['an object', { additionalProperties: false }, fields],
+    ['a text', { minLength: 1_000_001 }, 'x'.repeat(1_000_000)],
+    ['a long text', { const: `${'x'.repeat(1_000_000)}y` }, `${'x'.repeat(1_000_000)}z`],
+  ])('%s that is looked through again and again is given up', (_, again, value) => {
+    const anyOf = many.map(() => ({ $ref: '#/$defs/again' }));
+    expect(schemaProblem({ anyOf, $defs: { again } }, value)).toBeUndefined();
+    expect(schemaProblem(again, value)).toBeDefined();
+  });
+});
+
+test('a long reference is followed once', () => {
+  const anyOf = Array.from({ length: 8000 }, () => ({ $ref: '#/$defs/far', type: 'object' }));
+  const schema = { anyOf, $defs: { far: { $ref: `#${'/x'.repeat(50_000)}` } } };
+  expect(schemaProblem(schema, 1)).toBe('$ fits none of its choices');
 });

@@ -1,8 +1,20 @@
 import { isJsonObject, type JsonObject } from './json-object.ts';
 
-/** A schema is the client's: a short one can branch without end. What is not decided by then is not said to be wrong. */
-const maxSteps = 100_000;
+/**
+ * A schema is the client's: a short one can branch without end, or have a long list looked through again and again. What is not
+ * decided by then is not said to be wrong.
+ */
+const maxSteps = 500_000;
+/** Of looking at a value by a rule, where to look at one name or one value of a list is one step. */
+const checkSteps = 5;
+/** How much of a text is measured, or compared, in the time of a step. */
+const charsPerStep = 8;
 const maxDepth = 200;
+
+/** Counts what is done. Throws when it has become too much. */
+type Spend = (steps: number) => void;
+
+class SpentError extends Error {}
 
 /**
  * Where a value breaks a JSON Schema: `$.items[2].name is missing`. Undefined: it does not, as far as could be seen.
@@ -11,61 +23,97 @@ const maxDepth = 200;
  */
 export function schemaProblem(schema: JsonObject, value: unknown): string | undefined {
   let steps = 0;
+  const spend: Spend = (more) => {
+    steps += more;
+    if (steps > maxSteps) throw new SpentError();
+  };
+  /** By the rules that refer: to compare long references would cost as much as to follow them. */
+  const targets = new Map<JsonObject, unknown>();
 
-  function refer(reference: string): unknown {
-    let target: unknown = schema;
-    for (const part of reference.split('/').slice(1)) {
-      const key = decodeURIComponent(part).replaceAll('~1', '/').replaceAll('~0', '~');
-      target = isJsonObject(target) && Object.hasOwn(target, key) ? target[key] : undefined;
-    }
-    return reference.startsWith('#') ? target : undefined;
+  function refer(rule: JsonObject, reference: string): unknown {
+    if (targets.has(rule)) return targets.get(rule);
+    spend(reference.length);
+    const target = targetOf(schema, reference);
+    targets.set(rule, target);
+    return target;
   }
 
   function check(rule: unknown, given: unknown, path: string, depth: number): string | undefined {
-    steps += 1;
-    if (steps > maxSteps || depth > maxDepth) return undefined;
+    spend(checkSteps);
+    if (depth > maxDepth) return undefined;
     if (rule === false) return `${path} is not allowed`;
     if (!isJsonObject(rule)) return undefined;
     const inner = (next: unknown, at = path, of = given): string | undefined => check(next, of, at, depth + 1);
 
     if (typeof rule['$ref'] === 'string') {
-      const problem = inner(refer(rule['$ref']));
+      const problem = inner(refer(rule, rule['$ref']));
       if (problem !== undefined) return problem;
     }
     const types = listOf(rule['type']);
+    spend(types?.length ?? 0);
     if (types !== undefined && !types.some((type) => hasType(given, type)))
       return `${path} is not of type ${types.join(' or ')}`;
-    if (Array.isArray(rule['enum']) && !rule['enum'].some((each) => isSame(each, given)))
+    if (Array.isArray(rule['enum']) && !rule['enum'].some((each) => isSame(each, given, spend)))
       return `${path} is none of its values`;
-    if ('const' in rule && !isSame(rule['const'], given)) return `${path} is not its only value`;
+    if ('const' in rule && !isSame(rule['const'], given, spend)) return `${path} is not its only value`;
 
     for (const each of arrayOf(rule['allOf'])) {
       const problem = inner(each);
       if (problem !== undefined) return problem;
     }
-    const choices = [...arrayOf(rule['anyOf']), ...arrayOf(rule['oneOf'])];
-    if (choices.length > 0 && choices.every((each) => inner(each) !== undefined))
+    const choices = [arrayOf(rule['anyOf']), arrayOf(rule['oneOf'])];
+    const isChoice = choices.some(({ length }) => length > 0);
+    if (isChoice && choices.every((some) => some.every((each) => inner(each) !== undefined)))
       return `${path} fits none of its choices`;
 
     return (
-      boundProblem(rule, given, path) ??
-      objectProblem(rule, given, path, inner) ??
+      boundProblem(rule, given, path, spend) ??
+      objectProblem(rule, given, path, inner, spend) ??
       arrayProblem(rule, given, path, inner)
     );
   }
 
-  return check(schema, value, '$', 0);
+  try {
+    return check(schema, value, '$', 0);
+  } catch (error) {
+    if (error instanceof SpentError) return undefined;
+    throw error;
+  }
+}
+
+/** Undefined: the reference leads nowhere, or elsewhere. */
+function targetOf(schema: JsonObject, reference: string): unknown {
+  if (!reference.startsWith('#')) return undefined;
+  let target: unknown = schema;
+  for (const part of reference.split('/').slice(1)) {
+    const key = decoded(part)?.replaceAll('~1', '/').replaceAll('~0', '~');
+    if (key === undefined || !isJsonObject(target) || !Object.hasOwn(target, key)) return undefined;
+    target = target[key];
+  }
+  return target;
+}
+
+function decoded(part: string): string | undefined {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    // A lone percent sign.
+    return undefined;
+  }
 }
 
 type Inner = (rule: unknown, path: string, value: unknown) => string | undefined;
 
-function objectProblem(rule: JsonObject, value: unknown, path: string, inner: Inner): string | undefined {
+function objectProblem(rule: JsonObject, value: unknown, path: string, inner: Inner, spend: Spend): string | undefined {
   if (!isJsonObject(value)) return undefined;
   for (const name of arrayOf(rule['required'])) {
+    spend(1);
     if (typeof name === 'string' && !Object.hasOwn(value, name)) return `${path}.${name} is missing`;
   }
   const properties = isJsonObject(rule['properties']) ? rule['properties'] : {};
-  for (const [name, each] of Object.entries(value)) {
+  const given = Object.entries(value);
+  spend(given.length);
+  for (const [name, each] of given) {
     // Patterns are not looked at: a property that one could be about is not said to be wrong.
     const rest = isJsonObject(rule['patternProperties']) ? undefined : rule['additionalProperties'];
     const problem = inner(Object.hasOwn(properties, name) ? properties[name] : rest, `${path}.${name}`, each);
@@ -85,7 +133,8 @@ function arrayProblem(rule: JsonObject, value: unknown, path: string, inner: Inn
 }
 
 /** By how a bound's value is measured. */
-function boundProblem(rule: JsonObject, value: unknown, path: string): string | undefined {
+function boundProblem(rule: JsonObject, value: unknown, path: string, spend: Spend): string | undefined {
+  if (typeof value === 'string') spend(value.length / charsPerStep);
   const measured: [unknown, string, string][] =
     typeof value === 'number'
       ? [[value, 'minimum', 'maximum']]
@@ -121,14 +170,18 @@ function hasType(value: unknown, type: unknown): boolean {
   }
 }
 
-function isSame(one: unknown, other: unknown): boolean {
+function isSame(one: unknown, other: unknown, spend: Spend): boolean {
+  spend(typeof one === 'string' ? 1 + one.length / charsPerStep : 1);
   if (one === other) return true;
   if (Array.isArray(one)) {
-    return Array.isArray(other) && one.length === other.length && one.every((each, at) => isSame(each, other[at]));
+    return (
+      Array.isArray(other) && one.length === other.length && one.every((each, at) => isSame(each, other[at], spend))
+    );
   }
   if (!isJsonObject(one) || !isJsonObject(other)) return false;
-  const names = Object.keys(one);
-  return names.length === Object.keys(other).length && names.every((name) => isSame(one[name], other[name]));
+  const [names, others] = [Object.keys(one), Object.keys(other)];
+  spend(names.length + others.length);
+  return names.length === others.length && names.every((name) => isSame(one[name], other[name], spend));
 }
 
 function arrayOf(value: unknown): unknown[] {

@@ -1,4 +1,4 @@
-/** Something that a target could not carry. Goes to the client (`x-turnpike-warnings`) and into the record of the turn. */
+/** Something that a target could not carry. Goes to the client (`x-turnpike-warnings`), and is not stored. */
 export interface Warning {
   /** The parameter of the client's request, as the client spells it: `temperature`, `tools[0].strict`. */
   param: string;

@@ -175,13 +175,25 @@ export function answerHeaders(
 
 /** A JSON array in ASCII, since a header carries nothing else; what does not fit is counted. */
 export function warningsHeader(warnings: Warning[]): string {
-  for (let shown = warnings.length; ; shown--) {
-    const rest = warnings.length - shown;
-    const listed = rest === 0 ? warnings : [...warnings.slice(0, shown), { param: '', message: `${rest} more` }];
-    const text = JSON.stringify(listed).replace(
-      /[^\x20-\x7e]/g,
-      (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
-    );
-    if (text.length <= maxWarningsHeaderLength || shown === 0) return text;
+  const shown: string[] = [];
+  // Each field that a client makes up is a warning: those that cannot fit are not even written.
+  for (let length = 1; length <= maxWarningsHeaderLength && shown.length < warnings.length;) {
+    const text = asciiJson(warnings[shown.length]);
+    length += text.length + 1;
+    shown.push(text);
   }
+  for (;;) {
+    const rest = warnings.length - shown.length;
+    const listed = rest === 0 ? shown : [...shown, asciiJson({ param: '', message: `${rest} more` })];
+    const text = `[${listed.join(',')}]`;
+    if (text.length <= maxWarningsHeaderLength || shown.length === 0) return text;
+    shown.pop();
+  }
+}
+
+function asciiJson(value: unknown): string {
+  return JSON.stringify(value).replace(
+    /[^\x20-\x7e]/g,
+    (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
 }

@@ -226,3 +226,19 @@ test('a call that gets another id keeps what its upstream sent beside it', () =>
   const [, , renamed] = pairToolCalls([...round, ...round], new Set());
   expect(renamed).toEqual({ item: { ...call('call_0'), call_id: 'call_0_2' }, origin });
 });
+
+test('copies of an id are counted on, past those that the client has used', () => {
+  let asked = 0;
+  const used = new (class extends Set<string> {
+    override has(id: string): boolean {
+      asked++;
+      return super.has(id);
+    }
+  })();
+  const ids = ['a', 'b', 'a_3', ...Array.from({ length: 1000 }, () => ['a', 'b']).flat()];
+  const paired = pairToolCalls(context(...ids.flatMap((id) => [call(id), output(id)])), used);
+  const calls = paired.flatMap(({ item }) => (item.type === 'function_call' ? [item.call_id] : []));
+  expect(calls.slice(0, 9)).toEqual(['a', 'b', 'a_3', 'a_2', 'b_2', 'a_4', 'b_3', 'a_5', 'b_4']);
+  expect(calls.slice(-2)).toEqual(['a_1002', 'b_1001']);
+  expect(asked).toBe(2 * ids.length - 2);
+});

@@ -17,6 +17,7 @@ import type { ContextItem, Item } from '../core/items.ts';
 export function pairToolCalls(context: ContextItem[], usedCallIds: Set<string>): ContextItem[] {
   const open = new Map<string, { call: CallHalf; item: Item }>();
   const renamed = new Map<string, string>();
+  const copies = new Map<string, number>();
   const answered = new Set<string>();
   const paired: ContextItem[] = [];
 
@@ -33,7 +34,7 @@ export function pairToolCalls(context: ContextItem[], usedCallIds: Set<string>):
         paired.push(entry);
         continue;
       }
-      const callId = freeCallId(call.id, usedCallIds);
+      const callId = freeCallId(call.id, usedCallIds, copies);
       usedCallIds.add(callId);
       renamed.set(call.id, callId);
       paired.push(withCallId(entry, callId));
@@ -62,10 +63,13 @@ function withCallId({ item, origin }: ContextItem, callId: string): ContextItem 
   return 'call_id' in item ? { item: { ...item, call_id: callId }, origin } : { item, origin };
 }
 
-function freeCallId(callId: string, used: Set<string>): string {
-  for (let copy = 2; ; copy++) {
+/** @param copies the last copy of each id: ids are never given back, so that to begin anew would find none sooner. */
+function freeCallId(callId: string, used: Set<string>, copies: Map<string, number>): string {
+  for (let copy = (copies.get(callId) ?? 1) + 1; ; copy++) {
     const candidate = `${callId}_${copy}`;
-    if (!used.has(candidate)) return candidate;
+    if (used.has(candidate)) continue;
+    copies.set(callId, copy);
+    return candidate;
   }
 }
 

@@ -18,7 +18,7 @@ export function truncateHistory({ error }: AttemptOutcome, turn: Turn, { request
   const context = times === maxTruncations ? undefined : truncateContext(turn.history.context);
   if (context === undefined) return false;
   const report = createReport();
-  report.warnings.push(...whole.report.warnings);
+  for (const { param, message } of whole.report.warnings) report.warn(param, message);
   report.inputTransformations.push(...whole.report.inputTransformations);
   const left = whole.context.length - context.length;
   report.warn('truncation', `The ${left} oldest items of the conversation were left out, for the rest to fit.`);

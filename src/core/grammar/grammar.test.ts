@@ -89,6 +89,8 @@ describe('regular expressions', () => {
     ['(?R)', "the flag 'R' of a regular expression is not known"],
     [String.raw`\x{110000}`, "'110000' is no character"],
     ['((a{1000}){1000}){1000}', 'it is too large'],
+    ['(?:){1000}{1000}{1000}{1000}', 'it is too large'],
+    [`a${'{1}'.repeat(30_000)}`, 'it is nested too deeply'],
     ['('.repeat(10_000), 'a regular expression is nested too deeply'],
     ['['.repeat(10_000), 'a regular expression is nested too deeply'],
     ['a'.repeat(100_001), 'it has more than 100000 characters'],
@@ -228,6 +230,8 @@ describe('Lark grammars', () => {
     [String.raw`start: "\q"`, String.raw`'\q' in a string is not known`],
     [`start: ${'('.repeat(10_000)}`, 'it is nested too deeply'],
     ['start: "a"~1000\nb: (("a"~1000)~1000)~1000', 'it is too large'],
+    ['start: ""~1000~1000~1000~1000', 'it is too large'],
+    [`start: "a"${'?'.repeat(40_000)}`, 'it is nested too deeply'],
   ])('%.60s cannot be read', (grammar, why) => {
     expect(readGrammar('lark', grammar)).toBe(why);
   });

@@ -1,6 +1,6 @@
 import type { CharSet } from './char-set.ts';
 import type { Edge, Expression } from './expression.ts';
-import { GrammarError } from './grammar-error.ts';
+import { GrammarError, maxNesting } from './grammar-error.ts';
 
 /** A step of a rule: what is to come, and which nodes stand behind it. */
 export type Node =
@@ -19,10 +19,16 @@ export interface Network {
 }
 
 const maxNodes = 50_000;
+/** What takes no character adds no node, and can be said to be repeated a million million times. */
+const maxSteps = 10 * maxNodes;
+/** Repetitions of repetitions need no brackets, which the readers count. Each costs a call of the compiler. */
+const maxDepth = 10 * maxNesting;
 
 /** @throws GrammarError for a rule that is not there, and for a grammar that is too large. */
 export function createNetwork(start: string, rules: ReadonlyMap<string, Expression>): Network {
   const nodes: Node[] = [];
+  let steps = 0;
+  let depth = 0;
   const numbers = new Map([...new Set([start, ...rules.keys()])].map((name, number) => [name, number]));
 
   function add(node: Node): number {
@@ -32,6 +38,14 @@ export function createNetwork(start: string, rules: ReadonlyMap<string, Expressi
 
   /** @returns the first node of what leads to `next`. */
   function compile(expression: Expression, next: number): number {
+    if (++steps > maxSteps) throw new GrammarError('it is too large');
+    if (++depth > maxDepth) throw new GrammarError('it is nested too deeply');
+    const first = compileKind(expression, next);
+    depth--;
+    return first;
+  }
+
+  function compileKind(expression: Expression, next: number): number {
     switch (expression.kind) {
       case 'chars':
         return add({ kind: 'chars', chars: expression.chars, next });

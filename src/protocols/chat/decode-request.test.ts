@@ -425,6 +425,7 @@ test('warnings and errors name what the client sent', () => {
     include: 'logprobs',
     seed: 'seed',
     'messages[0].name': 'messages[0].name',
+    constructor: 'constructor',
   };
   for (const [param, name] of Object.entries(names)) expect(paramName(param, request)).toBe(name);
   expect(paramName('max_output_tokens', decode({ max_completion_tokens: 5 }))).toBe('max_completion_tokens');

@@ -1,3 +1,4 @@
+import { findPlace } from '../../core/find-place.ts';
 import type { TurnRequest } from '../../core/request.ts';
 
 const ownNames: Readonly<Record<string, string>> = {
@@ -14,14 +15,9 @@ const ownNames: Readonly<Record<string, string>> = {
 };
 
 /** What the client calls a parameter that is named as the Responses API names it: `input[2].output[0]` → `messages[3].content[0]`. */
-export function paramName(param: string, { places = {} }: Pick<TurnRequest, 'places'>): string {
-  for (
-    let end = param.length;
-    end > 0;
-    end = Math.max(param.lastIndexOf('.', end - 1), param.lastIndexOf('[', end - 1))
-  ) {
-    const place = places[param.slice(0, end)];
-    if (place !== undefined) return place + param.slice(end);
-  }
-  return ownNames[param] ?? param.replace(/^tool_choice\.tools/, 'tool_choice.allowed_tools.tools');
+export function paramName(param: string, request: Pick<TurnRequest, 'places'>): string {
+  const found = findPlace(param, request);
+  if (found !== undefined) return found.place + found.rest;
+  const own = Object.hasOwn(ownNames, param) ? ownNames[param] : undefined;
+  return own ?? param.replace(/^tool_choice\.tools/, 'tool_choice.allowed_tools.tools');
 }

@@ -1,3 +1,4 @@
+import { findPlace } from '../../core/find-place.ts';
 import type { TurnRequest } from '../../core/request.ts';
 
 /** The Responses API's names of parameters, and where a messages client has the same. */
@@ -17,15 +18,9 @@ const names: readonly [neutral: RegExp, name: string][] = [
 ];
 
 /** What the client calls a parameter. Names of its own stay as they are. */
-export function paramName(param: string, { places = {} }: Pick<TurnRequest, 'places'>): string {
-  for (
-    let end = param.length;
-    end > 0;
-    end = Math.max(param.lastIndexOf('.', end - 1), param.lastIndexOf('[', end - 1))
-  ) {
-    const place = places[param.slice(0, end)];
-    if (place !== undefined) return place + param.slice(end).replace(/^\.output/, '.content');
-  }
+export function paramName(param: string, request: Pick<TurnRequest, 'places'>): string {
+  const found = findPlace(param, request);
+  if (found !== undefined) return found.place + found.rest.replace(/^\.output/, '.content');
   for (const [neutral, name] of names) if (neutral.test(param)) return param.replace(neutral, name);
   return param;
 }
