@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { GatewayError } from '../core/errors.ts';
+import { createPieces } from '../core/pieces.ts';
 
 export interface BodyLimits {
   maxBytes: number;
@@ -20,7 +21,7 @@ export function checkLength(request: IncomingMessage, { maxBytes }: BodyLimits):
 /** Rejects with GatewayError request_too_large, request_timeout, or invalid_json where the client left half-way. */
 export function readBody(request: IncomingMessage, { maxBytes, timeoutMs }: BodyLimits): Promise<Buffer> {
   return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = [];
+    const pieces = createPieces();
     let bytes = 0;
 
     function stop(): void {
@@ -34,12 +35,11 @@ export function readBody(request: IncomingMessage, { maxBytes, timeoutMs }: Body
     function take(chunk: Buffer): void {
       bytes += chunk.length;
       if (bytes > maxBytes) fail(tooLarge(maxBytes));
-      else chunks.push(chunk);
+      else pieces.push(chunk);
     }
     function finish(): void {
       stop();
-      const [first] = chunks;
-      resolve(chunks.length === 1 && first !== undefined ? first : Buffer.concat(chunks, bytes));
+      resolve(pieces.whole());
     }
     function cut(): void {
       fail(new GatewayError('invalid_json', 'The request body ended early.'));

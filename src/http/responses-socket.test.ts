@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { expect, onTestFinished, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { WebSocket } from 'ws';
 import type { Log } from '../core/log.ts';
 import { createKeyring } from '../keys/keys.ts';
@@ -11,43 +11,107 @@ import type { TurnDependencies } from '../turn/turn.ts';
 import { responsesSocket, type ResponsesSocketLimits } from './responses-socket.ts';
 import { createUpgrades } from './upgrade.ts';
 
+/** Answered with as much, which no kernel takes off our hands at once. */
+const steer = JSON.stringify({ type: 'response.steer', input: 'x'.repeat(24 * 1024 * 1024) });
+
 const log: Log = { debug() {}, info() {}, warn() {}, error() {} } as unknown as Log;
 
+interface Rig {
+  client: WebSocket;
+  /** The gateway's own end, when both are open. */
+  opened: Promise<WebSocket>;
+}
+
 /** No turn is run: neither the store nor the path is asked for anything. */
-async function open(limits: Partial<ResponsesSocketLimits>): Promise<WebSocket> {
+async function open(limits: Partial<ResponsesSocketLimits>): Promise<Rig> {
   const store = { forTenant: () => ({}) } as unknown as Store;
+  const route = responsesSocket(store, { log } as unknown as TurnDependencies, limits);
+  const server = Promise.withResolvers<WebSocket>();
   const upgrades = createUpgrades({
-    routes: [responsesSocket(store, { log } as unknown as TurnDependencies, limits)],
+    routes: [{ ...route, open: (socket, caller) => (server.resolve(socket), route.open(socket, caller)) }],
     keyring: createKeyring({ masterKey: undefined, keys: [], pepper: Buffer.alloc(32) }),
     encodeError: responsesCodec.encodeError,
     newRequestId: () => 'req_1',
     log,
-    maxBytes: 1000,
+    maxBytes: steer.length,
   });
-  const server = createServer();
-  server.on('upgrade', upgrades.listener);
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  onTestFinished(() => void server.close());
-  const socket = new WebSocket(`ws://127.0.0.1:${(server.address() as AddressInfo).port}/v1/responses`, {
+  const http = createServer();
+  http.on('upgrade', upgrades.listener);
+  http.listen(0, '127.0.0.1');
+  await once(http, 'listening');
+  onTestFinished(() => void http.close());
+  const client = new WebSocket(`ws://127.0.0.1:${(http.address() as AddressInfo).port}/v1/responses`, {
     autoPong: false,
   });
-  onTestFinished(() => socket.terminate());
-  return socket;
+  onTestFinished(() => client.terminate());
+  return { client, opened: once(client, 'open').then(() => server.promise) };
 }
 
 test('a connection that has lasted its time is told so, and closed', async () => {
-  const socket = await open({ lifeMs: 1 });
-  const [message] = (await once(socket, 'message')) as [Buffer];
+  const { client } = await open({ lifeMs: 1 });
+  const [message] = (await once(client, 'message')) as [Buffer];
   expect(JSON.parse(message.toString())).toMatchObject({
     type: 'error',
     status: 400,
     error: { code: 'websocket_connection_limit_reached' },
   });
-  expect((await once(socket, 'close'))[0]).toBe(1000);
+  expect((await once(client, 'close'))[0]).toBe(1000);
 });
 
 test('a client that answers no ping is let go of', async () => {
-  const socket = await open({ pingMs: 10 });
-  expect((await once(socket, 'close'))[0]).toBe(1006);
+  const { client } = await open({ pingMs: 10 });
+  expect((await once(client, 'close'))[0]).toBe(1006);
+});
+
+describe('a client that does not read its answers', () => {
+  const asked = 3;
+
+  /** @returns the gateway's end, when it reads no further. */
+  async function flood({ client, opened }: Rig): Promise<WebSocket> {
+    const socket = await opened;
+    client.pause();
+    const held = new Promise<void>((resolve) => {
+      vi.spyOn(socket, 'pause').mockImplementationOnce(() => {
+        WebSocket.prototype.pause.call(socket);
+        resolve();
+      });
+    });
+    for (let index = 0; index < asked; index++) client.send(steer);
+    await held;
+    return socket;
+  }
+
+  test('is not read either, and gets them all when it does', async () => {
+    vi.useFakeTimers({ toFake: ['setInterval'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const pingMs = 1000;
+    const rig = await open({ pingMs });
+    const { client } = rig;
+    await rig.opened;
+    vi.advanceTimersByTime(pingMs);
+    const socket = await flood(rig);
+    // No pong could be read.
+    vi.advanceTimersByTime(10 * pingMs);
+    expect(socket.readyState).toBe(WebSocket.OPEN);
+    const all = Promise.withResolvers<void>();
+    let received = 0;
+    client.on('message', () => {
+      if (++received === asked) all.resolve();
+    });
+    client.resume();
+    await all.promise;
+
+    client.send('{}');
+    await once(client, 'message');
+    // That it reads was as good as a pong; from here on it takes one.
+    vi.advanceTimersByTime(pingMs);
+    await once(client, 'ping');
+    vi.advanceTimersByTime(pingMs);
+    await once(socket, 'close');
+  });
+
+  test('is cut when it has read nothing for long', async () => {
+    const socket = await flood(await open({ stalledMs: 1 }));
+    expect((await once(socket, 'close'))[0]).toBe(1006);
+  });
 });

@@ -12,7 +12,9 @@ import { runTurn } from '../turn/run-turn.ts';
 import type { TurnDependencies } from '../turn/turn.ts';
 import { jsonText, parseJson } from './check-json.ts';
 import { namedSession } from './session-header.ts';
+import { createSocketLine } from './socket-line.ts';
 import { createSocketSink } from './socket-sink.ts';
+import { defaultStalledMs } from './stall.ts';
 import type { SocketCaller, SocketRoute, SocketSession } from './upgrade.ts';
 
 export interface ResponsesSocketLimits {
@@ -20,6 +22,8 @@ export interface ResponsesSocketLimits {
   lifeMs: number;
   /** A client that answers no ping within this time is gone. */
   pingMs: number;
+  /** So is one that has read nothing of what is there for it for this long. */
+  stalledMs: number;
   /** Requests that wait for the one that runs. */
   maxWaiting: number;
   /** Of the context of the newest response that is not stored. */
@@ -29,6 +33,7 @@ export interface ResponsesSocketLimits {
 const defaultLimits: ResponsesSocketLimits = {
   lifeMs: 60 * 60_000,
   pingMs: 30_000,
+  stalledMs: defaultStalledMs,
   maxWaiting: 16,
   maxLocalCharacters: 64 * 1024 * 1024,
 };
@@ -67,6 +72,7 @@ function openSession(
 ): SocketSession {
   const { log } = turns;
   const tenant = store.forTenant(principal.tenant);
+  const line = createSocketLine(socket, connection, limits.stalledMs);
   const local = createLocalChain(limits.maxLocalCharacters);
   const waiting: CreateMessage[] = [];
   /** The one whose response is under way. */
@@ -85,7 +91,7 @@ function openSession(
       log.error({ err: thrown }, 'a message failed for an unforeseen reason');
       error = new GatewayError('internal_error', 'The gateway failed on this message. Its log tells why.');
     }
-    if (socket.readyState === socket.OPEN) socket.send(JSON.stringify(errorFrame(error as GatewayError, streamId)));
+    line.send(JSON.stringify(errorFrame(error as GatewayError, streamId)));
   }
 
   function finish(code: number, error?: GatewayError): void {
@@ -99,7 +105,7 @@ function openSession(
   }
 
   async function run({ body, streamId }: CreateMessage): Promise<void> {
-    const sink = createSocketSink(socket, connection, streamId);
+    const sink = createSocketSink(line, streamId);
     const parent = body['previous_response_id'];
     let turnEnded = false;
     try {
@@ -152,7 +158,7 @@ function openSession(
       const type = clientEvents.find((name) => name === body['type']);
       if (body['type'] === undefined) throw missing('type');
       if (type === undefined) throw invalidChoice('type', body['type'], clientEvents);
-      if (type === 'response.steer') socket.send(JSON.stringify(steerFailed(body, streamId)));
+      if (type === 'response.steer') line.send(JSON.stringify(steerFailed(body, streamId)));
       else enqueue({ body, streamId });
     } catch (thrown) {
       sendError(thrown, streamId);
@@ -177,19 +183,25 @@ function openSession(
   }
 
   const pinging = setInterval(() => {
+    // No pong is read while the line is full; how long that lasts is watched by the line.
+    if (line.full) return;
     if (!answersPings) socket.terminate();
     answersPings = false;
-    socket.ping();
+    line.ping();
   }, limits.pingMs).unref();
   const life = setTimeout(() => {
     const message = 'This connection has reached its limit of 60 minutes. Open a new one to go on.';
     finish(normalClose, new GatewayError('websocket_connection_limit_reached', message));
   }, limits.lifeMs).unref();
 
-  socket.on('message', receive);
-  socket.on('pong', () => {
+  const isThere = () => {
     answersPings = true;
-  });
+  };
+
+  socket.on('message', receive);
+  socket.on('pong', isThere);
+  // Its pong may be behind much that is read only now.
+  line.watch(isThere, () => {});
   socket.on('error', (error) => log.info({ reason: error.message }, 'a socket was closed'));
   socket.on('close', () => {
     clearInterval(pinging);

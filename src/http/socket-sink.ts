@@ -1,16 +1,12 @@
-import type { Duplex } from 'node:stream';
-import type { WebSocket } from 'ws';
 import type { TurnSink } from '../turn/turn.ts';
-
-/** A client that has read nothing for this long is taken for gone. */
-const stalledMs = 30_000;
+import type { SocketLine } from './socket-line.ts';
 
 const statusOfType: Readonly<Record<string, number>> = { invalid_request_error: 400, rate_limit_error: 429 };
 
 export interface SocketSink extends TurnSink {
   /** Something of the answer has been sent. */
   readonly started: boolean;
-  /** Lets go of the socket, which goes on to serve others. */
+  /** Lets go of the line, which goes on to serve others. */
   release(): void;
 }
 
@@ -18,10 +14,9 @@ export interface SocketSink extends TurnSink {
  * The WebSocket side of an answer: each event of the stream is one message, without the framing of event streams.
  * @param streamId what the client named its lane, to be repeated in every event.
  */
-export function createSocketSink(socket: WebSocket, connection: Duplex, streamId: string | undefined): SocketSink {
+export function createSocketSink(line: SocketLine, streamId: string | undefined): SocketSink {
   let started = false;
   let ended = false;
-  let stalled: NodeJS.Timeout | undefined;
   /** To be said in the first event, since there are no headers. */
   let warnings: string | undefined;
 
@@ -29,7 +24,7 @@ export function createSocketSink(socket: WebSocket, connection: Duplex, streamId
     const at = frame.indexOf('data: ');
     if (at === -1) {
       // A comment, which keeps the line alive.
-      socket.ping();
+      line.ping();
       return;
     }
     let data = frame.slice(at + 'data: '.length);
@@ -37,28 +32,18 @@ export function createSocketSink(socket: WebSocket, connection: Duplex, streamId
     if (data.startsWith('{"type":"error"')) data = withStatus(data);
     if (warnings !== undefined) data = `${data.slice(0, -1)},"turnpike_warnings":${warnings}}`;
     warnings = undefined;
-    socket.send(streamId === undefined ? data : `{"stream_id":${JSON.stringify(streamId)},${data.slice(1)}`);
+    line.send(streamId === undefined ? data : `{"stream_id":${JSON.stringify(streamId)},${data.slice(1)}`);
   }
 
   function write(text: string): void {
-    connection.cork();
-    for (const frame of text.split('\n\n')) if (frame !== '') send(frame);
-    connection.uncork();
+    line.together(() => {
+      for (const frame of text.split('\n\n')) if (frame !== '') send(frame);
+    });
   }
-
-  const onDrain = () => {
-    clearTimeout(stalled);
-    stalled = undefined;
-    sink.onDrain();
-  };
-  const onClose = () => {
-    clearTimeout(stalled);
-    sink.onClose();
-  };
 
   const sink: SocketSink = {
     get closed() {
-      return ended || socket.readyState !== socket.OPEN;
+      return ended || line.closed;
     },
     get started() {
       return started;
@@ -70,25 +55,20 @@ export function createSocketSink(socket: WebSocket, connection: Duplex, streamId
     write(text) {
       if (sink.closed) return true;
       write(text);
-      if (!connection.writableNeedDrain) return true;
-      stalled ??= setTimeout(() => socket.terminate(), stalledMs).unref();
-      return false;
+      return !line.full;
     },
     end(text) {
       if (sink.closed) return;
       write(text);
       ended = true;
     },
-    release() {
-      clearTimeout(stalled);
-      connection.off('drain', onDrain);
-      socket.off('close', onClose);
-    },
+    release: line.watch(
+      () => sink.onDrain(),
+      () => sink.onClose(),
+    ),
     onClose: () => {},
     onDrain: () => {},
   };
-  connection.on('drain', onDrain);
-  socket.on('close', onClose);
   return sink;
 }
 

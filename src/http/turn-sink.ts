@@ -2,9 +2,7 @@ import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { crashPoint } from '../crash-point.ts';
 import type { TurnSink } from '../turn/turn.ts';
-
-/** A client that has read nothing for this long is taken for gone. */
-const stalledMs = 30_000;
+import { createStall } from './stall.ts';
 
 /** The HTTP side of an answer. */
 export function createTurnSink(response: ServerResponse): TurnSink {
@@ -16,7 +14,7 @@ class ResponseSink implements TurnSink {
   onClose = nothing;
   onDrain = nothing;
   private readonly response: ServerResponse;
-  private stalled: NodeJS.Timeout | undefined;
+  private readonly stall = createStall(() => this.response.destroy());
   /** Of a stream whose headers have left: the connection, which is this response's own until it ends. */
   private line: Socket | undefined;
 
@@ -24,7 +22,7 @@ class ResponseSink implements TurnSink {
     this.response = response;
     response.on('drain', this.drained);
     response.on('close', () => {
-      clearTimeout(this.stalled);
+      this.stall.end();
       this.line?.off('drain', this.drained);
       this.onClose();
       crashPoint('stream-ended');
@@ -41,7 +39,7 @@ class ResponseSink implements TurnSink {
 
   write(text: string): boolean {
     if (this.closed || text === '' || this.writeChunk(text)) return true;
-    this.stalled ??= setTimeout(() => this.response.destroy(), stalledMs).unref();
+    this.stall.begin();
     return false;
   }
 
@@ -71,8 +69,7 @@ class ResponseSink implements TurnSink {
   }
 
   private readonly drained = () => {
-    clearTimeout(this.stalled);
-    this.stalled = undefined;
+    this.stall.end();
     this.onDrain();
   };
 }

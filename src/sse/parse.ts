@@ -1,4 +1,5 @@
 import { GatewayError } from '../core/errors.ts';
+import { createPieces, type Pieces } from '../core/pieces.ts';
 
 export interface SseParser {
   /** @throws GatewayError upstream_invalid_response when one frame outgrows the limit; the parser is of no use then. */
@@ -27,7 +28,7 @@ export function createSseParser(
   onFrame: (event: string, data: string, text: string | undefined) => void,
   { maxFrameBytes }: SseLimits = { maxFrameBytes: 32 * 1024 * 1024 },
 ): SseParser {
-  let unfinishedLine: Buffer[] = [];
+  let unfinishedLine: Pieces | undefined;
   let unfinishedBytes = 0;
   let atStart = true;
   let endedWithCarriageReturn = false;
@@ -46,6 +47,7 @@ export function createSseParser(
   }
 
   function keep(rest: Buffer): void {
+    unfinishedLine ??= createPieces();
     unfinishedLine.push(rest);
     unfinishedBytes += rest.length;
     refuseAbove(unfinishedBytes);
@@ -132,10 +134,10 @@ export function createSseParser(
       if (cut > 0) {
         endedWithCarriageReturn = bytes[cut - 1] === carriageReturn && cut === bytes.length;
         let ready = cut === bytes.length ? bytes : bytes.subarray(0, cut);
-        if (unfinishedLine.length > 0) {
+        if (unfinishedLine !== undefined) {
           unfinishedLine.push(ready);
-          ready = Buffer.concat(unfinishedLine);
-          unfinishedLine = [];
+          ready = unfinishedLine.whole();
+          unfinishedLine = undefined;
           unfinishedBytes = 0;
         }
         wholeLines(ready);
@@ -143,7 +145,7 @@ export function createSseParser(
       if (cut < bytes.length) keep(bytes.subarray(cut));
     },
     end() {
-      unfinishedLine = [];
+      unfinishedLine = undefined;
       unfinishedBytes = 0;
       event = '';
       data = '';

@@ -1,5 +1,6 @@
 import { GatewayError } from '../core/errors.ts';
 import type { IdMint } from '../core/ids.ts';
+import { createPieces } from '../core/pieces.ts';
 import type { TurnRequest } from '../core/request.ts';
 import { tokenCount } from '../core/usage.ts';
 import type { Warning } from '../core/warning.ts';
@@ -100,7 +101,7 @@ const maxReplyBytes = 1024 * 1024;
 
 function send(transport: Transport, request: UpstreamRequest, signal: AbortSignal): Promise<WholeReply> {
   return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = [];
+    const pieces = createPieces();
     let bytes = 0;
     let status = 0;
     let headers: WholeReply['headers'] = {};
@@ -115,10 +116,10 @@ function send(transport: Transport, request: UpstreamRequest, signal: AbortSigna
       },
       onData(chunk) {
         bytes += chunk.length;
-        if (bytes <= maxReplyBytes) chunks.push(chunk);
+        if (bytes <= maxReplyBytes) pieces.push(chunk);
         else giveUp(new GatewayError('upstream_invalid_response', 'The upstream sent more than the gateway takes.'));
       },
-      onEnd: () => resolve({ status, headers, body: Buffer.concat(chunks).toString('utf8') }),
+      onEnd: () => resolve({ status, headers, body: pieces.whole().toString('utf8') }),
       onError: reject,
     });
     const leave = () => giveUp(new GatewayError('request_timeout', 'The client has gone.'));

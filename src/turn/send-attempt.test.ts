@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { GatewayError } from '../core/errors.ts';
 import { messagesCodec } from '../protocols/messages/index.ts';
 import type { UpstreamListener } from '../providers/provider.ts';
@@ -7,12 +7,12 @@ import { sendAttempt } from './send-attempt.ts';
 import type { PreparedAttempt } from './turn.ts';
 
 /** An attempt whose upstream says what `speak` says, and how often it was written for. */
-function attempt(speak: (upstream: UpstreamListener) => void) {
+function attempt(speak: (upstream: UpstreamListener) => void, contentType = 'text/event-stream') {
   const calls = { frames: 0, writes: 0 };
   const transport = {
     send(_: unknown, listener: UpstreamListener) {
       queueMicrotask(() => {
-        listener.onHeaders(200, { 'content-type': 'text/event-stream' });
+        listener.onHeaders(200, { 'content-type': contentType });
         speak(listener);
       });
       return { pause() {}, resume() {}, abort() {} };
@@ -74,5 +74,30 @@ describe('an attempt', () => {
       }),
       { numRuns: 50 },
     );
+  });
+
+  test.each([
+    ['a reply', 'application/json'],
+    ['a line of a stream', 'text/event-stream'],
+  ])('keeps %s that comes byte by byte in few pieces', async (_name, contentType) => {
+    const concat = vi.spyOn(Buffer, 'concat');
+    let most = 0;
+    const { done } = attempt((upstream) => {
+      void (async () => {
+        for (let index = 0; index < 5000; index++) {
+          upstream.onData(Buffer.from('x'));
+          // Each is a read of its own.
+          await Promise.resolve();
+        }
+        upstream.onData(Buffer.from('\n'));
+        concat.mockClear();
+        upstream.onEnd();
+        most = Math.max(...concat.mock.calls.map(([pieces]) => pieces.length));
+      })();
+    }, contentType);
+    expect(await done).toMatchObject({ outcome: 'failed' });
+    expect(most).toBeGreaterThan(1);
+    expect(most).toBeLessThan(300);
+    concat.mockRestore();
   });
 });

@@ -1,5 +1,6 @@
 import { GatewayError } from '../core/errors.ts';
 import type { UpstreamEvent } from '../core/events.ts';
+import { createPieces, type Pieces } from '../core/pieces.ts';
 import { crashPoint } from '../crash-point.ts';
 import type { StreamDecoder } from '../protocols/codec.ts';
 import { createSseParser, type SseParser } from '../sse/parse.ts';
@@ -59,7 +60,7 @@ export function sendAttempt(
   let status = 0;
   let headers: Record<string, string | undefined> = {};
   let stream: { parser: SseParser; decoder: StreamDecoder } | undefined;
-  let body: Buffer[] = [];
+  let body: Pieces | undefined;
   /** Of a stream: what came and was not decoded yet. */
   let received: Buffer[] | undefined;
   let plainReply: string | undefined;
@@ -115,6 +116,12 @@ export function sendAttempt(
     else finish('ended');
   }
 
+  function wholeBody(): string {
+    const text = body?.whole().toString('utf8') ?? '';
+    body = undefined;
+    return text;
+  }
+
   function beginStream(): void {
     const decoder = codec.createStreamDecoder(encoded.decode);
     const parser = createSseParser((event, data, text) => {
@@ -160,6 +167,7 @@ export function sendAttempt(
         return;
       }
       if (stream === undefined) {
+        body ??= createPieces();
         body.push(chunk);
         return;
       }
@@ -178,14 +186,13 @@ export function sendAttempt(
           stream.parser.end();
           stream.decoder.end(emit);
         } else if (status === 200) {
-          plainReply = Buffer.concat(body).toString('utf8');
+          plainReply = wholeBody();
           codec.decodeResponse(plainReply, encoded.decode, emit);
         } else {
-          const text = withoutCredential(Buffer.concat(body).toString('utf8'), upstream);
+          const text = withoutCredential(wholeBody(), upstream);
           finish('failed', lentRefused(codec.decodeError(status, headers, text), deployment));
           return;
         }
-        body = [];
         listener.onProgress();
         settleIfEnded();
         if (settled) return;
@@ -220,30 +227,14 @@ export function sendAttempt(
   };
 }
 
-const blockBytes = 4096;
-
-/** Keeps a copy of the last bytes of a stream: a chunk takes several times its length, and holds what was read with it. */
+/** Keeps a copy of the last bytes of a stream: a chunk holds what was read with it. */
 function createTail(maxBytes: number): { push(chunk: Buffer): void; text(): string } {
-  const blocks: Buffer[] = [];
-  let last: Buffer | undefined;
-  let filled = blockBytes;
+  const pieces = createPieces(0);
   return {
     push(chunk) {
-      let at = Math.max(0, chunk.length - maxBytes);
-      while (at < chunk.length) {
-        if (last === undefined || filled === blockBytes) {
-          last = Buffer.allocUnsafe(blockBytes);
-          filled = 0;
-          if (blocks.push(last) > maxBytes / blockBytes + 1) blocks.shift();
-        }
-        const copied = chunk.copy(last, filled, at);
-        at += copied;
-        filled += copied;
-      }
+      pieces.push(chunk.length > maxBytes ? chunk.subarray(-maxBytes) : chunk);
+      pieces.forgetBefore(maxBytes);
     },
-    text: () =>
-      Buffer.concat(blocks, (blocks.length - 1) * blockBytes + filled)
-        .subarray(-maxBytes)
-        .toString('utf8'),
+    text: () => pieces.whole().subarray(-maxBytes).toString('utf8'),
   };
 }
