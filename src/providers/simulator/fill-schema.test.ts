@@ -142,3 +142,34 @@ test('a schema that contains itself has an end', () => {
   expect(JSON.stringify(fill(schema)).length).toBeLessThan(500);
   expect(fill({ $ref: '#' })).toBeDefined();
 });
+
+const many = Array.from({ length: 5000 }, (_, at) => `f${at}`);
+const wide = Object.fromEntries(many.map((name) => [name, {}]));
+test.each<[string, unknown]>([
+  ['lists of itself', { type: 'array', minItems: 64, items: { $ref: '#' } }],
+  ['fields of itself', { required: many, properties: itselfAnd(5000) }],
+  ['few fields of itself and many of anything', { required: many, properties: itselfAnd(5) }],
+  ['all of itself', { allOf: many.map(() => ({ $ref: '#' })) }],
+  ['many parts of many fields', { properties: wide, allOf: many.map(() => ({ properties: wide })) }],
+  ['many references that are long', { required: many, properties: far() }],
+])('a schema of %s is filled in part', (_, schema) => {
+  expect(fill(schema)).toBeDefined();
+});
+
+test.each([
+  ['a value', { const: 'x'.repeat(100_000) }],
+  ['a text', { type: 'string' }],
+])('%s that is said once is not written a million times', (_, field) => {
+  const schema = { required: many, properties: Object.fromEntries(many.map((name) => [name, field])) };
+  const filled = fillSchema(schema, { ...hints, subject: 'x'.repeat(100_000) });
+  expect(JSON.stringify(filled).length).toBeLessThan(1_000_000);
+});
+
+function itselfAnd(count: number): Record<string, unknown> {
+  return Object.fromEntries(many.map((name, at) => [name, at < count ? { $ref: '#' } : true]));
+}
+
+function far(): Record<string, unknown> {
+  const $ref = `#${'/x'.repeat(50_000)}`;
+  return Object.fromEntries(many.map((name) => [name, { $ref }]));
+}

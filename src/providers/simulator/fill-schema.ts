@@ -12,6 +12,13 @@ export interface Hints {
 
 /** Deep enough for real tools, and an end for schemas that contain themselves. */
 const maxDepth = 8;
+/** A schema that contains itself more than once is larger than any answer long before that depth: what is left stays empty. */
+const maxSteps = 100_000;
+/** What is said once in a schema can be written into each field. */
+const charsPerStep = 8;
+
+/** Counts what is done. @returns false: it has become too much. */
+type Spend = (steps: number) => boolean;
 
 const formats: Record<string, string> = {
   date: '2026-01-01',
@@ -31,15 +38,21 @@ const textNames = /text|message|prompt|question|content|body|description|instruc
 /** A value of the JSON Schema's kind: required properties filled, enumerations at their first value. */
 export function fillSchema(schema: unknown, hints: Hints): unknown {
   const takeNumber = hints.numbers.values();
+  let steps = 0;
+  const spend: Spend = (more) => {
+    steps += more;
+    return steps <= maxSteps;
+  };
   return fill(schema, 'value', 0);
 
   function fill(node: unknown, name: string, depth: number): unknown {
-    const resolved = resolve(node, schema, depth);
+    const isLeft = spend(1) && depth <= maxDepth;
+    const resolved = resolve(node, schema, depth, spend);
     if (!isJsonObject(resolved)) return hints.subject;
-    if (Object.hasOwn(resolved, 'const')) return resolved['const'];
-    if (Array.isArray(resolved['enum']) && resolved['enum'].length > 0) return resolved['enum'][0];
+    if (Object.hasOwn(resolved, 'const')) return given(resolved['const']);
+    if (Array.isArray(resolved['enum']) && resolved['enum'].length > 0) return given(resolved['enum'][0]);
     const type = typeOf(resolved);
-    if (depth > maxDepth) return type === 'array' ? [] : type === 'object' ? {} : null;
+    if (!isLeft) return type === 'array' ? [] : type === 'object' ? {} : null;
     switch (type) {
       case 'object':
         return fillObject(resolved, depth);
@@ -64,6 +77,10 @@ export function fillSchema(schema: unknown, hints: Hints): unknown {
       default:
         return fillString(resolved, name);
     }
+  }
+
+  function given(value: unknown): unknown {
+    return spend(1) && spend(JSON.stringify(value).length / charsPerStep) ? value : null;
   }
 
   function fillObject(node: Record<string, unknown>, depth: number): unknown {
@@ -99,7 +116,8 @@ export function fillSchema(schema: unknown, hints: Hints): unknown {
   function fillString(node: Record<string, unknown>, name: string): string {
     const format = typeof node['format'] === 'string' ? formats[node['format']] : undefined;
     if (format !== undefined) return format;
-    const characters = Array.from(textNames.test(name) ? hints.text : hints.subject);
+    const words = textNames.test(name) ? hints.text : hints.subject;
+    const characters = spend(words.length / charsPerStep) ? Array.from(words) : [];
     const most = countOf(node['maxLength']) ?? characters.length;
     const least = countOf(node['minLength']) ?? 0;
     return (
@@ -110,9 +128,12 @@ export function fillSchema(schema: unknown, hints: Hints): unknown {
 }
 
 /** The schema without references and choices: of a choice, the first that is not null. */
-function resolve(node: unknown, root: unknown, depth: number): unknown {
-  if (!isJsonObject(node) || depth > maxDepth) return node;
+function resolve(node: unknown, root: unknown, depth: number, spend: Spend): unknown {
+  if (!isJsonObject(node) || !spend(1) || depth > maxDepth) return node;
+  const inner = (next: unknown): unknown => resolve(next, root, depth + 1, spend);
+  const join = (first: unknown, second: unknown): unknown => merge(first, second, spend);
   if (typeof node['$ref'] === 'string' && node['$ref'].startsWith('#')) {
+    if (!spend(node['$ref'].length)) return undefined;
     const target = node['$ref']
       .split('/')
       .slice(1)
@@ -120,21 +141,22 @@ function resolve(node: unknown, root: unknown, depth: number): unknown {
         const name = key.replaceAll('~1', '/').replaceAll('~0', '~');
         return isJsonObject(at) && Object.hasOwn(at, name) ? at[name] : undefined;
       }, root);
-    return resolve(target, root, depth + 1);
+    return inner(target);
   }
   for (const word of ['anyOf', 'oneOf']) {
     const choices = node[word];
     if (!Array.isArray(choices)) continue;
     const choice: unknown = choices.find((option) => !isJsonObject(option) || option['type'] !== 'null') ?? choices[0];
-    return resolve(merge(node, choice), root, depth + 1);
+    return inner(join(node, choice));
   }
   const all = node['allOf'];
   if (!Array.isArray(all)) return node;
-  return all.map((part) => resolve(part, root, depth + 1)).reduce(merge, { ...node, allOf: undefined });
+  return all.map(inner).reduce(join, { ...node, allOf: undefined });
 }
 
-function merge(first: unknown, second: unknown): unknown {
+function merge(first: unknown, second: unknown, spend: Spend): unknown {
   if (!isJsonObject(first) || !isJsonObject(second)) return second ?? first;
+  if (!spend(1) || !spend(sizeOf(first) + sizeOf(second))) return first;
   const joined: Record<string, unknown> = { ...first, anyOf: undefined, oneOf: undefined, ...second };
   if (isJsonObject(first['properties']) && isJsonObject(second['properties'])) {
     joined['properties'] = { ...first['properties'], ...second['properties'] };
@@ -143,6 +165,13 @@ function merge(first: unknown, second: unknown): unknown {
     joined['required'] = [...new Set([...first['required'], ...second['required']])];
   }
   return joined;
+}
+
+/** How much of a schema is copied when it is merged. */
+function sizeOf(node: Record<string, unknown>): number {
+  const { properties, required } = node;
+  const names = isJsonObject(properties) ? Object.keys(properties).length : 0;
+  return Object.keys(node).length + names + (Array.isArray(required) ? required.length : 0);
 }
 
 function typeOf(node: Record<string, unknown>): unknown {
