@@ -42,6 +42,13 @@ test.each([
   ['{"cache_control":1}', '{}', false],
   ['{"a":12345678901234567890}', '{"a":12345678901234567891}', false],
   ['{"a":0.10000000000000000001}', '{"a":0.1}', false],
+  ['{"a":12345678.123456789}', '{"a":12345678.12345679}', false],
 ])("a call's arguments %s and %s are the same: %s", (one, other, same) => {
   expect(saidOf(callWith(one)) === saidOf(callWith(other))).toBe(same);
+});
+
+test("a call's arguments that are very long are the text that they are", () => {
+  const long = (space: string, length: number) => `{"a":${space}"${'x'.repeat(length)}"}`;
+  expect(saidOf(callWith(long(' ', 200_000)))).toBe(saidOf(callWith(long('', 200_000))));
+  expect(saidOf(callWith(long(' ', 300_000)))).not.toBe(saidOf(callWith(long('', 300_000))));
 });

@@ -74,7 +74,7 @@ export function endChain(hash: Hash, { said, open }: ContextChain): string {
 /** Compared with others of the same `said` only. */
 const detailsLength = 12;
 
-/** Each once. */
+/** Each once: of a turn that has not thought, the ways without reasoning are those with it. */
 export function endDetails({ details }: ContextChain): string[] {
   return Array.from(new Set(details), (each) => each.slice(0, detailsLength));
 }
@@ -161,11 +161,20 @@ function spelledPart(part: object): unknown {
  * would be hashed in two ways.
  */
 const maxDepth = 1000;
+/** So are longer ones: they can hold more values than there is time to put in order. */
+const maxLength = 256 * 1024;
+/** Nothing shorter is rounded. To look at each value takes ten times as long as to read them. */
+const longNumber = /[\d.]{16}/;
 
 /** JSON-equal arguments are equal, and none at all are an empty object; what is no JSON is text. */
 function spelledArguments(text: string): unknown {
+  if (text.length > maxLength) return text;
   try {
-    return sorted(JSON.parse(text.trim() === '' ? '{}' : text, exactNumber), () => false, maxDepth);
+    const value: unknown = JSON.parse(
+      text.trim() === '' ? '{}' : text,
+      longNumber.test(text) ? exactNumber : undefined,
+    );
+    return sorted(value, () => false, maxDepth);
   } catch {
     return text;
   }
