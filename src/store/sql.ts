@@ -139,8 +139,8 @@ const followedBy = `JOIN items f ON f.tenant = i.tenant AND f.turn_id = i.turn_i
       AND f.position = i.position + 1 AND f.output = ${itemMarks.output} AND i.output = f.output AND f.body <> ''`;
 
 /**
- * tenant, id, bucket, expiry. Every item of the turn and of the ancestors that it builds on, in no order, as `ContextRow`s; a turn
- * without items has one row of nulls. The chain ends at the anchor, which keeps nothing of its parent.
+ * tenant, id, bucket, expiry, how many ancestors at most. Every item of the turn and of the ancestors that it builds on, in no
+ * order, as `ContextRow`s; a turn without items has one row of nulls. The chain ends at the anchor, which keeps nothing of its parent.
  * @param lookup the table, looked up for each turn of the chain by itself, as what stands behind `JOIN`.
  */
 export const selectContext = (
@@ -153,10 +153,12 @@ export const selectContext = (
       FROM turns t WHERE t.tenant = $1 AND t.id = $2 AND t.bucket = $3 AND ${live('t', '$4')}
       UNION ALL
       SELECT c.hop + 1, p.id, p.parent, p.keep, p.kept_count, p.drops_reasoning, p.envelope_hash, NULL, NULL, NULL, NULL, NULL
-      FROM chain c JOIN ${lookup('turns', 'p', 'p.tenant = $1 AND p.id = c.parent AND p.bucket = $3')} WHERE c.keep > 0
+      FROM chain c JOIN ${lookup('turns', 'p', 'p.tenant = $1 AND p.id = c.parent AND p.bucket = $3')}
+      WHERE c.keep > 0 AND c.hop < CAST($5 AS integer)
     )
     SELECT c.hop, c.id, c.keep, c.kept_count, c.drops_reasoning, COALESCE(i.envelope_hash, c.envelope_hash), i.position, i.output,
-      i.id, i.type, i.body, i.origin, c.status, c.session_id, c.anchor, c.depth, c.deployment
+      i.id, i.type, i.body, i.origin, c.status, c.session_id, c.anchor, c.depth,
+      c.deployment, c.parent
     FROM chain c LEFT JOIN ${lookup('items', 'i', 'i.tenant = $1 AND i.turn_id = c.id AND i.bucket = $3')}`;
 
 export const sql = {

@@ -192,7 +192,7 @@ export interface StoredContext {
   /** How many items a child keeps that keeps all: those of a conversation that have been deleted have their place. */
   length: number;
   /** The turn's whole effective context, oldest first: its ancestors' items, its input, its output. */
-  items: StoredContextItem[];
+  items: readonly StoredContextItem[];
 }
 
 export interface StoredResponse {
@@ -257,7 +257,7 @@ export interface TenantStore {
   /** In nano-USD, all attempts together. Undefined: one of them runs or has no known price, or there is no such turn. */
   readCost(responseId: string): Promise<number | undefined>;
   /** The turn's context without its own output: what the model saw. */
-  readInput(responseId: string): Promise<StoredContextItem[] | undefined>;
+  readInput(responseId: string): Promise<readonly StoredContextItem[] | undefined>;
   /** The envelope that an item of this response's context names, whatever has become of the turn that brought it. */
   readEnvelope(responseId: string, envelope: string): Promise<string | undefined>;
   /** The newest item with this id in any turn that is not deleted. */

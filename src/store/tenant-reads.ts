@@ -1,7 +1,8 @@
 import { keptBucket, weekOf, weekOfId } from './bucket.ts';
 import { columnText } from './column-text.ts';
-import { type ContextRow, contextOf, isDeleted } from './context-of.ts';
+import { chainOf, type ContextRow, contextOf, isDeleted, parentOf } from './context-of.ts';
 import { type ClaimRow, otherHolder, selectHolder } from './idempotency.ts';
+import type { RecentContexts } from './recent-contexts.ts';
 import type { Retention } from './retention.ts';
 import type { SqlValue } from './rows.ts';
 import { sql } from './sql.ts';
@@ -34,6 +35,9 @@ interface ResponseRow {
   origin: string | null;
 }
 
+/** More than any chain has. */
+const allAncestors = 2 ** 31 - 1;
+
 /**
  * The reading half of a tenant's store, the same on every engine: one statement each. An id can be any text that a client
  * sent.
@@ -41,6 +45,7 @@ interface ResponseRow {
  * @param tuples the same, with a row as the list of its columns.
  * @param selectContext the engine's.
  * @param retention what was begun before its time is as if it had never been.
+ * @param recent of the engine that can remember contexts.
  */
 export function createTenantReads(
   tenant: string,
@@ -48,6 +53,7 @@ export function createTenantReads(
   tuples: <Row extends unknown[]>(sql: string, ...parameters: SqlValue[]) => Row[] | Promise<Row[]>,
   selectContext: string,
   { expiresBeforeMs, spans }: Retention,
+  recent?: RecentContexts,
 ): TenantReads {
   /** tenant, id, week, expiry. */
   const live = (responseId: string): SqlValue[] => [
@@ -65,12 +71,31 @@ export function createTenantReads(
     return undefined;
   };
 
+  /** Where contexts are remembered, the turn's own rows are read first: they say whether it is there, and whose context it goes on from. */
+  const readChain = async (id: string, bucket: number, withOutput: boolean): Promise<StoredContext | undefined> => {
+    const read = (ancestors: number) =>
+      tuples<ContextRow>(selectContext, tenant, id, bucket, expiresBeforeMs(), ancestors);
+    let rows = await read(recent === undefined ? allAncestors : 0);
+    const [own] = rows;
+    if (own === undefined) return undefined;
+    const remembered = withOutput ? recent?.find(tenant, id) : undefined;
+    if (remembered !== undefined) return contextOf(own, remembered, bucket);
+    const parent = parentOf(own);
+    const base = parent === undefined ? undefined : recent?.find(tenant, parent);
+    if (recent !== undefined && parent !== undefined && base === undefined) rows = await read(allAncestors);
+    const chain = chainOf(rows, withOutput, base);
+    const context = contextOf(rows.at(-1) ?? own, chain, bucket);
+    if (withOutput && (context?.status === 'completed' || context?.status === 'incomplete'))
+      recent?.remember(tenant, id, chain, parent);
+    return context;
+  };
+
   /** All of a context lies in one bucket: one is asked at a time, and the one where things are kept seldom. */
   const readContext = async (responseId: string, withOutput: boolean): Promise<StoredContext | undefined> => {
     const id = columnText(responseId);
     for (const bucket of new Set([weekOfId(responseId), keptBucket])) {
-      const rows = await tuples<ContextRow>(selectContext, tenant, id, bucket, expiresBeforeMs());
-      if (rows.length > 0) return contextOf(rows, bucket, withOutput);
+      const context = await readChain(id, bucket, withOutput);
+      if (context !== undefined) return context;
     }
     return undefined;
   };

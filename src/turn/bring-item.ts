@@ -2,7 +2,7 @@ import { GatewayError } from '../core/errors.ts';
 import { type IdMint, type IdPrefix, mintedAtMs, nativeIdPrefixes } from '../core/ids.ts';
 import { type ContextItem, isNativeType, ofNative, type Item, type Origin, type ReasoningItem } from '../core/items.ts';
 import { printed, printedToo } from '../core/printed.ts';
-import type { StoredItem, TenantStore } from '../store/store.ts';
+import type { StoredContextItem, StoredItem, TenantStore } from '../store/store.ts';
 import { openReasoning } from './reasoning-envelope.ts';
 import { printOrigin, readOrigin } from './stored-origin.ts';
 
@@ -93,6 +93,12 @@ export function inputIdPrefix({ type }: Item): IdPrefix {
     default:
       return (isNativeType(type) ? ofNative(nativeIdPrefixes, type) : undefined) ?? 'ext';
   }
+}
+
+/** A store that remembers contexts gives the same items again: each is read once, and nobody changes what this gives. */
+export function ancestorsItem(stored: StoredContextItem): ContextItem {
+  stored.entry ??= contextItemOf(stored);
+  return stored.entry;
 }
 
 export function contextItemOf({ body, origin }: StoredItem): ContextItem {

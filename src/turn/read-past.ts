@@ -17,7 +17,7 @@ export interface LocalParents {
 
 /** What the turn goes on from. */
 export interface Past {
-  items: StoredContextItem[];
+  items: readonly StoredContextItem[];
   parent: ParentLink | undefined;
   conversation: ConversationLink | undefined;
   sessionId: string | undefined;

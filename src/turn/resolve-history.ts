@@ -14,7 +14,7 @@ import { applyConfiguration } from './apply-configuration.ts';
 import {
   type BroughtItem,
   broughtItem,
-  contextItemOf,
+  ancestorsItem,
   mayBeOurs,
   readOwnReasoning,
   readReference,
@@ -33,7 +33,7 @@ export interface History {
   /** The ancestors' items, then this turn's input: paired, in order, each call id used by one call only. */
   context: ContextItem[];
   /** The items of the context that are an ancestor's, as they are stored. */
-  ancestors: StoredContextItem[];
+  ancestors: readonly StoredContextItem[];
   /** This turn's input as it will be stored: references resolved, ids given. */
   input: StoredItem[];
   parent: ParentLink | undefined;
@@ -79,7 +79,7 @@ export async function resolveHistory(
   const past = await readPast(store, request, local);
   const { items: ancestors, parent, conversation, deployment } = past;
   const known = new Set(ancestors.map((item) => item.id));
-  const context: ContextItem[] = ancestors.map(contextItemOf);
+  const context: ContextItem[] = ancestors.map(ancestorsItem);
   const input: StoredItem[] = [];
   const pace = createPace();
 
@@ -167,7 +167,7 @@ export async function storedHistory(
   const { conversationId } = request;
   // Who wrote to it last was asked when the turn was queued.
   const conversation = conversationId === undefined ? undefined : { id: conversationId, writer: null };
-  const context = stored.map(contextItemOf);
+  const context = stored.map(ancestorsItem);
   const before = stored.filter((item) => item.turnId !== turnId);
   const parent = before.at(-1);
   const isPinned = parent !== undefined && isLoop(before, context);

@@ -35,6 +35,7 @@ import {
   saidOf,
   streamOf,
 } from '../support/recordings.ts';
+import { frozen } from '../support/frozen.ts';
 
 const options = customTools('apply_patch');
 const codecs: Record<Kind, UpstreamCodec> = {
@@ -271,7 +272,7 @@ describe.each(recordings.filter((each) => each.kind !== 'gemini' && !isError(eac
     if (isRefused || assembler.end?.finish !== 'completed' || /"type": *"compaction"/.test(body)) return;
     const model = assembler.upstreamModel ?? 'm';
     const user = { item: message('user', 'Hello.'), origin: undefined };
-    const context = assembler.storedOutput.map(contextItemOf);
+    const context = frozen(assembler.storedOutput.map(contextItemOf));
     const results = context.flatMap(({ item }): ContextItem[] => {
       if (item.type !== 'function_call' && item.type !== 'custom_tool_call') return [];
       const { call_id } = item;

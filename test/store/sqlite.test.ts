@@ -451,6 +451,59 @@ describe('the SQLite file', () => {
     await store.close();
   });
 
+  test('a context that was read is not read again, until what stands for it in memory is taken away', async () => {
+    const path = newPath();
+    const store = await open(path);
+    const own = store.forTenant('t');
+    const turns: TurnIntent[] = [];
+    for (const parent of [undefined, 0, 1, 1]) {
+      const before = parent === undefined ? undefined : turns[parent];
+      const intent = intentOf(before && { parent: strayLink(before.id, 2 * (parent ?? 0) + 2) });
+      await own.beginTurn(intent);
+      await own.commitTurn(commitOf(intent));
+      turns.push(intent);
+    }
+    const [, parent, child, fork] = turns.map(({ id }) => id);
+    const bodies = async (id = '') => (await own.readContext(id))?.items.map(({ body }) => body);
+    const first = await bodies(parent);
+    const vandal = new DatabaseSync(path);
+    vandal.exec(`UPDATE items SET body = '{"changed":1}' WHERE turn_id = '${turns[0]?.id}'`);
+    vandal.close();
+    expect(await bodies(parent)).toEqual(first);
+    expect((await bodies(child))?.slice(0, 4)).toEqual(first);
+    expect((await bodies(child))?.slice(0, 4)).toEqual(first);
+    // The child has taken its parent's place.
+    expect((await bodies(fork))?.[0]).toBe('{"changed":1}');
+    expect((await bodies(child))?.[0]).toBe(first?.[0]);
+    await own.conversations.create(
+      { id: 'conv_1', createdAtMs: startMs, sessionId: 'sess_1', metadata: '{}' },
+      undefined,
+    );
+    expect((await bodies(child))?.[0]).toBe(first?.[0]);
+    await own.conversations.delete('conv_1', startMs);
+    expect((await bodies(child))?.[0]).toBe('{"changed":1}');
+    await store.close();
+  });
+
+  test('a response that was deleted leaves memory', async () => {
+    const path = newPath();
+    const store = await open(path);
+    const own = store.forTenant('t');
+    const root = intentOf();
+    await own.beginTurn(root);
+    await own.commitTurn(commitOf(root));
+    const child = intentOf({ parent: strayLink(root.id, 2) });
+    await own.beginTurn(child);
+    await own.commitTurn(commitOf(child));
+    await own.readContext(root.id);
+    await own.deleteResponse(root.id, startMs);
+    const vandal = new DatabaseSync(path);
+    vandal.exec(`UPDATE items SET body = '{"changed":1}' WHERE turn_id = '${root.id}'`);
+    vandal.close();
+    expect((await own.readContext(child.id))?.items[0]?.body).toBe('{"changed":1}');
+    await store.close();
+  });
+
   test('missing items of an ancestor are an error, never a shorter history', async () => {
     const path = newPath();
     const store = await open(path);

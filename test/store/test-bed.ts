@@ -31,7 +31,7 @@ export interface TestBed {
   /** Begins and commits a turn. */
   run: (own: TenantStore, intent: TurnIntent, overrides?: Partial<TurnCommit>) => Promise<TurnCommit>;
   rowsOf: (table: string, tenant: string) => Promise<Record<string, unknown>[]>;
-  ids: (items: StoredItem[] | undefined) => string[] | undefined;
+  ids: (items: readonly StoredItem[] | undefined) => string[] | undefined;
   /** The envelope that an item of the response's context names: the newest, or that of a turn. */
   envelopeBy: (own: TenantStore, responseId: string, turnId?: string) => Promise<string | undefined>;
 }

@@ -9,7 +9,7 @@ export function treeLaw(bed: TestBed): void {
   const { engine, newTenant } = bed;
 
   test('any tree of turns reads like the plain definition of a context, whatever is deleted', async () => {
-    const step = fc.record({
+    const anyStep = fc.record({
       parent: fc.option(fc.nat(), { freq: 6, nil: undefined }),
       keep: fc.oneof(
         { weight: 6, arbitrary: fc.constant(1) },
@@ -21,12 +21,16 @@ export function treeLaw(bed: TestBed): void {
       store: fc.nat({ max: 4 }).map((roll) => roll > 0),
       remove: fc.option(fc.nat(), { freq: 2, nil: undefined }),
       removeWhileRunning: fc.nat({ max: 9 }).map((roll) => roll === 0),
+      look: fc.option(fc.nat(), { freq: 2, nil: undefined }),
     });
     await fc.assert(
-      fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 24, size: 'max' }), async (steps) => {
+      fc.asyncProperty(fc.array(anyStep, { minLength: 1, maxLength: 24, size: 'max' }), async (steps) => {
         const { tenant, own } = newTenant();
         const model: ModelTurn[] = [];
-        for (const { parent: pick, keep: share, inputs, outputs, store: kept, remove, removeWhileRunning } of steps) {
+        const checkContext = async ({ intent, stored, deleted, context }: ModelTurn) =>
+          expect((await own.readContext(intent.id))?.items).toEqual(stored && !deleted ? context : undefined);
+        for (const step of steps) {
+          const { parent: pick, keep: share, inputs, outputs, store: kept, remove, removeWhileRunning, look } = step;
           const reachable = model.filter((turn) => turn.stored && !turn.deleted);
           const parent = pick === undefined ? undefined : reachable[pick % Math.max(1, reachable.length)];
           const intent = intentOf({ store: kept, input: Array.from({ length: inputs }, () => itemOf('in')) });
@@ -57,11 +61,11 @@ export function treeLaw(bed: TestBed): void {
             expect(await own.deleteResponse(removed.intent.id, startMs)).toBe(expected);
             removed.deleted ||= expected;
           }
+          // What is remembered of it must not outlive what comes after.
+          const seen = look === undefined ? undefined : model[look % model.length];
+          if (seen !== undefined) await checkContext(seen);
         }
-        for (const turn of model) {
-          const expected = turn.stored && !turn.deleted ? turn.context : undefined;
-          expect((await own.readContext(turn.intent.id))?.items).toEqual(expected);
-        }
+        for (const turn of model) await checkContext(turn);
         const stored = await engine.query(`SELECT id FROM items WHERE tenant = '${tenant}'`);
         const needed = model.filter((turn) => turn.stored && isNeeded(turn, model)).flatMap((turn) => turn.own);
         expect(stored.map((row) => String(row['id'])).toSorted()).toEqual(needed.map(({ id }) => id).toSorted());

@@ -4,6 +4,7 @@ import type { ContextItem, InputPart, Item, MessageItem } from '../../core/items
 import type { FunctionTool, TurnRequest } from '../../core/request.ts';
 import { plainRequest } from '../../../test/fixtures/plain-request.ts';
 import { messagesCodec } from './index.ts';
+import { frozen } from '../../../test/support/frozen.ts';
 
 const tool = (name: string): FunctionTool => ({
   type: 'function',
@@ -44,7 +45,7 @@ interface Case {
 function encode({ context, fields = {}, minCachedTokens = 100 }: Case) {
   return messagesCodec.encodeRequest({
     request: { ...request, input: context.map(({ item }) => item), ...fields },
-    context,
+    context: frozen(context),
     inheritedTools: [],
     model: 'claude-haiku-4-5',
     profile: {

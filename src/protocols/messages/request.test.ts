@@ -14,6 +14,7 @@ import type { FunctionTool, Tool, TurnRequest } from '../../core/request.ts';
 import type { EncodeInput, ModelProfile } from '../codec.ts';
 import { messagesCodec } from './index.ts';
 import { plainRequest } from '../../../test/fixtures/plain-request.ts';
+import { frozen } from '../../../test/support/frozen.ts';
 
 const profile: ModelProfile = {
   maxOutputTokens: 8000,
@@ -58,7 +59,7 @@ interface Case {
 }
 
 function inputOf(given: Case): EncodeInput {
-  const context = given.context ?? [go];
+  const context = frozen(given.context ?? [go]);
   return {
     request: { ...baseRequest, input: context.map(({ item }) => item), ...given.request },
     context,

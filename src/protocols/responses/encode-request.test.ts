@@ -3,6 +3,7 @@ import type { ContextItem, Item, Origin } from '../../core/items.ts';
 import type { ModelProfile } from '../codec.ts';
 import { decodeRequest } from './request.ts';
 import { responsesUpstreamCodec as codec } from './upstream.ts';
+import { frozen } from '../../../test/support/frozen.ts';
 
 const profile: ModelProfile = {
   maxOutputTokens: undefined,
@@ -19,7 +20,7 @@ function encode(fields: object, known: Partial<ModelProfile> = {}, context?: Con
   const own = request.input as Item[];
   const encoded = codec.encodeRequest({
     request,
-    context: [...(context ?? []), ...own.map((item) => ({ item, origin: undefined }))],
+    context: frozen([...(context ?? []), ...own.map((item) => ({ item, origin: undefined }))]),
     inheritedTools: [],
     model: 'gpt-5',
     profile: { ...profile, ...known },

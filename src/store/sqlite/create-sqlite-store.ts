@@ -11,6 +11,7 @@ import { createRunStore, type RunEngine } from '../create-run-store.ts';
 import { contextKeyOf } from '../context-finder.ts';
 import { envelopeKeyOf } from '../envelope-hash.ts';
 import { crashError, failedHead } from '../failed-head.ts';
+import { createRecentContexts, type RecentContexts } from '../recent-contexts.ts';
 import { createRecentSet } from '../recent-set.ts';
 import { repeat } from '../../repeat.ts';
 import { createSealer } from '../seal.ts';
@@ -26,6 +27,7 @@ import { prepareFile } from './prepare-file.ts';
 import type { Schema } from '../schema-version.ts';
 import { createReader, type Reader } from './reader.ts';
 import { createTenantStore } from './tenant-store.ts';
+import type { WriteOp } from './write-op.ts';
 import { createWriter, type Writer } from './writer.ts';
 
 export interface SqliteStoreOptions {
@@ -77,6 +79,7 @@ const writerPragmas = { secure_delete: 'ON', wal_autocheckpoint: 4000, cache_siz
 
 const rememberedEnvelopes = 10_000;
 const rememberedTenants = 1_000;
+const rememberedCharacters = 8 * 1024 * 1024;
 
 /**
  * A store in one SQLite file, owned by this process alone until `close`. What dead processes left running is still
@@ -86,13 +89,14 @@ const rememberedTenants = 1_000;
 export async function createSqliteStore(options: SqliteStoreOptions): Promise<FullStore> {
   const { path, secret, owner, log, pragmas, nowMs: clock = Date.now } = options;
   const retention = createRetention(options.retention ?? keepAll, clock);
+  const recentContexts = createRecentContexts(rememberedCharacters);
   const lock = acquireLock(path);
   let writer: Writer | undefined;
   let reader: Reader;
   try {
     const { isNewer, version } = await prepareFile(path, secret, options.schema);
     if (isNewer) log.warn({ schema: version }, 'a newer Turnpike wrote the database, and this one can run on it');
-    writer = await createWriter({ path, pragmas: { ...writerPragmas, ...pragmas } });
+    writer = forgetting(await createWriter({ path, pragmas: { ...writerPragmas, ...pragmas } }), recentContexts);
     reader = createReader(path);
   } catch (error) {
     await writer?.close();
@@ -122,6 +126,7 @@ export async function createSqliteStore(options: SqliteStoreOptions): Promise<Fu
     contextKey: contextKeyOf(secret),
     sealer: createSealer(secret),
     knownEnvelopes: createRecentSet(rememberedEnvelopes),
+    recentContexts,
   };
   const tenantStore = remember(rememberedTenants, (tenant) => createTenantStore(tenant, parts));
   let closing: Promise<void> | undefined;
@@ -207,4 +212,26 @@ export async function createSqliteStore(options: SqliteStoreOptions): Promise<Fu
       return closing;
     },
   };
+}
+
+/** What takes content away takes it from memory as well, before anybody is told that it is done. */
+function forgetting(writer: Writer, contexts: RecentContexts): Writer {
+  return {
+    ...writer,
+    submit(op) {
+      const written = writer.submit(op);
+      return takesAway(op) ? written.finally(() => forget(op, contexts)) : written;
+    },
+  };
+}
+
+function takesAway(op: WriteOp): boolean {
+  if (op.kind === 'conversations') return op.statement === 'delete' || op.statement === 'deleteItem';
+  return op.kind === 'delete' || op.kind === 'expire' || op.kind === 'fail';
+}
+
+/** Of a response that is deleted its own context alone: what lives on below it keeps its items. */
+function forget(op: WriteOp, contexts: RecentContexts): void {
+  if (op.kind === 'delete') contexts.forget(op.tenant, op.id);
+  else contexts.clear();
 }

@@ -26,6 +26,7 @@ import { selectContext, sql } from '../sql.ts';
 import type { AttemptEnd, AttemptStart, KeyHolder, TenantStore, TurnCommit, TurnIntent } from '../store.ts';
 import { createTenantReads } from '../tenant-reads.ts';
 import type { Unfinished } from '../unfinished.ts';
+import type { RecentContexts } from '../recent-contexts.ts';
 import type { Reader } from './reader.ts';
 import type { ReservationOp, SettleOp } from './write-op.ts';
 import type { Writer } from './writer.ts';
@@ -43,6 +44,7 @@ export interface TenantStoreParts {
   sealer: Sealer;
   /** `knownEnvelope`s that are in the database for sure, and need not be sent to the writer again. */
   knownEnvelopes: RecentSet;
+  recentContexts: RecentContexts;
 }
 
 /** @see TenantRuns.queue */
@@ -118,7 +120,7 @@ export function createTenantStore(tenant: string, parts: TenantStoreParts): Tena
   return {
     tenant,
     seal: sealer.forTenant(tenant),
-    ...createTenantReads(tenant, reader.all, reader.tuples, sqliteContext, retention),
+    ...createTenantReads(tenant, reader.all, reader.tuples, sqliteContext, retention, parts.recentContexts),
     ...createContextFinder(parts.contextKey, tenant, retention, findFirst),
 
     files: parts.files.forTenant(tenant),
