@@ -71,7 +71,7 @@ export function createTenantReads(
     return undefined;
   };
 
-  /** Where contexts are remembered, the turn's own rows are read first: they say whether it is there, and whose context it goes on from. */
+  /** Where contexts are remembered, the turn's own rows are read first: whether it is there, and whose context it goes on from. */
   const readChain = async (id: string, bucket: number, withOutput: boolean): Promise<StoredContext | undefined> => {
     const read = (ancestors: number) =>
       tuples<ContextRow>(selectContext, tenant, id, bucket, expiresBeforeMs(), ancestors);
@@ -84,7 +84,10 @@ export function createTenantReads(
     const base = parent === undefined ? undefined : recent?.find(tenant, parent);
     if (recent !== undefined && parent !== undefined && base === undefined) rows = await read(allAncestors);
     const chain = chainOf(rows, withOutput, base);
-    const context = contextOf(rows.at(-1) ?? own, chain, bucket);
+    const newest = rows.at(-1);
+    // It may have been deleted between the two.
+    if (newest === undefined) return undefined;
+    const context = contextOf(newest, chain, bucket);
     if (withOutput && (context?.status === 'completed' || context?.status === 'incomplete'))
       recent?.remember(tenant, id, chain, parent);
     return context;

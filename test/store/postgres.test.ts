@@ -588,7 +588,7 @@ describe('partitions', () => {
     const client = await connect(url);
     const { rows: plans } = await client.query<{ 'QUERY PLAN': { Plan: PlanNode }[] }>(
       `EXPLAIN (ANALYZE, FORMAT JSON) ${statements.selectContext}`,
-      ['t', chains.one, Math.floor(startMs / weekMs), 0],
+      ['t', chains.one, Math.floor(startMs / weekMs), 0, 100],
     );
     const scans = plans.flatMap((row) => row['QUERY PLAN'].flatMap(({ Plan }) => scansOf(Plan)));
     const read = scans.map((scan) => Number(scan['Actual Rows']) * Number(scan['Actual Loops']));
