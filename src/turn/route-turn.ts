@@ -39,7 +39,8 @@ function hashOf({ store, keyId }: Asked, call: Item): string {
 }
 
 function isShared([first, ...others]: readonly Deployment[]): boolean {
-  return first !== undefined && others.some((each) => deploymentName(each) !== deploymentName(first));
+  // Most are the first once more.
+  return first !== undefined && others.some((each) => each !== first && deploymentName(each) !== deploymentName(first));
 }
 
 /** The calls whose outputs are what the context ends with, the newest first. */
