@@ -1,5 +1,5 @@
 import { EventStreamCodec } from '@smithy/eventstream-codec';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { createEventStreamParser, type EventMessage } from './event-stream.ts';
 
 const codec = new EventStreamCodec(
@@ -47,6 +47,15 @@ describe('messages that another implementation wrote', () => {
       expect(messages.map(({ headers, payload }) => ({ headers, payload: payload.toString() }))).toEqual(whole);
     }
     expect(parse([...bytes].map((byte) => Buffer.from([byte])))).toHaveLength(3);
+  });
+
+  test('are joined once, however many reads a large one takes', () => {
+    const message = framed('x'.repeat(1024 * 1024));
+    const reads = Array.from({ length: 4096 }, (_, at) => message.subarray(at * 300, (at + 1) * 300));
+    const joined = vi.spyOn(Buffer, 'concat');
+    onTestFinished(() => joined.mockRestore());
+    expect(parse([bytes, ...reads, bytes])).toHaveLength(7);
+    expect(joined.mock.calls.length).toBeLessThan(10);
   });
 
   test('are refused when any byte of them is another, or wait for what never comes', () => {

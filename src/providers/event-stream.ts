@@ -1,4 +1,5 @@
 import { EventStreamCodec } from '@smithy/eventstream-codec';
+import { createPieces } from '../core/pieces.ts';
 
 /** One message of AWS' binary framing. */
 export interface EventMessage {
@@ -21,22 +22,35 @@ const codec = new EventStreamCodec(
  * @see https://docs.aws.amazon.com/transcribe/latest/dg/streaming-setting-up.html
  */
 export function createEventStreamParser(onMessage: (message: EventMessage) => void): { push(chunk: Buffer): void } {
-  let rest: Buffer = Buffer.alloc(0);
+  let waiting = createPieces();
+  let bytes = 0;
+  /** What the next message takes, as far as is known. */
+  let needed = leastBytes;
   return {
     /** @throws Error for what is no event stream. */
     push(chunk) {
-      rest = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
+      waiting.push(chunk);
+      bytes += chunk.length;
+      // Joined once it is whole: a message may be megabytes, and its reads some thousands of bytes.
+      if (bytes < needed) return;
+      let rest = waiting.whole();
+      needed = leastBytes;
       while (rest.length >= leastBytes) {
         const total = rest.readUInt32BE(0);
         if (total < leastBytes || total > maxMessageBytes) throw new Error('a message of no size');
-        if (rest.length < total) return;
+        needed = total;
+        if (rest.length < total) break;
         const { headers, body } = codec.decode(rest.subarray(0, total));
         rest = rest.subarray(total);
         const strings = Object.entries(headers).flatMap(([name, { type, value }]) =>
           type === 'string' ? [[name, value] as const] : [],
         );
         onMessage({ headers: Object.fromEntries(strings), payload: Buffer.from(body) });
+        needed = leastBytes;
       }
+      waiting = createPieces();
+      waiting.push(rest);
+      bytes = rest.length;
     },
   };
 }
