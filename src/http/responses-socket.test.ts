@@ -4,6 +4,8 @@ import type { AddressInfo } from 'node:net';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { WebSocket } from 'ws';
 import type { Log } from '../core/log.ts';
+import { GatewayError } from '../core/errors.ts';
+import { createIdMint } from '../core/ids.ts';
 import { createKeyring } from '../keys/keys.ts';
 import { responsesCodec } from '../protocols/responses/index.ts';
 import type { Store } from '../store/store.ts';
@@ -14,6 +16,7 @@ import { createUpgrades } from './upgrade.ts';
 /** Answered with as much, which no kernel takes off our hands at once. */
 const steer = JSON.stringify({ type: 'response.steer', input: 'x'.repeat(24 * 1024 * 1024) });
 
+const ids = createIdMint();
 const log: Log = { debug() {}, info() {}, warn() {}, error() {} } as unknown as Log;
 
 interface Rig {
@@ -23,9 +26,9 @@ interface Rig {
 }
 
 /** No turn is run: neither the store nor the path is asked for anything. */
-async function open(limits: Partial<ResponsesSocketLimits>): Promise<Rig> {
-  const store = { forTenant: () => ({}) } as unknown as Store;
-  const route = responsesSocket(store, { log } as unknown as TurnDependencies, limits);
+async function open(limits: Partial<ResponsesSocketLimits>, readContext?: () => Promise<never>): Promise<Rig> {
+  const store = { forTenant: () => ({ readContext }) } as unknown as Store;
+  const route = responsesSocket(store, { log, ids, nowMs: Date.now } as unknown as TurnDependencies, limits);
   const server = Promise.withResolvers<WebSocket>();
   const upgrades = createUpgrades({
     routes: [{ ...route, open: (socket, caller) => (server.resolve(socket), route.open(socket, caller)) }],
@@ -56,6 +59,34 @@ test('a connection that has lasted its time is told so, and closed', async () =>
     error: { code: 'websocket_connection_limit_reached' },
   });
   expect((await once(client, 'close'))[0]).toBe(1000);
+});
+
+test.each([
+  ['are too many', { maxWaiting: 2 }, 'x'],
+  ['are too large together', { maxWaitingBytes: 2500 }, 'x'.repeat(1000)],
+])('requests that wait behind one that runs, and %s, are refused, and nothing else is', async (_, limits, input) => {
+  const running = Promise.withResolvers<void>();
+  const release = Promise.withResolvers<never>();
+  const { client, opened } = await open(limits, () => (running.resolve(), release.promise));
+  await opened;
+  const create = JSON.stringify({ type: 'response.create', model: 'm', previous_response_id: 'resp_1', input });
+  client.send(create);
+  await running.promise;
+  const codes: unknown[] = [];
+  const all = Promise.withResolvers<void>();
+  client.on('message', (message: Buffer) => {
+    codes.push(JSON.parse(message.toString()).error.code);
+    if (codes.length === 1) release.reject(new GatewayError('store_unavailable', 'away'));
+    if (codes.length === 4) all.resolve();
+  });
+  for (let index = 0; index < 3; index++) client.send(create);
+  await all.promise;
+  expect(codes).toEqual([
+    'websocket_stream_limit_reached',
+    'store_unavailable',
+    'store_unavailable',
+    'store_unavailable',
+  ]);
 });
 
 test('a client that answers no ping is let go of', async () => {

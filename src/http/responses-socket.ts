@@ -26,6 +26,8 @@ export interface ResponsesSocketLimits {
   stalledMs: number;
   /** Requests that wait for the one that runs. */
   maxWaiting: number;
+  /** Of those together. One may be as large as a message may be. */
+  maxWaitingBytes: number;
   /** Of the context of the newest response that is not stored. */
   maxLocalCharacters: number;
 }
@@ -35,11 +37,14 @@ const defaultLimits: ResponsesSocketLimits = {
   pingMs: 30_000,
   stalledMs: defaultStalledMs,
   maxWaiting: 16,
+  maxWaitingBytes: 32 * 1024 * 1024,
   maxLocalCharacters: 64 * 1024 * 1024,
 };
 
 interface CreateMessage {
   body: JsonObject;
+  /** As it came. */
+  bytes: number;
   streamId: string | undefined;
 }
 
@@ -152,14 +157,15 @@ function openSession(
     let streamId: string | undefined;
     try {
       if (isBinary) throw new GatewayError('invalid_json', 'A message must be text.');
-      const body = parseJson(jsonText(bytesOf(data)));
+      const bytes = bytesOf(data);
+      const body = parseJson(jsonText(bytes));
       if (!isJsonObject(body)) throw invalidType('', 'an object', body);
       streamId = streamIdOf(body);
       const type = clientEvents.find((name) => name === body['type']);
       if (body['type'] === undefined) throw missing('type');
       if (type === undefined) throw invalidChoice('type', body['type'], clientEvents);
       if (type === 'response.steer') line.send(JSON.stringify(steerFailed(body, streamId)));
-      else enqueue({ body, streamId });
+      else enqueue({ body, bytes: bytes.length, streamId });
     } catch (thrown) {
       sendError(thrown, streamId);
     }
@@ -170,7 +176,9 @@ function openSession(
       if (message.streamId !== current.streamId) {
         throw limitReached('This connection serves one stream at a time: open another one for another stream_id.');
       }
-      if (waiting.length >= limits.maxWaiting) throw limitReached('Too many requests wait on this connection.');
+      const bytes = waiting.reduce((sum, each) => sum + each.bytes, message.bytes);
+      if (waiting.length >= limits.maxWaiting || bytes > limits.maxWaitingBytes)
+        throw limitReached('Too many requests wait on this connection.');
     }
     waiting.push(message);
     if (current === undefined) {
