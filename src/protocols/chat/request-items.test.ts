@@ -58,7 +58,7 @@ describe('items as messages', () => {
     [
       'what the assistant says in one go',
       [message('assistant', 'a', 'b'), call('1'), message('assistant', 'c'), call('2'), output('1'), output('2')],
-      [assistant('a\nb\nc', '1', '2'), tool('1'), tool('2')],
+      [assistant('ab\nc', '1', '2'), tool('1'), tool('2')],
     ],
     ['calls alone have null content', [call('1'), output('1')], [assistant(null, '1'), tool('1')]],
     [

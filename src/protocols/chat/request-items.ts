@@ -29,7 +29,8 @@ interface EncodedItems {
 /**
  * The context as messages. Chat's grammar wants all that the assistant says in one go in one message, and the results of
  * its calls, all of them, directly behind it; whatever else stood between moves behind the results.
- * Texts of several parts are joined by a newline, since many servers take a list of parts from users only.
+ * Texts of several parts are one, since many servers take a list of parts from users only: joined by a newline, but for the
+ * assistant's, which are pieces of one text (where citations cut it, for one).
  * @throws GatewayError 400 for what chat cannot carry.
  */
 export function encodeItems(input: EncodeInput, offer: ToolOffer, report: Report): EncodedItems {
@@ -80,14 +81,14 @@ function openLoopStart(entries: Entry[]): number {
   return entries.findLastIndex((entry) => entry.kind === 'user') + 1;
 }
 
-function encodeText({ item, path }: Placed<MessageItem>): string {
+function encodeText({ item, path }: Placed<MessageItem>, separator = '\n'): string {
   const texts = item.content.map((part, index) => {
     if (part.type === 'input_text' || part.type === 'output_text') return part.text;
     if (part.type === 'refusal') return '';
     const message = `The model behind this deployment takes text only from the ${item.role}.`;
     throw new GatewayError('unsupported_value', message, { param: partPath(path, 'content', index) });
   });
-  return texts.filter((text) => text !== '').join('\n');
+  return texts.filter((text) => text !== '').join(separator);
 }
 
 function encodeUserContent({ item, path }: Placed<MessageItem>, report: Report): string | ChatPart[] {
@@ -111,7 +112,7 @@ function encodeAssistant(
     report.warn('input', 'A refusal of the assistant was left out.');
   }
   const content = said
-    .map(encodeText)
+    .map((message) => encodeText(message, ''))
     .filter((text) => text !== '')
     .join('\n');
   const calls = entry.calls.map((call) => encodeCall(call, input, offer, report));
