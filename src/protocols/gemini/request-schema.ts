@@ -43,6 +43,16 @@ export interface ReadableSchema {
   unread: string[];
 }
 
+/**
+ * Beside a reference Google takes other words with a `$` only, or few others ("can only contain properties starting with '$' when
+ * $ref is present"): with more it is a choice of one.
+ */
+function apart(node: JsonObject): JsonObject {
+  const { $ref, ...others } = node;
+  const isAlone = $ref === undefined || Object.keys(others).every((word) => word.startsWith('$'));
+  return isAlone || Object.hasOwn(others, 'anyOf') ? node : { anyOf: [{ $ref }], ...others };
+}
+
 /** The schema with `const` as the `enum` of one value that it is, where Google takes the value in an enum. */
 export function readableSchema(schema: JsonObject): ReadableSchema {
   const unread = new Set<string>();
@@ -62,7 +72,7 @@ export function readableSchema(schema: JsonObject): ReadableSchema {
       if (!enforced.has(word) && !silent.has(word) && !word.startsWith('$')) unread.add(word);
       return [word, value];
     });
-    return Object.fromEntries(entries);
+    return apart(Object.fromEntries(entries));
   }
 
   return { schema: readOne(schema), unread: [...unread] };

@@ -48,15 +48,15 @@ function parametersOf(
   report: Report,
 ): object | undefined {
   if (parameters === null) return undefined;
-  const { schema, unread } = readableSchema(parameters);
+  const isObject = parameters['type'] === 'object';
+  const { schema, unread } = readableSchema(isObject ? parameters : { ...parameters, type: 'object' });
   if (strict === true && unread.length > 0) {
     report.warn(at('strict'), `The upstream does not hold the model to ${unread.join(', ')} of a schema.`);
   }
-  if (schema['type'] === 'object') return schema;
-  if (schema['type'] !== undefined) {
+  if (!isObject && parameters['type'] !== undefined) {
     report.warn(at('parameters'), 'The upstream takes schemas of type object only; the type was replaced.');
   }
-  return { ...schema, type: 'object' };
+  return schema;
 }
 
 /** @see https://ai.google.dev/api/caching#FunctionDeclaration */

@@ -239,6 +239,28 @@ describe('formats', () => {
     });
   });
 
+  test('a reference stands alone, or in a choice of one', () => {
+    const $ref = '#/$defs/city';
+    const $defs = { city: { type: 'string' }, both: { $ref, anyOf: [{}] } };
+    const properties = { a: { $ref }, b: { $ref, description: 'Where.', default: null }, $ref: { type: 'string' } };
+    expect(readableSchema({ type: 'object', properties, $defs })).toEqual({
+      schema: {
+        type: 'object',
+        properties: { ...properties, b: { anyOf: [{ $ref }], description: 'Where.', default: null } },
+        $defs,
+      },
+      unread: [],
+    });
+    const referring = { $ref: '#/$defs/in', $defs: { in: parameters } };
+    expect(readableSchema(referring).schema).toEqual(referring);
+    const [{ functionDeclarations }] = sent({ tools: [tool('a', { parameters: referring })] }).fields['tools'];
+    expect(functionDeclarations[0].parametersJsonSchema).toEqual({
+      anyOf: [{ $ref: '#/$defs/in' }],
+      $defs: { in: parameters },
+      type: 'object',
+    });
+  });
+
   test('a property that is called as a word of schemas is a property', () => {
     const properties = { const: { type: 'string' }, pattern: { type: 'string' } };
     expect(readableSchema({ type: 'object', properties })).toEqual({
