@@ -272,10 +272,16 @@ function responsePart(
 /** Words that mean something at the top of a response, or anywhere in it. */
 const reserved = /"(?:output|error|\$ref)"\s*:/;
 
+/**
+ * Numbers are doubles to Google: with so many digits one may be read as another, an id as nobody's.
+ * @see https://ai.google.dev/api/caching#FunctionResponse
+ */
+const rounded = /\d[\d.]{15}/;
+
 /** The object that a text is, as it is; else an object that holds the text. */
 function responseOf(text: string): string {
-  const isObject = text.trimStart().startsWith('{') && !reserved.test(text) && parseJsonObject(text) !== undefined;
-  return isObject ? text : `{"output":${JSON.stringify(text)}}`;
+  const isObject = text.trimStart().startsWith('{') && !reserved.test(text) && !rounded.test(text);
+  return isObject && parseJsonObject(text) !== undefined ? text : `{"output":${JSON.stringify(text)}}`;
 }
 
 const inResponse = /^\{"inlineData":\{"mimeType":"(?:image\/(?:png|jpeg|webp)|application\/pdf|text\/plain)"/;
