@@ -16,6 +16,7 @@ import { closeSchema } from './close-schema.ts';
 import { hostedDefinitions, hostedName } from './hosted-tools.ts';
 import { computerCall, computerDefinition, computerName, isComputer } from './computer.ts';
 import type { Entry } from './request-items.ts';
+import { readableSchema, unheld, unreadable } from './request-schema.ts';
 import { openCallsOf } from './server-tools.ts';
 import { maxToolNameLength } from './wire.ts';
 
@@ -52,26 +53,35 @@ function schemaOf({ name, parameters, strict }: FunctionTool, param: string, rep
   return parameters.type === 'object' ? parameters : { ...parameters, type: 'object' };
 }
 
-function isStrict({ strict }: FunctionTool, schema: JsonObject, profile: ModelProfile, param: string, report: Report) {
-  if (strict !== true) return false;
-  const enforced = profile.jsonSchemaOutput && !closeSchema(schema).open;
-  if (!enforced) {
-    const why = profile.jsonSchemaOutput
-      ? 'The upstream enforces closed objects only'
-      : 'The model cannot be held to it';
+/** The schema that the upstream holds the model to; undefined: it is not asked to, or cannot. */
+function heldSchema(
+  { strict }: FunctionTool,
+  schema: JsonObject,
+  profile: ModelProfile,
+  param: string,
+  report: Report,
+): JsonObject | undefined {
+  if (strict !== true) return undefined;
+  const isClosed = profile.jsonSchemaOutput && !closeSchema(schema).open;
+  const readable = isClosed ? readableSchema(schema) : undefined;
+  if (readable === undefined) {
+    const enforces = isClosed ? unreadable : 'The upstream enforces closed objects only';
+    const why = profile.jsonSchemaOutput ? enforces : 'The model cannot be held to it';
     report.warn(`${param}.strict`, `${why}; strict was left out.`);
+    return undefined;
   }
-  return enforced;
+  if (readable.unread.length > 0) report.warn(`${param}.strict`, unheld(readable.unread));
+  return readable.schema;
 }
 
 function toolDefinition({ tool, wireName, path: param }: CallableOffer, profile: ModelProfile, report: Report): string {
   const { description } = tool;
   const schema = tool.type === 'custom' ? customSchema : schemaOf(tool, param, report);
-  const strict = tool.type === 'function' && isStrict(tool, schema, profile, param, report);
+  const held = tool.type === 'function' ? heldSchema(tool, schema, profile, param, report) : undefined;
   let json = `{"name":${JSON.stringify(wireName)}`;
   if (description !== null && description !== '') json += `,"description":${JSON.stringify(description)}`;
-  json += `,"input_schema":${JSON.stringify(schema)}`;
-  return strict ? `${json},"strict":true}` : `${json}}`;
+  json += `,"input_schema":${JSON.stringify(held ?? schema)}`;
+  return held === undefined ? `${json}}` : `${json},"strict":true}`;
 }
 
 function choiceOf(choice: OfferedChoice): { type: 'auto' | 'any' | 'tool' | 'none'; name?: string } {

@@ -101,6 +101,9 @@ const budget = { reasoning: 'budget' as const };
 const open = { type: 'object', properties: { b: { type: 'string' }, a: {} } };
 const schema = { ...open, additionalProperties: false };
 const map = { type: 'object', additionalProperties: { type: 'string' } };
+const bounded = { ...schema, properties: { age: { type: 'integer', minimum: 0, maximum: 150 } } };
+const told = { ...schema, properties: { age: { type: 'integer', description: '{minimum: 0, maximum: 150}' } } };
+const nested = { ...schema, properties: { b: { anyOf: [{ $ref: '#' }, { type: 'null' }] } } };
 const jsonSchema = { type: 'json_schema' as const, name: 'n', schema, strict: true };
 
 describe('fields: what is sent, and the params of the warnings', () => {
@@ -163,6 +166,18 @@ describe('fields: what is sent, and the params of the warnings', () => {
       'json_schema of an object that must stay open',
       { request: { textFormat: { ...jsonSchema, schema: map } } },
       { system: [text(expect.stringContaining(JSON.stringify(map)) as string)] },
+      ['text.format'],
+    ],
+    [
+      'json_schema with bounds',
+      { request: { textFormat: { ...jsonSchema, schema: bounded } } },
+      { output_config: { format: { type: 'json_schema', schema: told } } },
+      ['text.format.schema'],
+    ],
+    [
+      'json_schema that contains itself',
+      { request: { textFormat: { ...jsonSchema, schema: nested } } },
+      { system: [text(expect.stringContaining(JSON.stringify(nested)) as string)] },
       ['text.format'],
     ],
     [
@@ -318,6 +333,24 @@ describe('tools', () => {
       { request: { tools: [tool('f'), tool('g', { strict: true, parameters: open })] } },
       { tools: [f, { name: 'g', input_schema: open }] },
       ['tools[1].strict'],
+    ],
+    [
+      'strict with bounds',
+      { request: { tools: [tool('f', { strict: true, parameters: bounded })] } },
+      { tools: [{ name: 'f', input_schema: told, strict: true }] },
+      ['tools[0].strict'],
+    ],
+    [
+      'bounds of a tool that is not strict',
+      { request: { tools: [tool('f', { parameters: bounded })] } },
+      { tools: [{ name: 'f', input_schema: bounded }] },
+      [],
+    ],
+    [
+      'strict with a schema that contains itself',
+      { request: { tools: [tool('f', { strict: true, parameters: nested })] } },
+      { tools: [{ name: 'f', input_schema: nested }] },
+      ['tools[0].strict'],
     ],
     [
       'strict without parameters',
