@@ -157,6 +157,16 @@ test('tools of every type travel as they are', () => {
   expect(warned).toEqual([]);
 });
 
+test.each(['required', { type: 'function', name: 'f' }])('the choice %j holds for tools that items bring', (choice) => {
+  const brought = { type: 'additional_tools', role: 'developer', tools: [{ type: 'function', name: 'f' }] };
+  const input = [brought, { role: 'user', content: 'Hi' }];
+  expect(encode({ input, tool_choice: choice }).body.tool_choice).toEqual(choice);
+  const items = decodeRequest({ model: 'group', input }).input as Item[];
+  const before = items.map((item) => ({ item, origin: undefined }));
+  const later = { previous_response_id: 'resp_1', input: 'More', tool_choice: choice };
+  expect(encode(later, {}, before).body.tool_choice).toEqual(choice);
+});
+
 describe('items', () => {
   const origin = (source: string, fields: Partial<Origin> = {}): Origin => ({
     protocol: 'responses',

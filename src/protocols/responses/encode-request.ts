@@ -38,7 +38,7 @@ export function encodeRequest(input: EncodeInput): EncodedRequest {
     ...(request.stream ? { stream: true } : {}),
     ...(request.instructions === null ? {} : { instructions: request.instructions }),
     ...encodeTools(request),
-    ...encodeToolChoice(request),
+    ...encodeToolChoice(input),
     ...encodeLimits(request, profile, report),
     ...encodeSampling(request, profile, report),
     ...encodeText(request),

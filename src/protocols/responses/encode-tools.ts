@@ -1,6 +1,7 @@
 import { GatewayError } from '../../core/errors.ts';
 import type { JsonObject } from '../../core/json-object.ts';
 import { isNativeTool, type Tool, type TurnRequest } from '../../core/request.ts';
+import type { EncodeInput } from '../codec.ts';
 import { refuseUpstreamObjects } from '../../core/upstream-objects.ts';
 
 /** The neutral tools are the API's own; what the client did not say is left to the upstream. */
@@ -22,9 +23,15 @@ function encodeTool(tool: Tool): JsonObject {
   return { ...Object.fromEntries(said), ...inner };
 }
 
-export function encodeToolChoice({ tools, toolChoice, parallelToolCalls }: TurnRequest): JsonObject {
+export function encodeToolChoice({
+  request: { tools, toolChoice, parallelToolCalls },
+  context,
+}: Pick<EncodeInput, 'request' | 'context'>): JsonObject {
+  const isOffered =
+    tools.length > 0 ||
+    context.some(({ item }) => item.type === 'additional_tools' || item.type === 'tool_search_output');
   return {
-    ...(toolChoice === 'auto' || tools.length === 0 ? {} : { tool_choice: toolChoice }),
+    ...(toolChoice === 'auto' || !isOffered ? {} : { tool_choice: toolChoice }),
     ...(parallelToolCalls ? {} : { parallel_tool_calls: false }),
   };
 }
