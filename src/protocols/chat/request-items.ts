@@ -17,7 +17,6 @@ import {
   type ChatPart,
   type ChatThinkingPart,
   type ChatToolCall,
-  toolName,
 } from './wire.ts';
 
 interface EncodedItems {
@@ -115,19 +114,14 @@ function encodeAssistant(
     .map((message) => encodeText(message, ''))
     .filter((text) => text !== '')
     .join('\n');
-  const calls = entry.calls.map((call) => encodeCall(call, input, offer, report));
+  const calls = entry.calls.map((call) => encodeCall(call, input, offer));
   if (calls.length > 0) return { role: 'assistant', content: content === '' ? null : content, tool_calls: calls };
   return { role: 'assistant', content: said.length === 0 ? null : content };
 }
 
-function encodeCall(
-  { item, origin }: PlacedCall,
-  { model, profile }: EncodeInput,
-  offer: ToolOffer,
-  report: Report,
-): ChatToolCall {
+function encodeCall({ item, origin }: PlacedCall, { model, profile }: EncodeInput, offer: ToolOffer): ChatToolCall {
   const id = wireCallId(item.call_id, profile.quirks);
-  const name = encodeName(offer.nameOfCall(item.name, item.namespace), report);
+  const name = offer.nameOfCall(item.name, item.namespace);
   const source = sourceOf(origin, model);
   const extra = vendorFields(source);
   if (item.type === 'function_call') {
@@ -163,13 +157,6 @@ function argumentsOf(source: JsonObject | undefined): string | undefined {
 /** Gemini's thought signatures, for one, travel on the call and are demanded back. */
 function vendorFields(source: JsonObject = {}): JsonObject {
   return Object.fromEntries(Object.entries(source).filter(([field]) => !callFields.has(field)));
-}
-
-/** A tool of an earlier turn may have come from a client of another protocol, with a name longer than chat takes. */
-function encodeName(name: string, report: Report): string {
-  if (toolName.test(name)) return name;
-  report.warn('input', 'The name of a tool that was called earlier was shortened to what the upstream takes.');
-  return name.replaceAll(/[^a-zA-Z0-9_-]/g, '_').slice(0, 64) || '_';
 }
 
 /** Results carry text only; what else is in them follows as a user's message. */

@@ -33,7 +33,7 @@ function targetOf({ request, context, profile }: EncodeInput): ToolTarget {
     request.tools.some((tool) => !isNativeTool(tool) || asFunction(tool) !== undefined) ||
     context.some(({ item }) => item.type === 'additional_tools' || item.type === 'tool_search_output');
   const hosts = hasFunctions && profile.gemini?.thirdGeneration === false ? () => undefined : hostedName;
-  return { maxNameLength: maxToolNameLength, hosts };
+  return { maxNameLength: maxToolNameLength, names: toolName, hosts };
 }
 
 const customSchema = {
@@ -62,10 +62,6 @@ function parametersOf(
 /** @see https://ai.google.dev/api/caching#FunctionDeclaration */
 function declaration({ tool, wireName, path }: CallableOffer, report: Report): string {
   const at = (field: string): string => (path === 'tools' ? path : `${path}.${field}`);
-  if (!toolName.test(wireName)) {
-    const message = `Invalid '${path}.name': this model takes names that match '${toolName.source}'.`;
-    throw new GatewayError('invalid_value', message, { param: at('name') });
-  }
   const isCustom = tool.type === 'custom';
   const { description } = tool;
   return JSON.stringify({
@@ -127,7 +123,7 @@ export function encodeTools(input: EncodeInput, report: Report): EncodedTools {
   const target = targetOf(input);
   const own = offerTools(request, context, target, report);
   const inherits = own.all.length === 0 && context.some(({ item }) => isCallType(item.type));
-  const offer = inherits ? offerInherited(inheritedTools, target) : own;
+  const offer = inherits ? offerInherited(inheritedTools, target, report) : own;
   const silent: Report = { ...report, warn: () => undefined };
   const declared = offer.all.filter((each) => each.kind === 'callable');
   const hosted = own.choice === 'none' ? [] : own.offers.filter((each) => each.kind === 'hosted');

@@ -186,7 +186,6 @@ describe('tools', () => {
       'unsupported_value tools[0].filters',
     ],
     [{ tools: [{ type: 'code_interpreter', container: 'cntr_1' }] }, 'unsupported_value tools[0].container'],
-    [{ tools: [tool('1st')] }, 'invalid_value tools[0].name'],
   ])('%j is refused', (body, expected) => {
     expect(refusal(body)).toBe(expected);
   });

@@ -18,7 +18,7 @@ import { computerCall, computerDefinition, computerName, isComputer } from './co
 import type { Entry } from './request-items.ts';
 import { readableSchema, unheld, unreadable } from './request-schema.ts';
 import { openCallsOf } from './server-tools.ts';
-import { maxToolNameLength } from './wire.ts';
+import { maxToolNameLength, toolName } from './wire.ts';
 
 interface EncodedTools {
   /** Definitions, each as JSON; none: the field is not sent. */
@@ -90,10 +90,16 @@ function choiceOf(choice: OfferedChoice): { type: 'auto' | 'any' | 'tool' | 'non
 }
 
 /** Definitions for a history of calls whose request brings none: Anthropic refuses calls without any definition. */
-function historicTools(entries: readonly Entry[], { inheritedTools, profile }: EncodeInput): CallableOffer[] {
+function historicTools(
+  entries: readonly Entry[],
+  { inheritedTools, profile }: EncodeInput,
+  report: Report,
+): CallableOffer[] {
   const names = new Set(entries.flatMap((entry) => (entry.kind === 'call' ? [entry.name] : [])));
   if (names.size === 0) return [];
-  const known = offerInherited(inheritedTools, targetOf(profile)).offers.filter((offer) => offer.kind === 'callable');
+  const known = offerInherited(inheritedTools, targetOf(profile), report).offers.filter(
+    (offer) => offer.kind === 'callable',
+  );
   if (known.length > 0) {
     // Nobody can call them: a schema that this wire does not take is no cause to refuse the request.
     return known.map(({ tool, ...offer }) => {
@@ -110,6 +116,7 @@ function historicTools(entries: readonly Entry[], { inheritedTools, profile }: E
 function targetOf({ hostedTools, computerTool }: ModelProfile): ToolTarget {
   return {
     maxNameLength: maxToolNameLength,
+    names: toolName,
     hosts(tool) {
       if (isComputer(tool)) return computerTool === undefined ? undefined : computerName;
       const name = hostedName(tool);
@@ -126,7 +133,7 @@ export function offerOf({ request, context, inheritedTools, profile }: EncodeInp
   const target = targetOf(profile);
   const own = offerTools(request, context, target, report);
   if (own.called.size > 0 || own.offers.length > 0 || inheritedTools.length === 0) return own;
-  return { ...offerInherited(inheritedTools, target), offers: [], choice: own.choice };
+  return { ...offerInherited(inheritedTools, target, report), offers: [], choice: own.choice };
 }
 
 /** Anthropic knows tools of a server by the server only, and cannot be made to call one. */
@@ -165,7 +172,7 @@ export function encodeTools(
     if (choice.type !== 'auto' && choice.type !== 'none') {
       report.warn('tool_choice', 'There are no tools to choose from; the choice was left out.');
     }
-    const historic = historicTools(entries, input);
+    const historic = historicTools(entries, input, report);
     if (historic.length === 0) return { tools: [], toolChoice: undefined, forced: false };
     const silent = { ...report, warn: () => undefined };
     const definitions = historic.map((each) => toolDefinition(each, profile, silent));
