@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { ContextItem, Item, Origin } from '../../core/items.ts';
 import type { ModelProfile } from '../codec.ts';
+import type { Effort } from '../../core/request.ts';
 import { decodeRequest } from './request.ts';
 import { responsesUpstreamCodec as codec } from './upstream.ts';
 
@@ -155,6 +156,27 @@ test('tools of every type travel as they are', () => {
   expect(body.tools).toEqual(tools);
   expect(body.tool_choice).toEqual(choice);
   expect(warned).toEqual([]);
+});
+
+test.each<[effort: Effort | null, sent: Effort | undefined]>([
+  ['none', 'minimal'],
+  ['minimal', 'minimal'],
+  ['max', 'high'],
+  [null, undefined],
+])('of an effort %s that is another vendor’s word the model is asked for %s', (effort, sent) => {
+  const request = decodeRequest({ model: 'group', input: 'Hi', reasoning: { effort, summary: 'auto' } });
+  const context = (request.input as Item[]).map((item) => ({ item, origin: undefined }));
+  const refusing = { ...profile, refusedEfforts: ['none', 'xhigh', 'max'] } satisfies ModelProfile;
+  const encoded = (protocol: 'messages' | 'responses') => {
+    const input = { request: { ...request, protocol }, context, inheritedTools: [], model: 'gpt-5' };
+    const { body, warnings } = codec.encodeRequest({ ...input, profile: refusing });
+    return { effort: JSON.parse(body).reasoning.effort, warned: warnings.map(({ param }) => param) };
+  };
+  expect(encoded('messages')).toEqual({
+    effort: sent,
+    warned: sent === (effort ?? undefined) ? [] : ['reasoning.effort'],
+  });
+  expect(encoded('responses')).toEqual({ effort: effort ?? undefined, warned: [] });
 });
 
 test.each(['required', { type: 'function', name: 'f' }])('the choice %j holds for tools that items bring', (choice) => {

@@ -2,7 +2,7 @@ import { GatewayError } from '../../core/errors.ts';
 import type { JsonObject } from '../../core/json-object.ts';
 import { refuseNothingNew } from '../../core/nothing-new.ts';
 import { createReport, type Report } from '../../core/report.ts';
-import type { TextFormat, TurnRequest } from '../../core/request.ts';
+import { type Effort, efforts, type TextFormat, type TurnRequest } from '../../core/request.ts';
 import { sentUser } from '../../core/sent-user.ts';
 import { replaceLoneSurrogates } from '../../core/well-formed.ts';
 import type { EncodedRequest, EncodeInput, ModelProfile } from '../codec.ts';
@@ -117,7 +117,23 @@ function encodeReasoning({ protocol, reasoning }: TurnRequest, profile: ModelPro
     if (reasoning.effort !== 'none') report.warn('reasoning', 'The model does not reason; the field was left out.');
     return {};
   }
-  return { reasoning: Object.fromEntries(asked) };
+  const known = protocol === 'messages' ? knownEffort(reasoning.effort, profile, report) : {};
+  return { reasoning: { ...Object.fromEntries(asked), ...known } };
+}
+
+/** Another vendor's words for an effort are not of this model: the next above is asked for, above the highest that one. */
+function knownEffort(
+  effort: Effort | null,
+  { refusedEfforts: refused = [] }: ModelProfile,
+  report: Report,
+): { effort?: Effort } {
+  if (effort === null || !refused.includes(effort)) return {};
+  const known = efforts.filter((each) => !refused.includes(each));
+  const rank = (each: Effort) => efforts.indexOf(each);
+  const next = known.find((each) => rank(each) > rank(effort)) ?? known.at(-1);
+  if (next === undefined) return {};
+  report.warn('reasoning.effort', `The model knows no effort ${effort}: ${next} was asked for.`);
+  return { effort: next };
 }
 
 /** What the model thinks comes sealed, to be sent back with the next turn, whether the client carries it or we do. */
