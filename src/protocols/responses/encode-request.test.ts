@@ -189,6 +189,28 @@ test.each(['required', { type: 'function', name: 'f' }])('the choice %j holds fo
   expect(encode(later, {}, before).body.tool_choice).toEqual(choice);
 });
 
+test.each<[file: object, filename: string | undefined]>([
+  [{ file_data: 'data:application/pdf;base64,JVBERi0=' }, 'file.pdf'],
+  [{ file_data: 'data:application/pdf;base64,JVBERi0=', filename: 'Report 3.1' }, 'Report 3.1.pdf'],
+  [{ file_data: 'data:application/pdf;base64,JVBERi0=', filename: 'a.PDF' }, 'a.PDF'],
+  [{ file_data: 'data:text/plain;base64,YQ==', filename: 'T' }, 'T.txt'],
+  [{ file_data: 'data:application/x-new;base64,YQ==' }, undefined],
+  [{ file_url: 'https://a.example/b' }, undefined],
+])('the file %j is called %s, by which OpenAI knows what it is', (file, filename) => {
+  const part = { type: 'input_file', ...file };
+  const called = [{ type: 'function_call', call_id: 'c', name: 'f', arguments: '{}' }];
+  const input = [
+    { role: 'user', content: [part] },
+    ...called,
+    { type: 'function_call_output', call_id: 'c', output: [part] },
+  ];
+  const [message, , output] = encode({ input }).body.input;
+  expect([message.content[0], output.output[0]]).toEqual([
+    { ...part, filename },
+    { ...part, filename },
+  ]);
+});
+
 describe('items', () => {
   const origin = (source: string, fields: Partial<Origin> = {}): Origin => ({
     protocol: 'responses',
