@@ -179,6 +179,18 @@ test.each<[effort: Effort | null, sent: Effort | undefined]>([
   expect(encoded('responses')).toEqual({ effort: effort ?? undefined, warned: [] });
 });
 
+test.each<['chat' | 'responses', boolean | null, boolean | undefined]>([
+  ['chat', null, false],
+  ['chat', true, true],
+  ['responses', null, undefined],
+])('a function of a client of %s that says strict %s is sent with %s', (protocol, strict, sent) => {
+  const tools = [{ type: 'function', name: 'f', parameters: {}, strict }];
+  const request = { ...decodeRequest({ model: 'group', input: 'Hi', tools }), protocol };
+  const context = (request.input as Item[]).map((item) => ({ item, origin: undefined }));
+  const { body } = codec.encodeRequest({ request, context, inheritedTools: [], model: 'gpt-5', profile });
+  expect(JSON.parse(body).tools[0].strict).toBe(sent);
+});
+
 test.each(['required', { type: 'function', name: 'f' }])('the choice %j holds for tools that items bring', (choice) => {
   const brought = { type: 'additional_tools', role: 'developer', tools: [{ type: 'function', name: 'f' }] };
   const input = [brought, { role: 'user', content: 'Hi' }];
