@@ -42,6 +42,8 @@ export interface ModelProfile {
   quirks?: ChatQuirks;
   /** Responses only. False: the model refuses to be asked for encrypted reasoning. Absent: if it reasons, it takes it. */
   encryptedReasoning?: boolean;
+  /** Messages only. False: the model knows no effort between high and max. Absent: it does. */
+  xhighEffort?: boolean;
   /** Responses only: efforts that the model has refused to be asked for. Absent: none. */
   refusedEfforts?: readonly Effort[];
   /**

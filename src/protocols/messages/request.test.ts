@@ -200,6 +200,18 @@ describe('fields: what is sent, and the params of the warnings', () => {
       ['reasoning.effort'],
     ],
     [
+      'effort xhigh',
+      { request: { reasoning: { effort: 'xhigh', summary: null } } },
+      { thinking: omitted, output_config: { effort: 'xhigh' } },
+      [],
+    ],
+    [
+      'effort xhigh where there is none',
+      { request: { reasoning: { effort: 'xhigh', summary: null } }, profile: { xhighEffort: false } },
+      { thinking: omitted, output_config: { effort: 'high' } },
+      ['reasoning.effort'],
+    ],
+    [
       'effort max, summary detailed',
       { request: { reasoning: { effort: 'max', summary: 'detailed' } } },
       { thinking: summarized, output_config: { effort: 'max' } },
