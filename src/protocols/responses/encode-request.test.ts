@@ -179,6 +179,19 @@ test.each<[effort: Effort | null, sent: Effort | undefined]>([
   expect(encoded('responses')).toEqual({ effort: effort ?? undefined, warned: [] });
 });
 
+test.each<['messages' | 'responses', asked: number, sent: number]>([
+  ['messages', 1, 16],
+  ['messages', 16, 16],
+  ['messages', 0, 0],
+  ['responses', 1, 1],
+])('the limit of a client of %s that asks for %i is %i', (protocol, asked, sent) => {
+  const request = { ...decodeRequest({ model: 'group', input: 'Hi' }), protocol, maxOutputTokens: asked };
+  const context = (request.input as Item[]).map((item) => ({ item, origin: undefined }));
+  const { body, warnings } = codec.encodeRequest({ request, context, inheritedTools: [], model: 'gpt-5', profile });
+  expect(JSON.parse(body).max_output_tokens).toBe(sent);
+  expect(warnings.map(({ param }) => param)).toEqual(sent === asked ? [] : ['max_output_tokens']);
+});
+
 test.each<['chat' | 'responses', boolean | null, boolean | undefined]>([
   ['chat', null, false],
   ['chat', true, true],

@@ -67,11 +67,19 @@ function given(field: string, value: unknown): JsonObject {
   return value === undefined ? {} : { [field]: value };
 }
 
+/** OpenAI refuses a lower limit; to other protocols one is the least, and none at all means that no answer is wanted. */
+const leastOutput = 16;
+
 function encodeLimits(
-  { maxOutputTokens, maxToolCalls }: TurnRequest,
+  { protocol, maxOutputTokens: asked, maxToolCalls }: TurnRequest,
   { maxOutputTokens: most = Infinity }: ModelProfile,
   report: Report,
 ): JsonObject {
+  const isTooLow = protocol !== 'responses' && asked !== undefined && asked > 0 && asked < leastOutput;
+  const maxOutputTokens = isTooLow ? leastOutput : asked;
+  if (isTooLow) {
+    report.warn('max_output_tokens', `The upstream takes no limit below ${leastOutput}; ${leastOutput} was sent.`);
+  }
   if (maxOutputTokens !== undefined && maxOutputTokens > most) {
     report.warn('max_output_tokens', `The model writes at most ${most} tokens, which is what was asked for.`);
   }
