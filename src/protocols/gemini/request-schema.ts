@@ -68,6 +68,9 @@ export function readableSchema(schema: JsonObject): ReadableSchema {
         return [word, Object.fromEntries(Object.entries(value).map(([name, each]) => [name, read(each)]))];
       }
       if (inner.has(word)) return [word, read(value)];
+      // A sum of one, as pydantic wrote a reference that something is said of, is a choice of one.
+      if (word === 'allOf' && Array.isArray(value) && value.length === 1 && !Object.hasOwn(node, 'anyOf'))
+        return ['anyOf', read(value)];
       if (word === 'const' && (typeof value === 'string' || typeof value === 'number')) return ['enum', [value]];
       if (!enforced.has(word) && !silent.has(word) && !word.startsWith('$')) unread.add(word);
       return [word, value];

@@ -222,7 +222,7 @@ describe('formats', () => {
   });
 
   test('what Google does not hold the model to is said', () => {
-    const schema = { ...parameters, allOf: [{ minProperties: 1 }] };
+    const schema = { ...parameters, not: { minProperties: 1 } };
     expect(sent({ text: { format: { ...format, schema } } }).warned).toEqual(['text.format.schema']);
   });
 
@@ -257,6 +257,15 @@ describe('formats', () => {
       anyOf: [{ $ref: '#/$defs/in' }],
       $defs: { in: parameters },
       type: 'object',
+    });
+  });
+
+  test('a sum of one is a choice of one, of several it is none', () => {
+    const city = { description: 'Where.', allOf: [{ $ref: '#/$defs/city' }] };
+    const several = { allOf: [{ minimum: 1 }, { maximum: 2 }] };
+    expect(readableSchema({ properties: { city, several } })).toEqual({
+      schema: { properties: { city: { description: 'Where.', anyOf: city.allOf }, several } },
+      unread: ['allOf'],
     });
   });
 
