@@ -57,6 +57,7 @@ ${anthropic('shaky', claude.url, ', weight: 1.0e-12')}
 ${anthropic('brittle', broken.url)}
   - { name: qwen, provider: openai-compatible, model: qwen3-32b, base_url: "${qwen.url}/v1", api_key: k }
   - { name: gpt, provider: openai, model: gpt-5.1, base_url: "${openai.url}/v1", api_key: k }
+  - { name: mini, provider: openai, model: gpt-5-mini, base_url: "${openai.url}/v1", api_key: k }
 `,
   });
   client = createClient(gateway.url);
@@ -448,6 +449,16 @@ describe('over others', () => {
     openai.answer = () => ({ output: [text('{"a":"b"}')] });
     await message({ model: 'gpt', output_config: { format: { type: 'json_schema', schema } } });
     expect(lastOf(openai).body.text.format).toMatchObject({ type: 'json_schema', schema, strict: true });
+  });
+
+  test('an effort that the model does not know is learnt from its refusal', async () => {
+    const sent = await post({ ...hello, model: 'mini', thinking: { type: 'disabled' } });
+    expect(sent.status, sent.text).toBe(200);
+    expect(warningsOf(sent)).toContain('thinking');
+    const high = { max_tokens: 40_000, thinking: { type: 'enabled', budget_tokens: 31_999 } };
+    await message({ model: 'mini', ...high });
+    expect(openai.requests.map(({ body }) => body.reasoning.effort)).toEqual(['none', 'minimal', 'high']);
+    openai.refusals.length = 0;
   });
 });
 

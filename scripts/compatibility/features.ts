@@ -21,6 +21,7 @@ const greeting = { role: 'user', content: 'Hello.' };
 const next = { role: 'user', content: 'Go on.' };
 const parameters = { type: 'object', properties: { city: { type: 'string' } }, required: ['city'] };
 const closed = { ...parameters, additionalProperties: false };
+const bounded = { ...closed, properties: { city: { type: 'string', minLength: 1 } } };
 const weather = { type: 'function', name: 'get_weather', parameters };
 const png = 'data:image/png;base64,iVBORw0KGgo=';
 const pdf = 'data:application/pdf;base64,JVBERi0xLjQK';
@@ -79,6 +80,10 @@ const formats: [label: string, text: Record<string, unknown>][] = [
     { format: { type: 'json_schema', name: 'place', strict: true, schema: closed } },
   ],
   ['`text.format: json_schema`, open objects', { format: { type: 'json_schema', name: 'place', schema: parameters } }],
+  [
+    '`text.format: json_schema`, with bounds',
+    { format: { type: 'json_schema', name: 'place', strict: true, schema: bounded } },
+  ],
   ['`text.verbosity`', { verbosity: 'low' }],
 ];
 
@@ -118,6 +123,7 @@ const tools: [label: string, tool: Record<string, unknown>][] = [
   ['`function` without parameters', { type: 'function', name: 'now' }],
   ['`function`, `strict`, closed objects', { ...weather, parameters: closed, strict: true }],
   ['`function`, `strict`, open objects', { ...weather, strict: true }],
+  ['`function`, `strict`, with bounds', { ...weather, parameters: bounded, strict: true }],
   ['`function`, `async`', { ...weather, async: true }],
   ['`function`, `defer_loading`', { ...weather, defer_loading: true }],
   ['`function`, `output_schema`', { ...weather, output_schema: { type: 'object' } }],

@@ -48,6 +48,26 @@ export function isTextFile({ mediaType }: FileData): boolean {
   return textTypes.test(mediaType);
 }
 
+const endings: ReadonlyMap<string, string> = new Map([
+  ['application/pdf', 'pdf'],
+  ['application/json', 'json'],
+  ['text/plain', 'txt'],
+  ['text/markdown', 'md'],
+  ['text/csv', 'csv'],
+  ['text/html', 'html'],
+]);
+
+/**
+ * A name by whose ending OpenAI knows what a file is; it refuses a file without. A document of Anthropic's has a title, or none.
+ * Undefined: what it holds is not known.
+ */
+export function fileNameOf({ mediaType }: FileData, name: string | null | undefined): string | undefined {
+  const given = name ?? '';
+  const ending = endings.get(mediaType);
+  if (/\.[a-z]\w{0,7}$/i.test(given)) return given;
+  return ending === undefined ? (name ?? undefined) : `${given === '' ? 'file' : given}.${ending}`;
+}
+
 /** Undefined: the percent-encoding is broken. */
 export function textOfFile({ base64, payload }: FileData): string | undefined {
   if (base64) return Buffer.from(payload, 'base64').toString('utf8');

@@ -6,7 +6,8 @@ import type { JsonObject } from './json-object.ts';
 import { itemPath, offerTools, type ToolTarget } from './offer-tools.ts';
 import { createReport } from './report.ts';
 
-const plain: ToolTarget = { maxNameLength: 64, hosts: () => undefined };
+const names64 = { maxNameLength: 64, names: /^[a-zA-Z_][a-zA-Z0-9_-]{0,63}$/ };
+const plain: ToolTarget = { ...names64, hosts: () => undefined };
 const f = { type: 'function', name: 'f' };
 const inNamespace = (name: string, ...tools: JsonObject[]) => ({ type: 'namespace', name, tools });
 
@@ -105,7 +106,7 @@ test('items bring tools; what is brought again is the newest', () => {
 
 describe('choices', () => {
   const hosting: ToolTarget = {
-    maxNameLength: 64,
+    ...names64,
     hosts: ({ type }) => (type === 'web_search' ? 'search' : undefined),
   };
   const tools = [f, { ...f, name: 'g' }, inNamespace('n', f), { type: 'web_search' }];
@@ -170,8 +171,27 @@ test('a tool that only programs may call', () => {
   );
 });
 
+test.each(['x'.repeat(65), '1st', `${'x'.repeat(64)}1`])('a tool called %s is known by another name', (name) => {
+  const { names, called, nameOfCall, warned } = offer({ tools: [f, { ...f, name }] });
+  const [, wireName = ''] = names;
+  expect(wireName).toMatch(names64.names);
+  expect(called.get(wireName)).toEqual({ kind: 'function', name });
+  expect([nameOfCall(name, undefined), nameOfCall('f', undefined)]).toEqual([wireName, 'f']);
+  expect(warned).toEqual(['tools[1].name']);
+  expect(offer({ tools: [{ ...f, name }], tool_choice: { type: 'function', name } }).choice).toMatchObject({
+    wireName,
+  });
+});
+
+test('a tool of before is known by a name that the upstream takes', () => {
+  const { nameOfCall } = offer({ tools: [f] });
+  const [dotted, spaced] = [nameOfCall('a.b', undefined), nameOfCall('a b', null)];
+  expect([dotted, spaced]).toEqual([expect.stringMatching(/^a_b_[0-9a-f]{8}$/), expect.stringMatching(/^a_b_/)]);
+  expect(dotted).not.toBe(spaced);
+});
+
 test('a function that is called as the upstream calls a tool of its own', () => {
-  const target: ToolTarget = { maxNameLength: 64, hosts: () => 'f' };
+  const target: ToolTarget = { ...names64, hosts: () => 'f' };
   expect(refusal({ tools: [f, { type: 'web_search' }] }, target)).toBe(
     "invalid_value tools[1] Invalid 'tools[1]': this model would know it by the name of tools[0] ('f').",
   );

@@ -54,6 +54,8 @@ export type Offer = CallableOffer | HostedOffer;
 /** What an upstream's protocol can do with tools. */
 export interface ToolTarget {
   maxNameLength: number;
+  /** What it takes for a tool's name. */
+  names: RegExp;
   /** It holds the calls of custom tools to their grammars. */
   holdsGrammars?: boolean;
   /** The upstream's name of a tool that it runs itself; undefined: it does not. */
@@ -99,15 +101,18 @@ export function offerTools(
   return offerPlaced(placed, request.toolChoice, target, report);
 }
 
-/** Tools of an ancestor: for a history of calls to be understood, not to be called. */
-export function offerInherited(tools: readonly Tool[], target: ToolTarget): ToolOffer {
-  const silent: Report = { warnings: [], inputTransformations: [], warn: () => undefined, removed: () => undefined };
+/** Tools of an ancestor: for a history of calls to be understood, not to be called. Nothing is told but of the calls. */
+export function offerInherited(tools: readonly Tool[], target: ToolTarget, report: Report): ToolOffer {
+  const ofCalls: Report = {
+    ...report,
+    warn: (param, message) => (param === 'input' ? report.warn(param, message) : undefined),
+  };
   const callable = tools.filter((tool) => !isNativeTool(tool) || asFunction(tool) !== undefined);
   return offerPlaced(
     callable.map((tool) => ({ tool, path: 'tools' })),
     'auto',
     target,
-    silent,
+    ofCalls,
   );
 }
 
@@ -137,15 +142,14 @@ function offerPlaced(
   const wireNameOf: ToolOffer['nameOfCall'] = (name, namespace) => {
     // OpenAI names a tool that was loaded later as its own namespace.
     if (namespace === undefined || namespace === null || (namespace === name && !namespaces.has(namespace)))
-      return name;
+      return target.names.test(name) ? name : digested('', name, target);
     const joined = `${namespace}__${name}`;
     // Where the two names can be told apart again, nothing else is joined to the same.
     const plain = !namespace.includes('__') && !namespace.endsWith('_') && !plainNames.has(joined);
-    return plain && joined.length <= target.maxNameLength ? joined : digested(namespace, name, target.maxNameLength);
+    return plain && target.names.test(joined) ? joined : digested(namespace, name, target);
   };
 
-  const nameOfNative: ToolOffer['nameOfNative'] = (type) =>
-    plainNames.has(type) ? digested('', type, target.maxNameLength) : type;
+  const nameOfNative: ToolOffer['nameOfNative'] = (type) => (plainNames.has(type) ? digested('', type, target) : type);
 
   const offers = new Map<string, Offer>();
   const add = (offer: Offer): void => {
@@ -173,6 +177,7 @@ function offerPlaced(
       if (path !== 'tools') Object.assign(called, { grammar: grammarOf(syntax, definition, `${path}.format`, report) });
     }
     const wireName = wireNameOf(tool.name, namespace?.name);
+    if (namespace === undefined && wireName !== tool.name && path !== 'tools') report.warn(`${path}.name`, renamed);
     add({ kind: 'callable', wireName, tool: described, called, path });
   };
 
@@ -200,7 +205,11 @@ function offerPlaced(
     choice: choiceOf(all, toolChoice),
     called: new Map(all.flatMap((offer) => calledOf(offer))),
     nameOfNative,
-    nameOfCall: wireNameOf,
+    nameOfCall(name, namespace) {
+      const wireName = wireNameOf(name, namespace);
+      if ((namespace ?? name) === name && wireName !== name && !offers.has(wireName)) report.warn('input', renamed);
+      return wireName;
+    },
   };
 }
 
@@ -234,9 +243,14 @@ function grammarOf(syntax: string, definition: string, param: string, report: Re
 
 const digestLength = 8;
 
-function digested(namespace: string, name: string, maxLength: number): string {
+const renamed = 'The upstream takes no such name of a tool: the model knows it by another.';
+
+function digested(namespace: string, name: string, { maxNameLength, names }: ToolTarget): string {
   const digest = hash('sha256', `${namespace}\0${name}`).slice(0, digestLength);
-  return `${(namespace === '' ? name : `${namespace}__${name}`).slice(0, maxLength - digestLength - 1)}_${digest}`;
+  const spoken = (namespace === '' ? name : `${namespace}__${name}`).replaceAll(/[^a-zA-Z0-9_-]/g, '_');
+  const known = `${spoken.slice(0, maxNameLength - digestLength - 1)}_${digest}`;
+  // Not every first character is taken.
+  return names.test(known) ? known : `_${known.slice(1)}`;
 }
 
 function identityOf(offer: Offer): string {

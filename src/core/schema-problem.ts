@@ -82,7 +82,7 @@ export function schemaProblem(schema: JsonObject, value: unknown): string | unde
 }
 
 /** Undefined: the reference leads nowhere, or elsewhere. */
-function targetOf(schema: JsonObject, reference: string): unknown {
+export function targetOf(schema: JsonObject, reference: string): unknown {
   if (!reference.startsWith('#')) return undefined;
   let target: unknown = schema;
   for (const part of reference.split('/').slice(1)) {

@@ -42,6 +42,10 @@ export interface ModelProfile {
   quirks?: ChatQuirks;
   /** Responses only. False: the model refuses to be asked for encrypted reasoning. Absent: if it reasons, it takes it. */
   encryptedReasoning?: boolean;
+  /** Messages only. False: the model knows no effort between high and max. Absent: it does. */
+  xhighEffort?: boolean;
+  /** Responses only: efforts that the model has refused to be asked for. Absent: none. */
+  refusedEfforts?: readonly Effort[];
   /**
    * The upstream compacts a context itself: into an item that only it can read (`sealed`), at the client's threshold too, or
    * into a text that it signs (`readable`). Absent: a summary is written in its place.

@@ -40,6 +40,15 @@ const rows: Row[] = [
   ['something-else', 64_000, 'adaptive', true, false, false],
 ];
 
+test.each<[string, false | undefined]>([
+  ['claude-opus-4-6', false],
+  ['claude-sonnet-4-6', false],
+  ['claude-opus-4-7', undefined],
+  ['claude-sonnet-5', undefined],
+])('%s knows an effort between high and max: %s', (model, xhighEffort) => {
+  expect(anthropicProfile(model).xhighEffort).toBe(xhighEffort);
+});
+
 test.each([
   ['claude-opus-4-5', undefined],
   ['claude-sonnet-4-6', 'readable'],

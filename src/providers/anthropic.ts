@@ -20,6 +20,8 @@ interface Generation {
   /** The computer tool that it was taught. */
   computerTool?: string;
   compaction?: 'readable';
+  /** False: it knows no effort between high and max. */
+  xhighEffort?: false;
 }
 
 /** What the newest models have in common. */
@@ -51,6 +53,7 @@ const budget = {
  * cached at least, or a row has several models, the larger figure is here. Compaction began with 4.6.
  * @see https://platform.claude.com/docs/en/about-claude/models/overview
  * @see https://platform.claude.com/docs/en/build-with-claude/adaptive-thinking
+ * @see https://platform.claude.com/docs/en/build-with-claude/effort
  * @see https://platform.claude.com/docs/en/build-with-claude/structured-outputs
  * @see https://platform.claude.com/docs/en/build-with-claude/mid-conversation-system-messages
  * @see https://platform.claude.com/docs/en/build-with-claude/prompt-caching
@@ -63,8 +66,8 @@ const generations: readonly Generation[] = [
   { from: 500, ...adaptive, midConversationSystem: true },
   { from: 408, family: 'opus', ...adaptive, midConversationSystem: true },
   { from: 407, ...adaptive, minCachedTokens: 2048 },
-  { from: 406, family: 'sonnet', ...adaptive, samplingParameters: true, minCachedTokens: 2048 },
-  { from: 406, ...adaptive, samplingParameters: true, minCachedTokens: 4096 },
+  { from: 406, family: 'sonnet', ...adaptive, samplingParameters: true, minCachedTokens: 2048, xhighEffort: false },
+  { from: 406, ...adaptive, samplingParameters: true, minCachedTokens: 4096, xhighEffort: false },
   { from: 405, family: 'sonnet', ...budget, maxOutputTokens: 64_000, jsonSchemaOutput: true },
   {
     from: 405,
@@ -201,6 +204,7 @@ export function anthropicProfile(model: string): ModelProfile {
     computerTool: row.reasoning === 'none' ? undefined : row.computerTool,
     // Another vendor's model behind Anthropic's format would answer what it is asked to compact, and be paid for it.
     nativeCompaction: model.includes('claude') ? row.compaction : undefined,
+    ...(row.xhighEffort === false ? { xhighEffort: false } : {}),
   };
 }
 

@@ -76,6 +76,19 @@ test('a model that refuses encrypted reasoning is not asked again, others are', 
   );
 });
 
+test('efforts that a model refuses are learnt where they are our words', () => {
+  const here = deployment({ model: 'gpt-5-mini' });
+  const message =
+    "Unsupported value: 'none' is not supported with the 'gpt-5-mini' model. Supported values are: 'minimal', 'low', 'medium', and 'high'.";
+  const refusal = new GatewayError('upstream_rejected', message, { param: 'reasoning.effort' });
+  expect(provider.learn?.(here, refusal, 'responses')).toBe(false);
+  expect(provider.learn?.(here, new GatewayError('upstream_rejected', message), 'responses', '{}')).toBe(false);
+  expect(provider.profileNow?.(here)).not.toHaveProperty('refusedEfforts');
+  expect(provider.learn?.(here, refusal, 'responses', '{}')).toBe(true);
+  expect(provider.learn?.(here, refusal, 'responses', '{}')).toBe(false);
+  expect(provider.profileNow?.(here)).toMatchObject({ refusedEfforts: ['none', 'xhigh', 'max'] });
+});
+
 test('what clients name is remembered within bounds', () => {
   const refusal = rejected('Encrypted content is not supported with this model.');
   for (let at = 0; at < 1001; at++) provider.learn?.(deployment({ model: `m-${at}` }), refusal, 'responses');

@@ -1,4 +1,5 @@
 import { GatewayError } from '../core/errors.ts';
+import { type Effort, efforts } from '../core/request.ts';
 import { compactedNothing } from '../core/upstream-error.ts';
 import type { ModelProfile, UpstreamCodec } from '../protocols/codec.ts';
 import { parseJsonObject } from '../core/json-object.ts';
@@ -73,6 +74,8 @@ function createProviderAt(place: Place, codec: UpstreamCodec, chat: UpstreamCode
   const withoutCompaction = createRemembered();
   /** Deployments that are not there in Chat Completions: OpenAI serves some models on Responses only. */
   const withoutChat = createRemembered();
+  /** Deployments whose upstream has refused an effort. */
+  const without = new Map(efforts.map((effort) => [effort, createRemembered()] as const));
   const chatCodec = { ...chat, decodeError: chatError(chat) };
   return {
     name: place.name,
@@ -92,6 +95,8 @@ function createProviderAt(place: Place, codec: UpstreamCodec, chat: UpstreamCode
       const learnt: Partial<ModelProfile> = {};
       if (withoutEncryptedReasoning.has(deployment)) learnt.encryptedReasoning = false;
       if (withoutCompaction.has(deployment)) learnt.nativeCompaction = undefined;
+      const refused = efforts.filter((effort) => without.get(effort)?.has(deployment));
+      if (refused.length > 0) learnt.refusedEfforts = refused;
       return Object.keys(learnt).length === 0 ? deployment.profile : { ...deployment.profile, ...learnt };
     },
     dialect(deployment, protocol) {
@@ -102,9 +107,11 @@ function createProviderAt(place: Place, codec: UpstreamCodec, chat: UpstreamCode
         buildRequest: (body, stream) => place.request(deployment, '/chat/completions', body, stream),
       };
     },
-    learn(deployment, error, protocol) {
+    learn(deployment, error, protocol, written) {
       if (protocol === 'chat') return error.message === notInChat && withoutChat.add(deployment);
       if (refusesCompaction(error)) return withoutCompaction.add(deployment);
+      const refused = written === undefined ? [] : refusedEfforts(error);
+      if (refused.length > 0) return refused.filter((effort) => without.get(effort)?.add(deployment)).length > 0;
       return refusesEncryptedReasoning(error) && withoutEncryptedReasoning.add(deployment);
     },
   } satisfies Provider;
@@ -156,6 +163,13 @@ const counted: ReadonlySet<string> = new Set([
 /** "Encrypted content is not supported with this model." */
 function refusesEncryptedReasoning({ code, message }: GatewayError): boolean {
   return code === 'upstream_rejected' && /encrypted.?content.* not supported/i.test(message);
+}
+
+/** "Unsupported value: 'none' is not supported with the 'gpt-5' model. Supported values are: 'minimal', 'low', 'medium', and 'high'." */
+function refusedEfforts({ code, message, param }: GatewayError): Effort[] {
+  if (code !== 'upstream_rejected' || param !== 'reasoning.effort') return [];
+  const [, known] = /supported values are:(.+)/i.exec(message) ?? [];
+  return known === undefined ? [] : efforts.filter((effort) => !known.includes(`'${effort}'`));
 }
 
 /** Of a server that speaks the API and is older than its compaction: it names what it does not know, or passes over it. */

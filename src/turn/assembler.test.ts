@@ -101,6 +101,24 @@ test('items hold exactly what was written into them, in order, and their body is
   );
 });
 
+test('log probabilities of a token that adds no text are kept', () => {
+  const logprobs = (token: string) => [{ token, logprob: -0.5, bytes: [], top_logprobs: [] }];
+  const delta = (said: string, told: unknown[]): UpstreamEvent => {
+    return { type: 'item-delta', index: 0, part: 0, delta: said, logprobs: told };
+  };
+  const target = feed(assembler({ encoder: createStreamEncoder() }), [
+    { type: 'item-start', index: 0, start: { kind: 'message' } },
+    { type: 'part-start', index: 0, part: 0, kind: 'output_text' },
+    delta('', logprobs('half')),
+    delta('😀', logprobs('rest')),
+    { type: 'part-end', index: 0, part: 0 },
+    { type: 'item-end', index: 0, complete: true, source: '' },
+  ]);
+  const all = [...logprobs('half'), ...logprobs('rest')];
+  expect(target.output[0]?.item).toMatchObject({ content: [{ text: '😀', logprobs: all }] });
+  expect(target.takeText()).toContain(`"delta":"","logprobs":${JSON.stringify(logprobs('half'))}`);
+});
+
 describe('tool call ids', () => {
   const call = (index: number, callId: string): UpstreamEvent[] => [
     { type: 'item-start', index, start: { kind: 'function_call', callId, name: 'f' } },

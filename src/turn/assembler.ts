@@ -167,7 +167,8 @@ class ReplyAssembler implements Assembler {
         return;
       }
       case 'item-delta':
-        if (event.delta !== '')
+        // A token that is part of a character adds no text, and has its probability all the same.
+        if (event.delta !== '' || event.logprobs !== undefined)
           this.appendDelta(this.slotAt(event.index, 'delta'), event.delta, event.logprobs, event.words);
         return;
       case 'annotation': {

@@ -100,12 +100,13 @@ function openItem(item: Item, index: number): OpenItem {
 
 function replayPart(encoder: StreamEncoder, open: OpenItem, { kind, text, annotations, logprobs }: OpenPart): string {
   const at = open.parts.length;
-  const part: OpenPart = { kind, text: '', annotations: [], logprobs: [] };
+  const part: OpenPart = { kind, text, annotations: [], logprobs: [] };
   open.parts.push(part);
   let events = encoder.partStart(open, at);
-  if (text !== '') events += encoder.delta(open, at, text, logprobs.length === 0 ? undefined : logprobs);
+  const told = logprobs.length === 0 ? undefined : logprobs;
+  if (text !== '' || told !== undefined) events += encoder.delta(open, at, text, told);
   for (const annotation of annotations) events += encoder.annotation(open, at, annotation);
-  Object.assign(part, { text, annotations, logprobs });
+  Object.assign(part, { annotations, logprobs });
   return events + encoder.partEnd(open, at);
 }
 

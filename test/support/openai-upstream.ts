@@ -265,6 +265,13 @@ function checkRequest({ path, headers, body }: UpstreamRequest): void {
   if (body.temperature !== undefined && reasons(body.model)) {
     throw new Refusal("Unsupported parameter: 'temperature' is not supported with this model.", 'temperature');
   }
+  const { effort = 'medium' } = body.reasoning ?? {};
+  const efforts = ['minimal', 'low', 'medium', 'high'];
+  if (body.model === 'gpt-5-mini' && !efforts.includes(effort)) {
+    const known = "Supported values are: 'minimal', 'low', 'medium', and 'high'.";
+    const message = `Unsupported value: '${effort}' is not supported with the 'gpt-5-mini' model. ${known}`;
+    throw new Refusal(message, 'reasoning.effort', 'unsupported_value');
+  }
   if (!Array.isArray(body.input) || body.input.length === 0) throw new Refusal("Missing required parameter: 'input'.");
   for (const { format } of body.tools ?? []) {
     const [opened, closed] = [/\(/g, /\)/g].map((sign) => format?.definition?.match(sign)?.length ?? 0);

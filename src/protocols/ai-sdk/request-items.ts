@@ -135,10 +135,7 @@ function optionsOf(own: JsonObject | undefined): { providerOptions?: JsonObject 
 }
 
 function encodeCall(item: ToolCallItem, offer: ToolOffer, own: JsonObject | undefined, report: Report): ToolCallPart {
-  const spoken = offer.nameOfCall(item.name, item.namespace);
-  const toolName = spoken.replaceAll(/[^a-zA-Z0-9_-]/g, '_').slice(0, 64) || '_';
-  if (toolName !== spoken)
-    report.warn('input', 'The name of a tool that was called earlier was changed to what the upstream takes.');
+  const toolName = offer.nameOfCall(item.name, item.namespace);
   const input = typeof own?.['input'] === 'string' ? own['input'] : inputOf(item, report);
   return { type: 'tool-call', toolCallId: wireId(item.call_id), toolName, input, ...optionsOf(own) };
 }

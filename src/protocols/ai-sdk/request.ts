@@ -13,9 +13,9 @@ import type { TurnRequest } from '../../core/request.ts';
 import { replaceLoneSurrogates } from '../../core/well-formed.ts';
 import type { EncodedRequest, EncodeInput } from '../codec.ts';
 import { encodePrompt } from './request-items.ts';
-import { maxToolNameLength } from './wire.ts';
+import { maxToolNameLength, toolName } from './wire.ts';
 
-const target = { maxNameLength: maxToolNameLength, hosts: () => undefined };
+const target = { maxNameLength: maxToolNameLength, names: toolName, hosts: () => undefined };
 
 /** Wishes that the gateway fulfils by itself. */
 const served: ReadonlySet<string> = new Set(['reasoning.encrypted_content']);
@@ -32,7 +32,7 @@ export function encodeRequest(given: EncodeInput): EncodedRequest {
   if (request.include.includes('message.output_text.logprobs')) throw noLogprobs('include');
   const own = offerTools(request, input.context, target, report);
   const inherits = own.called.size === 0 && input.context.some(({ item }) => isCallType(item.type));
-  const offer = inherits ? offerInherited(inheritedTools, target) : own;
+  const offer = inherits ? offerInherited(inheritedTools, target, report) : own;
   const context = withFunctionCalls(input.context, offer.nameOfNative);
   const prompt = encodePrompt({ ...input, context }, offer, [request.instructions ?? ''], report);
   if (prompt.length === 0) {

@@ -34,6 +34,8 @@ export type PromptMessage =
 export const wrappedArgumentsField = 'arguments';
 
 export const maxToolNameLength = 64;
+/** What the vendors behind the packages take for a tool's name, all of them. */
+export const toolName = /^[a-zA-Z_][a-zA-Z0-9_-]{0,63}$/;
 export const maxCallIdLength = 64;
 
 export function textOf(value: unknown): string | undefined {

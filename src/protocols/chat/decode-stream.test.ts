@@ -254,6 +254,18 @@ describe('pieces of tool calls', () => {
       ],
       ['i f {}', 'j g {}'],
     ],
+    [
+      'arguments by turns',
+      [
+        { index: 0, id: 'i', ...f('', 'f') },
+        { index: 1, id: 'j', ...f('{"b"', 'g') },
+        { index: 0, ...f('{"a"') },
+        { index: 1, ...f(':2}') },
+        { index: 0, id: 'i', ...f(':1}', 'f') },
+        { index: 2, id: 'k', ...f('', 'h') },
+      ],
+      ['i f {"a":1}', 'j g {"b":2}', 'k h '],
+    ],
   ])('%s', (_what, pieces, calls) => {
     const { items, end } = collectStream([...pieces.map(call), ...stop('tool_calls')]);
     const shown = items.map(({ start, text }) =>
@@ -266,9 +278,9 @@ describe('pieces of tool calls', () => {
 
   test.each<[what: string, pieces: object[]]>([
     [
-      'arguments for a call that was left',
+      'arguments for a call that was whole',
       [
-        { index: 0, id: 'i', ...f('{', 'f') },
+        { index: 0, id: 'i', ...f('{}', 'f') },
         { index: 1, id: 'j', ...f('{}', 'g') },
         { index: 0, ...f('}') },
       ],

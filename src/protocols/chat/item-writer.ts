@@ -3,14 +3,17 @@ import { unwrapCustomInput } from '../../core/custom-input.ts';
 import { GatewayError } from '../../core/errors.ts';
 import type { Emit, PartKind } from '../../core/events.ts';
 import { type ClientToolType, emitNativeCall } from '../../core/native-calls.ts';
-import { isJsonObject, type JsonObject } from '../../core/json-object.ts';
+import { isJsonObject, type JsonObject, parseJsonObject } from '../../core/json-object.ts';
 import type { DecodeOptions } from '../codec.ts';
 import { callFields, textOf } from './wire.ts';
 
 /** Names of the fields in which vendors write what a model thinks. */
 export type ReasoningField = 'reasoning_content' | 'reasoning';
 
-/** Makes one sequence of items, each closed before the next, out of the fields of a message that grow side by side. */
+/**
+ * Makes one sequence of items, each closed before the next, out of the fields of a message that grow side by side. Only calls
+ * can be written at the same time, each under its number.
+ */
 export interface ItemWriter {
   /** @param source its JSON. What is open has ended well. */
   extension(blockType: string, source: string, emit: Emit): void;
@@ -19,7 +22,7 @@ export interface ItemWriter {
   /** False: there is no text that it could belong to. */
   annotation(annotation: unknown, emit: Emit): boolean;
   reasoning(field: ReasoningField | undefined, text: string, details: JsonObject[], emit: Emit): void;
-  /** @throws GatewayError when the piece belongs to a call that is closed already. */
+  /** @throws GatewayError when the piece belongs to a call that is closed already: its arguments were whole. */
   toolCall(piece: JsonObject, emit: Emit): void;
   /** @param complete false: the upstream stopped inside the item that is open. */
   close(complete: boolean, emit: Emit): void;
@@ -50,6 +53,8 @@ interface OpenCall {
   /** Arguments, or a custom tool's input. */
   text: string;
   started: boolean;
+  /** Of its item, once it is started. */
+  index: number;
   /** The client knows the tool as custom, the upstream as a function: the input is inside the arguments. */
   wrapped: boolean;
   /** The client knows the tool as one of the API's own. */
@@ -62,6 +67,8 @@ export function createItemWriter(options: DecodeOptions): ItemWriter {
   let open: OpenMessage | OpenReasoning | OpenCall | undefined;
   let items = 0;
   const closedPositions = new Set<number>();
+  /** Calls that another was begun beside before their arguments were whole. */
+  let left: OpenCall[] = [];
   /** Details without a text that came while a call was written: the call goes on, and they follow it. */
   let late: JsonObject[] = [];
 
@@ -104,13 +111,20 @@ export function createItemWriter(options: DecodeOptions): ItemWriter {
     const id = textOf(piece['id']);
     const name = textOf(spec['name']);
     if (open?.kind === 'call' && !startsCall(open, position, id, name)) return open;
+    const back = left.find((call) => call.position === position && !startsCall(call, position, id, name));
+    if (back !== undefined) {
+      leaveCall(emit);
+      left = left.filter((call) => call !== back);
+      open = back;
+      return back;
+    }
     if (position !== undefined && closedPositions.has(position) && (id === undefined || name === undefined)) {
       if (name === undefined && textOf(spec['arguments'] ?? spec['input']) === undefined) return undefined;
       throw new GatewayError('upstream_invalid_response', 'The upstream went back to a tool call that it had left.', {
         retryable: true,
       });
     }
-    close(true, emit);
+    leaveCall(emit);
     const custom = piece['type'] === 'custom' || isJsonObject(piece['custom']);
     open = {
       kind: 'call',
@@ -120,11 +134,25 @@ export function createItemWriter(options: DecodeOptions): ItemWriter {
       custom,
       text: '',
       started: false,
+      index: -1,
       wrapped: false,
       native: undefined,
       extra: {},
     };
     return open;
+  }
+
+  /** Ends what is open, for a call to be written: a call whose arguments are not whole may go on. */
+  function leaveCall(emit: Emit): void {
+    const call = open?.kind === 'call' && !open.custom && open.position !== undefined ? open : undefined;
+    if (call !== undefined) startCall(call, emit);
+    if (call === undefined || call.native !== undefined || parseJsonObject(call.text) !== undefined) {
+      if (left.length > 0) closeOpen(true, emit);
+      else close(true, emit);
+      return;
+    }
+    left.push(call);
+    open = undefined;
   }
 
   /** Waits for the first of the arguments: until then the name may still grow. */
@@ -146,14 +174,19 @@ export function createItemWriter(options: DecodeOptions): ItemWriter {
     const kind = call.custom || call.wrapped ? 'custom_tool_call' : 'function_call';
     const start = { kind, callId: call.id, name: called?.name ?? call.name } as const;
     const { fields } = called ?? {};
+    call.index = items;
+    items += 1;
     emit({
       type: 'item-start',
-      index: items,
+      index: call.index,
       start: fields === undefined ? start : { ...start, fields: { ...fields } },
     });
   }
 
   function close(complete: boolean, emit: Emit): void {
+    const calls = left;
+    left = [];
+    for (const call of calls) closeCall(call, complete, emit);
     closeOpen(complete, emit);
     if (late.length === 0) return;
     const details = late;
@@ -166,24 +199,27 @@ export function createItemWriter(options: DecodeOptions): ItemWriter {
     const item = open;
     if (item === undefined) return;
     open = undefined;
+    if (item.kind === 'call') return closeCall(item, complete, emit);
     if (item.kind === 'message') {
       if (item.partKind !== undefined) emit({ type: 'part-end', index: items, part: item.part });
-    } else if (item.kind === 'reasoning') {
-      if (item.partOpen) emit({ type: 'part-end', index: items, part: 0 });
-    } else {
-      startCall(item, emit);
-      if (item.position !== undefined) closedPositions.add(item.position);
-      if (item.native !== undefined) {
-        const { id: callId, text } = item;
-        emitNativeCall(item.native, { callId, text, complete, source: sourceOf(item) }, items, emit);
-        items += 1;
-        return;
-      }
-      const input = item.wrapped ? (unwrapCustomInput(item.text) ?? item.text) : '';
-      if (input !== '') emit({ type: 'item-delta', index: items, part: 0, delta: input });
-    }
+    } else if (item.partOpen) emit({ type: 'part-end', index: items, part: 0 });
     emit({ type: 'item-end', index: items, complete, source: sourceOf(item) });
     items += 1;
+  }
+
+  function closeCall(call: OpenCall, complete: boolean, emit: Emit): void {
+    startCall(call, emit);
+    if (call.position !== undefined) closedPositions.add(call.position);
+    if (call.native !== undefined) {
+      const { id: callId, text } = call;
+      emitNativeCall(call.native, { callId, text, complete, source: sourceOf(call) }, items, emit);
+      items += 1;
+      return;
+    }
+    const { index } = call;
+    const input = call.wrapped ? (unwrapCustomInput(call.text) ?? call.text) : '';
+    if (input !== '') emit({ type: 'item-delta', index, part: 0, delta: input });
+    emit({ type: 'item-end', index, complete, source: sourceOf(call) });
   }
 
   return {
@@ -236,7 +272,7 @@ export function createItemWriter(options: DecodeOptions): ItemWriter {
       if (delta === '') return;
       startCall(call, emit);
       call.text = appended(call.text, delta);
-      if (!call.wrapped && call.native === undefined) emit({ type: 'item-delta', index: items, part: 0, delta });
+      if (!call.wrapped && call.native === undefined) emit({ type: 'item-delta', index: call.index, part: 0, delta });
     },
     close,
   };

@@ -58,7 +58,7 @@ describe('items as messages', () => {
     [
       'what the assistant says in one go',
       [message('assistant', 'a', 'b'), call('1'), message('assistant', 'c'), call('2'), output('1'), output('2')],
-      [assistant('a\nb\nc', '1', '2'), tool('1'), tool('2')],
+      [assistant('ab\nc', '1', '2'), tool('1'), tool('2')],
     ],
     ['calls alone have null content', [call('1'), output('1')], [assistant(null, '1'), tool('1')]],
     [
@@ -133,9 +133,10 @@ describe('items as messages', () => {
     expect(messagesOf(call('y'.repeat(40)), output('y'.repeat(40)))[1]).toMatchObject({ tool_call_id: 'y'.repeat(40) });
   });
 
-  test('a name that is too long for chat is cut, with a warning', () => {
+  test('a name that is too long for chat is another, with a warning', () => {
     const { parsed, warned } = encode({ items: [call('1', '{}', `a.${'b'.repeat(90)}`), output('1')] });
-    expect(parsed.messages[0]).toMatchObject({ tool_calls: [{ function: { name: `a_${'b'.repeat(62)}` } }] });
+    const name = `a_${'b'.repeat(53)}_83c7726f`;
+    expect(parsed.messages[0]).toMatchObject({ tool_calls: [{ function: { name } }] });
     expect(warned).toEqual(['input']);
   });
 

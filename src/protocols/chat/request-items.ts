@@ -17,7 +17,6 @@ import {
   type ChatPart,
   type ChatThinkingPart,
   type ChatToolCall,
-  toolName,
 } from './wire.ts';
 
 interface EncodedItems {
@@ -29,7 +28,8 @@ interface EncodedItems {
 /**
  * The context as messages. Chat's grammar wants all that the assistant says in one go in one message, and the results of
  * its calls, all of them, directly behind it; whatever else stood between moves behind the results.
- * Texts of several parts are joined by a newline, since many servers take a list of parts from users only.
+ * Texts of several parts are one, since many servers take a list of parts from users only: joined by a newline, but for the
+ * assistant's, which are pieces of one text (where citations cut it, for one).
  * @throws GatewayError 400 for what chat cannot carry.
  */
 export function encodeItems(input: EncodeInput, offer: ToolOffer, report: Report): EncodedItems {
@@ -80,14 +80,14 @@ function openLoopStart(entries: Entry[]): number {
   return entries.findLastIndex((entry) => entry.kind === 'user') + 1;
 }
 
-function encodeText({ item, path }: Placed<MessageItem>): string {
+function encodeText({ item, path }: Placed<MessageItem>, separator = '\n'): string {
   const texts = item.content.map((part, index) => {
     if (part.type === 'input_text' || part.type === 'output_text') return part.text;
     if (part.type === 'refusal') return '';
     const message = `The model behind this deployment takes text only from the ${item.role}.`;
     throw new GatewayError('unsupported_value', message, { param: partPath(path, 'content', index) });
   });
-  return texts.filter((text) => text !== '').join('\n');
+  return texts.filter((text) => text !== '').join(separator);
 }
 
 function encodeUserContent({ item, path }: Placed<MessageItem>, report: Report): string | ChatPart[] {
@@ -111,22 +111,17 @@ function encodeAssistant(
     report.warn('input', 'A refusal of the assistant was left out.');
   }
   const content = said
-    .map(encodeText)
+    .map((message) => encodeText(message, ''))
     .filter((text) => text !== '')
     .join('\n');
-  const calls = entry.calls.map((call) => encodeCall(call, input, offer, report));
+  const calls = entry.calls.map((call) => encodeCall(call, input, offer));
   if (calls.length > 0) return { role: 'assistant', content: content === '' ? null : content, tool_calls: calls };
   return { role: 'assistant', content: said.length === 0 ? null : content };
 }
 
-function encodeCall(
-  { item, origin }: PlacedCall,
-  { model, profile }: EncodeInput,
-  offer: ToolOffer,
-  report: Report,
-): ChatToolCall {
+function encodeCall({ item, origin }: PlacedCall, { model, profile }: EncodeInput, offer: ToolOffer): ChatToolCall {
   const id = wireCallId(item.call_id, profile.quirks);
-  const name = encodeName(offer.nameOfCall(item.name, item.namespace), report);
+  const name = offer.nameOfCall(item.name, item.namespace);
   const source = sourceOf(origin, model);
   const extra = vendorFields(source);
   if (item.type === 'function_call') {
@@ -162,13 +157,6 @@ function argumentsOf(source: JsonObject | undefined): string | undefined {
 /** Gemini's thought signatures, for one, travel on the call and are demanded back. */
 function vendorFields(source: JsonObject = {}): JsonObject {
   return Object.fromEntries(Object.entries(source).filter(([field]) => !callFields.has(field)));
-}
-
-/** A tool of an earlier turn may have come from a client of another protocol, with a name longer than chat takes. */
-function encodeName(name: string, report: Report): string {
-  if (toolName.test(name)) return name;
-  report.warn('input', 'The name of a tool that was called earlier was shortened to what the upstream takes.');
-  return name.replaceAll(/[^a-zA-Z0-9_-]/g, '_').slice(0, 64) || '_';
 }
 
 /** Results carry text only; what else is in them follows as a user's message. */

@@ -1,5 +1,5 @@
 import { GatewayError } from '../../core/errors.ts';
-import { isTextFile, readDataUrl, readFileData, textOfFile } from '../../core/file-data.ts';
+import { fileNameOf, isTextFile, readDataUrl, readFileData, textOfFile } from '../../core/file-data.ts';
 import type { InputFile, InputImage, InputPart, OutputPart } from '../../core/items.ts';
 import type { Report } from '../../core/report.ts';
 import type { ChatPart } from './wire.ts';
@@ -48,7 +48,7 @@ function encodeFile({ file_data, file_url, file_id, filename }: InputFile, path:
   const data = readFileData(file_data, filename);
   if (data.mediaType === 'application/pdf') {
     const url = readDataUrl(file_data) === undefined ? `data:application/pdf;base64,${file_data}` : file_data;
-    return { type: 'file', file: { filename: filename ?? 'file.pdf', file_data: url } };
+    return { type: 'file', file: { filename: fileNameOf(data, filename) ?? 'file.pdf', file_data: url } };
   }
   const format = audioFormats.get(data.mediaType);
   if (format !== undefined) return { type: 'input_audio', input_audio: { data: data.payload, format } };

@@ -26,6 +26,7 @@ export interface EncodedTools {
 /** Chat servers run no tools that all of them agree on; whether its server searches the web a client of chat knows. */
 const targetOf = ({ customTools }: ModelProfile, { protocol }: TurnRequest): ToolTarget => ({
   maxNameLength: maxToolNameLength,
+  names: toolName,
   holdsGrammars: customTools,
   hosts: ({ type }) => (protocol === 'chat' && type === 'web_search' ? type : undefined),
 });
@@ -38,7 +39,7 @@ export function encodeTools({ request, context, inheritedTools, profile }: Encod
   const target = targetOf(profile, request);
   const own = offerTools(request, context, target, report);
   const inherits = own.called.size === 0 && context.some(({ item }) => isCallType(item.type));
-  const offer = inherits ? offerInherited(inheritedTools, target) : own;
+  const offer = inherits ? offerInherited(inheritedTools, target, report) : own;
   const callable = offer.offers.filter((each) => each.kind === 'callable');
   if (profile.quirks?.tools === false) refuseTools(callable, inherits);
   return {
@@ -86,12 +87,8 @@ function encodeChoice(
   return wanted === 'auto' || tools === 0 ? undefined : wanted;
 }
 
-function encodeTool({ wireName, tool: said, path }: CallableOffer, nativeCustom: boolean): ChatTool {
+function encodeTool({ wireName, tool: said }: CallableOffer, nativeCustom: boolean): ChatTool {
   const tool = { ...said, name: wireName };
-  if (!toolName.test(wireName)) {
-    const message = `Invalid '${path}.name': expected a string that matches the pattern '^[a-zA-Z0-9_-]{1,64}$'.`;
-    throw new GatewayError('invalid_value', message, { param: path === 'tools' ? path : `${path}.name` });
-  }
   if (tool.type === 'function') return encodeFunction(tool);
   return nativeCustom ? encodeCustom(tool) : encodeCustomAsFunction(tool);
 }

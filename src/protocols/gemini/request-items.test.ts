@@ -104,7 +104,10 @@ describe('arguments and results', () => {
     ['18 °C', '{"output":"18 °C"}'],
     ['', '{"output":""}'],
     ['[1,2]', String.raw`{"output":"[1,2]"}`],
-    ['{"b":18446744073709551616,"1":1.0}', '{"b":18446744073709551616,"1":1.0}'],
+    ['{ "b":123456789012345,"1":1.0 }', '{ "b":123456789012345,"1":1.0 }'],
+    // Digits that a double does not hold.
+    ['{"id":1234567890123456789}', String.raw`{"output":"{\"id\":1234567890123456789}"}`],
+    ['{"a":0.1234567890123456789}', String.raw`{"output":"{\"a\":0.1234567890123456789}"}`],
     // Words that Google reads for itself.
     ['{"output":1}', String.raw`{"output":"{\"output\":1}"}`],
     ['{"a":{"$ref":"x"}}', String.raw`{"output":"{\"a\":{\"$ref\":\"x\"}}"}`],
@@ -144,7 +147,7 @@ describe('arguments and results', () => {
     const { parsed, warned } = encode({ items: [message('user', 'a'), call('1', '{}', '1 é'), output('1')] });
     expect(
       parsed.contents.flatMap(({ parts }) => parts.map((part) => (part.functionCall ?? part.functionResponse)?.name)),
-    ).toEqual([undefined, '_1__', '_1__']);
+    ).toEqual([undefined, '____f077aff7', '____f077aff7']);
     expect(warned).toEqual(['input']);
   });
 });

@@ -20,7 +20,7 @@ import { leaveOut } from '../../core/unsent-item.ts';
 import type { EncodeInput } from '../codec.ts';
 import { encodePart, partPath, textPart, textParts } from './request-parts.ts';
 import { takesBack } from './signature-scope.ts';
-import { foreignSignature, toolName, wrappedArgumentsField } from './wire.ts';
+import { foreignSignature, wrappedArgumentsField } from './wire.ts';
 
 export interface Content {
   role: 'user' | 'model';
@@ -227,7 +227,7 @@ function callPart(
   // An id is sent where a model of Google's gave it; calls without one are told apart by their order.
   const given = origin?.protocol === 'gemini' ? (origin.upstreamCallId ?? item.call_id) : '';
   const id = given === '' ? undefined : given;
-  const name = nameOf(offer.nameOfCall(item.name, item.namespace), report);
+  const name = offer.nameOfCall(item.name, item.namespace);
   const spoken = id === undefined ? '' : `"id":${JSON.stringify(id)},`;
   const part = `{"functionCall":{${spoken}"name":${JSON.stringify(name)},"args":${argsOf(item, report)}}}`;
   return { part: pending === undefined ? part : withSignature(part, pending), id, name };
@@ -238,13 +238,6 @@ const withSignature = (part: string, signature: string): string =>
 
 function signedPart(part: string): string {
   return sliceJson(part, ['thoughtSignature']) === undefined ? withSignature(part, foreignSignature) : part;
-}
-
-/** A tool of an earlier turn may have come from a client of another protocol, with a name that Google does not take. */
-function nameOf(name: string, report: Report): string {
-  if (toolName.test(name)) return name;
-  report.warn('input', 'The name of a tool that was called earlier was changed to what the upstream takes.');
-  return `_${name.replaceAll(/[^a-zA-Z0-9_.:-]/g, '_')}`.slice(0, 64);
 }
 
 /** A call's arguments as the JSON object that this wire demands, spliced where the model's text is one. */
@@ -272,10 +265,16 @@ function responsePart(
 /** Words that mean something at the top of a response, or anywhere in it. */
 const reserved = /"(?:output|error|\$ref)"\s*:/;
 
+/**
+ * Numbers are doubles to Google: with so many digits one may be read as another, an id as nobody's.
+ * @see https://ai.google.dev/api/caching#FunctionResponse
+ */
+const rounded = /\d[\d.]{15}/;
+
 /** The object that a text is, as it is; else an object that holds the text. */
 function responseOf(text: string): string {
-  const isObject = text.trimStart().startsWith('{') && !reserved.test(text) && parseJsonObject(text) !== undefined;
-  return isObject ? text : `{"output":${JSON.stringify(text)}}`;
+  const isObject = text.trimStart().startsWith('{') && !reserved.test(text) && !rounded.test(text);
+  return isObject && parseJsonObject(text) !== undefined ? text : `{"output":${JSON.stringify(text)}}`;
 }
 
 const inResponse = /^\{"inlineData":\{"mimeType":"(?:image\/(?:png|jpeg|webp)|application\/pdf|text\/plain)"/;

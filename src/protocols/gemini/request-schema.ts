@@ -43,6 +43,16 @@ export interface ReadableSchema {
   unread: string[];
 }
 
+/**
+ * Beside a reference Google takes other words with a `$` only, or few others ("can only contain properties starting with '$' when
+ * $ref is present"): with more it is a choice of one.
+ */
+function apart(node: JsonObject): JsonObject {
+  const { $ref, ...others } = node;
+  const isAlone = $ref === undefined || Object.keys(others).every((word) => word.startsWith('$'));
+  return isAlone || Object.hasOwn(others, 'anyOf') ? node : { anyOf: [{ $ref }], ...others };
+}
+
 /** The schema with `const` as the `enum` of one value that it is, where Google takes the value in an enum. */
 export function readableSchema(schema: JsonObject): ReadableSchema {
   const unread = new Set<string>();
@@ -58,11 +68,14 @@ export function readableSchema(schema: JsonObject): ReadableSchema {
         return [word, Object.fromEntries(Object.entries(value).map(([name, each]) => [name, read(each)]))];
       }
       if (inner.has(word)) return [word, read(value)];
+      // A sum of one, as pydantic wrote a reference that something is said of, is a choice of one.
+      if (word === 'allOf' && Array.isArray(value) && value.length === 1 && !Object.hasOwn(node, 'anyOf'))
+        return ['anyOf', read(value)];
       if (word === 'const' && (typeof value === 'string' || typeof value === 'number')) return ['enum', [value]];
       if (!enforced.has(word) && !silent.has(word) && !word.startsWith('$')) unread.add(word);
       return [word, value];
     });
-    return Object.fromEntries(entries);
+    return apart(Object.fromEntries(entries));
   }
 
   return { schema: readOne(schema), unread: [...unread] };

@@ -33,7 +33,7 @@ function targetOf({ request, context, profile }: EncodeInput): ToolTarget {
     request.tools.some((tool) => !isNativeTool(tool) || asFunction(tool) !== undefined) ||
     context.some(({ item }) => item.type === 'additional_tools' || item.type === 'tool_search_output');
   const hosts = hasFunctions && profile.gemini?.thirdGeneration === false ? () => undefined : hostedName;
-  return { maxNameLength: maxToolNameLength, hosts };
+  return { maxNameLength: maxToolNameLength, names: toolName, hosts };
 }
 
 const customSchema = {
@@ -48,24 +48,20 @@ function parametersOf(
   report: Report,
 ): object | undefined {
   if (parameters === null) return undefined;
-  const { schema, unread } = readableSchema(parameters);
+  const isObject = parameters['type'] === 'object';
+  const { schema, unread } = readableSchema(isObject ? parameters : { ...parameters, type: 'object' });
   if (strict === true && unread.length > 0) {
     report.warn(at('strict'), `The upstream does not hold the model to ${unread.join(', ')} of a schema.`);
   }
-  if (schema['type'] === 'object') return schema;
-  if (schema['type'] !== undefined) {
+  if (!isObject && parameters['type'] !== undefined) {
     report.warn(at('parameters'), 'The upstream takes schemas of type object only; the type was replaced.');
   }
-  return { ...schema, type: 'object' };
+  return schema;
 }
 
 /** @see https://ai.google.dev/api/caching#FunctionDeclaration */
 function declaration({ tool, wireName, path }: CallableOffer, report: Report): string {
   const at = (field: string): string => (path === 'tools' ? path : `${path}.${field}`);
-  if (!toolName.test(wireName)) {
-    const message = `Invalid '${path}.name': this model takes names that match '${toolName.source}'.`;
-    throw new GatewayError('invalid_value', message, { param: at('name') });
-  }
   const isCustom = tool.type === 'custom';
   const { description } = tool;
   return JSON.stringify({
@@ -127,7 +123,7 @@ export function encodeTools(input: EncodeInput, report: Report): EncodedTools {
   const target = targetOf(input);
   const own = offerTools(request, context, target, report);
   const inherits = own.all.length === 0 && context.some(({ item }) => isCallType(item.type));
-  const offer = inherits ? offerInherited(inheritedTools, target) : own;
+  const offer = inherits ? offerInherited(inheritedTools, target, report) : own;
   const silent: Report = { ...report, warn: () => undefined };
   const declared = offer.all.filter((each) => each.kind === 'callable');
   const hosted = own.choice === 'none' ? [] : own.offers.filter((each) => each.kind === 'hosted');

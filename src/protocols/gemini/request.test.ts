@@ -186,7 +186,6 @@ describe('tools', () => {
       'unsupported_value tools[0].filters',
     ],
     [{ tools: [{ type: 'code_interpreter', container: 'cntr_1' }] }, 'unsupported_value tools[0].container'],
-    [{ tools: [tool('1st')] }, 'invalid_value tools[0].name'],
   ])('%j is refused', (body, expected) => {
     expect(refusal(body)).toBe(expected);
   });
@@ -223,7 +222,7 @@ describe('formats', () => {
   });
 
   test('what Google does not hold the model to is said', () => {
-    const schema = { ...parameters, allOf: [{ minProperties: 1 }] };
+    const schema = { ...parameters, not: { minProperties: 1 } };
     expect(sent({ text: { format: { ...format, schema } } }).warned).toEqual(['text.format.schema']);
   });
 
@@ -236,6 +235,37 @@ describe('formats', () => {
     expect(readableSchema(schema)).toEqual({
       schema: { anyOf: [{ enum: ['a'] }, { enum: [1] }, { const: true }], title: 't', $defs: { x: { pattern: 'p' } } },
       unread: ['const', 'pattern'],
+    });
+  });
+
+  test('a reference stands alone, or in a choice of one', () => {
+    const $ref = '#/$defs/city';
+    const $defs = { city: { type: 'string' }, both: { $ref, anyOf: [{}] } };
+    const properties = { a: { $ref }, b: { $ref, description: 'Where.', default: null }, $ref: { type: 'string' } };
+    expect(readableSchema({ type: 'object', properties, $defs })).toEqual({
+      schema: {
+        type: 'object',
+        properties: { ...properties, b: { anyOf: [{ $ref }], description: 'Where.', default: null } },
+        $defs,
+      },
+      unread: [],
+    });
+    const referring = { $ref: '#/$defs/in', $defs: { in: parameters } };
+    expect(readableSchema(referring).schema).toEqual(referring);
+    const [{ functionDeclarations }] = sent({ tools: [tool('a', { parameters: referring })] }).fields['tools'];
+    expect(functionDeclarations[0].parametersJsonSchema).toEqual({
+      anyOf: [{ $ref: '#/$defs/in' }],
+      $defs: { in: parameters },
+      type: 'object',
+    });
+  });
+
+  test('a sum of one is a choice of one, of several it is none', () => {
+    const city = { description: 'Where.', allOf: [{ $ref: '#/$defs/city' }] };
+    const several = { allOf: [{ minimum: 1 }, { maximum: 2 }] };
+    expect(readableSchema({ properties: { city, several } })).toEqual({
+      schema: { properties: { city: { description: 'Where.', anyOf: city.allOf }, several } },
+      unread: ['allOf'],
     });
   });
 

@@ -29,12 +29,10 @@ export function blocksOf(finished: FinishedItem, isThinkingShown: boolean): stri
 }
 
 function textBlocks({ content }: MessageItem): string[] {
-  return content.flatMap((part) =>
-    part.type === 'output_text' && part.text !== ''
-      ? [`{"type":"text","text":${JSON.stringify(part.text)},"citations":null}`]
-      : [],
-  );
+  return content.flatMap((part) => (part.type === 'output_text' && part.text !== '' ? [textBlock(part.text)] : []));
 }
+
+export const textBlock = (text: string): string => `{"type":"text","text":${JSON.stringify(text)},"citations":null}`;
 
 export const thoughtOf = ({ summary, content = [] }: ReasoningItem): string =>
   [...summary, ...content].map(({ text }) => text).join('\n\n');

@@ -1,5 +1,5 @@
 import type { Reply } from '../codec.ts';
-import { blocksOf, showsThinking } from './encode-blocks.ts';
+import { blocksOf, showsThinking, textBlock } from './encode-blocks.ts';
 import { refusalOf, stopOf } from './encode-stop.ts';
 import { usageOf } from './encode-usage.ts';
 
@@ -17,7 +17,7 @@ export function encodeReply(reply: Reply): string {
   const isThinkingShown = showsThinking(state);
   const blocks = output.flatMap((finished) => blocksOf(finished, isThinkingShown));
   const refusal = shownRefusal(reply);
-  if (refusal !== undefined) blocks.push(`{"type":"text","text":${JSON.stringify(refusal)},"citations":null}`);
+  if (refusal !== undefined) blocks.push(textBlock(refusal));
   const rest = `"container":null,"usage":${usageOf(state, state.usage)}`;
   return `${messageHead(reply)}${blocks.join(',')}],${stopOf(state, output)},${rest}}`;
 }

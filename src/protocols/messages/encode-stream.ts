@@ -6,7 +6,7 @@ import type { TurnRequest } from '../../core/request.ts';
 import type { FinishedItem, OpenItem } from '../../core/response.ts';
 import { noUsage, type Usage } from '../../core/usage.ts';
 import type { Reply, StreamEncoder } from '../codec.ts';
-import { blocksOf, extraFields, hasInput, ownBlocks, showsThinking } from './encode-blocks.ts';
+import { blocksOf, extraFields, hasInput, ownBlocks, showsThinking, textBlock } from './encode-blocks.ts';
 import { encodeError, storedError } from './encode-error.ts';
 import { messageHead, shownRefusal } from './encode-response.ts';
 import { stopOf } from './encode-stop.ts';
@@ -19,7 +19,8 @@ const deltaEnd = '}}\n\n';
 
 /**
  * Writes one response as the Messages API's stream. It begins with the first block or with the end, not sooner: until then
- * another attempt may be made.
+ * another attempt may be made. Blocks come one after another here: an item that begins while one before it is being written is
+ * written whole, in its place.
  * @see https://platform.claude.com/docs/en/build-with-claude/streaming
  */
 export function createStreamEncoder(): StreamEncoder {
@@ -28,6 +29,11 @@ export function createStreamEncoder(): StreamEncoder {
   let started = false;
   let blocks = 0;
   let open: OpenBlock | undefined;
+  /** The first item that is not written to its end, and whether it is written as it comes. */
+  let next = 0;
+  let isLive = false;
+  /** Items that have ended before one that stands before them. */
+  const early = new Map<number, FinishedItem>();
   /** A delta's event up to its text, for the block that is open. */
   let deltaStart = '';
 
@@ -71,11 +77,17 @@ export function createStreamEncoder(): StreamEncoder {
         typeof thinking === 'string' && thinking !== '' ? deltaStart + JSON.stringify(thinking) + deltaEnd : '';
       return start + thought + signatureOf(signature) + stopBlock();
     }
+    const members = objectMembers(json) ?? new Map<string, string>();
+    if (block?.['type'] === 'text') {
+      // Clients show what deltas say of a text.
+      const text = members.get('text') ?? '""';
+      const start = startBlock('text', printMembers(members.set('text', '""')), textDelta);
+      return start + (text === '""' ? '' : deltaStart + text + deltaEnd) + stopBlock();
+    }
     if (!hasInput(block)) {
       const start = startBlock('text', json, textDelta);
       return start + stopBlock();
     }
-    const members = objectMembers(json) ?? new Map<string, string>();
     const input = members.get('input') ?? '{}';
     members.set('input', '{}');
     const start = startBlock('call', printMembers(members), inputDelta);
@@ -86,6 +98,13 @@ export function createStreamEncoder(): StreamEncoder {
     typeof signature === 'string' && signature !== ''
       ? delta(`{"type":"signature_delta","signature":${JSON.stringify(signature)}}`)
       : '';
+
+  const isWritten = ({ index }: OpenItem): boolean => isLive && index === next;
+
+  const wholeItem = (finished: FinishedItem): string =>
+    blocksOf(finished, reply !== undefined && showsThinking(reply.state))
+      .map(wholeBlock)
+      .join('');
 
   const isHidden = ({ kind }: OpenItem): boolean =>
     kind === 'reasoning' && (reply === undefined || !showsThinking(reply.state));
@@ -104,9 +123,10 @@ export function createStreamEncoder(): StreamEncoder {
     },
 
     itemStart(item) {
+      if (item.index === next) isLive = true;
       if (isHidden(item)) return '';
       const start = begin();
-      if (item.kind !== 'function_call') return start;
+      if (item.kind !== 'function_call' || !isWritten(item)) return start;
       const names = `"id":${JSON.stringify(item.callId)},"name":${JSON.stringify(item.name)}`;
       return (
         start + startBlock('call', `{"type":"tool_use",${names},"input":{}${extraFields(item.block)}}`, inputDelta)
@@ -116,6 +136,7 @@ export function createStreamEncoder(): StreamEncoder {
     partStart: () => '',
 
     delta(item, part, text) {
+      if (!isWritten(item)) return '';
       if (item.kind === 'function_call') return deltaStart + JSON.stringify(text) + deltaEnd;
       const kind = item.parts[part]?.kind;
       // A refusal is told of at the end, when it is known whose words it is in.
@@ -130,21 +151,29 @@ export function createStreamEncoder(): StreamEncoder {
       return start + deltaStart + JSON.stringify(isNext ? `\n\n${text}` : text) + deltaEnd;
     },
 
-    annotation(_item, _part, _annotation, source) {
-      if (open !== 'text' || source === undefined) return '';
+    annotation(item, _part, _annotation, source) {
+      if (!isWritten(item) || open !== 'text' || source === undefined) return '';
       return delta(`{"type":"citations_delta","citation":${JSON.stringify(source)}}`);
     },
 
-    partEnd: () => (open === 'text' ? stopBlock() : ''),
+    partEnd: (item) => (isWritten(item) && open === 'text' ? stopBlock() : ''),
 
     itemEvent: () => '',
     responseEvent: () => '',
 
     itemEnd(item, finished) {
-      if (isHidden(item)) return '';
-      if (item.kind === 'reasoning' && open === 'thinking') return endThinking(finished) + stopBlock();
-      if (item.kind === 'message' || open !== undefined) return stopBlock();
-      return blocksOf(finished, true).map(wholeBlock).join('');
+      if (item.index !== next) {
+        early.set(item.index, finished);
+        return '';
+      }
+      let text = isLive ? endLive(item, finished) : wholeItem(finished);
+      isLive = false;
+      for (next += 1; ; next += 1) {
+        const ended = early.get(next);
+        if (ended === undefined) return text;
+        early.delete(next);
+        text += wholeItem(ended);
+      }
     },
 
     end(given, error) {
@@ -156,24 +185,29 @@ export function createStreamEncoder(): StreamEncoder {
       }
       if (state.status !== 'completed' && state.status !== 'incomplete') return '';
       const start = begin();
+      const closed = stopBlock();
+      // Of a reply that was paused and never gone on with.
+      const rest = output.slice(closed === '' ? next : next + 1).map(wholeItem);
       const refusal = shownRefusal(given);
-      const said = refusal === undefined ? '' : wholeText(refusal);
-      const rest = `,"delta":{${stopOf(state, output)},"container":null},"usage":${deltaUsageOf(state.usage)}`;
-      return start + said + event('message_delta', rest) + event('message_stop', '');
+      const said = refusal === undefined ? '' : wholeBlock(textBlock(refusal));
+      const stop = `,"delta":{${stopOf(state, output)},"container":null},"usage":${deltaUsageOf(state.usage)}`;
+      return start + closed + rest.join('') + said + event('message_delta', stop) + event('message_stop', '');
     },
 
     error: (error) => errorEvent(encodeError(error)),
   };
 
+  function endLive(item: OpenItem, finished: FinishedItem): string {
+    if (isHidden(item)) return '';
+    if (item.kind === 'reasoning' && open === 'thinking') return endThinking(finished) + stopBlock();
+    if (item.kind === 'message' || open !== undefined) return stopBlock();
+    return wholeItem(finished);
+  }
+
   function endThinking(finished: FinishedItem): string {
     const own = ownBlocks(finished)?.[0];
     const { encrypted_content: envelope } = finished.item as ReasoningItem;
     return signatureOf(own === undefined ? envelope : parseJsonObject(own)?.['signature']);
-  }
-
-  function wholeText(text: string): string {
-    const start = startBlock('text', '{"type":"text","text":"","citations":null}', textDelta);
-    return start + deltaStart + JSON.stringify(text) + deltaEnd + stopBlock();
   }
 }
 

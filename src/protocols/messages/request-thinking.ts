@@ -49,11 +49,18 @@ function obstacleOf(obstacles: ThinkingObstacles): string | undefined {
   return obstacles.prefill ? 'the input ends with an assistant message' : undefined;
 }
 
-function adaptive(effort: ActiveEffort | null, summarized: boolean, report: Report): EncodedThinking {
+function adaptive(
+  effort: ActiveEffort | null,
+  summarized: boolean,
+  { xhighEffort = true }: ModelProfile,
+  report: Report,
+): EncodedThinking {
+  const isBetween = effort === 'xhigh' && !xhighEffort;
+  if (isBetween) report.warn('reasoning.effort', 'The model knows no effort "xhigh"; "high" was sent.');
   if (effort === 'minimal')
     report.warn('reasoning.effort', 'The upstream\'s least effort is low; "minimal" was sent as that.');
   const thinking = `{"type":"adaptive","display":"${summarized ? 'summarized' : 'omitted'}"}`;
-  return { on: true, thinking, effort: effort === null ? undefined : adaptiveEffort[effort] };
+  return { on: true, thinking, effort: effort === null ? undefined : adaptiveEffort[isBetween ? 'high' : effort] };
 }
 
 function budgeted(
@@ -99,7 +106,7 @@ export function encodeThinking(
   }
   const wanted =
     profile.reasoning === 'adaptive'
-      ? adaptive(effort, summary !== null, report)
+      ? adaptive(effort, summary !== null, profile, report)
       : budgeted(effort, summary !== null, maxTokens, report);
   const obstacle = obstacleOf(obstacles);
   if (!wanted.on || obstacle === undefined) return wanted;

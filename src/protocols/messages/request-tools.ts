@@ -16,8 +16,9 @@ import { closeSchema } from './close-schema.ts';
 import { hostedDefinitions, hostedName } from './hosted-tools.ts';
 import { computerCall, computerDefinition, computerName, isComputer } from './computer.ts';
 import type { Entry } from './request-items.ts';
+import { readableSchema, unheld, unreadable } from './request-schema.ts';
 import { openCallsOf } from './server-tools.ts';
-import { maxToolNameLength } from './wire.ts';
+import { maxToolNameLength, toolName } from './wire.ts';
 
 interface EncodedTools {
   /** Definitions, each as JSON; none: the field is not sent. */
@@ -52,26 +53,35 @@ function schemaOf({ name, parameters, strict }: FunctionTool, param: string, rep
   return parameters.type === 'object' ? parameters : { ...parameters, type: 'object' };
 }
 
-function isStrict({ strict }: FunctionTool, schema: JsonObject, profile: ModelProfile, param: string, report: Report) {
-  if (strict !== true) return false;
-  const enforced = profile.jsonSchemaOutput && !closeSchema(schema).open;
-  if (!enforced) {
-    const why = profile.jsonSchemaOutput
-      ? 'The upstream enforces closed objects only'
-      : 'The model cannot be held to it';
+/** The schema that the upstream holds the model to; undefined: it is not asked to, or cannot. */
+function heldSchema(
+  { strict }: FunctionTool,
+  schema: JsonObject,
+  profile: ModelProfile,
+  param: string,
+  report: Report,
+): JsonObject | undefined {
+  if (strict !== true) return undefined;
+  const isClosed = profile.jsonSchemaOutput && !closeSchema(schema).open;
+  const readable = isClosed ? readableSchema(schema) : undefined;
+  if (readable === undefined) {
+    const enforces = isClosed ? unreadable : 'The upstream enforces closed objects only';
+    const why = profile.jsonSchemaOutput ? enforces : 'The model cannot be held to it';
     report.warn(`${param}.strict`, `${why}; strict was left out.`);
+    return undefined;
   }
-  return enforced;
+  if (readable.unread.length > 0) report.warn(`${param}.strict`, unheld(readable.unread));
+  return readable.schema;
 }
 
 function toolDefinition({ tool, wireName, path: param }: CallableOffer, profile: ModelProfile, report: Report): string {
   const { description } = tool;
   const schema = tool.type === 'custom' ? customSchema : schemaOf(tool, param, report);
-  const strict = tool.type === 'function' && isStrict(tool, schema, profile, param, report);
+  const held = tool.type === 'function' ? heldSchema(tool, schema, profile, param, report) : undefined;
   let json = `{"name":${JSON.stringify(wireName)}`;
   if (description !== null && description !== '') json += `,"description":${JSON.stringify(description)}`;
-  json += `,"input_schema":${JSON.stringify(schema)}`;
-  return strict ? `${json},"strict":true}` : `${json}}`;
+  json += `,"input_schema":${JSON.stringify(held ?? schema)}`;
+  return held === undefined ? `${json}}` : `${json},"strict":true}`;
 }
 
 function choiceOf(choice: OfferedChoice): { type: 'auto' | 'any' | 'tool' | 'none'; name?: string } {
@@ -80,10 +90,16 @@ function choiceOf(choice: OfferedChoice): { type: 'auto' | 'any' | 'tool' | 'non
 }
 
 /** Definitions for a history of calls whose request brings none: Anthropic refuses calls without any definition. */
-function historicTools(entries: readonly Entry[], { inheritedTools, profile }: EncodeInput): CallableOffer[] {
+function historicTools(
+  entries: readonly Entry[],
+  { inheritedTools, profile }: EncodeInput,
+  report: Report,
+): CallableOffer[] {
   const names = new Set(entries.flatMap((entry) => (entry.kind === 'call' ? [entry.name] : [])));
   if (names.size === 0) return [];
-  const known = offerInherited(inheritedTools, targetOf(profile)).offers.filter((offer) => offer.kind === 'callable');
+  const known = offerInherited(inheritedTools, targetOf(profile), report).offers.filter(
+    (offer) => offer.kind === 'callable',
+  );
   if (known.length > 0) {
     // Nobody can call them: a schema that this wire does not take is no cause to refuse the request.
     return known.map(({ tool, ...offer }) => {
@@ -100,6 +116,7 @@ function historicTools(entries: readonly Entry[], { inheritedTools, profile }: E
 function targetOf({ hostedTools, computerTool }: ModelProfile): ToolTarget {
   return {
     maxNameLength: maxToolNameLength,
+    names: toolName,
     hosts(tool) {
       if (isComputer(tool)) return computerTool === undefined ? undefined : computerName;
       const name = hostedName(tool);
@@ -116,7 +133,7 @@ export function offerOf({ request, context, inheritedTools, profile }: EncodeInp
   const target = targetOf(profile);
   const own = offerTools(request, context, target, report);
   if (own.called.size > 0 || own.offers.length > 0 || inheritedTools.length === 0) return own;
-  return { ...offerInherited(inheritedTools, target), offers: [], choice: own.choice };
+  return { ...offerInherited(inheritedTools, target, report), offers: [], choice: own.choice };
 }
 
 /** Anthropic knows tools of a server by the server only, and cannot be made to call one. */
@@ -155,7 +172,7 @@ export function encodeTools(
     if (choice.type !== 'auto' && choice.type !== 'none') {
       report.warn('tool_choice', 'There are no tools to choose from; the choice was left out.');
     }
-    const historic = historicTools(entries, input);
+    const historic = historicTools(entries, input, report);
     if (historic.length === 0) return { tools: [], toolChoice: undefined, forced: false };
     const silent = { ...report, warn: () => undefined };
     const definitions = historic.map((each) => toolDefinition(each, profile, silent));

@@ -102,6 +102,9 @@ const budget = { reasoning: 'budget' as const };
 const open = { type: 'object', properties: { b: { type: 'string' }, a: {} } };
 const schema = { ...open, additionalProperties: false };
 const map = { type: 'object', additionalProperties: { type: 'string' } };
+const bounded = { ...schema, properties: { age: { type: 'integer', minimum: 0, maximum: 150 } } };
+const told = { ...schema, properties: { age: { type: 'integer', description: '{minimum: 0, maximum: 150}' } } };
+const nested = { ...schema, properties: { b: { anyOf: [{ $ref: '#' }, { type: 'null' }] } } };
 const jsonSchema = { type: 'json_schema' as const, name: 'n', schema, strict: true };
 
 describe('fields: what is sent, and the params of the warnings', () => {
@@ -167,6 +170,18 @@ describe('fields: what is sent, and the params of the warnings', () => {
       ['text.format'],
     ],
     [
+      'json_schema with bounds',
+      { request: { textFormat: { ...jsonSchema, schema: bounded } } },
+      { output_config: { format: { type: 'json_schema', schema: told } } },
+      ['text.format.schema'],
+    ],
+    [
+      'json_schema that contains itself',
+      { request: { textFormat: { ...jsonSchema, schema: nested } } },
+      { system: [text(expect.stringContaining(JSON.stringify(nested)) as string)] },
+      ['text.format'],
+    ],
+    [
       'json_schema where it is not native',
       { request: { textFormat: jsonSchema }, profile: { jsonSchemaOutput: false } },
       { system: [text(expect.stringContaining(JSON.stringify(schema)) as string)] },
@@ -183,6 +198,18 @@ describe('fields: what is sent, and the params of the warnings', () => {
       'effort minimal',
       { request: { reasoning: { effort: 'minimal', summary: 'auto' } } },
       { thinking: summarized, output_config: { effort: 'low' } },
+      ['reasoning.effort'],
+    ],
+    [
+      'effort xhigh',
+      { request: { reasoning: { effort: 'xhigh', summary: null } } },
+      { thinking: omitted, output_config: { effort: 'xhigh' } },
+      [],
+    ],
+    [
+      'effort xhigh where there is none',
+      { request: { reasoning: { effort: 'xhigh', summary: null } }, profile: { xhighEffort: false } },
+      { thinking: omitted, output_config: { effort: 'high' } },
       ['reasoning.effort'],
     ],
     [
@@ -319,6 +346,24 @@ describe('tools', () => {
       { request: { tools: [tool('f'), tool('g', { strict: true, parameters: open })] } },
       { tools: [f, { name: 'g', input_schema: open }] },
       ['tools[1].strict'],
+    ],
+    [
+      'strict with bounds',
+      { request: { tools: [tool('f', { strict: true, parameters: bounded })] } },
+      { tools: [{ name: 'f', input_schema: told, strict: true }] },
+      ['tools[0].strict'],
+    ],
+    [
+      'bounds of a tool that is not strict',
+      { request: { tools: [tool('f', { parameters: bounded })] } },
+      { tools: [{ name: 'f', input_schema: bounded }] },
+      [],
+    ],
+    [
+      'strict with a schema that contains itself',
+      { request: { tools: [tool('f', { strict: true, parameters: nested })] } },
+      { tools: [{ name: 'f', input_schema: nested }] },
+      ['tools[0].strict'],
     ],
     [
       'strict without parameters',

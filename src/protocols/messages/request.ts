@@ -21,6 +21,7 @@ import { entriesOf } from './request-items.ts';
 import { fromOwnCompaction } from './own-compaction.ts';
 import { endsInUnthoughtCalls, messagesOf, prefillOf, printMessages } from './request-messages.ts';
 import { type Field, ownRequest, type OwnRequest } from './request-own.ts';
+import { readableSchema, unheld, unreadable } from './request-schema.ts';
 import { encodeThinking, takesThinking } from './request-thinking.ts';
 import { encodeTools, offerOf } from './request-tools.ts';
 import { openCallsOf } from './server-tools.ts';
@@ -63,23 +64,33 @@ function maxTokensOf(request: TurnRequest, profile: ModelProfile, report: Report
 function enforcedSchema({ textFormat }: TurnRequest, profile: ModelProfile, report: Report): JsonObject | undefined {
   if (textFormat.type !== 'json_schema' || !profile.jsonSchemaOutput) return undefined;
   const { open, schema } = closeSchema(textFormat.schema);
-  if (open && schema !== undefined) {
+  const readable = schema === undefined ? undefined : readableSchema(schema);
+  if (readable === undefined) return undefined;
+  if (open) {
     const message =
       'The upstream enforces closed objects only; additionalProperties: false was added where it was missing.';
     report.warn('text.format.schema', message);
   }
-  return schema;
+  const { unread } = readable;
+  if (unread.length > 0) report.warn('text.format.schema', unheld(unread));
+  return readable.schema;
 }
 
 /** The instruction that stands in for an output format that the upstream cannot enforce. */
 function formatInstruction({ textFormat }: TurnRequest, profile: ModelProfile, report: Report): string | undefined {
   if (textFormat.type === 'text') return undefined;
-  const isOpen = textFormat.type === 'json_schema' && profile.jsonSchemaOutput;
-  const why = isOpen ? 'The upstream enforces closed objects only' : 'The upstream cannot enforce the format';
-  report.warn('text.format', `${why}; the model is asked for the format in the instructions.`);
+  report.warn(
+    'text.format',
+    `${whyUnenforced(textFormat, profile)}; the model is asked for the format in the instructions.`,
+  );
   const json = 'Answer with JSON only: no other text, and no code fence around it.';
   if (textFormat.type === 'json_object') return `${json} The answer must be one JSON object.`;
   return `${json} The answer must be valid against this JSON Schema:\n${JSON.stringify(textFormat.schema)}`;
+}
+
+function whyUnenforced(format: TurnRequest['textFormat'], { jsonSchemaOutput }: ModelProfile): string {
+  if (format.type !== 'json_schema' || !jsonSchemaOutput) return 'The upstream cannot enforce the format';
+  return closeSchema(format.schema).schema === undefined ? 'The upstream enforces closed objects only' : unreadable;
 }
 
 /** How many items lead the context as instructions of their own. */

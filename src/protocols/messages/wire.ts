@@ -20,6 +20,8 @@ export const maxCallIdLength = 64;
 /** Anthropic's limit on the length of a tool's name. */
 export const maxToolNameLength = 128;
 
+export const toolName = /^[a-zA-Z0-9_-]{1,128}$/;
+
 /** Where a call's arguments are not a JSON object, which is all that this wire takes, their text goes into this field. */
 export const wrappedArgumentsField = 'arguments';
 

@@ -109,6 +109,13 @@ describe('what was not streamed is said at the end', () => {
     ]);
   });
 
+  test('log probabilities of a delta without text, once', () => {
+    const logprobs = [{ token: 'half', logprob: -0.5 }];
+    const part = said('', { logprobs });
+    const events = decode([created, added(message()), delta('', { logprobs }), done(message(part)), completed()]);
+    expect(events.filter(({ type }) => type === 'item-delta')).toMatchObject([{ delta: '', logprobs }]);
+  });
+
   test('where it contradicts what was streamed, that holds, and it is said', () => {
     const events = decode([created, added(message()), delta('One.'), done(message(said('Two.'))), completed()]);
     expect(texts(events)).toEqual(['One.']);

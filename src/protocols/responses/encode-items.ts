@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto';
 import { callHalf } from '../../core/call-pairs.ts';
+import { fileNameOf, readFileData } from '../../core/file-data.ts';
 import { callIdFor } from '../../core/ids.ts';
 import {
   type ContextItem,
@@ -136,7 +137,17 @@ function strangerId(id: string): string {
 /** As the client wrote it. */
 function unnamed(item: Item): string {
   const { id: _id, status: _status, ...rest } = item as JsonObject;
+  for (const list of ['content', 'output']) {
+    const parts = rest[list];
+    if (Array.isArray(parts)) rest[list] = parts.map(namedFile);
+  }
   return JSON.stringify(rest);
+}
+
+function namedFile(part: InputPart | OutputPart): InputPart | OutputPart {
+  if (part.type !== 'input_file' || typeof part.file_data !== 'string') return part;
+  const filename = fileNameOf(readFileData(part.file_data, part.filename), part.filename);
+  return filename === undefined || filename === part.filename ? part : { ...part, filename };
 }
 
 /** Undefined: the upstream cannot take it back. */

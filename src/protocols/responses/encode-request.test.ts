@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { ContextItem, Item, Origin } from '../../core/items.ts';
 import type { ModelProfile } from '../codec.ts';
+import type { Effort } from '../../core/request.ts';
 import { decodeRequest } from './request.ts';
 import { responsesUpstreamCodec as codec } from './upstream.ts';
 import { frozen } from '../../../test/support/frozen.ts';
@@ -156,6 +157,84 @@ test('tools of every type travel as they are', () => {
   expect(body.tools).toEqual(tools);
   expect(body.tool_choice).toEqual(choice);
   expect(warned).toEqual([]);
+});
+
+test.each<[effort: Effort | null, sent: Effort | undefined]>([
+  ['none', 'minimal'],
+  ['minimal', 'minimal'],
+  ['max', 'high'],
+  [null, undefined],
+])('of an effort %s that is another vendor’s word the model is asked for %s', (effort, sent) => {
+  const request = decodeRequest({ model: 'group', input: 'Hi', reasoning: { effort, summary: 'auto' } });
+  const context = (request.input as Item[]).map((item) => ({ item, origin: undefined }));
+  const refusing = { ...profile, refusedEfforts: ['none', 'xhigh', 'max'] } satisfies ModelProfile;
+  const encoded = (protocol: 'messages' | 'responses') => {
+    const input = { request: { ...request, protocol }, context, inheritedTools: [], model: 'gpt-5' };
+    const { body, warnings } = codec.encodeRequest({ ...input, profile: refusing });
+    return { effort: JSON.parse(body).reasoning.effort, warned: warnings.map(({ param }) => param) };
+  };
+  expect(encoded('messages')).toEqual({
+    effort: sent,
+    warned: sent === (effort ?? undefined) ? [] : ['reasoning.effort'],
+  });
+  expect(encoded('responses')).toEqual({ effort: effort ?? undefined, warned: [] });
+});
+
+test.each<['messages' | 'responses', asked: number, sent: number]>([
+  ['messages', 1, 16],
+  ['messages', 16, 16],
+  ['messages', 0, 0],
+  ['responses', 1, 1],
+])('the limit of a client of %s that asks for %i is %i', (protocol, asked, sent) => {
+  const request = { ...decodeRequest({ model: 'group', input: 'Hi' }), protocol, maxOutputTokens: asked };
+  const context = (request.input as Item[]).map((item) => ({ item, origin: undefined }));
+  const { body, warnings } = codec.encodeRequest({ request, context, inheritedTools: [], model: 'gpt-5', profile });
+  expect(JSON.parse(body).max_output_tokens).toBe(sent);
+  expect(warnings.map(({ param }) => param)).toEqual(sent === asked ? [] : ['max_output_tokens']);
+});
+
+test.each<['chat' | 'responses', boolean | null, boolean | undefined]>([
+  ['chat', null, false],
+  ['chat', true, true],
+  ['responses', null, undefined],
+])('a function of a client of %s that says strict %s is sent with %s', (protocol, strict, sent) => {
+  const tools = [{ type: 'function', name: 'f', parameters: {}, strict }];
+  const request = { ...decodeRequest({ model: 'group', input: 'Hi', tools }), protocol };
+  const context = (request.input as Item[]).map((item) => ({ item, origin: undefined }));
+  const { body } = codec.encodeRequest({ request, context, inheritedTools: [], model: 'gpt-5', profile });
+  expect(JSON.parse(body).tools[0].strict).toBe(sent);
+});
+
+test.each(['required', { type: 'function', name: 'f' }])('the choice %j holds for tools that items bring', (choice) => {
+  const brought = { type: 'additional_tools', role: 'developer', tools: [{ type: 'function', name: 'f' }] };
+  const input = [brought, { role: 'user', content: 'Hi' }];
+  expect(encode({ input, tool_choice: choice }).body.tool_choice).toEqual(choice);
+  const items = decodeRequest({ model: 'group', input }).input as Item[];
+  const before = items.map((item) => ({ item, origin: undefined }));
+  const later = { previous_response_id: 'resp_1', input: 'More', tool_choice: choice };
+  expect(encode(later, {}, before).body.tool_choice).toEqual(choice);
+});
+
+test.each<[file: object, filename: string | undefined]>([
+  [{ file_data: 'data:application/pdf;base64,JVBERi0=' }, 'file.pdf'],
+  [{ file_data: 'data:application/pdf;base64,JVBERi0=', filename: 'Report 3.1' }, 'Report 3.1.pdf'],
+  [{ file_data: 'data:application/pdf;base64,JVBERi0=', filename: 'a.PDF' }, 'a.PDF'],
+  [{ file_data: 'data:text/plain;base64,YQ==', filename: 'T' }, 'T.txt'],
+  [{ file_data: 'data:application/x-new;base64,YQ==' }, undefined],
+  [{ file_url: 'https://a.example/b' }, undefined],
+])('the file %j is called %s, by which OpenAI knows what it is', (file, filename) => {
+  const part = { type: 'input_file', ...file };
+  const called = [{ type: 'function_call', call_id: 'c', name: 'f', arguments: '{}' }];
+  const input = [
+    { role: 'user', content: [part] },
+    ...called,
+    { type: 'function_call_output', call_id: 'c', output: [part] },
+  ];
+  const [message, , output] = encode({ input }).body.input;
+  expect([message.content[0], output.output[0]]).toEqual([
+    { ...part, filename },
+    { ...part, filename },
+  ]);
 });
 
 describe('items', () => {

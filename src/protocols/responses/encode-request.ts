@@ -2,7 +2,7 @@ import { GatewayError } from '../../core/errors.ts';
 import type { JsonObject } from '../../core/json-object.ts';
 import { refuseNothingNew } from '../../core/nothing-new.ts';
 import { createReport, type Report } from '../../core/report.ts';
-import type { TextFormat, TurnRequest } from '../../core/request.ts';
+import { type Effort, efforts, type TextFormat, type TurnRequest } from '../../core/request.ts';
 import { sentUser } from '../../core/sent-user.ts';
 import { replaceLoneSurrogates } from '../../core/well-formed.ts';
 import type { EncodedRequest, EncodeInput, ModelProfile } from '../codec.ts';
@@ -38,7 +38,7 @@ export function encodeRequest(input: EncodeInput): EncodedRequest {
     ...(request.stream ? { stream: true } : {}),
     ...(request.instructions === null ? {} : { instructions: request.instructions }),
     ...encodeTools(request),
-    ...encodeToolChoice(request),
+    ...encodeToolChoice(input),
     ...encodeLimits(request, profile, report),
     ...encodeSampling(request, profile, report),
     ...encodeText(request),
@@ -67,11 +67,19 @@ function given(field: string, value: unknown): JsonObject {
   return value === undefined ? {} : { [field]: value };
 }
 
+/** OpenAI refuses a lower limit; to other protocols one is the least, and none at all means that no answer is wanted. */
+const leastOutput = 16;
+
 function encodeLimits(
-  { maxOutputTokens, maxToolCalls }: TurnRequest,
+  { protocol, maxOutputTokens: asked, maxToolCalls }: TurnRequest,
   { maxOutputTokens: most = Infinity }: ModelProfile,
   report: Report,
 ): JsonObject {
+  const isTooLow = protocol !== 'responses' && asked !== undefined && asked > 0 && asked < leastOutput;
+  const maxOutputTokens = isTooLow ? leastOutput : asked;
+  if (isTooLow) {
+    report.warn('max_output_tokens', `The upstream takes no limit below ${leastOutput}; ${leastOutput} was sent.`);
+  }
   if (maxOutputTokens !== undefined && maxOutputTokens > most) {
     report.warn('max_output_tokens', `The model writes at most ${most} tokens, which is what was asked for.`);
   }
@@ -117,7 +125,23 @@ function encodeReasoning({ protocol, reasoning }: TurnRequest, profile: ModelPro
     if (reasoning.effort !== 'none') report.warn('reasoning', 'The model does not reason; the field was left out.');
     return {};
   }
-  return { reasoning: Object.fromEntries(asked) };
+  const known = protocol === 'messages' ? knownEffort(reasoning.effort, profile, report) : {};
+  return { reasoning: { ...Object.fromEntries(asked), ...known } };
+}
+
+/** Another vendor's words for an effort are not of this model: the next above is asked for, above the highest that one. */
+function knownEffort(
+  effort: Effort | null,
+  { refusedEfforts: refused = [] }: ModelProfile,
+  report: Report,
+): { effort?: Effort } {
+  if (effort === null || !refused.includes(effort)) return {};
+  const known = efforts.filter((each) => !refused.includes(each));
+  const rank = (each: Effort) => efforts.indexOf(each);
+  const next = known.find((each) => rank(each) > rank(effort)) ?? known.at(-1);
+  if (next === undefined) return {};
+  report.warn('reasoning.effort', `The model knows no effort ${effort}: ${next} was asked for.`);
+  return { effort: next };
 }
 
 /** What the model thinks comes sealed, to be sent back with the next turn, whether the client carries it or we do. */

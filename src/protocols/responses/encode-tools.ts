@@ -1,10 +1,11 @@
 import { GatewayError } from '../../core/errors.ts';
 import type { JsonObject } from '../../core/json-object.ts';
-import { isNativeTool, type Tool, type TurnRequest } from '../../core/request.ts';
+import { type FunctionTool, isNativeTool, type Tool, type TurnRequest } from '../../core/request.ts';
+import type { EncodeInput } from '../codec.ts';
 import { refuseUpstreamObjects } from '../../core/upstream-objects.ts';
 
 /** The neutral tools are the API's own; what the client did not say is left to the upstream. */
-export function encodeTools({ tools }: TurnRequest): { tools?: JsonObject[] } {
+export function encodeTools({ tools, protocol }: TurnRequest): { tools?: JsonObject[] } {
   if (tools.length === 0) return {};
   refuseUpstreamObjects(tools, 'tools');
   for (const [at, { type }] of tools.entries()) {
@@ -12,7 +13,12 @@ export function encodeTools({ tools }: TurnRequest): { tools?: JsonObject[] } {
     const message = `Hosted tool '${type.slice('messages:'.length)}' is not supported with this model.`;
     throw new GatewayError('unsupported_value', message, { param: `tools[${at}].type` });
   }
-  return { tools: tools.map(encodeTool) };
+  return { tools: tools.map((tool) => encodeTool(tool.type === 'function' ? withStrict(tool, protocol) : tool)) };
+}
+
+/** A function of Chat Completions is not strict unless it says so; one of this API is unless it says not. */
+function withStrict(tool: FunctionTool, protocol: TurnRequest['protocol']): FunctionTool {
+  return protocol === 'chat' && tool.strict === null ? { ...tool, strict: false } : tool;
 }
 
 function encodeTool(tool: Tool): JsonObject {
@@ -22,9 +28,15 @@ function encodeTool(tool: Tool): JsonObject {
   return { ...Object.fromEntries(said), ...inner };
 }
 
-export function encodeToolChoice({ tools, toolChoice, parallelToolCalls }: TurnRequest): JsonObject {
+export function encodeToolChoice({
+  request: { tools, toolChoice, parallelToolCalls },
+  context,
+}: Pick<EncodeInput, 'request' | 'context'>): JsonObject {
+  const isOffered =
+    tools.length > 0 ||
+    context.some(({ item }) => item.type === 'additional_tools' || item.type === 'tool_search_output');
   return {
-    ...(toolChoice === 'auto' || tools.length === 0 ? {} : { tool_choice: toolChoice }),
+    ...(toolChoice === 'auto' || !isOffered ? {} : { tool_choice: toolChoice }),
     ...(parallelToolCalls ? {} : { parallel_tool_calls: false }),
   };
 }

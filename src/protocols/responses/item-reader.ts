@@ -140,11 +140,12 @@ export function createItemReader(index: number, added: JsonObject, emit: Emit): 
   }
 
   function append(part: ReadPart, delta: string, logprobs: unknown[] | undefined, to: Emit, words?: string): void {
-    if (delta === '') return;
+    const isTold = logprobs !== undefined && logprobs.length > 0;
+    if (delta === '' && !isTold) return;
     part.text = appended(part.text, delta);
     const said = words === undefined ? { delta } : { delta, words };
     const at = { type: 'item-delta', index, part: parts.indexOf(part), ...said } as const;
-    to(logprobs === undefined || logprobs.length === 0 ? at : { ...at, logprobs });
+    to(isTold ? { ...at, logprobs } : at);
   }
 
   function annotate(part: ReadPart, annotation: unknown, to: Emit): void {
@@ -172,8 +173,9 @@ export function createItemReader(index: number, added: JsonObject, emit: Emit): 
     }
     const part = known ?? partAt(place, partKind, to);
     const { logprobs, annotations } = finished;
-    const own = part.text === '' && Array.isArray(logprobs) ? (logprobs as unknown[]) : undefined;
-    append(part, whole.slice(part.text.length), own, to);
+    const rest = whole.slice(part.text.length);
+    const own = part.text === '' && rest !== '' && Array.isArray(logprobs) ? (logprobs as unknown[]) : undefined;
+    append(part, rest, own, to);
     if (Array.isArray(annotations)) {
       for (const annotation of (annotations as unknown[]).slice(part.annotations)) annotate(part, annotation, to);
     }

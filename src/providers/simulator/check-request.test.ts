@@ -46,6 +46,7 @@ const budget = { thinking: { type: 'enabled', budget_tokens: 1024 } };
 const adaptive = { thinking: { type: 'adaptive' } };
 const closed = { type: 'object', properties: { a: { type: 'string' } }, required: ['a'], additionalProperties: false };
 const open = { ...closed, properties: { a: { type: 'array', items: { type: 'object', properties: {} } } } };
+const bounded = { ...closed, properties: { a: { anyOf: [{ type: 'integer', minimum: 0 }, { type: 'null' }] } } };
 const withTools = (...messages: Body[]) => ({ fields: { tools: [add], messages } });
 const sending = (...messages: Body[]) => ({ fields: { messages } });
 
@@ -673,6 +674,19 @@ const cases: Record<RefusalNumber, { refused: [Sent, string][]; accepted: Sent[]
       [goingOn(assistant(compacted, compacted), user('Hi')), 'holds more than one `compaction` block'],
     ],
     accepted: [goingOn(assistant(compacted), user('Hi')), goingOn(assistant(compacted, 'Hello'), user('Hi'))],
+  },
+  R50: {
+    refused: [
+      [
+        { fields: { output_config: { format: { type: 'json_schema', schema: bounded } } } },
+        "output_config.format.schema: For 'integer' type, property 'minimum' is not supported",
+      ],
+      [
+        { fields: { tools: [{ name: 'b', input_schema: bounded, strict: true }] } },
+        "tools.0.custom: For 'integer' type",
+      ],
+    ],
+    accepted: [{ fields: { tools: [{ name: 'b', input_schema: bounded }] } }],
   },
 };
 

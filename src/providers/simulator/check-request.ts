@@ -17,7 +17,7 @@ import {
   systemPlacementProblem,
   textProblem,
 } from './check-conversation.ts';
-import { combinedSchemaProblem, openObjectProblem, toolSchemaProblem } from './check-schema.ts';
+import { boundProblem, combinedSchemaProblem, openObjectProblem, toolSchemaProblem } from './check-schema.ts';
 import { loneSurrogateAt } from './lone-surrogate.ts';
 import { findShapeProblem } from './shape.ts';
 import type { ShapeProblem, ShapeProblemKind } from './shape.ts';
@@ -325,6 +325,7 @@ export const refusals = {
     rule: 'A compaction comes back as it was made, first and alone, to the model that made it.',
     find: ({ turns, signer, request }) => compactionProblem(turns, signer, request?.model ?? ''),
   },
+  R50: { rule: 'A strict schema has no bounds.', find: request(boundProblem) },
 } as const satisfies Record<`R${number}`, Refusal>;
 
 export type RefusalNumber = keyof typeof refusals;

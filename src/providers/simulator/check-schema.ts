@@ -1,4 +1,4 @@
-import { isJsonObject } from '../../core/json-object.ts';
+import { isJsonObject, type JsonObject } from '../../core/json-object.ts';
 import type { MessagesRequest } from './wire.ts';
 
 const combinations = ['oneOf', 'allOf', 'anyOf'];
@@ -24,27 +24,58 @@ export function combinedSchemaProblem({ tools = [] }: MessagesRequest): string |
 }
 
 /** @see https://platform.claude.com/docs/en/build-with-claude/structured-outputs */
-export function openObjectProblem({ tools = [], output_config, output_format }: MessagesRequest): string | undefined {
+export function openObjectProblem(request: MessagesRequest): string | undefined {
   const message = "For 'object' type, 'additionalProperties' must be explicitly set to false";
-  if (isOpen(output_config?.format?.schema)) return `output_config.format.schema: ${message}`;
-  if (isOpen(output_format?.schema)) return `output_format.schema: ${message}`;
-  const index = tools.findIndex((tool) => 'input_schema' in tool && tool.strict === true && isOpen(tool.input_schema));
-  return index < 0 ? undefined : `tools.${index}.custom: ${message}`;
+  return heldProblem(request, (schema) => (isOpen(schema) ? message : undefined));
 }
 
-/** Whether an object in it lets through properties that it does not name. */
-function isOpen(schema: unknown): boolean {
-  if (!isJsonObject(schema)) return false;
-  const { type } = schema;
-  if (
-    (type === 'object' || (Array.isArray(type) && type.includes('object'))) &&
-    schema['additionalProperties'] !== false
-  ) {
-    return true;
+/** @see https://platform.claude.com/docs/en/build-with-claude/structured-outputs#json-schema-limitations */
+export function boundProblem(request: MessagesRequest): string | undefined {
+  return heldProblem(request, (node) => {
+    const word = bounds.find((bound) => Object.hasOwn(node, bound));
+    return word === undefined ? undefined : `For '${String(node['type'])}' type, property '${word}' is not supported`;
+  });
+}
+
+const bounds = ['minimum', 'maximum', 'multipleOf', 'minLength', 'maxLength', 'maxItems'];
+
+/** What is wrong with a rule of a schema that the model is to be held to. */
+function heldProblem(
+  { tools = [], output_config, output_format }: MessagesRequest,
+  problemOf: (node: JsonObject) => string | undefined,
+): string | undefined {
+  const held: [path: string, schema: unknown][] = [
+    ['output_config.format.schema', output_config?.format?.schema],
+    ['output_format.schema', output_format?.schema],
+    ...tools.map((tool, index): [string, unknown] => [
+      `tools.${index}.custom`,
+      'input_schema' in tool && tool.strict === true ? tool.input_schema : undefined,
+    ]),
+  ];
+  for (const [path, schema] of held) {
+    const problem = firstProblem(schema, problemOf);
+    if (problem !== undefined) return `${path}: ${problem}`;
   }
+  return undefined;
+}
+
+function firstProblem(schema: unknown, problemOf: (node: JsonObject) => string | undefined): string | undefined {
+  if (!isJsonObject(schema)) return undefined;
+  const own = problemOf(schema);
+  if (own !== undefined) return own;
   const named = [schema['properties'], schema['$defs'], schema['definitions']].flatMap((group) =>
     isJsonObject(group) ? Object.values(group) : [],
   );
   const listed = [schema['items'], ...combinations.map((word) => schema[word])].flat();
-  return [...named, ...listed].some(isOpen);
+  for (const inner of [...named, ...listed]) {
+    const problem = firstProblem(inner, problemOf);
+    if (problem !== undefined) return problem;
+  }
+  return undefined;
+}
+
+/** An object that lets through properties that it does not name. */
+function isOpen({ type, additionalProperties }: JsonObject): boolean {
+  const isObject = type === 'object' || (Array.isArray(type) && type.includes('object'));
+  return isObject && additionalProperties !== false;
 }
