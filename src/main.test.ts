@@ -44,6 +44,14 @@ describe('the command line', () => {
     expect((await turnpike(['store', 'nope'], plain)).err).toBe('turnpike: Unknown command nope\n');
   });
 
+  test('a reader that leaves before the end breaks nothing off', async () => {
+    const child = spawn(process.execPath, [launcher, 'check'], { cwd, env: {} });
+    child.stdout.destroy();
+    const [err, [code]] = await Promise.all([text(child.stderr), once(child, 'exit')]);
+    expect(err).toBe('');
+    expect(code).toBe(0);
+  });
+
   test('check says what there is', async () => {
     const { code, out } = await turnpike(['check'], { ANTHROPIC_API_KEY: 's3cret' });
     expect(out).toMatch(/^ok\n/);
