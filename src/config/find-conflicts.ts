@@ -183,14 +183,24 @@ function modelConflicts({ models }: Draft, { host, port }: Effective): Conflict[
 
 function nameConflicts({ aliases, routing }: Draft, groups: readonly string[]): Conflict[] {
   const conflicts: Conflict[] = [];
-  const isKnown = (name: string): boolean => servedBy(groups, name) || Object.hasOwn(aliases, name);
+  // A pattern is no name that a client can ask for, so that nothing else can stand for it or lead to it.
+  const isPattern = (name: string): boolean => name.endsWith('*');
+  const isKnown = (name: string): boolean =>
+    isPattern(name) ? groups.includes(name) : servedBy(groups, name) || Object.hasOwn(aliases, name);
+  const targetProblem = (name: string): string | undefined => {
+    if (isPattern(name)) return `must name one model, and ${name} is a pattern`;
+    return isKnown(name) ? undefined : `there is no model named ${name}`;
+  };
   for (const [alias, target] of Object.entries(aliases)) {
     const path = ['aliases', alias];
     if (groups.includes(alias)) conflicts.push({ path, message: 'a model has this name already' });
+    else if (isPattern(alias)) conflicts.push({ path, message: 'an alias is one name, and this is a pattern' });
     else if (target === undefined) continue;
-    else if (!isKnown(target)) conflicts.push({ path, message: `there is no model named ${target}` });
-    else if (resolveAlias(alias, aliases) === undefined) {
-      conflicts.push({ path, message: 'the aliases go round in a circle' });
+    else {
+      const message =
+        targetProblem(target) ??
+        (resolveAlias(alias, aliases) === undefined ? 'the aliases go round in a circle' : undefined);
+      if (message !== undefined) conflicts.push({ path, message });
     }
   }
   const withFallbacks = new Set<string>();
@@ -202,11 +212,10 @@ function nameConflicts({ aliases, routing }: Draft, groups: readonly string[]): 
     withFallbacks.add(group);
     targets.forEach((target, index) => {
       if (target === undefined) return;
-      if (!isKnown(target)) {
-        conflicts.push({ path: [...path, index], message: `there is no model named ${target}` });
-      } else if (resolveAlias(target, aliases) === group) {
-        conflicts.push({ path: [...path, index], message: 'a model cannot fall back to itself' });
-      }
+      const message =
+        targetProblem(target) ??
+        (resolveAlias(target, aliases) === group ? 'a model cannot fall back to itself' : undefined);
+      if (message !== undefined) conflicts.push({ path: [...path, index], message });
     });
   }
   return conflicts;

@@ -232,6 +232,10 @@ describe('no file', () => {
       { OPENAI_BASE_URL: 'http://u:pw@h/v1' },
       'environment: OPENAI_BASE_URL: must not hold credentials; use api_key or headers',
     ],
+    [
+      { GROQ_API_KEY: 'two\nlines' },
+      'environment: GROQ_API_KEY: must be printable ASCII without spaces or line breaks',
+    ],
   ])('%j is refused', async (env, line) => {
     expect(await problemsOf(undefined, { env: { ANTHROPIC_API_KEY: 'a', OPENAI_API_KEY: 'o', ...env } })).toEqual([
       line,
