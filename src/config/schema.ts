@@ -6,7 +6,7 @@ import { providerNames } from './config.ts';
 
 const text = z.string().min(1);
 /** What can stand in a header as it is; catches the line feed that `$(cat file)` brings along. */
-const credential = text.regex(/^[\x21-\x7e]+$/, 'must be printable ASCII without spaces or line breaks');
+export const credential = text.regex(/^[\x21-\x7e]+$/, 'must be printable ASCII without spaces or line breaks');
 const count = z.int().min(0);
 const price = z.number().min(0);
 /** USD that a key or team may spend, in no period. */
