@@ -118,3 +118,13 @@ export function modelsFromEnvironment(
   }
   return { models: [...models, simulator], problems };
 }
+
+/** A proxy whose address cannot be read, which may hold a password, would fail every call to every upstream. */
+export function proxyProblems(env: Environment): Problem[] {
+  return ['HTTPS_PROXY', 'https_proxy', 'HTTP_PROXY', 'http_proxy'].flatMap((variable) => {
+    const address = env[variable];
+    if (!address || /^(https?|socks5?):$/.test(URL.parse(address)?.protocol ?? '')) return [];
+    const message = 'must be an http:// or https:// URL, since calls to upstreams go through it';
+    return { where: 'environment', path: variable, message };
+  });
+}

@@ -233,6 +233,10 @@ describe('no file', () => {
       'environment: OPENAI_BASE_URL: must not hold credentials; use api_key or headers',
     ],
     [
+      { HTTPS_PROXY: 'proxy.internal:3128' },
+      'environment: HTTPS_PROXY: must be an http:// or https:// URL, since calls to upstreams go through it',
+    ],
+    [
       { GROQ_API_KEY: 'two\nlines' },
       'environment: GROQ_API_KEY: must be printable ASCII without spaces or line breaks',
     ],
