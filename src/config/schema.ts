@@ -31,6 +31,18 @@ function hasKnownSslMode({ searchParams }: URL): boolean {
   return searchParams.getAll('sslmode').every((mode) => sslModes.includes(mode));
 }
 
+/** Its messages never quote it, since it may hold a password. */
+export const storeUrl = z
+  .string()
+  .refine(
+    (url) => /^sqlite:[^\n]+$/.test(url) || (isPostgresUrl(url) && URL.canParse(url)),
+    'must be sqlite:PATH or postgres://USER:PASSWORD@HOST/DATABASE',
+  )
+  .refine(
+    (url) => !isPostgresUrl(url) || !URL.canParse(url) || hasKnownSslMode(new URL(url)),
+    `must have one of these as its sslmode: ${sslModes.join(', ')}`,
+  );
+
 /** Why an address cannot be an upstream's; undefined: it can. Never quotes it, since it may hold a password. */
 export function findBaseUrlProblem(address: string): string | undefined {
   const url = URL.canParse(address) ? new URL(address) : undefined;
@@ -129,17 +141,7 @@ export const fileSchema = z.strictObject({
     .optional(),
   store: z
     .strictObject({
-      url: z
-        .string()
-        .refine(
-          (url) => /^sqlite:[^\n]+$/.test(url) || (isPostgresUrl(url) && URL.canParse(url)),
-          'must be sqlite:PATH or postgres://USER:PASSWORD@HOST/DATABASE',
-        )
-        .refine(
-          (url) => !isPostgresUrl(url) || !URL.canParse(url) || hasKnownSslMode(new URL(url)),
-          `must have one of these as its sslmode: ${sslModes.join(', ')}`,
-        )
-        .optional(),
+      url: storeUrl.optional(),
       secret: z
         .string()
         .refine((secret) => decodeSecret(secret) !== undefined, 'must be 32 bytes: 64 hexadecimal digits, or base64')
