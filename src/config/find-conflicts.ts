@@ -1,5 +1,5 @@
-import { isIPv4 } from 'node:net';
 import { z } from 'zod';
+import { isLoopback } from '../core/is-loopback.ts';
 import type { Path } from './problem.ts';
 import { isPostgresUrl } from './schema.ts';
 
@@ -53,11 +53,6 @@ export type Draft = z.infer<typeof draftSchema>;
 
 export function readDraft(raw: unknown): Draft {
   return draftSchema.parse(typeof raw === 'object' && raw !== null && !Array.isArray(raw) ? raw : {});
-}
-
-export function isLoopback(host: string): boolean {
-  const bare = host.replace(/^\[(.*)\]$/, '$1').toLowerCase();
-  return bare === 'localhost' || bare === '::1' || (isIPv4(bare) && bare.startsWith('127.'));
 }
 
 /** True where calls to the address come back to the gateway that makes them. Clients' own variables name it easily. */
