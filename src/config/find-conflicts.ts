@@ -83,7 +83,11 @@ function authConflicts({ auth }: Draft): Conflict[] {
   const conflicts: Conflict[] = [];
   const names = new Set<string>();
   const keys = new Set<string>();
-  auth.keys.forEach(({ name, key }, index) => {
+  auth.keys.forEach(({ name, key, team }, index) => {
+    if (team === 'default' || team?.startsWith('key_') === true) {
+      const message = "stands for another tenant: the master key's is default, and key_ begins those of keys";
+      conflicts.push({ path: ['auth', 'keys', index, 'team'], message });
+    }
     if (name !== undefined && names.has(name)) {
       conflicts.push({ path: ['auth', 'keys', index, 'name'], message: 'another key has this name' });
     }

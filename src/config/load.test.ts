@@ -321,6 +321,14 @@ describe('problems', () => {
       '3:29: routing.fallbacks.m[0]: a model cannot fall back to itself',
     ],
     ['aliases: { a: ghost }', '2:15: aliases.a: there is no model named ghost'],
+    [
+      'auth: { keys: [{ name: a, key: k, team: default }] }',
+      "2:41: auth.keys[0].team: stands for another tenant: the master key's is default, and key_ begins those of keys",
+    ],
+    [
+      'auth: { keys: [{ name: a, key: k, team: key_b }] }',
+      "2:41: auth.keys[0].team: stands for another tenant: the master key's is default, and key_ begins those of keys",
+    ],
     ['aliases: { "gpt-*": m }', '2:21: aliases["gpt-*"]: an alias is one name, and this is a pattern'],
     ['aliases: { a: "m*" }', '2:15: aliases.a: must name one model, and m* is a pattern'],
     ['routing: { fallbacks: { m: ["m*"] } }', '2:29: routing.fallbacks.m[0]: must name one model, and m* is a pattern'],
