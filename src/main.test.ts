@@ -96,6 +96,7 @@ describe('the command line', () => {
     [['nope'], 'unknown command nope'],
     [['serve', 'nope'], 'unexpected argument nope'],
     [['--prot', '1'], 'unknown option --prot'],
+    [['--Port', '1'], 'unknown option --Port'],
     [['--port', 'x'], '--port must be a number'],
     [['--port', '65536'], '--port must be a number'],
     [['--port'], '--port needs a value'],

@@ -260,7 +260,7 @@ function refuseUnknownArguments(args: { _: string[]; [name: string]: unknown }, 
   for (const [given, value] of Object.entries(args)) {
     if (given === '_') continue;
     // Citty gives a name with a dash under its camel case too.
-    const name = given.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+    const name = given.replaceAll(/\B[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
     if (!names.includes(name)) throw new UsageError(`unknown option --${name}; known here: --${names.join(', --')}`);
     if (known[name]?.type === 'boolean') continue;
     if (value === '' || typeof value === 'boolean') throw new UsageError(`--${name} needs a value`);
