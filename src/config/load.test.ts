@@ -251,6 +251,13 @@ describe('no file', () => {
   });
 });
 
+test('a reference without quotes inside of brackets is told once, and by its name', async () => {
+  const text = 'auth: { master_key: ${KEY} }\nmodels: [{ name: a, provider: simulator, model: x }]\n';
+  expect(await problemsOf(text)).toEqual([
+    'turnpike.yaml:1:22: syntax: inside {…} or […] a text with ${…} must be in quotes',
+  ]);
+});
+
 describe('problems', () => {
   // Each text is put behind one line of `model`, so that it begins on line 2.
   test.each([
@@ -335,7 +342,10 @@ describe('problems', () => {
     ['routing: { fallbacks: { "m*": [m] } }', '2:31: routing.fallbacks["m*"]: there is no model named m*'],
     ['aliases: { m: m }', '2:15: aliases.m: a model has this name already'],
     ['aliases: { a: a }', '2:15: aliases.a: the aliases go round in a circle'],
-    ['aliases: { a: *b }', '2:15: aliases.a: the alias names no anchor before it'],
+    [
+      'aliases: { a: *b }',
+      '2:15: aliases.a: the alias names no anchor before it; a text that begins with * must be in quotes',
+    ],
     ['aliases: { a: "x }', '2:15: syntax: this " is not closed: a " is missing before line 3, column 1'],
     ["aliases: { a: 'x }", "2:15: syntax: this ' is not closed: a ' is missing before line 3, column 1"],
     ['aliases: { a: "', '2:15: syntax: this " is not closed: a " is missing before line 3, column 1'],
