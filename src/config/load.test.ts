@@ -387,6 +387,10 @@ describe('problems', () => {
       'name: a, provider: simulator, model: x, headers: { Host: y }',
       'headers.Host: is set by the gateway itself and cannot be configured',
     ],
+    [
+      'name: a, provider: simulator, model: x, headers: { Keep-Alive: y }',
+      'headers.Keep-Alive: is set by the gateway itself and cannot be configured',
+    ],
     ['name: a, provider: simulator, model: x, headers: { "a b": y }', 'headers["a b"]: is not a header name'],
     [
       'name: a, provider: simulator, model: x, headers: { a: "y\\n" }',

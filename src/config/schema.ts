@@ -56,13 +56,13 @@ const baseUrl = z.string().superRefine((address, context) => {
   if (message !== undefined) context.addIssue({ code: 'custom', message });
 });
 
+/** Those that `requestTo` of the providers leaves out. */
+const ownHeader =
+  /^(host|connection|content-length|expect|keep-alive|proxy-connection|te|trailer|transfer-encoding|upgrade)$/i;
 const headerName = z
   .string()
   .regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/, 'is not a header name')
-  .refine(
-    (name) => !/^(host|content-length|transfer-encoding|connection)$/i.test(name),
-    'is set by the gateway itself and cannot be configured',
-  );
+  .refine((name) => !ownHeader.test(name), 'is set by the gateway itself and cannot be configured');
 const headerValue = z.string().regex(/^[\t\x20-\x7e]*$/, 'must be printable ASCII on one line');
 
 const hourMs = 3_600_000;
