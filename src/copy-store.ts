@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
+import { storeUrl } from './config/schema.ts';
 import { copyTables, isSame, type TableComparison } from './store/copy/copy-tables.ts';
 import type { StoreEnd } from './store/copy/store-end.ts';
 
@@ -18,7 +19,10 @@ export interface CopyOptions {
  */
 export async function copyStore({ from, to, force, write }: CopyOptions): Promise<boolean> {
   if (from === to) throw new Error('the source and the target are the same store');
-  for (const url of [from, to]) checkUrl(url);
+  for (const [name, url] of Object.entries({ FROM: from, TO: to })) {
+    const problem = storeUrl.safeParse(url).error?.issues[0];
+    if (problem !== undefined) throw new Error(`${name} ${problem.message}`);
+  }
   const source = await openEnd(from, 'source', force);
   try {
     const target = await openEnd(to, 'target', force);
@@ -32,14 +36,6 @@ export async function copyStore({ from, to, force, write }: CopyOptions): Promis
     }
   } finally {
     await source.close();
-  }
-}
-
-/** A URL may hold a password: it is not repeated. */
-function checkUrl(url: string): void {
-  const isPostgres = /^postgres(ql)?:\/\//.test(url) && URL.canParse(url);
-  if (!isPostgres && !/^sqlite:[^\n]+$/.test(url)) {
-    throw new Error('a store is named sqlite:PATH or postgres://USER:PASSWORD@HOST/DATABASE');
   }
 }
 

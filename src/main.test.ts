@@ -44,6 +44,14 @@ describe('the command line', () => {
     expect((await turnpike(['store', 'nope'], plain)).err).toBe('turnpike: Unknown command nope\n');
   });
 
+  test('a reader that leaves before the end breaks nothing off', async () => {
+    const child = spawn(process.execPath, [launcher, 'check'], { cwd, env: {} });
+    child.stdout.destroy();
+    const [err, [code]] = await Promise.all([text(child.stderr), once(child, 'exit')]);
+    expect(err).toBe('');
+    expect(code).toBe(0);
+  });
+
   test('check says what there is', async () => {
     const { code, out } = await turnpike(['check'], { ANTHROPIC_API_KEY: 's3cret' });
     expect(out).toMatch(/^ok\n/);
@@ -88,6 +96,7 @@ describe('the command line', () => {
     [['nope'], 'unknown command nope'],
     [['serve', 'nope'], 'unexpected argument nope'],
     [['--prot', '1'], 'unknown option --prot'],
+    [['--Port', '1'], 'unknown option --Port'],
     [['--port', 'x'], '--port must be a number'],
     [['--port', '65536'], '--port must be a number'],
     [['--port'], '--port needs a value'],

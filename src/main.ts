@@ -260,7 +260,7 @@ function refuseUnknownArguments(args: { _: string[]; [name: string]: unknown }, 
   for (const [given, value] of Object.entries(args)) {
     if (given === '_') continue;
     // Citty gives a name with a dash under its camel case too.
-    const name = given.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+    const name = given.replaceAll(/\B[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
     if (!names.includes(name)) throw new UsageError(`unknown option --${name}; known here: --${names.join(', --')}`);
     if (known[name]?.type === 'boolean') continue;
     if (value === '' || typeof value === 'boolean') throw new UsageError(`--${name} needs a value`);
@@ -289,6 +289,18 @@ async function showUsage<T extends ArgsDef>(command: CommandDef<T>, parent?: Com
   process.stdout.write(`${hasColours ? text : stripVTControlCharacters(text)}\n`);
 }
 
+/**
+ * Whoever reads the output may leave before its end, as `head` does. What was begun goes on all the same: a copy of a store that
+ * breaks off where its reader does is none.
+ */
+function outliveReaders(): void {
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on('error', (error) => {
+      if (!('code' in error) || error.code !== 'EPIPE') throw error;
+    });
+  }
+}
+
 /** Runs the command line, and prints why it cannot: on stderr, without a stack trace, since no trace helps a user. */
 async function main(rawArgs: string[]): Promise<void> {
   const [first] = rawArgs;
@@ -308,4 +320,5 @@ async function main(rawArgs: string[]): Promise<void> {
   }
 }
 
+outliveReaders();
 await main(process.argv.slice(2));

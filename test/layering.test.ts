@@ -105,7 +105,7 @@ const mayImport: Record<string, readonly string[]> = {
   'worker.ts': ['config/', 'gateway.ts', 'run-gateway.ts'],
   'restart-pause.ts': [],
   'migrate-store.ts': ['config/', 'store/'],
-  'copy-store.ts': ['store/'],
+  'copy-store.ts': ['config/', 'store/'],
   'demo.ts': ['core/', 'sse/'],
   'index.ts': ['core/', 'config/', 'gateway.ts'],
 };

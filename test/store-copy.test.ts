@@ -337,7 +337,8 @@ test('what cannot be copied is refused in one line, and nothing is made', async 
   const refusals: [string[], RegExp][] = [
     [['sqlite:none.db', 'sqlite:new.db'], /there is no store \S+none\.db/],
     [['sqlite:a.db', 'sqlite:a.db'], /the same store/],
-    [['mysql://u:s3cret@h/d', 'sqlite:new.db'], /a store is named sqlite:PATH or postgres:/],
+    [['mysql://u:s3cret@h/d', 'sqlite:new.db'], /FROM must be sqlite:PATH or postgres:/],
+    [['sqlite:a.db', 'postgres://u:s3cret@h/d?sslmode=allow'], /TO must have one of these as its sslmode: disable, /],
     [['sqlite:a.db'], /Missing required positional argument: TO/],
     [['sqlite:a.db', 'sqlite:b.db', 'sqlite:c.db'], /unexpected argument sqlite:c\.db/],
     [['sqlite:a.db', 'sqlite:b.db', '--forced'], /unknown option --forced/],

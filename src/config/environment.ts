@@ -2,7 +2,7 @@ import { defaultTimeouts, type ModelConfig } from './config.ts';
 import { pointsAtItself } from './find-conflicts.ts';
 import type { Environment } from './interpolate.ts';
 import type { Problem } from './problem.ts';
-import { findBaseUrlProblem } from './schema.ts';
+import { credential, findBaseUrlProblem } from './schema.ts';
 import { isLocal, type Vendor, vendorNames, vendors } from '../providers/vendors.ts';
 
 const ownDefaults = { headers: {}, timeouts: defaultTimeouts, weight: 1, price: undefined, options: {} } as const;
@@ -35,6 +35,12 @@ export function modelsFromEnvironment(
     const value = env[variable]?.trim();
     return value === '' ? undefined : value;
   }
+  function readKey(variable: string): string | undefined {
+    const key = read(variable);
+    const message = key === undefined ? undefined : credential.safeParse(key).error?.issues[0]?.message;
+    if (message !== undefined) problems.push({ where: 'environment', path: variable, message });
+    return key;
+  }
   function readBaseUrl(variable: string): string | undefined {
     const url = read(variable);
     if (url === undefined) return undefined;
@@ -45,7 +51,7 @@ export function modelsFromEnvironment(
     return url.replace(/\/+$/, '');
   }
 
-  const anthropicKey = read('ANTHROPIC_API_KEY');
+  const anthropicKey = readKey('ANTHROPIC_API_KEY');
   if (anthropicKey !== undefined) {
     models.push({
       ...ownDefaults,
@@ -57,7 +63,7 @@ export function modelsFromEnvironment(
       profile: {},
     });
   }
-  const openaiKey = read('OPENAI_API_KEY');
+  const openaiKey = readKey('OPENAI_API_KEY');
   if (openaiKey !== undefined) {
     const baseUrl = readBaseUrl('OPENAI_BASE_URL');
     for (const name of ['gpt-*', 'o1*', 'o3*', 'o4*']) {
@@ -72,7 +78,7 @@ export function modelsFromEnvironment(
       });
     }
   }
-  const geminiKey = read('GEMINI_API_KEY') ?? read('GOOGLE_API_KEY');
+  const geminiKey = readKey('GEMINI_API_KEY') ?? readKey('GOOGLE_API_KEY');
   if (geminiKey !== undefined) {
     models.push({
       ...ownDefaults,
@@ -84,7 +90,7 @@ export function modelsFromEnvironment(
       profile: {},
     });
   }
-  const bedrockToken = read('AWS_BEARER_TOKEN_BEDROCK');
+  const bedrockToken = readKey('AWS_BEARER_TOKEN_BEDROCK');
   if (bedrockToken !== undefined) {
     const region = read('AWS_REGION') ?? read('AWS_DEFAULT_REGION');
     if (region === undefined) {
@@ -105,10 +111,20 @@ export function modelsFromEnvironment(
   for (const provider of vendorNames) {
     const vendor: Vendor = vendors[provider];
     const urlVariable = vendor.keyVariable.replace(/_API_KEY$/, '_BASE_URL');
-    const apiKey = read(vendor.keyVariable);
     if (read(isLocal(vendor) ? urlVariable : vendor.keyVariable) === undefined) continue;
+    const apiKey = readKey(vendor.keyVariable);
     const baseUrl = readBaseUrl(urlVariable);
     models.push({ ...ownDefaults, name: `${provider}/*`, provider, model: '*', baseUrl, apiKey, profile: {} });
   }
   return { models: [...models, simulator], problems };
+}
+
+/** A proxy whose address cannot be read, which may hold a password, would fail every call to every upstream. */
+export function proxyProblems(env: Environment): Problem[] {
+  return ['HTTPS_PROXY', 'https_proxy', 'HTTP_PROXY', 'http_proxy'].flatMap((variable) => {
+    const address = env[variable];
+    if (!address || /^(https?|socks5?):$/.test(URL.parse(address)?.protocol ?? '')) return [];
+    const message = 'must be an http:// or https:// URL, since calls to upstreams go through it';
+    return { where: 'environment', path: variable, message };
+  });
 }

@@ -1,5 +1,5 @@
-import { isIPv4 } from 'node:net';
 import { z } from 'zod';
+import { isLoopback } from '../core/is-loopback.ts';
 import type { Path } from './problem.ts';
 import { isPostgresUrl } from './schema.ts';
 
@@ -55,11 +55,6 @@ export function readDraft(raw: unknown): Draft {
   return draftSchema.parse(typeof raw === 'object' && raw !== null && !Array.isArray(raw) ? raw : {});
 }
 
-export function isLoopback(host: string): boolean {
-  const bare = host.replace(/^\[(.*)\]$/, '$1').toLowerCase();
-  return bare === 'localhost' || bare === '::1' || (isIPv4(bare) && bare.startsWith('127.'));
-}
-
 /** True where calls to the address come back to the gateway that makes them. Clients' own variables name it easily. */
 export function pointsAtItself(baseUrl: string, host: string, port: number): boolean {
   const url = URL.canParse(baseUrl) ? new URL(baseUrl) : undefined;
@@ -88,7 +83,11 @@ function authConflicts({ auth }: Draft): Conflict[] {
   const conflicts: Conflict[] = [];
   const names = new Set<string>();
   const keys = new Set<string>();
-  auth.keys.forEach(({ name, key }, index) => {
+  auth.keys.forEach(({ name, key, team }, index) => {
+    if (team === 'default' || team?.startsWith('key_') === true) {
+      const message = "stands for another tenant: the master key's is default, and key_ begins those of keys";
+      conflicts.push({ path: ['auth', 'keys', index, 'team'], message });
+    }
     if (name !== undefined && names.has(name)) {
       conflicts.push({ path: ['auth', 'keys', index, 'name'], message: 'another key has this name' });
     }
@@ -183,14 +182,24 @@ function modelConflicts({ models }: Draft, { host, port }: Effective): Conflict[
 
 function nameConflicts({ aliases, routing }: Draft, groups: readonly string[]): Conflict[] {
   const conflicts: Conflict[] = [];
-  const isKnown = (name: string): boolean => servedBy(groups, name) || Object.hasOwn(aliases, name);
+  // A pattern is no name that a client can ask for, so that nothing else can stand for it or lead to it.
+  const isPattern = (name: string): boolean => name.endsWith('*');
+  const isKnown = (name: string): boolean =>
+    isPattern(name) ? groups.includes(name) : servedBy(groups, name) || Object.hasOwn(aliases, name);
+  const targetProblem = (name: string): string | undefined => {
+    if (isPattern(name)) return `must name one model, and ${name} is a pattern`;
+    return isKnown(name) ? undefined : `there is no model named ${name}`;
+  };
   for (const [alias, target] of Object.entries(aliases)) {
     const path = ['aliases', alias];
     if (groups.includes(alias)) conflicts.push({ path, message: 'a model has this name already' });
+    else if (isPattern(alias)) conflicts.push({ path, message: 'an alias is one name, and this is a pattern' });
     else if (target === undefined) continue;
-    else if (!isKnown(target)) conflicts.push({ path, message: `there is no model named ${target}` });
-    else if (resolveAlias(alias, aliases) === undefined) {
-      conflicts.push({ path, message: 'the aliases go round in a circle' });
+    else {
+      const message =
+        targetProblem(target) ??
+        (resolveAlias(alias, aliases) === undefined ? 'the aliases go round in a circle' : undefined);
+      if (message !== undefined) conflicts.push({ path, message });
     }
   }
   const withFallbacks = new Set<string>();
@@ -202,11 +211,10 @@ function nameConflicts({ aliases, routing }: Draft, groups: readonly string[]): 
     withFallbacks.add(group);
     targets.forEach((target, index) => {
       if (target === undefined) return;
-      if (!isKnown(target)) {
-        conflicts.push({ path: [...path, index], message: `there is no model named ${target}` });
-      } else if (resolveAlias(target, aliases) === group) {
-        conflicts.push({ path: [...path, index], message: 'a model cannot fall back to itself' });
-      }
+      const message =
+        targetProblem(target) ??
+        (resolveAlias(target, aliases) === group ? 'a model cannot fall back to itself' : undefined);
+      if (message !== undefined) conflicts.push({ path: [...path, index], message });
     });
   }
   return conflicts;

@@ -232,6 +232,14 @@ describe('no file', () => {
       { OPENAI_BASE_URL: 'http://u:pw@h/v1' },
       'environment: OPENAI_BASE_URL: must not hold credentials; use api_key or headers',
     ],
+    [
+      { HTTPS_PROXY: 'proxy.internal:3128' },
+      'environment: HTTPS_PROXY: must be an http:// or https:// URL, since calls to upstreams go through it',
+    ],
+    [
+      { GROQ_API_KEY: 'two\nlines' },
+      'environment: GROQ_API_KEY: must be printable ASCII without spaces or line breaks',
+    ],
   ])('%j is refused', async (env, line) => {
     expect(await problemsOf(undefined, { env: { ANTHROPIC_API_KEY: 'a', OPENAI_API_KEY: 'o', ...env } })).toEqual([
       line,
@@ -241,6 +249,13 @@ describe('no file', () => {
   test('a file that is named must be there', async () => {
     expect(await problemsOf(undefined, { file: 'other.yaml' })).toEqual(['other.yaml: (file): there is no such file']);
   });
+});
+
+test('a reference without quotes inside of brackets is told once, and by its name', async () => {
+  const text = 'auth: { master_key: ${KEY} }\nmodels: [{ name: a, provider: simulator, model: x }]\n';
+  expect(await problemsOf(text)).toEqual([
+    'turnpike.yaml:1:22: syntax: inside {…} or […] a text with ${…} must be in quotes',
+  ]);
 });
 
 describe('problems', () => {
@@ -313,9 +328,24 @@ describe('problems', () => {
       '3:29: routing.fallbacks.m[0]: a model cannot fall back to itself',
     ],
     ['aliases: { a: ghost }', '2:15: aliases.a: there is no model named ghost'],
+    [
+      'auth: { keys: [{ name: a, key: k, team: default }] }',
+      "2:41: auth.keys[0].team: stands for another tenant: the master key's is default, and key_ begins those of keys",
+    ],
+    [
+      'auth: { keys: [{ name: a, key: k, team: key_b }] }',
+      "2:41: auth.keys[0].team: stands for another tenant: the master key's is default, and key_ begins those of keys",
+    ],
+    ['aliases: { "gpt-*": m }', '2:21: aliases["gpt-*"]: an alias is one name, and this is a pattern'],
+    ['aliases: { a: "m*" }', '2:15: aliases.a: must name one model, and m* is a pattern'],
+    ['routing: { fallbacks: { m: ["m*"] } }', '2:29: routing.fallbacks.m[0]: must name one model, and m* is a pattern'],
+    ['routing: { fallbacks: { "m*": [m] } }', '2:31: routing.fallbacks["m*"]: there is no model named m*'],
     ['aliases: { m: m }', '2:15: aliases.m: a model has this name already'],
     ['aliases: { a: a }', '2:15: aliases.a: the aliases go round in a circle'],
-    ['aliases: { a: *b }', '2:15: aliases.a: the alias names no anchor before it'],
+    [
+      'aliases: { a: *b }',
+      '2:15: aliases.a: the alias names no anchor before it; a text that begins with * must be in quotes',
+    ],
     ['aliases: { a: "x }', '2:15: syntax: this " is not closed: a " is missing before line 3, column 1'],
     ["aliases: { a: 'x }", "2:15: syntax: this ' is not closed: a ' is missing before line 3, column 1"],
     ['aliases: { a: "', '2:15: syntax: this " is not closed: a " is missing before line 3, column 1'],
@@ -356,6 +386,10 @@ describe('problems', () => {
     [
       'name: a, provider: simulator, model: x, headers: { Host: y }',
       'headers.Host: is set by the gateway itself and cannot be configured',
+    ],
+    [
+      'name: a, provider: simulator, model: x, headers: { Keep-Alive: y }',
+      'headers.Keep-Alive: is set by the gateway itself and cannot be configured',
     ],
     ['name: a, provider: simulator, model: x, headers: { "a b": y }', 'headers["a b"]: is not a header name'],
     [

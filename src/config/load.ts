@@ -4,7 +4,7 @@ import { nanoUsdOf } from '../core/nano-usd.ts';
 import { checkSchema } from './check-schema.ts';
 import { type Config, defaultTimeouts, type ModelConfig } from './config.ts';
 import { parseDuration } from './duration.ts';
-import { modelsFromEnvironment } from './environment.ts';
+import { modelsFromEnvironment, proxyProblems } from './environment.ts';
 import { findConflicts, readDraft, resolveAlias } from './find-conflicts.ts';
 import type { Environment } from './interpolate.ts';
 import { ConfigError, formatPath, type Path, type Problem } from './problem.ts';
@@ -66,7 +66,10 @@ export async function loadConfig(options: LoadOptions): Promise<Config> {
     workers: options.workers ?? draft.server.workers ?? 1,
   };
   const environment = modelsFromEnvironment(options.env, address);
-  const elsewhere: Problem[] = draft.models.length === 0 ? [...environment.problems] : [];
+  const elsewhere: Problem[] = [
+    ...proxyProblems(options.env),
+    ...(draft.models.length === 0 ? environment.problems : []),
+  ];
   const conflicts = findConflicts(draft, { ...address, defaultGroups: environment.models.map((model) => model.name) });
   for (const { path, message } of conflicts) {
     const option = (['host', 'workers'] as const).find((name) => formatPath(path) === `server.${name}`);

@@ -45,7 +45,7 @@ export interface YamlReading {
 /** Ours, not the parser's: its own messages quote the text, which may be a secret. */
 const syntaxMessages: Record<YAMLError['code'], string> = {
   ALIAS_PROPS: 'an alias can have neither anchor nor tag',
-  BAD_ALIAS: 'the alias names no anchor before it',
+  BAD_ALIAS: 'the alias names no anchor before it; a text that begins with * must be in quotes',
   BAD_COLLECTION_TYPE: 'the tag does not fit the value',
   BAD_DIRECTIVE: 'this directive is not valid',
   BAD_DQ_ESCAPE: 'this escape sequence is not valid in a double-quoted string',
@@ -143,7 +143,11 @@ export function readYaml(text: string, env: Environment): YamlReading {
   for (const { code, pos } of syntaxErrors) {
     // The rest of the text stands inside of what is not closed, and is no problem of its own.
     if (pos[0] > (unclosed[0]?.from ?? Infinity)) continue;
-    problems.push({ place: placeAt(pos[0]), path: 'syntax', message: syntaxMessages[code] });
+    const isReference = code === 'UNEXPECTED_TOKEN' && text.startsWith('${', pos[0] - 1);
+    const message = isReference ? 'inside {…} or […] a text with ${…} must be in quotes' : syntaxMessages[code];
+    problems.push({ place: placeAt(pos[0]), path: 'syntax', message });
+    // From there on the parser has lost its way, and is surprised by every word.
+    if (code === 'UNEXPECTED_TOKEN') break;
   }
   for (const { from, to, opening, closing } of unclosed) {
     const { line, column } = placeAt(to);

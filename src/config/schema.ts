@@ -6,7 +6,7 @@ import { providerNames } from './config.ts';
 
 const text = z.string().min(1);
 /** What can stand in a header as it is; catches the line feed that `$(cat file)` brings along. */
-const credential = text.regex(/^[\x21-\x7e]+$/, 'must be printable ASCII without spaces or line breaks');
+export const credential = text.regex(/^[\x21-\x7e]+$/, 'must be printable ASCII without spaces or line breaks');
 const count = z.int().min(0);
 const price = z.number().min(0);
 /** USD that a key or team may spend, in no period. */
@@ -31,6 +31,18 @@ function hasKnownSslMode({ searchParams }: URL): boolean {
   return searchParams.getAll('sslmode').every((mode) => sslModes.includes(mode));
 }
 
+/** Its messages never quote it, since it may hold a password. */
+export const storeUrl = z
+  .string()
+  .refine(
+    (url) => /^sqlite:[^\n]+$/.test(url) || (isPostgresUrl(url) && URL.canParse(url)),
+    'must be sqlite:PATH or postgres://USER:PASSWORD@HOST/DATABASE',
+  )
+  .refine(
+    (url) => !isPostgresUrl(url) || !URL.canParse(url) || hasKnownSslMode(new URL(url)),
+    `must have one of these as its sslmode: ${sslModes.join(', ')}`,
+  );
+
 /** Why an address cannot be an upstream's; undefined: it can. Never quotes it, since it may hold a password. */
 export function findBaseUrlProblem(address: string): string | undefined {
   const url = URL.canParse(address) ? new URL(address) : undefined;
@@ -44,13 +56,13 @@ const baseUrl = z.string().superRefine((address, context) => {
   if (message !== undefined) context.addIssue({ code: 'custom', message });
 });
 
+/** Those that `requestTo` of the providers leaves out. */
+const ownHeader =
+  /^(host|connection|content-length|expect|keep-alive|proxy-connection|te|trailer|transfer-encoding|upgrade)$/i;
 const headerName = z
   .string()
   .regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/, 'is not a header name')
-  .refine(
-    (name) => !/^(host|content-length|transfer-encoding|connection)$/i.test(name),
-    'is set by the gateway itself and cannot be configured',
-  );
+  .refine((name) => !ownHeader.test(name), 'is set by the gateway itself and cannot be configured');
 const headerValue = z.string().regex(/^[\t\x20-\x7e]*$/, 'must be printable ASCII on one line');
 
 const hourMs = 3_600_000;
@@ -129,17 +141,7 @@ export const fileSchema = z.strictObject({
     .optional(),
   store: z
     .strictObject({
-      url: z
-        .string()
-        .refine(
-          (url) => /^sqlite:[^\n]+$/.test(url) || (isPostgresUrl(url) && URL.canParse(url)),
-          'must be sqlite:PATH or postgres://USER:PASSWORD@HOST/DATABASE',
-        )
-        .refine(
-          (url) => !isPostgresUrl(url) || !URL.canParse(url) || hasKnownSslMode(new URL(url)),
-          `must have one of these as its sslmode: ${sslModes.join(', ')}`,
-        )
-        .optional(),
+      url: storeUrl.optional(),
       secret: z
         .string()
         .refine((secret) => decodeSecret(secret) !== undefined, 'must be 32 bytes: 64 hexadecimal digits, or base64')

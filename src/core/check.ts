@@ -136,7 +136,7 @@ function emptyString(param: string): GatewayError {
 }
 
 function wrongPattern(param: string, pattern: string): GatewayError {
-  const shown = pattern.replace(/^\/|\/$/g, '');
+  const shown = pattern.replace(/^\/|\/[a-z]*$/g, '');
   const fault = `string does not match pattern. Expected a string that matches the pattern '${shown}'`;
   return invalidValue(param, fault);
 }

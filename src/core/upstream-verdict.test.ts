@@ -26,6 +26,13 @@ test.each<[status: number, code: ErrorCode, retryable: boolean]>([
 });
 
 test.each([
+  [301, 'The upstream failed: it redirects, which is not followed. Its base_url is wrong.'],
+  [404, 'The upstream does not know the model of the deployment, or its base_url is wrong.'],
+])('%i says where to look', (status, message) => {
+  expect(upstreamVerdict(status).message).toBe(message);
+});
+
+test.each([
   ['prompt is too long: 210000 tokens > 200000 maximum', true],
   ['input length and `max_tokens` exceed context limit', true],
   ['The input exceeds the context window of this model', true],

@@ -24,7 +24,7 @@ const verdicts: Record<number, UpstreamVerdict> = {
   403: refusedCredential,
   404: {
     code: 'upstream_error',
-    message: 'The upstream does not know the model of the deployment.',
+    message: 'The upstream does not know the model of the deployment, or its base_url is wrong.',
     retryable: false,
   },
   408: { code: 'upstream_error', message: 'The upstream gave up waiting.', retryable: true },
@@ -39,6 +39,10 @@ const verdicts: Record<number, UpstreamVerdict> = {
 export function upstreamVerdict(status: number): UpstreamVerdict {
   const known = verdicts[status];
   if (known !== undefined) return known;
+  if (status >= 300 && status < 400) {
+    const message = 'The upstream failed: it redirects, which is not followed. Its base_url is wrong.';
+    return { code: 'upstream_error', message, retryable: false };
+  }
   if (status >= 400 && status < 500) {
     return { code: 'upstream_rejected', message: 'The upstream rejected the request.', retryable: false };
   }

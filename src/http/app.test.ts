@@ -387,6 +387,7 @@ describe('without a key', () => {
 
   test.each([
     ['localhost', 'host: localhost\r\n', 200],
+    ['another address of this machine', 'host: 127.0.0.2:4000\r\n', 200],
     ['127.0.0.1 with a port', 'host: 127.0.0.1:4000\r\n', 200],
     ['[::1]', 'host: [::1]:4000\r\n', 200],
     ['its own origin', 'host: LocalHost:4000\r\norigin: http://localhost:4000\r\n', 200],
@@ -394,7 +395,8 @@ describe('without a key', () => {
     ['a name that leads here', 'host: evil.example\r\n', 403],
     ['a name that begins like ours', 'host: localhost.evil.example\r\n', 403],
     ['an empty host', 'host: \r\n', 403],
-    ['another address', 'host: 127.0.0.2\r\n', 403],
+    ['an address of another machine', 'host: 192.0.2.1\r\n', 403],
+    ['a name that begins like an address of ours', 'host: 127.0.0.1.evil.example\r\n', 403],
     ['a web page', 'host: localhost:4000\r\norigin: https://evil.example\r\n', 403],
     ['a page of another port', 'host: localhost:4000\r\norigin: http://localhost:3000\r\n', 403],
     ['a page without an origin', 'host: localhost:4000\r\norigin: null\r\n', 403],

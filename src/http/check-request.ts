@@ -1,8 +1,8 @@
 import type { IncomingMessage } from 'node:http';
 import { GatewayError } from '../core/errors.ts';
+import { isLoopback } from '../core/is-loopback.ts';
 import { headerValues } from './header-values.ts';
 
-const localHost = /^(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?$/i;
 const json = /^application\/json *(; *charset *= *"?utf-?8"? *)?$/i;
 const form = /^multipart\/form-data *;/i;
 
@@ -32,7 +32,7 @@ export function checkTarget(request: IncomingMessage): void {
  */
 export function checkLocal(request: IncomingMessage): void {
   const host = request.headers.host ?? '';
-  if (!localHost.test(host)) {
+  if (!isLoopback(host.replace(/:\d{1,5}$/, ''))) {
     throw new GatewayError('host_not_allowed', 'Without a configured key the gateway answers to localhost only.');
   }
   const origins = headerValues(request, 'origin');

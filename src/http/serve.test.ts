@@ -216,15 +216,25 @@ describe('listen', () => {
     });
   });
 
-  test.each(['0.0.0.0', '::', '192.0.2.1', 'example.com'])('without a key, not on %s', async (host) => {
-    const open = createApp({
-      routes: [],
-      keyring: createKeyring({ masterKey: undefined, keys: [], pepper }),
-      encodeError,
-      newRequestId: () => 'req_1',
-      log: console,
+  describe('without a key', () => {
+    const open = () =>
+      createApp({
+        routes: [],
+        keyring: createKeyring({ masterKey: undefined, keys: [], pepper }),
+        encodeError,
+        newRequestId: () => 'req_1',
+        log: console,
+      });
+
+    test.each(['0.0.0.0', '::', '192.0.2.1', 'example.com'])('not on %s', async (host) => {
+      await expect(listen(open(), { host, port: 0, drainMs: 0 })).rejects.toThrow(`must not listen on ${host}`);
     });
-    await expect(listen(open, { host, port: 0, drainMs: 0 })).rejects.toThrow(`must not listen on ${host}`);
+
+    test('on localhost, however that is spelled', async () => {
+      const server = await listen(open(), { host: 'LOCALHOST', port: 0, drainMs: 0 });
+      expect(server.url).toMatch(/^http:\/\/LOCALHOST:\d+$/);
+      await server.close();
+    });
   });
 
   test('the URL can be called', async () => {

@@ -1,7 +1,8 @@
 import type { ServerResponse } from 'node:http';
-import { isIP, isIPv4 } from 'node:net';
+import { isIP } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type ErrorCode, GatewayError } from '../core/errors.ts';
+import { isLoopback } from '../core/is-loopback.ts';
 import type { App } from './app.ts';
 import { createServer } from './node-http.ts';
 
@@ -51,10 +52,6 @@ function rawAnswer(app: App, parserCode: string): string {
     `HTTP/1.1 ${statusLine}\r\nconnection: close\r\ncontent-type: application/json\r\n` +
     `content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`
   );
-}
-
-function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || (isIPv4(host) && host.startsWith('127.'));
 }
 
 /**

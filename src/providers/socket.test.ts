@@ -1,6 +1,9 @@
 import { createServer as createHttpServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { createServer as createHttpsServer } from 'node:https';
+import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { getCACertificates, setDefaultCACertificates } from 'node:tls';
 import { afterEach, describe, expect, test, vi } from 'vitest';
+import { createAuthority } from '../../test/support/certificates.ts';
 import type { GatewayError } from '../core/errors.ts';
 import type { UpstreamCall, UpstreamRequest } from './provider.ts';
 import { createSocketTransport } from './socket.ts';
@@ -364,5 +367,59 @@ describe('createSocketTransport', () => {
     vi.stubEnv('NO_PROXY', '127.0.0.1');
     vi.stubEnv('no_proxy', '127.0.0.1');
     expect((await send(transport(), requestTo(direct)).done).body).toBe('direct');
+  });
+
+  describe('an upstream with TLS, through a proxy', () => {
+    /** A proxy that opens tunnels to the upstream, whatever host it is asked for, and the hosts that it was asked for. */
+    async function proxyTo(
+      origin: string,
+      status = '200 OK',
+    ): Promise<{ proxy: string; asked: (string | undefined)[] }> {
+      const asked: (string | undefined)[] = [];
+      const server = createHttpServer();
+      server.on('connect', (request: IncomingMessage, client: Socket) => {
+        asked.push(request.url);
+        client.write(`HTTP/1.1 ${status}\r\n\r\n`);
+        const upstream = connect(Number(new URL(origin).port), '127.0.0.1');
+        for (const socket of [client, upstream]) socket.on('error', () => undefined);
+        client.pipe(upstream).pipe(client);
+      });
+      const proxy = await listening(server);
+      for (const name of ['HTTPS_PROXY', 'https_proxy']) vi.stubEnv(name, proxy);
+      for (const name of ['NO_PROXY', 'no_proxy']) vi.stubEnv(name, '');
+      return { proxy, asked };
+    }
+
+    async function tlsUpstream(): Promise<{ origin: string; authority: string }> {
+      const authority = createAuthority('somebody');
+      const { key, certificate } = authority.issue();
+      const server = createHttpsServer({ key, cert: certificate }, (_request, response) => response.end('secret'));
+      const origin = (await listening(server)).replace('http:', 'https:');
+      return { origin, authority: authority.certificate };
+    }
+
+    test('is reached by a tunnel', async () => {
+      const { origin, authority } = await tlsUpstream();
+      const { asked } = await proxyTo(origin);
+      const trusted = getCACertificates('default');
+      setDefaultCACertificates([...trusted, authority]);
+      cleanups.push(() => setDefaultCACertificates(trusted));
+      expect((await send(transport(), requestTo(origin)).done).body).toBe('secret');
+      expect(asked).toEqual([new URL(origin).host]);
+    });
+
+    test('is not trusted for the tunnel alone', async () => {
+      const { origin } = await tlsUpstream();
+      await proxyTo(origin);
+      expect((await send(transport(), requestTo(origin)).done).error).toMatchObject({ code: 'upstream_tls' });
+    });
+
+    test('is unreachable where the proxy says no', async () => {
+      const { origin } = await tlsUpstream();
+      await proxyTo(origin, '407 Proxy Authentication Required');
+      const { error } = await send(transport(), requestTo(origin)).done;
+      expect(error).toMatchObject({ code: 'upstream_unreachable' });
+      expect(String(error?.cause)).toContain('407');
+    });
   });
 });

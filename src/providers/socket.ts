@@ -1,5 +1,6 @@
 import type { Dispatcher } from 'undici';
 // The package's own entry would load its fetch, its WebSocket and its caches as well.
+import connect from 'undici/lib/api/api-connect.js';
 import EnvHttpProxyAgent from 'undici/lib/dispatcher/env-http-proxy-agent.js';
 import Pool from 'undici/lib/dispatcher/pool.js';
 import { GatewayError } from '../core/errors.ts';
@@ -37,7 +38,14 @@ function createDispatcher(origin: string, connectMs: number): Dispatcher {
     keepAliveMaxTimeout: 600_000,
     maxHeaderSize: maxHeaderBytes,
   };
-  return proxied() ? new EnvHttpProxyAgent(options) : new Pool(origin, options);
+  return proxied()
+    ? new EnvHttpProxyAgent({ ...options, clientFactory: createProxyClient })
+    : new Pool(origin, options);
+}
+
+/** Asks a proxy for tunnels, by the method that dispatchers are given by the package's own entry only. */
+function createProxyClient(proxy: URL, options: object): Dispatcher {
+  return Object.assign(new Pool(proxy, options), { connect });
 }
 
 function plainHeaders(headers: Record<string, string | string[] | undefined>): Record<string, string | undefined> {

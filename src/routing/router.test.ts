@@ -96,10 +96,11 @@ describe('route', () => {
     expect(models(made.route(model))).toEqual(tried);
   });
 
-  test.each(['unknown', '', 'claude', 'claude-*', '*', 'constructor', '__proto__', 'x'.repeat(100_000)])(
+  test.each(['unknown', '', 'claude', 'claude-*', '*', 'groq/', 'constructor', '__proto__', 'x'.repeat(100_000)])(
     'an unknown name is a 404 in the words of OpenAI: %.20s',
     (model) => {
-      const made = router({ deployments: [deployment('claude-*', '*'), deployment('fast', 'a')] });
+      const deployments = [deployment('claude-*', '*'), deployment('groq/*', '*'), deployment('fast', 'a')];
+      const made = router({ deployments });
       const shown = model.length > 256 ? `${model.slice(0, 256)}…` : model;
       expect(() => made.route(model)).toThrow(`The model '${shown}' does not exist or you do not have access to it.`);
       expect(() => made.route(model)).toThrow(

@@ -130,7 +130,10 @@ export function createRouter(options: RouterOptions): Router {
 
   function groupOf(name: string): Group | undefined {
     if (name === '' || name.endsWith('*')) return undefined;
-    return groups.get(name) ?? patterns.find(({ prefix }) => name.startsWith(prefix))?.group;
+    const exact = groups.get(name);
+    // A vendor's name alone (`groq/`) leaves no name for a model of it.
+    if (exact !== undefined || name.endsWith('/')) return exact;
+    return patterns.find(({ prefix }) => name.startsWith(prefix))?.group;
   }
 
   function attempts(name: string, pinned: string | undefined): Deployment[] {
