@@ -88,11 +88,16 @@ export const errorKinds = {
 
 export type ErrorCode = keyof typeof errorKinds;
 
+/**
+ * Set by the provider, who alone knows: whether the route may try again. `elsewhere`: on another deployment only, since this one would
+ * say the same.
+ */
+export type Retryable = boolean | 'elsewhere';
+
 interface ErrorDetails {
   param?: string;
   cause?: unknown;
-  /** Set by the provider, who alone knows: true lets the route try another deployment. */
-  retryable?: boolean;
+  retryable?: Retryable;
   /** Seconds, as the upstream said. */
   retryAfterSeconds?: number;
   /** True: an upstream has been paid for this request or its key, or nothing is left to pay with: SDKs must not repeat it by themselves. */
@@ -103,7 +108,7 @@ interface ErrorDetails {
 export class GatewayError extends Error {
   readonly code: ErrorCode;
   readonly param: string | null;
-  readonly retryable: boolean;
+  readonly retryable: Retryable;
   readonly retryAfterSeconds: number | undefined;
   readonly spent: boolean;
 

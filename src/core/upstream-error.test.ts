@@ -1,27 +1,28 @@
 import { describe, expect, test } from 'vitest';
+import type { Retryable } from './errors.ts';
 import { decodeUpstreamError } from './upstream-error.ts';
 
 const openai = (message: string, code: string | null = null, type = 'invalid_request_error') =>
   JSON.stringify({ error: { message, type, param: null, code } });
 
 describe('decodeUpstreamError', () => {
-  test.each<[status: number, body: string, code: string, retryable: boolean]>([
-    [302, '', 'upstream_error', false],
+  test.each<[status: number, body: string, code: string, retryable: Retryable]>([
+    [302, '', 'upstream_error', 'elsewhere'],
     [400, openai('bad tool'), 'upstream_rejected', false],
     [400, openai('too long', 'context_length_exceeded'), 'context_length_exceeded', false],
     [400, openai("This model's maximum context length is 4096 tokens."), 'context_length_exceeded', false],
-    [400, openai('Incorrect API key provided: xai-secret'), 'upstream_auth', false],
-    [401, openai('Incorrect API key provided: sk-secret', 'invalid_api_key'), 'upstream_auth', false],
-    [402, openai('Insufficient Balance'), 'upstream_auth', false],
-    [403, openai('no'), 'upstream_auth', false],
-    [404, openai('no such model', 'model_not_found'), 'upstream_error', false],
+    [400, openai('Incorrect API key provided: xai-secret'), 'upstream_auth', 'elsewhere'],
+    [401, openai('Incorrect API key provided: sk-secret', 'invalid_api_key'), 'upstream_auth', 'elsewhere'],
+    [402, openai('Insufficient Balance'), 'upstream_auth', 'elsewhere'],
+    [403, openai('no'), 'upstream_auth', 'elsewhere'],
+    [404, openai('no such model', 'model_not_found'), 'upstream_error', 'elsewhere'],
     [408, '', 'upstream_error', true],
     [409, '', 'upstream_error', true],
     [413, '', 'request_too_large', false],
     [418, '', 'upstream_rejected', false],
     [422, '{"detail":[{"loc":["body"],"msg":"field required"}]}', 'upstream_rejected', false],
-    [429, openai('slow down', 'rate_limit_exceeded'), 'upstream_rate_limited', true],
-    [429, openai('pay', 'insufficient_quota', 'insufficient_quota'), 'upstream_rate_limited', false],
+    [429, openai('slow down', 'rate_limit_exceeded'), 'upstream_rate_limited', 'elsewhere'],
+    [429, openai('pay', 'insufficient_quota', 'insufficient_quota'), 'upstream_rate_limited', 'elsewhere'],
     [500, '', 'upstream_error', true],
     [502, '<html>502 Bad Gateway</html>', 'upstream_error', true],
     [503, '', 'upstream_overloaded', true],

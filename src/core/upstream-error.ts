@@ -76,11 +76,12 @@ function gatewayError(
     }
     return new GatewayError(code, error.message ?? message, { cause, ...(param === undefined ? {} : { param }) });
   }
-  const mayRetry = retryable && !has(/insufficient_quota/);
-  const seconds = mayRetry ? retryAfterSeconds(headers) : undefined;
+  // What is used up does not come back with time.
+  const isForGood = retryable === false || has(/insufficient_quota/);
+  const seconds = isForGood ? undefined : retryAfterSeconds(headers);
   return new GatewayError(code, message, {
     cause,
-    retryable: mayRetry,
+    retryable,
     ...(seconds === undefined ? {} : { retryAfterSeconds: seconds }),
   });
 }

@@ -1,20 +1,20 @@
 import { expect, test } from 'vitest';
-import type { ErrorCode } from './errors.ts';
+import type { ErrorCode, Retryable } from './errors.ts';
 import { saysContextOverflow, upstreamVerdict } from './upstream-verdict.ts';
 
-test.each<[status: number, code: ErrorCode, retryable: boolean]>([
-  [302, 'upstream_error', false],
+test.each<[status: number, code: ErrorCode, retryable: Retryable]>([
+  [302, 'upstream_error', 'elsewhere'],
   [400, 'upstream_rejected', false],
-  [401, 'upstream_auth', false],
-  [402, 'upstream_auth', false],
-  [403, 'upstream_auth', false],
-  [404, 'upstream_error', false],
+  [401, 'upstream_auth', 'elsewhere'],
+  [402, 'upstream_auth', 'elsewhere'],
+  [403, 'upstream_auth', 'elsewhere'],
+  [404, 'upstream_error', 'elsewhere'],
   [408, 'upstream_error', true],
   [409, 'upstream_error', true],
   [413, 'request_too_large', false],
   [418, 'upstream_rejected', false],
   [422, 'upstream_rejected', false],
-  [429, 'upstream_rate_limited', true],
+  [429, 'upstream_rate_limited', 'elsewhere'],
   [500, 'upstream_error', true],
   [502, 'upstream_error', true],
   [503, 'upstream_overloaded', true],

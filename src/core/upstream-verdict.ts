@@ -1,16 +1,16 @@
-import type { ErrorCode } from './errors.ts';
+import type { ErrorCode, Retryable } from './errors.ts';
 
 /** What an upstream's error means for the client and for the route. */
 export interface UpstreamVerdict {
   code: ErrorCode;
   message: string;
-  retryable: boolean;
+  retryable: Retryable;
 }
 
 const refusedCredential: UpstreamVerdict = {
   code: 'upstream_auth',
   message: 'The upstream refused the credential of the deployment.',
-  retryable: false,
+  retryable: 'elsewhere',
 };
 const overloaded: UpstreamVerdict = {
   code: 'upstream_overloaded',
@@ -25,12 +25,12 @@ const verdicts: Record<number, UpstreamVerdict> = {
   404: {
     code: 'upstream_error',
     message: 'The upstream does not know the model of the deployment, or its base_url is wrong.',
-    retryable: false,
+    retryable: 'elsewhere',
   },
   408: { code: 'upstream_error', message: 'The upstream gave up waiting.', retryable: true },
   409: { code: 'upstream_error', message: 'The upstream reported a conflict.', retryable: true },
   413: { code: 'request_too_large', message: 'The upstream refused the request as too large.', retryable: false },
-  429: { code: 'upstream_rate_limited', message: 'The upstream limits the rate of requests.', retryable: true },
+  429: { code: 'upstream_rate_limited', message: 'The upstream limits the rate of requests.', retryable: 'elsewhere' },
   503: overloaded,
   529: overloaded,
 };
@@ -41,7 +41,7 @@ export function upstreamVerdict(status: number): UpstreamVerdict {
   if (known !== undefined) return known;
   if (status >= 300 && status < 400) {
     const message = 'The upstream failed: it redirects, which is not followed. Its base_url is wrong.';
-    return { code: 'upstream_error', message, retryable: false };
+    return { code: 'upstream_error', message, retryable: 'elsewhere' };
   }
   if (status >= 400 && status < 500) {
     return { code: 'upstream_rejected', message: 'The upstream rejected the request.', retryable: false };

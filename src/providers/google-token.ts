@@ -43,14 +43,19 @@ export function createGoogleTokenTransport(transport: Transport): Transport {
       const begin = async (): Promise<void> => {
         const token = await tokenOf(request);
         if (isAborted) return;
-        const headers = { ...request.headers, authorization: `Bearer ${token}` };
-        call = transport.send({ ...request, headers }, listener);
+        // Into the request itself: whoever sent it keeps what it was sent with out of what comes back.
+        request.headers['authorization'] = `Bearer ${token}`;
+        call = transport.send(request, listener);
         if (isPaused) call.pause();
       };
       begin().catch((cause: unknown) => {
         if (isAborted) return;
         const message = 'No credential for the upstream could be had.';
-        listener.onError(cause instanceof GatewayError ? cause : new GatewayError('upstream_auth', message, { cause }));
+        listener.onError(
+          cause instanceof GatewayError
+            ? cause
+            : new GatewayError('upstream_auth', message, { cause, retryable: 'elsewhere' }),
+        );
       });
       return {
         pause() {

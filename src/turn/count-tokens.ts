@@ -77,7 +77,7 @@ async function countAt(
     const { status } = reply;
     // Not every server that speaks a protocol has its counter.
     if (status !== 404 && status !== 405 && status !== 501) {
-      const body = withoutCredential(reply.body, upstream);
+      const body = withoutCredential(reply.body, upstream, deployment);
       if (status !== 200) throw lentRefused(provider.codec.decodeError(status, reply.headers, body), deployment);
       const inputTokens = tokenCount(counter.readCount(body));
       if (inputTokens !== undefined) return { inputTokens, warnings };

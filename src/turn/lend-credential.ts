@@ -34,11 +34,22 @@ export function lentRefused(error: GatewayError, { options }: Deployment): Gatew
   return new GatewayError('invalid_api_key', 'The upstream refused the credential that you sent.', { cause: error });
 }
 
-/** An upstream's text without the credential that it was sent, should it repeat it. */
-export function withoutCredential(text: string, { headers }: UpstreamRequest): string {
-  const { authorization = '', 'x-api-key': apiKey = '' } = headers;
+/** Headers that are no secret, and that an upstream names where it refuses them. */
+const openHeaders: ReadonlySet<string> = new Set([
+  'accept',
+  'anthropic-beta',
+  'anthropic-version',
+  'content-type',
+  'openai-beta',
+  'user-agent',
+]);
+
+/** An upstream's text without what it was sent to let us in, should it repeat it: vendors and operators have headers of their own for that. */
+export function withoutCredential(text: string, { headers }: UpstreamRequest, { apiKey = '' }: Deployment): string {
   let safe = text;
-  for (const secret of [authorization.replace(/^\S+ +/, ''), apiKey]) {
+  const values = Object.entries(headers).flatMap(([name, value]) => (openHeaders.has(name) ? [] : [value]));
+  for (const value of [apiKey, ...values]) {
+    const secret = value.replace(/^(Bearer|Basic) +/i, '');
     if (secret.length >= 8) safe = safe.replaceAll(secret, '…');
   }
   return safe;

@@ -151,7 +151,7 @@ function throughCompaction(
 /** Another deployment may be tried as long as the client has seen no part of an item. */
 export function isRetryable({ outcome, error }: AttemptOutcome, turn: Turn, { sink }: TurnCall): boolean {
   const isShown = turnLifecycle[turn.state].retry === null || turn.usageBefore !== undefined;
-  return outcome === 'failed' && error?.retryable === true && !isShown && !sink.closed;
+  return outcome === 'failed' && error !== undefined && error.retryable !== false && !isShown && !sink.closed;
 }
 
 /** The refusal taught how the same deployment is to be asked: it is asked again. */
@@ -169,10 +169,10 @@ export function isWorthRewording(
   return isLearnt && turnLifecycle[turn.state].retry !== null && !sink.closed;
 }
 
-/** A deployment that has just refused for its rate limit would refuse again. */
+/** What has just refused for its rate limit, its credential or its model would refuse again. */
 export function isPointless({ error }: AttemptOutcome, { deployment }: PreparedAttempt, next: Deployment): boolean {
   return (
-    error?.code === 'upstream_rate_limited' &&
+    error?.retryable === 'elsewhere' &&
     next.baseUrl === deployment.baseUrl &&
     next.model === deployment.model &&
     next.apiKey === deployment.apiKey

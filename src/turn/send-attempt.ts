@@ -72,7 +72,7 @@ export function sendAttempt(
   function finish(outcome: AttemptResult['outcome'], error?: GatewayError): void {
     if (settled) return;
     settled = true;
-    const rawReply = error === undefined ? '' : withoutCredential(raw.text(), upstream);
+    const rawReply = error === undefined ? '' : withoutCredential(raw.text(), upstream, deployment);
     settle({ outcome, sent, answered: begun, error, firstTokenAtMs, rawReply, body: plainReply });
   }
 
@@ -189,7 +189,7 @@ export function sendAttempt(
           plainReply = wholeBody();
           codec.decodeResponse(plainReply, encoded.decode, emit);
         } else {
-          const text = withoutCredential(wholeBody(), upstream);
+          const text = withoutCredential(wholeBody(), upstream, deployment);
           finish('failed', lentRefused(codec.decodeError(status, headers, text), deployment));
           return;
         }

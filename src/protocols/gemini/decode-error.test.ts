@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import type { Retryable } from '../../core/errors.ts';
 import { decodeError } from './decode-error.ts';
 
 const body = (status: string, message: string, details: object[] = []) =>
@@ -6,17 +7,23 @@ const body = (status: string, message: string, details: object[] = []) =>
 const keyReason = { '@type': 'type.googleapis.com/google.rpc.ErrorInfo', reason: 'API_KEY_INVALID' };
 const retryInfo = { '@type': 'type.googleapis.com/google.rpc.RetryInfo', retryDelay: '34.4s' };
 
-test.each<[number, string, string, boolean, number | undefined]>([
+test.each<[number, string, string, Retryable, number | undefined]>([
   [400, body('INVALID_ARGUMENT', 'Bad.'), 'upstream_rejected', false, undefined],
-  [400, body('INVALID_ARGUMENT', 'x', [keyReason]), 'upstream_auth', false, undefined],
-  [400, body('INVALID_ARGUMENT', 'API key expired.'), 'upstream_auth', false, undefined],
-  [400, body('FAILED_PRECONDITION', 'Billing.'), 'upstream_auth', false, undefined],
-  [401, body('UNAUTHENTICATED', 'x'), 'upstream_auth', false, undefined],
-  [403, body('PERMISSION_DENIED', 'x'), 'upstream_auth', false, undefined],
-  [404, body('NOT_FOUND', 'x'), 'upstream_error', false, undefined],
-  [429, body('RESOURCE_EXHAUSTED', 'x', [{ '@type': 'QuotaFailure' }, retryInfo]), 'upstream_rate_limited', true, 34.4],
-  [429, `[${body('RESOURCE_EXHAUSTED', 'x', [retryInfo])}]`, 'upstream_rate_limited', true, 34.4],
-  [429, body('RESOURCE_EXHAUSTED', 'x', [{ retryDelay: 'soon' }]), 'upstream_rate_limited', true, 7],
+  [400, body('INVALID_ARGUMENT', 'x', [keyReason]), 'upstream_auth', 'elsewhere', 7],
+  [400, body('INVALID_ARGUMENT', 'API key expired.'), 'upstream_auth', 'elsewhere', 7],
+  [400, body('FAILED_PRECONDITION', 'Billing.'), 'upstream_auth', 'elsewhere', 7],
+  [401, body('UNAUTHENTICATED', 'x'), 'upstream_auth', 'elsewhere', 7],
+  [403, body('PERMISSION_DENIED', 'x'), 'upstream_auth', 'elsewhere', 7],
+  [404, body('NOT_FOUND', 'x'), 'upstream_error', 'elsewhere', 7],
+  [
+    429,
+    body('RESOURCE_EXHAUSTED', 'x', [{ '@type': 'QuotaFailure' }, retryInfo]),
+    'upstream_rate_limited',
+    'elsewhere',
+    34.4,
+  ],
+  [429, `[${body('RESOURCE_EXHAUSTED', 'x', [retryInfo])}]`, 'upstream_rate_limited', 'elsewhere', 34.4],
+  [429, body('RESOURCE_EXHAUSTED', 'x', [{ retryDelay: 'soon' }]), 'upstream_rate_limited', 'elsewhere', 7],
   [500, body('INTERNAL', 'x'), 'upstream_error', true, 7],
   [503, '<html>', 'upstream_overloaded', true, 7],
   [400, '<html>', 'upstream_rejected', false, undefined],

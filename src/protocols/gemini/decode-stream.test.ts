@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import type { Retryable } from '../../core/errors.ts';
 import {
   assemblePlain,
   assembleStream,
@@ -219,9 +220,9 @@ describe('ends', () => {
     }
   });
 
-  test.each<[string, number | undefined, string, boolean]>([
+  test.each<[string, number | undefined, string, Retryable]>([
     ['UNAVAILABLE', 503, 'upstream_overloaded', true],
-    ['RESOURCE_EXHAUSTED', undefined, 'upstream_rate_limited', true],
+    ['RESOURCE_EXHAUSTED', undefined, 'upstream_rate_limited', 'elsewhere'],
     ['INTERNAL', 500, 'upstream_error', true],
     ['INVALID_ARGUMENT', 400, 'upstream_rejected', false],
     ['NEW_WORD', undefined, 'upstream_error', true],

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import type { Retryable } from '../../core/errors.ts';
 import type { ErrorCode } from '../../core/errors.ts';
 import { decodeError } from './decode-error.ts';
 
@@ -6,7 +7,7 @@ const anthropic = (type: string, message: string): string =>
   JSON.stringify({ type: 'error', error: { type, message }, request_id: 'req_1' });
 
 describe('error replies', () => {
-  test.each<[number, string, ErrorCode, boolean, string | RegExp]>([
+  test.each<[number, string, ErrorCode, Retryable, string | RegExp]>([
     [400, anthropic('invalid_request_error', 'tools.0: bad'), 'upstream_rejected', false, 'tools.0: bad'],
     [
       400,
@@ -15,26 +16,38 @@ describe('error replies', () => {
       false,
       /too long/,
     ],
-    [400, anthropic('invalid_request_error', 'Your credit balance is too low'), 'upstream_auth', false, /account/],
+    [
+      400,
+      anthropic('invalid_request_error', 'Your credit balance is too low'),
+      'upstream_auth',
+      'elsewhere',
+      /account/,
+    ],
     [400, '<html>Bad Request', 'upstream_rejected', false, 'The upstream rejected the request.'],
     [400, anthropic('invalid_request_error', '<html>no'), 'upstream_rejected', false, /rejected/],
     [400, '{"error":"boom"}', 'upstream_rejected', false, 'The upstream rejected the request.'],
-    [401, anthropic('authentication_error', 'invalid x-api-key sk-ant-abcdefgh'), 'upstream_auth', false, /credential/],
-    [402, anthropic('billing_error', 'pay'), 'upstream_auth', false, /account/],
-    [403, anthropic('permission_error', 'no'), 'upstream_auth', false, /credential/],
-    [404, anthropic('not_found_error', 'model: claude-x'), 'upstream_error', false, /does not know the model/],
+    [
+      401,
+      anthropic('authentication_error', 'invalid x-api-key sk-ant-abcdefgh'),
+      'upstream_auth',
+      'elsewhere',
+      /credential/,
+    ],
+    [402, anthropic('billing_error', 'pay'), 'upstream_auth', 'elsewhere', /account/],
+    [403, anthropic('permission_error', 'no'), 'upstream_auth', 'elsewhere', /credential/],
+    [404, anthropic('not_found_error', 'model: claude-x'), 'upstream_error', 'elsewhere', /does not know the model/],
     [408, '', 'upstream_error', true, /waiting/],
     [409, '', 'upstream_error', true, /conflict/],
     [413, anthropic('request_too_large', 'x'), 'request_too_large', false, /too large/],
     [422, anthropic('invalid_request_error', 'field'), 'upstream_rejected', false, 'field'],
-    [429, anthropic('rate_limit_error', 'x'), 'upstream_rate_limited', true, /limit/],
+    [429, anthropic('rate_limit_error', 'x'), 'upstream_rate_limited', 'elsewhere', /limit/],
     [500, anthropic('api_error', 'inner detail'), 'upstream_error', true, 'The upstream failed.'],
     [500, anthropic('overloaded_error', 'x'), 'upstream_overloaded', true, /overloaded/],
     [502, '<html>502 Bad Gateway</html>', 'upstream_error', true, 'The upstream failed.'],
     [503, 'null', 'upstream_overloaded', true, /overloaded/],
     [504, '[]', 'upstream_error', true, /failed/],
     [529, anthropic('overloaded_error', 'x'), 'upstream_overloaded', true, /overloaded/],
-    [302, '', 'upstream_error', false, /failed/],
+    [302, '', 'upstream_error', 'elsewhere', /failed/],
   ])('%d %s', (status, body, code, retryable, message) => {
     const error = decodeError(status, {}, body);
     expect(error).toMatchObject({ code, retryable });

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import type { Retryable } from '../../core/errors.ts';
 import type { UpstreamEvent } from '../../core/events.ts';
 import { responsesUpstreamCodec as codec } from './upstream.ts';
 
@@ -287,7 +288,7 @@ describe('ends', () => {
 });
 
 describe('what is no reply', () => {
-  test.each<[what: string, frames: (Frame | string)[], code: string, retryable: boolean]>([
+  test.each<[what: string, frames: (Frame | string)[], code: string, retryable: Retryable]>([
     ['a cut stream', [created, added(message()), delta('A')], 'upstream_stream_broken', true],
     ['nothing', [], 'upstream_stream_broken', true],
     ['only the end marker of chat', [created, '[DONE]'], 'upstream_stream_broken', true],
@@ -328,13 +329,13 @@ describe('what is no reply', () => {
       'an error, nested',
       [created, { type: 'error', error: { code: 'insufficient_quota', message: 'Pay.' } }],
       'upstream_rate_limited',
-      false,
+      'elsewhere',
     ],
     ['an error, flat', [created, { type: 'error', code: 'server_error', message: 'Oh.' }], 'upstream_error', true],
     ['an error without a type', [created, '{"error":{"type":"overloaded_error"}}'], 'upstream_overloaded', true],
     ...(
       [
-        ['rate_limit_exceeded', 'upstream_rate_limited', true],
+        ['rate_limit_exceeded', 'upstream_rate_limited', 'elsewhere'],
         ['server_error', 'upstream_error', true],
         ['vector_store_timeout', 'upstream_error', true],
         ['invalid_prompt', 'upstream_rejected', false],
@@ -342,7 +343,7 @@ describe('what is no reply', () => {
         ['bio_policy', 'upstream_rejected', false],
         ['context_length_exceeded', 'context_length_exceeded', false],
       ] as const
-    ).map(([code, ours, retryable]): [string, Frame[], string, boolean] => [
+    ).map(([code, ours, retryable]): [string, Frame[], string, Retryable] => [
       `a response that failed: ${code}`,
       [created, { type: 'response.failed', response: { status: 'failed', error: { code, message: 'No.' } } }],
       ours,

@@ -167,6 +167,7 @@ function failureOf(error: unknown): GatewayError {
   if (name === 'AI_LoadAPIKeyError' || name === 'AI_LoadSettingError')
     return new GatewayError('upstream_auth', 'The deployment has no credential that its package takes.', {
       cause: error,
+      retryable: 'elsewhere',
     });
   if (name === 'AI_APICallError' && error instanceof Error && 'statusCode' in error && error.statusCode === undefined)
     return new GatewayError('upstream_unreachable', 'The upstream could not be reached.', {
