@@ -1,11 +1,12 @@
 import { weekOfId } from './bucket.ts';
 import { budgetSql, limitedBudgets } from './budget-sql.ts';
 import { columnText, exactJson } from './column-text.ts';
+import { crashError } from './failed-head.ts';
 import type { SqlValue } from './rows.ts';
 import type { EventBatch } from './event-batch.ts';
 import type { QueuedIntent } from './run-store.ts';
 import { isRevoked } from './key-sql.ts';
-import { live } from './sql.ts';
+import { live, sql } from './sql.ts';
 import type { AttemptStart, TurnCommit } from './store.ts';
 
 /** One statement of several that are run in one transaction. */
@@ -152,6 +153,12 @@ export function endSteps(tenant: string, id: string, events: TurnCommit['events'
     ...events.map((batch) => insertEvents(tenant, id, batch)),
   ];
 }
+
+/** For a turn that others have ended while it ran: what its process would have written, which is gone. */
+export const crashStep = (tenant: string, id: string, nowMs: number): Step => ({
+  sql: `${sql.crashAttempts} RETURNING 1 AS done`,
+  parameters: [tenant, id, weekOfId(id), nowMs, crashError.code, crashError.message],
+});
 
 const failedEvent = {
   before: 'event: response.failed\ndata: {"type":"response.failed","sequence_number":',

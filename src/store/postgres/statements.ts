@@ -298,8 +298,8 @@ export const statements = {
     WHERE t.status = 'in_progress' AND t.owner <> $1 AND (n.owner IS NULL
       OR ($3::boolean AND n.heartbeat_at < clock_timestamp() - $2 * interval '1 millisecond'))`,
 
-  /** As `selectAbandoned`: attempts that were begun too late for anybody to run them, of turns that have ended. */
-  selectForgotten: `SELECT a.tenant, a.turn_id, a.id FROM attempts a
+  /** As `selectAbandoned`: attempts that nobody has ended, of turns that have. */
+  selectForgotten: `SELECT a.tenant, a.turn_id, a.id, a.started_at_ms, t.epoch FROM attempts a
     JOIN turns t ON t.tenant = a.tenant AND t.id = a.turn_id AND t.bucket = a.bucket LEFT JOIN nodes n ON n.owner = t.owner
     WHERE a.status = 'started' AND t.status NOT IN ('queued', 'in_progress') AND t.owner <> $1 AND (n.owner IS NULL
       OR ($3::boolean AND n.heartbeat_at < clock_timestamp() - $2 * interval '1 millisecond'))`,
