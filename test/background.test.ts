@@ -458,6 +458,35 @@ describe('a process that ends', () => {
     expect((await untilEnded(next, queued)).body.status).toBe('completed');
   });
 
+  test('while it waits for a summary: that is not waited for, and nothing else is sent', async () => {
+    const { upstream, gateway, client, config, folder } = await setUp('server: { drain_seconds: 0 }');
+    const said = ['one', 'two', 'three'].flatMap((word) => [
+      { role: 'user', content: word },
+      { role: 'assistant', content: word.repeat(2000) },
+    ]);
+    const input = [...said, { role: 'user', content: 'go on' }];
+    const context_management = [{ type: 'compaction', compact_threshold: 1000 }];
+    const { id } = (await client.create({ ...background, input, context_management })).body;
+    const reader = await openStream(gateway.url, '/v1/responses', {
+      ...background,
+      input,
+      context_management,
+      stream: true,
+    });
+    const streamed = /"id":"(resp_\w+)"/.exec(await reader.until('response.queued'))?.[1] ?? '';
+    const summaries = [await upstream.call(0), await upstream.call(1)];
+    expect(await gateway.kill('SIGTERM')).toBe(0);
+    await Promise.all(summaries.map(({ hungUp }) => hungUp));
+    expect(upstream.requests).toHaveLength(2);
+    const next = createClient((await spawnGateway({ config, folder })).url);
+    for (const each of [id, streamed]) {
+      expect((await next.get(each)).body).toMatchObject({
+        status: 'failed',
+        error: { code: 'server_error', message: 'The gateway is shutting down.' },
+      });
+    }
+  });
+
   test('and does not wait: what runs has failed, with what there is', async () => {
     const { upstream, gateway, config, folder } = await setUp('server: { drain_seconds: 0 }');
     const reader = await openStream(gateway.url, '/v1/responses', { ...background, stream: true });

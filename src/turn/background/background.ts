@@ -233,7 +233,7 @@ export function createBackground({ store, client, dependencies, limits }: Backgr
     const ended = Promise.all([...running.values()].map(({ done }) => done));
     const limit = setTimeout(() => {
       const error = new GatewayError('shutting_down', 'The gateway is shutting down.');
-      for (const { sink } of running.values()) sink.onFail(error);
+      for (const { sink } of running.values()) sink.fail(error);
     }, limits.drainMs);
     await ended;
     clearTimeout(limit);
