@@ -984,6 +984,27 @@ describe('a connection that is lost', () => {
     await until(async () => (await answers()) === 'begun');
   });
 
+  test('a connection that was opened where nothing could be written is given up, and the next one writes', async () => {
+    const url = await server.createDatabase();
+    const store = await open(url, 'a');
+    const name = new URL(url).pathname.slice(1);
+    const writable = `${url}?options=-c%20default_transaction_read_only%3Doff`;
+    const setReadOnly = (value: string) =>
+      queryDatabase(writable, `ALTER DATABASE ${name} SET default_transaction_read_only = ${value}`);
+    await setReadOnly('on');
+    await queryDatabase(url, terminateAll);
+    const refusal = () =>
+      store.check().then(
+        () => 'none',
+        (error: unknown) => String(error),
+      );
+    // It is not ready, whatever it can read.
+    await until(async () => (await refusal()).includes('it is read-only'));
+    await setReadOnly('off');
+    await until(() => succeeds(store.check()));
+    expect(await store.forTenant('t').beginTurn(intentOf())).toBeUndefined();
+  });
+
   test('a lock that somebody holds does not hold us, here or there', async () => {
     const url = await server.createDatabase();
     const store = await open(url, 'a', { timeoutMs: 300 });

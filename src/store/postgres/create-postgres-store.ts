@@ -210,7 +210,7 @@ export async function createPostgresStore(options: PostgresStoreOptions): Promis
 
     async check() {
       if (closing !== undefined) throw unavailable('it is closed');
-      await database.query('SELECT 1');
+      await database.query(statements.check);
     },
 
     close() {

@@ -287,6 +287,9 @@ export const statements = {
   beat: `INSERT INTO nodes (owner, started_at, heartbeat_at) VALUES ($1, clock_timestamp(), clock_timestamp())
     ON CONFLICT (owner) DO UPDATE SET heartbeat_at = clock_timestamp()`,
 
+  /** Writes nothing, and is refused where nothing can be written. */
+  check: 'UPDATE nodes SET heartbeat_at = heartbeat_at WHERE false',
+
   /** owner. */
   leave: 'DELETE FROM nodes WHERE owner = $1',
 
