@@ -52,6 +52,19 @@ export const runSql = {
   /** tenant, id, new owner. */
   startRun: 'UPDATE background_runs SET owner = $3 WHERE tenant = $1 AND turn_id = $2',
 
+  /** tenant, id, week, attempt, owner, head. No row: it was not started with this attempt. One that was ended meanwhile stays so. */
+  unstartTurn: `UPDATE turns SET status = CASE WHEN status = 'in_progress' THEN 'queued' ELSE status END, owner = $5,
+      head = CASE WHEN status = 'in_progress' AND head <> '' THEN $6 ELSE head END
+    WHERE tenant = $1 AND id = $2 AND bucket IN (0, $3) AND EXISTS (SELECT 1 FROM attempts a
+      WHERE a.tenant = $1 AND a.turn_id = $2 AND a.bucket IN (0, $3) AND a.id = $4 AND a.status = 'started')
+    RETURNING 1 AS done`,
+
+  /** tenant, id. */
+  unstartRun: `UPDATE background_runs SET owner = '' WHERE tenant = $1 AND turn_id = $2 AND ended_at_ms IS NULL`,
+
+  /** tenant, id, week, attempt. It was never sent: nobody was told that it had begun. */
+  dropAttempt: 'DELETE FROM attempts WHERE tenant = $1 AND turn_id = $2 AND bucket IN (0, $3) AND id = $4',
+
   /** tenant, id, owner, last sequence. Locks the row, so that a run is not ended while events are appended. */
   growRun: `UPDATE background_runs SET last_sequence = $4
     WHERE tenant = $1 AND turn_id = $2 AND owner = $3 AND last_sequence <= $4 AND ended_at_ms IS NULL RETURNING 1 AS done`,

@@ -164,6 +164,8 @@ export async function createSqliteStore(options: SqliteStoreOptions): Promise<Fu
     runs: createRunStore({
       all: reader.all,
       write: writeSteps,
+      // The writer always tells.
+      writeOrUndo: (_id, steps) => writeSteps(steps),
       queueTurn: (tenant, intent) => tenantStore(tenant).queueTurn(intent),
       expiresBeforeMs: retention.expiresBeforeMs,
     }),
