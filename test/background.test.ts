@@ -510,6 +510,17 @@ describe('a process that ends', () => {
 });
 
 describe('limits', () => {
+  test('what waits is told again to whoever comes again with its key, though no more may wait', async () => {
+    const { upstream, client } = await setUp('background: { max_running: 1, max_queued: 1 }');
+    await client.create(background);
+    await upstream.call(0);
+    const ask = (key: string) => client.create(background, { 'idempotency-key': key });
+    const first = await ask('one');
+    expect((await ask('two')).body.error).toMatchObject({ code: 'rate_limit_exceeded' });
+    const again = await ask('one');
+    expect([again.status, again.body]).toEqual([200, first.body]);
+  });
+
   test('more than may wait are refused, for one tenant only', async () => {
     const { upstream, client } = await setUp(`
 background: { max_running: 1, max_queued: 2 }
