@@ -128,7 +128,7 @@ export function createBackground({ store, client, dependencies, limits }: Backgr
       const { call, turn, attempt, others } = ready;
       const carry = async () => {
         const sent = await compactQueued(dependencies, call, turn, attempt, others);
-        await carryOut(dependencies, call, turn, sent, others);
+        if (sent !== undefined) await carryOut(dependencies, call, turn, sent, others);
       };
       void carry()
         .catch((err: unknown) => log.error({ responseId: id, err }, 'a background turn failed'))
