@@ -535,6 +535,21 @@ auth: { keys: [{ name: a, key: sk-a }, { name: b, key: sk-b }] }`);
     expect(refused?.headers.get('retry-after')).toBe('10');
   });
 
+  test('when its events are gone, a request that comes again with its key gets its stream all the same', async () => {
+    const { upstream, client } = await setUp('background: { events_kept_seconds: 0 }');
+    upstream.model.answer = messagesEcho;
+    const ask = () => client.create({ ...background, stream: true }, { 'idempotency-key': 'k' });
+    const { id } = (await ask()).body;
+    const { body } = await untilEnded(client, id);
+    while ((await resume(client, id)).status === 200);
+    const again = await ask();
+    expect([again.status, again.headers.get('x-turnpike-idempotent-replay')]).toEqual([200, 'true']);
+    expect(again.events.map(({ data }) => data.sequence_number)).toEqual(again.events.map((_, index) => index));
+    expect(again.events.at(-1)).toMatchObject({ event: 'response.completed', data: { response: body } });
+    await client.request('DELETE', `/v1/responses/${id}`);
+    expect((await ask()).body.error).toMatchObject({ code: 'idempotency_result_not_kept' });
+  });
+
   test('events are kept as long as configured', async () => {
     const { upstream, client } = await setUp('background: { events_kept_seconds: 0 }');
     upstream.model.answer = messagesEcho;
