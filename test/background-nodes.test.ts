@@ -1,8 +1,8 @@
 /** Background turns where several processes share a database: read, cancelled and taken up at any of them. */
 import { randomBytes } from 'node:crypto';
-import { afterAll, describe, expect, test } from 'vitest';
+import { afterAll, describe, expect, onTestFinished, test } from 'vitest';
 import { type Client, createClient } from './support/client.ts';
-import { queryDatabase, testPostgres } from './support/postgres.ts';
+import { databaseProxy, queryDatabase, testPostgres } from './support/postgres.ts';
 import { openStream, suffix } from './support/open-stream.ts';
 import { parseEvents } from './support/read-events.ts';
 import { slowModel } from './support/slow-model.ts';
@@ -18,8 +18,8 @@ async function setUp(more = '') {
 store: { url: "${database}", secret: "${randomBytes(32).toString('hex')}", timeout_ms: 10000 }
 models: [{ name: m, provider: anthropic, model: claude-haiku-4-5, base_url: "${upstream.url}", api_key: k }]
 ${more}`;
-  const spawn = async () => {
-    const gateway = await spawnGateway({ config, folder: temporaryFolder() });
+  const spawn = async (url = database) => {
+    const gateway = await spawnGateway({ config: config.replace(database, url), folder: temporaryFolder() });
     return { gateway, url: gateway.url, client: createClient(gateway.url) };
   };
   return { upstream, database, spawn };
@@ -168,4 +168,30 @@ test('of a process that is killed the others take up what waited, once, and fail
     { status: 'completed', n: waiting.length },
     { status: 'crashed', n: 1 },
   ]);
+});
+
+test('where nobody knows whether the attempt behind a summary has begun, nothing is sent that would be on no bill', async () => {
+  const { upstream, database, spawn } = await setUp();
+  const proxy = await databaseProxy(database);
+  onTestFinished(() => proxy.close());
+  const { client } = await spawn(proxy.url);
+  const said = ['one', 'two', 'three'].flatMap((word) => [
+    { role: 'user', content: word },
+    { role: 'assistant', content: word.repeat(2000) },
+  ]);
+  const { id } = (
+    await client.create({
+      model: 'm',
+      background: true,
+      input: [...said, { role: 'user', content: 'go on' }],
+      context_management: [{ type: 'compaction', compact_threshold: 1000 }],
+    })
+  ).body;
+  const summary = await upstream.call(0);
+  proxy.loseReplyTo = 'INSERT INTO attempts';
+  summary.say('They said one, two, three.');
+  summary.end();
+  expect((await untilEnded(client, id)).body).toMatchObject({ status: 'failed' });
+  expect(proxy.loseReplyTo).toBeUndefined();
+  expect(upstream.requests).toHaveLength(1);
 });

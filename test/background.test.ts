@@ -458,6 +458,35 @@ describe('a process that ends', () => {
     expect((await untilEnded(next, queued)).body.status).toBe('completed');
   });
 
+  test('while it waits for a summary: that is not waited for, and nothing else is sent', async () => {
+    const { upstream, gateway, client, config, folder } = await setUp('server: { drain_seconds: 0 }');
+    const said = ['one', 'two', 'three'].flatMap((word) => [
+      { role: 'user', content: word },
+      { role: 'assistant', content: word.repeat(2000) },
+    ]);
+    const input = [...said, { role: 'user', content: 'go on' }];
+    const context_management = [{ type: 'compaction', compact_threshold: 1000 }];
+    const { id } = (await client.create({ ...background, input, context_management })).body;
+    const reader = await openStream(gateway.url, '/v1/responses', {
+      ...background,
+      input,
+      context_management,
+      stream: true,
+    });
+    const streamed = /"id":"(resp_\w+)"/.exec(await reader.until('response.queued'))?.[1] ?? '';
+    const summaries = [await upstream.call(0), await upstream.call(1)];
+    expect(await gateway.kill('SIGTERM')).toBe(0);
+    await Promise.all(summaries.map(({ hungUp }) => hungUp));
+    expect(upstream.requests).toHaveLength(2);
+    const next = createClient((await spawnGateway({ config, folder })).url);
+    for (const each of [id, streamed]) {
+      expect((await next.get(each)).body).toMatchObject({
+        status: 'failed',
+        error: { code: 'server_error', message: 'The gateway is shutting down.' },
+      });
+    }
+  });
+
   test('and does not wait: what runs has failed, with what there is', async () => {
     const { upstream, gateway, config, folder } = await setUp('server: { drain_seconds: 0 }');
     const reader = await openStream(gateway.url, '/v1/responses', { ...background, stream: true });
@@ -481,6 +510,17 @@ describe('a process that ends', () => {
 });
 
 describe('limits', () => {
+  test('what waits is told again to whoever comes again with its key, though no more may wait', async () => {
+    const { upstream, client } = await setUp('background: { max_running: 1, max_queued: 1 }');
+    await client.create(background);
+    await upstream.call(0);
+    const ask = (key: string) => client.create(background, { 'idempotency-key': key });
+    const first = await ask('one');
+    expect((await ask('two')).body.error).toMatchObject({ code: 'rate_limit_exceeded' });
+    const again = await ask('one');
+    expect([again.status, again.body]).toEqual([200, first.body]);
+  });
+
   test('more than may wait are refused, for one tenant only', async () => {
     const { upstream, client } = await setUp(`
 background: { max_running: 1, max_queued: 2 }
@@ -493,6 +533,21 @@ auth: { keys: [{ name: a, key: sk-a }, { name: b, key: sk-b }] }`);
     const refused = answers[2];
     expect(refused?.body.error).toMatchObject({ type: 'rate_limit_error', code: 'rate_limit_exceeded' });
     expect(refused?.headers.get('retry-after')).toBe('10');
+  });
+
+  test('when its events are gone, a request that comes again with its key gets its stream all the same', async () => {
+    const { upstream, client } = await setUp('background: { events_kept_seconds: 0 }');
+    upstream.model.answer = messagesEcho;
+    const ask = () => client.create({ ...background, stream: true }, { 'idempotency-key': 'k' });
+    const { id } = (await ask()).body;
+    const { body } = await untilEnded(client, id);
+    while ((await resume(client, id)).status === 200);
+    const again = await ask();
+    expect([again.status, again.headers.get('x-turnpike-idempotent-replay')]).toEqual([200, 'true']);
+    expect(again.events.map(({ data }) => data.sequence_number)).toEqual(again.events.map((_, index) => index));
+    expect(again.events.at(-1)).toMatchObject({ event: 'response.completed', data: { response: body } });
+    await client.request('DELETE', `/v1/responses/${id}`);
+    expect((await ask()).body.error).toMatchObject({ code: 'idempotency_result_not_kept' });
   });
 
   test('events are kept as long as configured', async () => {

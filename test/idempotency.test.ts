@@ -321,6 +321,19 @@ describe('a key', () => {
     expect(rig.model.requests).toHaveLength(1);
   });
 
+  test('is answered as it was, though it would be refused now: its parent is gone', async () => {
+    const rig = await startRig();
+    const parent = (await rig.create({ input: 'one' }, {})).body.id;
+    const child = { previous_response_id: parent };
+    const first = await rig.create(child);
+    await createClient(rig.url).request('DELETE', `/v1/responses/${parent}`);
+    const again = await rig.create(child);
+    expect([again.status, again.headers.get(replayed)]).toEqual([200, 'true']);
+    expect(again.body).toEqual(first.body);
+    expect(errorOf(await rig.create(child, key('order-2')))).toMatchObject({ code: 'previous_response_not_found' });
+    expect(rig.model.requests).toHaveLength(2);
+  });
+
   test('is taken by no request that was refused for its own sake', async () => {
     const rig = await startRig();
     expect((await rig.create({ model: 'nobody' })).status).toBe(404);

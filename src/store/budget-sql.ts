@@ -106,5 +106,8 @@ export const budgetSql = {
     WHERE tenant = $1 AND attempt_id = $2 AND settled_nano_usd IS NULL`,
 
   /** tenant, attempt. */
+  dropReservations: 'DELETE FROM reservations WHERE tenant = $1 AND attempt_id = $2',
+
+  /** tenant, attempt. */
   takeCharges: 'DELETE FROM budget_charges WHERE tenant = $1 AND attempt_id = $2 RETURNING budget_id, amount_nano_usd',
 } as const;

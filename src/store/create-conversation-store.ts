@@ -69,6 +69,9 @@ interface ContextRow extends TipRow {
   origin: string | null;
 }
 
+/** Of those who append at once one comes first each time: many of them are not to keep the store from everybody else. */
+const maxAppendTries = 10;
+
 export function createConversationStore(tenant: string, { all, write, append }: ConversationEngine): ConversationStore {
   const appendWrite = (
     id: string,
@@ -106,14 +109,16 @@ export function createConversationStore(tenant: string, { all, write, append }: 
 
     async append(id, appended) {
       const conversation = columnText(id);
-      const [row] = await readTip(conversation, appended.turnId);
-      if (row === undefined) return 'not-found';
-      if (row.appended) return 'appended';
-      const tip = tipOf(row);
-      if (!tip.locked && (await append(appendWrite(conversation, appended, tip)))) return 'appended';
-      // Who came between may have been this very append, of which nobody knew whether it had been done.
-      const [now] = await readTip(conversation, appended.turnId);
-      return now?.appended ? 'appended' : 'locked';
+      for (let triesLeft = maxAppendTries; ; triesLeft -= 1) {
+        const [row] = await readTip(conversation, appended.turnId);
+        if (row === undefined) return 'not-found';
+        // This very append, of which nobody knew whether it had been done.
+        if (row.appended) return 'appended';
+        const tip = tipOf(row);
+        if (tip.locked || triesLeft === 0) return 'locked';
+        // Where somebody else comes between, it goes behind what he wrote.
+        if (await append(appendWrite(conversation, appended, tip))) return 'appended';
+      }
     },
 
     async listItems(id, { limit, order, after }) {

@@ -1,5 +1,5 @@
 import { weekOfId } from './bucket.ts';
-import { limitedBudgetIds, type LimitedBudgetsRow } from './budget-sql.ts';
+import { budgetSql, limitedBudgetIds, type LimitedBudgetsRow } from './budget-sql.ts';
 import { columnText, exactJson } from './column-text.ts';
 import { endedHead, failedHead } from './failed-head.ts';
 import { attemptStartRow, type SqlValue } from './rows.ts';
@@ -18,6 +18,12 @@ export interface RunEngine {
    * @param survivesPowerCut a client is told of it.
    */
   write: (steps: Step[], survivesPowerCut?: boolean) => Promise<boolean>;
+  /**
+   * As `write`, of what nobody answers for until it is told that it was done. Where that is never told, `undo` is done later: if it was,
+   * the first step of that gives a row.
+   * @param id of the thing that is written.
+   */
+  writeOrUndo: (id: string, steps: Step[], undo: Step[]) => Promise<boolean>;
   queueTurn: (tenant: string, intent: QueuedIntent) => Promise<KeyHolder | undefined>;
   /** A turn that was begun before this time is too old. */
   expiresBeforeMs: () => number;
@@ -54,7 +60,7 @@ const pageLength = 16;
 const expiredAtOnce = 100;
 
 /** The same on every engine. */
-export function createRunStore({ all, write, queueTurn, expiresBeforeMs }: RunEngine): RunStore {
+export function createRunStore({ all, write, writeOrUndo, queueTurn, expiresBeforeMs }: RunEngine): RunStore {
   const forTenant = (tenant: string): TenantRuns => {
     /** tenant, id, week, expiry. */
     const live = (id: string): SqlValue[] => [tenant, columnText(id), weekOfId(id), expiresBeforeMs()];
@@ -90,11 +96,20 @@ export function createRunStore({ all, write, queueTurn, expiresBeforeMs }: RunEn
       },
 
       start({ id, queuedBy, epoch, owner, head, attempt }) {
-        return write([
+        const steps = [
           { sql: runSql.startTurn, parameters: [...live(id), queuedBy, epoch, owner, exactJson(head)] },
           { sql: runSql.startRun, parameters: [tenant, id, owner] },
           { sql: sql.insertAttempt, parameters: attemptStartRow(tenant, id, attempt) },
           ...reserveSteps(tenant, attempt),
+        ];
+        // It would run nowhere, and no process is dead that it could be taken from: it waits once more.
+        const queued = exactJson(endedHead(head, { status: 'queued' }));
+        const place = [tenant, id, weekOfId(id), attempt.id];
+        return writeOrUndo(attempt.id, steps, [
+          { sql: runSql.unstartTurn, parameters: [...place, queuedBy, queued] },
+          { sql: runSql.unstartRun, parameters: [tenant, id] },
+          { sql: runSql.dropAttempt, parameters: place },
+          { sql: budgetSql.dropReservations, parameters: [tenant, attempt.id] },
         ]);
       },
 

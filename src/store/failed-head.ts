@@ -10,7 +10,9 @@ export function endedHead(head: string, fields: Record<string, unknown>): string
   return JSON.stringify({ ...(JSON.parse(head) as Record<string, unknown>), ...fields });
 }
 
-/** As `endedHead`, of a turn that has failed. */
+/** As `endedHead`, of a turn that has failed: not before it was begun, by a clock that may be another one. */
 export function failedHead(head: string, nowMs: number, error = crashError): string {
-  return endedHead(head, { status: 'failed', error, completed_at: Math.floor(nowMs / 1000) });
+  if (head === '') return '';
+  const { created_at: createdAt = 0 } = JSON.parse(head) as { created_at?: number };
+  return endedHead(head, { status: 'failed', error, completed_at: Math.max(createdAt, Math.floor(nowMs / 1000)) });
 }

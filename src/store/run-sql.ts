@@ -1,11 +1,12 @@
 import { weekOfId } from './bucket.ts';
 import { budgetSql, limitedBudgets } from './budget-sql.ts';
 import { columnText, exactJson } from './column-text.ts';
+import { crashError } from './failed-head.ts';
 import type { SqlValue } from './rows.ts';
 import type { EventBatch } from './event-batch.ts';
 import type { QueuedIntent } from './run-store.ts';
 import { isRevoked } from './key-sql.ts';
-import { live } from './sql.ts';
+import { live, sql } from './sql.ts';
 import type { AttemptStart, TurnCommit } from './store.ts';
 
 /** One statement of several that are run in one transaction. */
@@ -50,6 +51,19 @@ export const runSql = {
 
   /** tenant, id, new owner. */
   startRun: 'UPDATE background_runs SET owner = $3 WHERE tenant = $1 AND turn_id = $2',
+
+  /** tenant, id, week, attempt, owner, head. No row: it was not started with this attempt. One that was ended meanwhile stays so. */
+  unstartTurn: `UPDATE turns SET status = CASE WHEN status = 'in_progress' THEN 'queued' ELSE status END, owner = $5,
+      head = CASE WHEN status = 'in_progress' AND head <> '' THEN $6 ELSE head END
+    WHERE tenant = $1 AND id = $2 AND bucket IN (0, $3) AND EXISTS (SELECT 1 FROM attempts a
+      WHERE a.tenant = $1 AND a.turn_id = $2 AND a.bucket IN (0, $3) AND a.id = $4 AND a.status = 'started')
+    RETURNING 1 AS done`,
+
+  /** tenant, id. */
+  unstartRun: `UPDATE background_runs SET owner = '' WHERE tenant = $1 AND turn_id = $2 AND ended_at_ms IS NULL`,
+
+  /** tenant, id, week, attempt. It was never sent: nobody was told that it had begun. */
+  dropAttempt: 'DELETE FROM attempts WHERE tenant = $1 AND turn_id = $2 AND bucket IN (0, $3) AND id = $4',
 
   /** tenant, id, owner, last sequence. Locks the row, so that a run is not ended while events are appended. */
   growRun: `UPDATE background_runs SET last_sequence = $4
@@ -152,6 +166,12 @@ export function endSteps(tenant: string, id: string, events: TurnCommit['events'
     ...events.map((batch) => insertEvents(tenant, id, batch)),
   ];
 }
+
+/** For a turn that others have ended while it ran: what its process would have written, which is gone. */
+export const crashStep = (tenant: string, id: string, nowMs: number): Step => ({
+  sql: `${sql.crashAttempts} RETURNING 1 AS done`,
+  parameters: [tenant, id, weekOfId(id), nowMs, crashError.code, crashError.message],
+});
 
 const failedEvent = {
   before: 'event: response.failed\ndata: {"type":"response.failed","sequence_number":',

@@ -259,8 +259,9 @@ export const sql = {
   failTurn: `UPDATE turns SET status = 'failed', epoch = epoch + 1, head = CASE WHEN blanked = 0 THEN $6 ELSE '' END
     WHERE tenant = $1 AND id = $2 AND bucket IN (0, $3) AND owner = $4 AND epoch = $5 AND status = 'in_progress'`,
 
-  /** tenant, turn id, week, time, error code, error message. */
-  crashAttempts: `UPDATE attempts SET status = 'crashed', ended_at_ms = $4, estimated = 1,
+  /** tenant, turn id, week, time, error code, error message. Another process's clock may have begun it later than ours ends it. */
+  crashAttempts: `UPDATE attempts SET status = 'crashed', estimated = 1,
+      ended_at_ms = CASE WHEN started_at_ms > CAST($4 AS bigint) THEN started_at_ms ELSE CAST($4 AS bigint) END,
       input_tokens = estimated_input_tokens, cost_nano_usd = estimated_cost_nano_usd, error_code = $5, error_message = $6
     WHERE tenant = $1 AND turn_id = $2 AND bucket IN (0, $3) AND status = 'started'`,
 

@@ -86,21 +86,19 @@ function unforeseen({ log }: TurnDependencies, turnId: string, cause: unknown): 
 }
 
 /**
- * What is wrong with a request in a conversation may be that it comes again: its first coming has moved the conversation on,
- * or is writing to it. With a previous_response_id nothing moves, and `beginTurn` finds the holder.
- * Nor is a call that was paid for refused for a budget when it comes again.
+ * What is wrong with a request may be that it comes again: its first coming has moved its conversation on, or is writing to it, has
+ * spent the budget, or waits in a queue that is full with it. Or what it named has been deleted since.
  * @returns who holds the call's idempotency key.
  * @throws the error, where nobody does.
  */
 export async function holderBehind(
   { nowMs }: TurnDependencies,
-  call: Pick<TurnCall, 'request' | 'store' | 'idempotency'>,
+  call: Pick<TurnCall, 'store' | 'idempotency'>,
   error: unknown,
 ): Promise<KeyHolder> {
   const claim = claimOf(call, nowMs());
   const isRefused = error instanceof GatewayError && error.status < 500;
-  const isBlocked = isRefused && (call.request.conversationId !== undefined || error.code === 'budget_exceeded');
-  if (!isBlocked || claim === undefined) throw error;
+  if (!isRefused || claim === undefined) throw error;
   const holder = await call.store.readKeyHolder(claim);
   if (holder === undefined) throw error;
   return holder;

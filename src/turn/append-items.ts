@@ -2,6 +2,7 @@ import { GatewayError } from '../core/errors.ts';
 import type { IdMint } from '../core/ids.ts';
 import type { Item } from '../core/items.ts';
 import type { AppendedItems } from '../store/conversation-store.ts';
+import { endPatience } from '../store/patience.ts';
 import type { StoredItem, TenantStore } from '../store/store.ts';
 import { inputIdPrefix, storedInput } from './bring-item.ts';
 
@@ -45,6 +46,8 @@ export async function writeOnce<T>({ nowMs, commitMs }: Making, write: () => Pro
       const isAway = error instanceof GatewayError && error.code === 'store_unavailable';
       if (!isAway || nowMs() >= giveUpAtMs) throw error;
     }
+    // It may be there, and what a request may wait for before anything is has been waited for already.
+    endPatience();
     await new Promise((resolve) => setTimeout(resolve, pauseMs));
   }
 }

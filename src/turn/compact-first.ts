@@ -90,9 +90,10 @@ async function sumUp(
 /** Takes a plain answer in place of a client, who can still leave meanwhile. */
 function collectAnswer(client: TurnSink): { sink: TurnSink; text: () => string } {
   let text = '';
+  let isLeft = false;
   const sink: TurnSink = {
     get closed() {
-      return client.closed;
+      return isLeft || client.closed;
     },
     start() {},
     write(written) {
@@ -105,6 +106,9 @@ function collectAnswer(client: TurnSink): { sink: TurnSink; text: () => string }
     onClose: () => {},
     onDrain: () => {},
   };
-  client.onClose = () => sink.onClose();
+  client.onClose = () => {
+    isLeft = true;
+    sink.onClose();
+  };
   return { sink, text: () => text };
 }

@@ -188,6 +188,21 @@ export function commitLaws(bed: TestBed): void {
     expect(await own.readResponse(dead.id)).toEqual(swept);
   });
 
+  test('a sweep whose clock goes behind that of the dead process ends nothing before it was begun', async () => {
+    const { own, tenant } = newTenant();
+    const created = Math.floor(startMs / 1000);
+    const dead = intentOf({ owner: 'process-0', head: JSON.stringify({ created_at: created, status: 'in_progress' }) });
+    const unsent = intentOf({ owner: 'process-0' });
+    for (const intent of [dead, unsent]) await own.beginTurn(intent);
+    const failed = attemptEndOf(unsent.attempt.id, { status: 'failed', endedAtMs: startMs });
+    await own.nextAttempt(unsent.id, failed, attemptStartOf({ number: 2 }));
+    await own.commitTurn(commitOf(unsent, { status: 'failed', attempt: failed }));
+    expect(await bed.store.sweep(startMs - 60_000)).toBe(1);
+    expect(JSON.parse((await own.readResponse(dead.id))?.head ?? '')).toMatchObject({ completed_at: created });
+    const times = (await rowsOf('attempts', tenant)).map(({ ended_at_ms: endedAtMs }) => endedAtMs);
+    expect(times).toEqual([startMs, startMs, startMs]);
+  });
+
   test('what is deleted while a sweep is at it stays blank', async () => {
     const { own, tenant } = newTenant();
     const dead = Array.from({ length: 5 }, () => intentOf({ owner: 'process-0' }));

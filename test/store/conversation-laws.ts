@@ -153,6 +153,20 @@ export function conversationLaws(bed: TestBed): void {
     expect(await rowsOf('conversations', tenant)).toHaveLength(2);
   });
 
+  test('of some who append at once each does, whole, where no turn runs', async () => {
+    const { own } = newTenant();
+    const id = await made(own);
+    const all = Array.from({ length: 6 }, () => appendedOf(2));
+    const outcomes = await Promise.all(all.map((appended) => own.conversations.append(id, appended)));
+    expect(outcomes).toEqual(Array(6).fill('appended'));
+    const context = ids(await contextOf(own, id)) ?? [];
+    expect(context).toHaveLength(12);
+    for (const { items } of all) {
+      const at = context.indexOf(items[0]?.id ?? '');
+      expect(context.slice(at, at + 2)).toEqual(items.map((item) => item.id));
+    }
+  });
+
   test('an id that no conversation can have is unknown', async () => {
     const { own } = newTenant();
     await made(own, appendedOf(1));

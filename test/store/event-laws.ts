@@ -340,6 +340,25 @@ export function eventLaws(bed: TestBed): void {
     expect(page?.batches[0]?.data).toContain('no such model');
   });
 
+  test('a run that others have ended is billed the estimate when its process dies, and the real bill may still come', async () => {
+    const { own, tenant } = newTenant();
+    const [cancelled, deleted] = [await begin(tenant, 'process-0'), await begin(tenant, 'process-0')];
+    await runsOf(tenant).cancel(cancelled.id, startMs);
+    await own.deleteResponse(deleted.id, startMs);
+    const alive = await begin(tenant);
+    await runsOf(tenant).cancel(alive.id, startMs);
+    expect(await bed.store.sweep(startMs)).toBe(0);
+    const bills = async () =>
+      (await rowsOf('attempts', tenant)).map(({ status, estimated, cost_nano_usd: cost }) => [status, estimated, cost]);
+    const estimate = ['crashed', 1, 1100];
+    expect(await bills()).toEqual([estimate, estimate, ['started', 0, null]]);
+    expect(await own.readResponse(cancelled.id)).toMatchObject({ status: 'cancelled' });
+    expect(await own.readCost(cancelled.id)).toBe(1100);
+    await own.commitTurn(commitOf(deleted, { events: [] }));
+    expect(await bills()).toEqual([estimate, ['completed', 0, 247_750], ['started', 0, null]]);
+    await own.commitTurn(commitOf(alive, { events: [] }));
+  });
+
   test('a run that is deleted is cancelled first, and leaves no content', async () => {
     const { own, tenant } = newTenant();
     const intent = await begin(tenant);

@@ -885,6 +885,52 @@ describe('a connection that is lost', () => {
     },
   );
 
+  test('in the COMMIT of a queued turn with a key: whoever comes again with it finds the turn, and it stays', async () => {
+    const { proxy, store, own } = await throughProxy({ sweepMs: 20, unfinishedMs: 0 });
+    const runs = store.runs.forTenant('t');
+    const idempotency = { keyHash: 'k', bodyHash: 'b', expiresBeforeMs: 0 };
+    const [queued, doubted] = [queuedOf({ owner: 'a', idempotency }), queuedOf({ owner: 'a' })];
+    for (const each of [queued, doubted]) {
+      proxy.loseReplyTo = 'COMMIT\0';
+      await expect(runs.queue(each)).rejects.toMatchObject(lost);
+    }
+    expect(await runs.queue(queuedOf({ owner: 'a', idempotency }))).toEqual({ turnId: queued.id, bodyHash: 'b' });
+    // What is undone was asked for later.
+    await until(async () => (await own.readResponse(doubted.id)) === undefined);
+    expect(await own.readResponse(queued.id)).toMatchObject({ status: 'queued' });
+  });
+
+  test.each(['cutIn', 'loseReplyTo'] as const)(
+    'in the COMMIT of a run that is started (%s): it waits again, as if it had never been',
+    async (harm) => {
+      const { url, proxy, store, own } = await throughProxy({ sweepMs: 20, unfinishedMs: 0 });
+      const runs = store.runs.forTenant('t');
+      const startOf = (reserves: boolean) => {
+        const reservation = reserves ? { budgetIds: ['key:k'], owner: 'a', nanoUsd: 100 } : undefined;
+        const queued = queuedOf({ owner: 'b', attempt: attemptStartOf({ reservation }) });
+        const { id, attempt } = queued;
+        const head = queued.head.replace('queued', 'in_progress');
+        return { queued, start: { id, queuedBy: 'b', epoch: 0, owner: 'a', head, attempt } };
+      };
+      const [waits, cancelled] = [startOf(true), startOf(false)];
+      for (const { queued, start } of [waits, cancelled]) {
+        await runs.queue(queued);
+        proxy[harm] = 'COMMIT\0';
+        await expect(runs.start(start)).rejects.toMatchObject(lost);
+        if (start.id === cancelled.start.id) expect(await runs.cancel(start.id, startMs)).toBe('cancelled');
+      }
+      await until(async () => (await rows(url, 'attempts')).length === 0);
+      expect(await own.readResponse(cancelled.start.id)).toMatchObject({ status: 'cancelled' });
+      expect(await own.readResponse(waits.start.id)).toMatchObject({ status: 'queued', head: waits.queued.head });
+      expect(await store.runs.listQueued()).toEqual([{ tenant: 't', id: waits.start.id }]);
+      expect(await rows(url, 'reservations')).toEqual([]);
+      // Nor does what is begun anew end with it.
+      const again = { ...waits.start, attempt: attemptStartOf() };
+      expect(await runs.start(again)).toBe(true);
+      expect(await own.commitTurn(commitOf({ ...waits.queued, ...again }, { events: [] }))).toBe('committed');
+    },
+  );
+
   test('with the answer to a next attempt: that attempt is ended and costs nothing', async () => {
     const { url, proxy, own } = await throughProxy({ sweepMs: 20, unfinishedMs: 0 });
     const intent = intentOf({ owner: 'a' });
@@ -982,6 +1028,27 @@ describe('a connection that is lost', () => {
     expect(await answers()).toContain('it is read-only');
     await setReadOnly('off');
     await until(async () => (await answers()) === 'begun');
+  });
+
+  test('a connection that was opened where nothing could be written is given up, and the next one writes', async () => {
+    const url = await server.createDatabase();
+    const store = await open(url, 'a');
+    const name = new URL(url).pathname.slice(1);
+    const writable = `${url}?options=-c%20default_transaction_read_only%3Doff`;
+    const setReadOnly = (value: string) =>
+      queryDatabase(writable, `ALTER DATABASE ${name} SET default_transaction_read_only = ${value}`);
+    await setReadOnly('on');
+    await queryDatabase(url, terminateAll);
+    const refusal = () =>
+      store.check().then(
+        () => 'none',
+        (error: unknown) => String(error),
+      );
+    // It is not ready, whatever it can read.
+    await until(async () => (await refusal()).includes('it is read-only'));
+    await setReadOnly('off');
+    await until(() => succeeds(store.check()));
+    expect(await store.forTenant('t').beginTurn(intentOf())).toBeUndefined();
   });
 
   test('a lock that somebody holds does not hold us, here or there', async () => {

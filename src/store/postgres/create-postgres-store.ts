@@ -22,6 +22,7 @@ import { createBudgetEngine } from './budget-engine.ts';
 import { bucketsAhead, makeBuckets } from './buckets.ts';
 import { cannotOpen } from './cannot-open.ts';
 import { createDatabase, type Database } from './database.ts';
+import { isUnknownOutcome } from './database-error.ts';
 import { expire } from './expire.ts';
 import { createKeyEngine } from './key-engine.ts';
 import { prepareDatabase } from './prepare-database.ts';
@@ -201,6 +202,14 @@ export async function createPostgresStore(options: PostgresStoreOptions): Promis
     runs: createRunStore({
       all,
       write: writeSteps,
+      async writeOrUndo(id, steps, undo) {
+        try {
+          return await writeSteps(steps);
+        } catch (error) {
+          if (isUnknownOutcome(error)) unfinished.add(id, () => writeSteps(undo));
+          throw error;
+        }
+      },
       queueTurn: (tenant, intent) => tenantStore(tenant).queueTurn(intent),
       expiresBeforeMs: retention.expiresBeforeMs,
     }),
@@ -210,7 +219,7 @@ export async function createPostgresStore(options: PostgresStoreOptions): Promis
 
     async check() {
       if (closing !== undefined) throw unavailable('it is closed');
-      await database.query('SELECT 1');
+      await database.query(statements.check);
     },
 
     close() {

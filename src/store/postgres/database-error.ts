@@ -39,6 +39,14 @@ export function isLocked(error: unknown): boolean {
   return error instanceof Error && error.cause instanceof DatabaseError && error.cause.code === '55P03';
 }
 
+/**
+ * Whether the connection takes no writes: it leads to a standby, or to a session that was opened while nothing was to be written, and
+ * goes on so when others write again.
+ */
+export function isReadOnly(error: unknown): boolean {
+  return error instanceof DatabaseError && error.code === '25006';
+}
+
 /** Whether the server itself said that it did not do it, and goes on serving the connection. */
 export function isStatementError(error: unknown): boolean {
   return error instanceof DatabaseError && error.severity === 'ERROR';

@@ -3,7 +3,7 @@ import { startWait, type Wait } from '../patience.ts';
 import { crashPoint } from '../../crash-point.ts';
 import type { SqlValue } from '../rows.ts';
 import { unavailable } from '../unavailable.ts';
-import { databaseError, isStatementError, NoAnswer } from './database-error.ts';
+import { databaseError, isReadOnly, isStatementError, NoAnswer } from './database-error.ts';
 
 export type SqlParameter = SqlValue | SqlValue[];
 
@@ -106,7 +106,7 @@ export function createDatabase(options: DatabaseOptions): Database {
         client.release();
         return result;
       } catch (error) {
-        client.release(!isStatementError(error));
+        client.release(!isStatementError(error) || isReadOnly(error));
         throw databaseError(error, true);
       }
     } finally {

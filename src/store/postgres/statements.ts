@@ -287,6 +287,9 @@ export const statements = {
   beat: `INSERT INTO nodes (owner, started_at, heartbeat_at) VALUES ($1, clock_timestamp(), clock_timestamp())
     ON CONFLICT (owner) DO UPDATE SET heartbeat_at = clock_timestamp()`,
 
+  /** Writes nothing, and is refused where nothing can be written. */
+  check: 'UPDATE nodes SET heartbeat_at = heartbeat_at WHERE false',
+
   /** owner. */
   leave: 'DELETE FROM nodes WHERE owner = $1',
 
@@ -298,8 +301,8 @@ export const statements = {
     WHERE t.status = 'in_progress' AND t.owner <> $1 AND (n.owner IS NULL
       OR ($3::boolean AND n.heartbeat_at < clock_timestamp() - $2 * interval '1 millisecond'))`,
 
-  /** As `selectAbandoned`: attempts that were begun too late for anybody to run them, of turns that have ended. */
-  selectForgotten: `SELECT a.tenant, a.turn_id, a.id FROM attempts a
+  /** As `selectAbandoned`: attempts that nobody has ended, of turns that have. */
+  selectForgotten: `SELECT a.tenant, a.turn_id, a.id, a.started_at_ms, t.epoch FROM attempts a
     JOIN turns t ON t.tenant = a.tenant AND t.id = a.turn_id AND t.bucket = a.bucket LEFT JOIN nodes n ON n.owner = t.owner
     WHERE a.status = 'started' AND t.status NOT IN ('queued', 'in_progress') AND t.owner <> $1 AND (n.owner IS NULL
       OR ($3::boolean AND n.heartbeat_at < clock_timestamp() - $2 * interval '1 millisecond'))`,

@@ -6,9 +6,9 @@ import { type LeaseHolder, settleAttempt } from '../budget-script.ts';
 import { releaseDeadLease, runScript } from './budget-engine.ts';
 import { selectDeadLeases } from './budget-statements.ts';
 import { isLocked } from './database-error.ts';
-import { unsentAttempt } from '../unsent-attempt.ts';
+import { type ForgottenAttempt, isUnsent, unsentAttempt } from '../unsent-attempt.ts';
 import { type Database, impatience, type Query } from './database.ts';
-import { failSteps } from '../run-sql.ts';
+import { crashStep, failSteps } from '../run-sql.ts';
 import { purge } from './purge.ts';
 import { runSteps } from './run-steps.ts';
 import { statements } from './statements.ts';
@@ -19,12 +19,6 @@ interface AbandonedTurn {
   owner: string;
   epoch: number;
   head: string;
-}
-
-interface ForgottenAttempt {
-  tenant: string;
-  turn_id: string;
-  id: string;
 }
 
 export interface SweepOptions {
@@ -64,11 +58,12 @@ export async function sweep(database: Database, options: SweepOptions, nowMs: nu
   const abandoned = await database.query<AbandonedTurn>(statements.selectAbandoned, dead);
   let count = 0;
   for (const turn of abandoned) if (await failTurn(database, turn, expiryMs, nowMs)) count += 1;
-  // Nobody was told that they had begun, so nothing was sent.
   const forgotten = await database.query<ForgottenAttempt>(statements.selectForgotten, dead);
-  for (const { tenant, turn_id: turnId, id } of forgotten) {
+  for (const attempt of forgotten) {
+    const { tenant, turn_id: turnId, id, started_at_ms: startedAtMs } = attempt;
     await unlessLocked(database, async (query) => {
-      await query(sql.endAttempt, attemptEndRow(tenant, turnId, unsentAttempt({ id, startedAtMs: nowMs })));
+      if (!isUnsent(attempt)) return runSteps(query, [crashStep(tenant, turnId, nowMs)]);
+      await query(sql.endAttempt, attemptEndRow(tenant, turnId, unsentAttempt({ id, startedAtMs })));
       await runScript(query, settleAttempt(tenant, id, 0));
     });
   }

@@ -171,12 +171,12 @@ export function createTenantStore(tenant: string, parts: TenantStoreParts): Tena
     return 'committed';
   }
 
-  /** @param undo ends the turn, where nobody knows whether it has begun; true: it had. */
+  /** @param undo ends the turn, where nobody knows whether it has begun; true: it had. Undefined: it is to stay. */
   async function begin(
     intent: TurnIntent | QueuedIntent,
     attempt: SqlValue[],
     run: (text: string, parameters: SqlParameter[]) => Promise<BegunRow[]>,
-    undo: () => Promise<boolean>,
+    undo: (() => Promise<boolean>) | undefined,
     started?: AttemptStart,
   ): Promise<KeyHolder | 'lease-lost' | undefined> {
     const { id, parent, conversation } = intent;
@@ -211,7 +211,7 @@ export function createTenantStore(tenant: string, parts: TenantStoreParts): Tena
       const holder = otherHolder(claimOf(row), id);
       if (holder !== undefined) return holder;
     } catch (error) {
-      if (isUnknownOutcome(error)) unfinished.add(id, undo);
+      if (undo !== undefined && isUnknownOutcome(error)) unfinished.add(id, undo);
       throw error;
     }
     if (isNew) knownEnvelopes.add(known);
@@ -279,8 +279,9 @@ export function createTenantStore(tenant: string, parts: TenantStoreParts): Tena
     async queueTurn(intent) {
       const { id, createdAtMs } = intent;
       const none = attemptStartColumns.map(() => null);
-      // Whoever was told 503 knows no id to ask for: it is not to run, be it that it has begun meanwhile.
-      const hidden = () => hide(id, createdAtMs);
+      // Whoever was told 503 knows no id to ask for: it is not to run, be it that it has begun meanwhile. With a key the same request
+      // again finds it, at once and at any process, and is told the id.
+      const hidden = intent.idempotency === undefined ? () => hide(id, createdAtMs) : undefined;
       const queued = (text: string, parameters: SqlParameter[]) =>
         database.transaction(async (query) => {
           const rows = await query<BegunRow>(text, parameters);

@@ -16,11 +16,12 @@ import { createRecentSet } from '../recent-set.ts';
 import { repeat } from '../../repeat.ts';
 import { createSealer } from '../seal.ts';
 import { attemptEndRow } from '../rows.ts';
+import { crashStep } from '../run-sql.ts';
 import { createRetention, keepAll, type RetentionLimits } from '../retention.ts';
 import { sql } from '../sql.ts';
 import type { FullStore } from '../run-store.ts';
 import { unavailable } from '../unavailable.ts';
-import { unsentAttempt } from '../unsent-attempt.ts';
+import { type ForgottenAttempt, isUnsent, unsentAttempt } from '../unsent-attempt.ts';
 import { createUnfinished } from '../unfinished.ts';
 import { acquireLock } from './lock.ts';
 import { prepareFile } from './prepare-file.ts';
@@ -58,8 +59,8 @@ export interface SqliteLimits {
 
 const defaultLimits: SqliteLimits = { unfinishedMs: 10_000, finishMs: 5_000, expireMs: 60_000 };
 
-/** owner. Attempts that were begun too late for anybody to run them, of turns that have ended. */
-const selectForgotten = `SELECT a.tenant, a.turn_id, a.id FROM attempts a
+/** owner. Attempts that nobody has ended, of turns that have. */
+const selectForgotten = `SELECT a.tenant, a.turn_id, a.id, a.started_at_ms, t.epoch FROM attempts a
   JOIN turns t ON t.tenant = a.tenant AND t.id = a.turn_id AND t.bucket = a.bucket
   WHERE a.status = 'started' AND t.status NOT IN ('queued', 'in_progress') AND t.owner <> $1`;
 
@@ -168,6 +169,8 @@ export async function createSqliteStore(options: SqliteStoreOptions): Promise<Fu
     runs: createRunStore({
       all: reader.all,
       write: writeSteps,
+      // The writer always tells.
+      writeOrUndo: (_id, steps) => writeSteps(steps),
       queueTurn: (tenant, intent) => tenantStore(tenant).queueTurn(intent),
       expiresBeforeMs: retention.expiresBeforeMs,
     }),
@@ -186,11 +189,12 @@ export async function createSqliteStore(options: SqliteStoreOptions): Promise<Fu
           }),
         ),
       );
-      // Nobody was told that they had begun, so nothing was sent.
-      const forgotten = reader.all<{ tenant: string; turn_id: string; id: string }>(selectForgotten, owner);
-      for (const { tenant, turn_id: turnId, id } of forgotten) {
-        const ended = attemptEndRow(tenant, turnId, unsentAttempt({ id, startedAtMs: nowMs }));
-        await writer.submit({ kind: 'end-attempt', tenant, ended, settles: { attemptId: id, costNanoUsd: 0 } });
+      for (const attempt of reader.all<ForgottenAttempt>(selectForgotten, owner)) {
+        const { tenant, turn_id: turnId, id, started_at_ms: startedAtMs } = attempt;
+        const ended = attemptEndRow(tenant, turnId, unsentAttempt({ id, startedAtMs }));
+        if (isUnsent(attempt))
+          await writer.submit({ kind: 'end-attempt', tenant, ended, settles: { attemptId: id, costNanoUsd: 0 } });
+        else await writeSteps([crashStep(tenant, turnId, nowMs)]);
       }
       const leases = reader.all<LeaseHolder>(budgetSql.selectLeasesOfOthers, owner);
       await Promise.all(leases.map((lease) => writer.submit({ kind: 'release-lease', lease, nowMs })));

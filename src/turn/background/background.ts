@@ -128,7 +128,7 @@ export function createBackground({ store, client, dependencies, limits }: Backgr
       const { call, turn, attempt, others } = ready;
       const carry = async () => {
         const sent = await compactQueued(dependencies, call, turn, attempt, others);
-        await carryOut(dependencies, call, turn, sent, others);
+        if (sent !== undefined) await carryOut(dependencies, call, turn, sent, others);
       };
       void carry()
         .catch((err: unknown) => log.error({ responseId: id, err }, 'a background turn failed'))
@@ -233,7 +233,7 @@ export function createBackground({ store, client, dependencies, limits }: Backgr
     const ended = Promise.all([...running.values()].map(({ done }) => done));
     const limit = setTimeout(() => {
       const error = new GatewayError('shutting_down', 'The gateway is shutting down.');
-      for (const { sink } of running.values()) sink.onFail(error);
+      for (const { sink } of running.values()) sink.fail(error);
     }, limits.drainMs);
     await ended;
     clearTimeout(limit);

@@ -25,6 +25,8 @@ export interface EventLogLimits {
 }
 
 export interface EventLog extends TurnSink, BackgroundRun {
+  /** Ends the turn with this error, at whatever it is. */
+  fail(error: GatewayError): void;
   /** The turn has been ended by others, or is to be: nothing more is written, and the upstream is hung up on. */
   cancel(): void;
 }
@@ -42,6 +44,7 @@ export function createEventLog({ firstSequence, append, onAppended, limits }: Ev
   let isTooLong = false;
   let closed = false;
 
+  const failing = createFailing(() => log.onClose());
   const hasRoom = () => waiting.length + (sent?.data.length ?? 0) < limits.maxWaitingBytes;
 
   function take(): EventBatch | undefined {
@@ -100,7 +103,7 @@ export function createEventLog({ firstSequence, append, onAppended, limits }: Ev
       if (written > limits.maxBytes && !isTooLong) {
         isTooLong = true;
         const message = 'The response has more events than the gateway keeps for one.';
-        log.onFail(new GatewayError('upstream_invalid_response', message));
+        log.fail(new GatewayError('upstream_invalid_response', message));
       }
       schedule();
       return hasRoom();
@@ -110,7 +113,13 @@ export function createEventLog({ firstSequence, append, onAppended, limits }: Ev
     },
     onClose: () => {},
     onDrain: () => {},
-    onFail: () => {},
+    fail: failing.fail,
+    get onFail() {
+      return failing.listener;
+    },
+    set onFail(listener) {
+      failing.listen(listener);
+    },
     async seal(text) {
       const last = text.endsWith(sseDone) ? text.slice(0, -sseDone.length) : text;
       waiting += last;
@@ -132,6 +141,7 @@ export function createEventLog({ firstSequence, append, onAppended, limits }: Ev
 /** The sink of a background turn whose events nobody can ask for. */
 export function createDeafLog(): EventLog {
   let closed = false;
+  const failing = createFailing(() => log.onClose());
   const log: EventLog = {
     eventsWritten: 0,
     get closed() {
@@ -144,7 +154,13 @@ export function createDeafLog(): EventLog {
     },
     onClose: () => {},
     onDrain: () => {},
-    onFail: () => {},
+    fail: failing.fail,
+    get onFail() {
+      return failing.listener;
+    },
+    set onFail(listener) {
+      failing.listen(listener);
+    },
     seal() {
       closed = true;
       return Promise.resolve([]);
@@ -155,6 +171,33 @@ export function createDeafLog(): EventLog {
     },
   };
   return log;
+}
+
+type FailureListener = (error: GatewayError) => void;
+
+interface Failing {
+  fail: FailureListener;
+  listen(listener: FailureListener): void;
+  readonly listener: FailureListener;
+}
+
+/** @param hangUp on what runs before anybody listens, a summary say. Whoever listens from then on is told at once. */
+function createFailing(hangUp: () => void): Failing {
+  let failure: GatewayError | undefined;
+  let listener: FailureListener = hangUp;
+  return {
+    fail(error) {
+      failure ??= error;
+      listener(failure);
+    },
+    listen(next) {
+      listener = next;
+      if (failure !== undefined) listener(failure);
+    },
+    get listener() {
+      return listener;
+    },
+  };
 }
 
 /** Each event ends with an empty line, and none has another: JSON has no line ends. */

@@ -38,8 +38,11 @@ export async function queueTurn(dependencies: TurnDependencies, call: Background
     if (bodyHash !== idempotency?.bodyHash) throw keyMismatch();
     return { held: turnId };
   };
-  if ((await runs.countQueued(maxQueued)) >= maxQueued) throw tooMany();
-  const history = await resolveHistory(store, call.request, ids, nowMs()).catch(behind);
+  const resolve = async () => {
+    if ((await runs.countQueued(maxQueued)) >= maxQueued) throw tooMany();
+    return resolveHistory(store, call.request, ids, nowMs());
+  };
+  const history = await resolve().catch(behind);
   if ('turnId' in history) return heldBy(history);
   const { request } = history;
   const [deployment] = router.route(request.model, history.pinned);
