@@ -48,8 +48,8 @@ const errorShapes: FaultCase[] = [
 const unreadable: FaultCase[] = [
   { name: 'F-34 arguments of a call that never started', text: more(0, '{}') },
   {
-    name: 'F-34 arguments of a call that was left',
-    text: chatFrame(chatCall(0, 'a', '{')) + chatFrame(chatCall(1, 'b', '{}')) + more(0, '}'),
+    name: 'F-34 arguments of a call that was left when it had all of them',
+    text: chatFrame(chatCall(0, 'a', '{}')) + chatFrame(chatCall(1, 'b', '{}')) + more(0, '}'),
   },
   { name: 'F-34 calls that are no list', text: chatFrame({ tool_calls: {} }) + chatFrame({ tool_calls: 'x' }) },
   { name: 'F-34 a call that is no object', text: chatFrame({ tool_calls: [7] }) },
