@@ -33,9 +33,14 @@ const reply = {
 beforeAll(async () => {
   upstream = await fakeUpstream((request, response) => {
     const isGood = JSON.stringify(request.headers).includes('good');
+    const echoed = { error: { message: JSON.stringify(request.headers), type: 'invalid_request_error' } };
     if (isGood) sendJson(response, reply);
-    else if ('echo' in refusal.error) sendJson(response, { error: { message: JSON.stringify(request.headers) } }, 400);
-    else sendJson(response, { error: refusal.error }, refusal.status);
+    else if (!('echo' in refusal.error)) sendJson(response, { error: refusal.error }, refusal.status);
+    else if (request.body.stream !== true) sendJson(response, echoed, refusal.status);
+    else {
+      response.writeHead(200, { 'content-type': 'text/event-stream' });
+      response.end(`data: ${JSON.stringify(echoed)}\n\n`);
+    }
   }, onCleanup);
   const url = `${upstream.url}/v1`;
   const entry = (name: string, rest: string) => `  - { name: ${name}, base_url: "${url}", ${rest} }`;
@@ -48,6 +53,11 @@ ${chat('alone', 'bad')}
 ${chat('fallen', 'bad')}
 ${chat('last', 'good')}
 ${refusals.map(([status]) => `${chat(`group-${status}`, 'bad')}\n${chat(`group-${status}`, 'good', ', weight: 0.0001')}`).join('\n')}
+${entry('headers', 'provider: openai-compatible, model: m, headers: { x-portal: bad-portal }')}
+${entry('headers', 'provider: openai-compatible, model: m, headers: { x-portal: good-portal }, weight: 0.0001')}
+${chat('many', 'bad-1')}
+${chat('many', 'bad-2')}
+${entry('scheme', 'provider: openai-compatible, model: m, headers: { authorization: "Token canary-scheme" }')}
 ${entry('azure', 'provider: azure-chat, model: m, api_key: canary-azure')}
 ${entry('google', 'provider: gemini, model: gemini-3-pro, api_key: canary-google')}
 ${entry('header', 'provider: openai-compatible, model: m, headers: { x-portal: canary-header }')}
@@ -64,8 +74,8 @@ afterAll(() => {
   for (const cleanup of cleanups) cleanup();
 });
 
-const ask = (model: string, store = false) =>
-  createClient(gateway.url).request('POST', '/v1/responses', { model, input: 'Hello', store });
+const ask = (model: string, fields: object = { store: false }) =>
+  createClient(gateway.url).request('POST', '/v1/responses', { model, input: 'Hello', ...fields });
 
 describe.each(refusals)('%i', (status, error, code) => {
   beforeEach(() => {
@@ -87,19 +97,30 @@ describe.each(refusals)('%i', (status, error, code) => {
   });
 });
 
-test.each([
-  // What names a key is taken for a refusal of ours, and not shown at all.
-  ['azure', 502],
-  ['google', 502],
-  ['header', 400],
-])('what lets us in is not told or kept, not even where the upstream repeats it: %s', async (model, expected) => {
-  refusal = { status: 400, error: { echo: true } };
-  const { status, text } = await ask(model, true);
-  expect(status).toBe(expected);
-  expect(JSON.stringify(upstream.requests[0]?.headers)).toContain('canary');
-  expect(text).not.toContain('canary');
-  const kept = readdirSync(folder).filter((name) => name.startsWith('turnpike.db'));
-  const bytes = Buffer.concat(kept.map((name) => readFileSync(join(folder, name)))).toString('latin1');
-  expect(bytes).toContain('content-type');
-  expect(bytes).not.toContain('canary');
+test('a group is asked once for each credential, whatever it is', async () => {
+  refusal = { status: 401, error: { message: 'No.' } };
+  expect((await ask('many')).body.error.code).toBe('upstream_auth');
+  expect(upstream.requests.map(({ headers }) => headers.authorization).toSorted()).toEqual([
+    'Bearer bad-1-key',
+    'Bearer bad-2-key',
+  ]);
+  expect((await ask('headers')).status).toBe(200);
+});
+
+describe.each([
+  ['plain', { store: true }],
+  ['streamed', { store: true, stream: true }],
+])('%s: what lets us in is not told or kept, not even where the upstream repeats it', (_, fields) => {
+  test.each(['azure', 'google', 'header', 'scheme'])('%s', async (model) => {
+    for (const status of [400, 200, 500]) {
+      refusal = { status, error: { echo: true } };
+      expect((await ask(model, fields)).text).not.toContain('canary');
+    }
+    expect(JSON.stringify(upstream.requests[0]?.headers)).toContain('canary');
+    const kept = readdirSync(folder).filter((name) => name.startsWith('turnpike.db'));
+    const bytes = Buffer.concat(kept.map((name) => readFileSync(join(folder, name)))).toString('latin1');
+    expect(bytes).toContain('content-type');
+    expect(bytes).not.toContain('canary');
+    expect(gateway.output()).not.toContain('canary');
+  });
 });

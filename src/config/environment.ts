@@ -123,8 +123,25 @@ export function modelsFromEnvironment(
 export function proxyProblems(env: Environment): Problem[] {
   return ['HTTPS_PROXY', 'https_proxy', 'HTTP_PROXY', 'http_proxy'].flatMap((variable) => {
     const address = env[variable];
-    if (!address || /^(https?|socks5?):$/.test(URL.parse(address)?.protocol ?? '')) return [];
-    const message = 'must be an http:// or https:// URL, since calls to upstreams go through it';
+    if (!address || isProxyAddress(address)) return [];
+    const message =
+      'must be an http:// or https:// URL, since calls to upstreams go through it; in a password % is written %25';
     return { where: 'environment', path: variable, message };
   });
+}
+
+/** Its password is decoded before it is sent. */
+function isProxyAddress(address: string): boolean {
+  const url = URL.parse(address);
+  if (url === null || !/^(https?|socks5?):$/.test(url.protocol)) return false;
+  return isDecodable(url.username) && isDecodable(url.password);
+}
+
+function isDecodable(text: string): boolean {
+  try {
+    decodeURIComponent(text);
+    return true;
+  } catch {
+    return false;
+  }
 }

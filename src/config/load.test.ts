@@ -232,10 +232,10 @@ describe('no file', () => {
       { OPENAI_BASE_URL: 'http://u:pw@h/v1' },
       'environment: OPENAI_BASE_URL: must not hold credentials; use api_key or headers',
     ],
-    [
-      { HTTPS_PROXY: 'proxy.internal:3128' },
-      'environment: HTTPS_PROXY: must be an http:// or https:// URL, since calls to upstreams go through it',
-    ],
+    ...['proxy.internal:3128', 'http://user:100%@proxy.internal:3128'].map((proxy): [object, string] => [
+      { HTTPS_PROXY: proxy },
+      'environment: HTTPS_PROXY: must be an http:// or https:// URL, since calls to upstreams go through it; in a password % is written %25',
+    ]),
     [
       { GROQ_API_KEY: 'two\nlines' },
       'environment: GROQ_API_KEY: must be printable ASCII without spaces or line breaks',

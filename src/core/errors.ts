@@ -133,9 +133,14 @@ export class GatewayError extends Error {
     return this.copy({ param });
   }
 
-  private copy(changed: ErrorDetails): GatewayError {
+  /** The same error in other words. */
+  saying(message: string, cause: unknown): GatewayError {
+    return this.copy({ cause }, message);
+  }
+
+  private copy(changed: ErrorDetails, message = this.message): GatewayError {
     const { param, cause, retryable, retryAfterSeconds, spent } = this;
-    return new GatewayError(this.code, this.message, {
+    return new GatewayError(this.code, message, {
       ...(param === null ? {} : { param }),
       ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }),
       cause,

@@ -248,9 +248,9 @@ const renamed = 'The upstream takes no such name of a tool: the model knows it b
 function digested(namespace: string, name: string, { maxNameLength, names }: ToolTarget): string {
   const digest = hash('sha256', `${namespace}\0${name}`).slice(0, digestLength);
   const spoken = (namespace === '' ? name : `${namespace}__${name}`).replaceAll(/[^a-zA-Z0-9_-]/g, '_');
-  const known = `${spoken.slice(0, maxNameLength - digestLength - 1)}_${digest}`;
+  const known = (said: string) => `${said.slice(0, maxNameLength - digestLength - 1)}_${digest}`;
   // Not every first character is taken.
-  return names.test(known) ? known : `_${known.slice(1)}`;
+  return names.test(known(spoken)) ? known(spoken) : known(`_${spoken}`);
 }
 
 function identityOf(offer: Offer): string {

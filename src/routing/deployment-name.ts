@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { Deployment } from '../providers/provider.ts';
 
 /**
@@ -10,4 +11,15 @@ export function deploymentName({
   model,
 }: Pick<Deployment, 'provider' | 'baseUrl' | 'model'>): string {
   return `${provider.name} ${baseUrl} ${model}`;
+}
+
+/** Whether one of them would be asked the very same in the very same way: its credential may be a key, a header or an option. */
+export function isAmong(asked: readonly Deployment[], next: Deployment): boolean {
+  return asked.some(
+    (each) =>
+      each === next ||
+      (deploymentName(each) === deploymentName(next) &&
+        each.apiKey === next.apiKey &&
+        isDeepStrictEqual([each.headers, each.options], [next.headers, next.options])),
+  );
 }

@@ -28,7 +28,8 @@ export function createHealth<T extends object>({ nowMs, cooldownMs }: HealthOpti
   return {
     isWell: (deployment) => untilMs(deployment, nowMs()) === 0,
     failed(deployment, error) {
-      if (!error.retryable) return;
+      // What refuses one model or one request may serve the next; a limit of rate or quota is for all.
+      if (error.retryable !== true && error.code !== 'upstream_rate_limited') return;
       const askedMs = (error.retryAfterSeconds ?? 0) * 1000;
       coolUntilMs.set(deployment, nowMs() + Math.min(Math.max(askedMs, cooldownMs), maxCooldownMs));
     },

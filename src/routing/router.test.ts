@@ -205,7 +205,11 @@ describe('health', () => {
     made.succeeded(a);
     expect(tried()).toEqual(['a', 'b']);
     made.failed(a, new GatewayError('upstream_rejected', 'no'));
+    // Another client's mistake in a name, say.
+    made.failed(a, new GatewayError('upstream_error', 'no such model', { retryable: 'elsewhere' }));
     expect(tried()).toEqual(['a', 'b']);
+    made.failed(a, new GatewayError('upstream_rate_limited', 'slowly', { retryable: 'elsewhere' }));
+    expect(tried()).toEqual(['b', 'a']);
   });
 
   test("a pattern's deployment is one deployment, whatever the name asked for", () => {

@@ -31,7 +31,7 @@ export interface Router {
   route(model: string, pinned?: string): [Deployment, ...Deployment[]];
   /** Every name that a client can ask for, but for those that only a pattern serves: groups, then aliases. */
   names(): string[];
-  /** To be told of each attempt that failed; what is not retryable leaves no trace. */
+  /** To be told of each attempt that failed; what says nothing of the next request leaves no trace. */
   failed(deployment: Deployment, error: GatewayError): void;
   /** To be told of each attempt that ended well. */
   succeeded(deployment: Deployment): void;

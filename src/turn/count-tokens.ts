@@ -5,10 +5,11 @@ import type { TurnRequest } from '../core/request.ts';
 import { tokenCount } from '../core/usage.ts';
 import type { Warning } from '../core/warning.ts';
 import type { Deployment, Transport, UpstreamRequest } from '../providers/provider.ts';
+import { isAmong } from '../routing/deployment-name.ts';
 import type { Router } from '../routing/router.ts';
 import { estimateInputTokens } from '../spend/estimate-input.ts';
 import type { TenantStore } from '../store/store.ts';
-import { type ClientCredential, lendCredential, lentRefused, withoutCredential } from './lend-credential.ts';
+import { type ClientCredential, errorWithoutCredential, lendCredential, lentRefused } from './lend-credential.ts';
 import { type History, resolveHistory } from './resolve-history.ts';
 import { sentContext, sentRequest } from './sent-context.ts';
 import { summaryRequest } from './summary.ts';
@@ -43,11 +44,14 @@ export async function countInputTokens(
 ): Promise<TokenCount> {
   const history = await resolveHistory(store, given, ids, nowMs());
   let failure: GatewayError | undefined;
+  const refused: Deployment[] = [];
   for (const deployment of router.route(given.model, history.pinned)) {
+    if (isAmong(refused, deployment)) continue;
     try {
       return await countAt(deployment, history, signal, credential);
     } catch (error) {
-      if (!(error instanceof GatewayError) || !error.retryable) throw error;
+      if (!(error instanceof GatewayError) || error.retryable === false) throw error;
+      if (error.retryable === 'elsewhere') refused.push(deployment);
       failure = error;
     }
   }
@@ -77,8 +81,11 @@ async function countAt(
     const { status } = reply;
     // Not every server that speaks a protocol has its counter.
     if (status !== 404 && status !== 405 && status !== 501) {
-      const body = withoutCredential(reply.body, upstream, deployment);
-      if (status !== 200) throw lentRefused(provider.codec.decodeError(status, reply.headers, body), deployment);
+      const { body } = reply;
+      if (status !== 200) {
+        const error = lentRefused(provider.codec.decodeError(status, reply.headers, body), deployment);
+        throw errorWithoutCredential(error, upstream, deployment);
+      }
       const inputTokens = tokenCount(counter.readCount(body));
       if (inputTokens !== undefined) return { inputTokens, warnings };
       throw new GatewayError('upstream_invalid_response', "The upstream's count cannot be read.", { retryable: true });

@@ -22,10 +22,11 @@ export async function failTurn(
 ): Promise<GatewayError> {
   const { nowMs, log } = dependencies;
   const { deployment, start, usage, hold } = attempt;
-  log.error({ responseId: turn.id, err: cause }, 'a turn failed for an unforeseen reason');
   const spent = turn.spent || usage.inputTokens + usage.outputTokens > 0;
-  const message = `The gateway failed on this response. Its log tells why, under ${turn.id}.`;
-  const error = new GatewayError('internal_error', message, { cause, spent });
+  const error = toldOf(cause, turn.id, spent);
+  if (error.code === 'internal_error')
+    log.error({ responseId: turn.id, err: cause }, 'a turn failed for an unforeseen reason');
+  else log.warn({ responseId: turn.id, err: cause }, 'a turn could not go on');
   concludeFault(turn, error, usage, nowMs());
   const end: AttemptEnd = {
     id: start.id,
@@ -36,13 +37,20 @@ export async function failTurn(
     upstreamModel: undefined,
     usage,
     costNanoUsd: costOf(usage, deployment),
-    error: { code: error.code, message },
+    error: { code: error.code, message: error.message },
     rawReply: undefined,
     settles: hold !== undefined,
   };
   return (
     (await commitTurn(dependencies, call, turn, end, await eventsOf(dependencies, call, turn, answer), hold)) ?? error
   );
+}
+
+/** A budget without room, or a store that does not answer, is no fault of ours. */
+function toldOf(cause: unknown, turnId: string, spent: boolean): GatewayError {
+  if (cause instanceof GatewayError) return spent ? cause.asSpent() : cause;
+  const message = `The gateway failed on this response. Its log tells why, under ${turnId}.`;
+  return new GatewayError('internal_error', message, { cause, spent });
 }
 
 /** The store writes the last event where the one who had them cannot. */

@@ -49,8 +49,31 @@ export function withoutCredential(text: string, { headers }: UpstreamRequest, { 
   let safe = text;
   const values = Object.entries(headers).flatMap(([name, value]) => (openHeaders.has(name) ? [] : [value]));
   for (const value of [apiKey, ...values]) {
-    const secret = value.replace(/^(Bearer|Basic) +/i, '');
-    if (secret.length >= 8) safe = safe.replaceAll(secret, '…');
+    // With its scheme, and without.
+    for (const secret of [value, value.replace(/^\S+ +/, '')]) {
+      if (secret.length >= leastSecret) safe = safe.replaceAll(secret, '…');
+    }
   }
   return safe;
+}
+
+/** Shorter values are words that anything may hold. */
+const leastSecret = 8;
+
+/** An error with the upstream's words in it, in the same way. */
+export function errorWithoutCredential(
+  error: GatewayError,
+  upstream: UpstreamRequest,
+  deployment: Deployment,
+): GatewayError {
+  const hide = (text: string) => withoutCredential(text, upstream, deployment);
+  function safe(cause: unknown): unknown {
+    if (!(cause instanceof Error)) return cause;
+    const message = hide(cause.message);
+    const inner = safe(cause.cause);
+    return message === cause.message && inner === cause.cause ? cause : new Error(message, { cause: inner });
+  }
+  const message = hide(error.message);
+  const cause = safe(error.cause);
+  return message === error.message && cause === error.cause ? error : error.saying(message, cause);
 }

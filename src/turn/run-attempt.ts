@@ -169,16 +169,6 @@ export function isWorthRewording(
   return isLearnt && turnLifecycle[turn.state].retry !== null && !sink.closed;
 }
 
-/** What has just refused for its rate limit, its credential or its model would refuse again. */
-export function isPointless({ error }: AttemptOutcome, { deployment }: PreparedAttempt, next: Deployment): boolean {
-  return (
-    error?.retryable === 'elsewhere' &&
-    next.baseUrl === deployment.baseUrl &&
-    next.model === deployment.model &&
-    next.apiKey === deployment.apiKey
-  );
-}
-
 /**
  * Ends one attempt in the store and begins the next.
  * @returns undefined where there can be none: its protocol can't carry the request, or the store does not answer. What the

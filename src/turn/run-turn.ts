@@ -1,7 +1,7 @@
 import { endPatience } from '../store/patience.ts';
 import { crashPoint } from '../crash-point.ts';
 import type { Deployment } from '../providers/provider.ts';
-import { deploymentName } from '../routing/deployment-name.ts';
+import { deploymentName, isAmong } from '../routing/deployment-name.ts';
 import { answerAgain, holderBehind } from './answer-again.ts';
 import { type Answer, createAnswer } from './answer.ts';
 import { beginTurn } from './begin-turn.ts';
@@ -18,7 +18,7 @@ import { openTurn, prepareAttempt } from './open-turn.ts';
 import { prepareTurn } from './prepare-turn.ts';
 import { resolveHistory } from './resolve-history.ts';
 import { openCallsOf, routeTurn } from './route-turn.ts';
-import { beginNextAttempt, isPointless, isRetryable, isWorthRewording, runAttempt } from './run-attempt.ts';
+import { beginNextAttempt, isRetryable, isWorthRewording, runAttempt } from './run-attempt.ts';
 import { truncateHistory } from './truncate-history.ts';
 import type { PreparedAttempt, Turn, TurnCall, TurnDependencies } from './turn.ts';
 
@@ -89,13 +89,16 @@ export async function carryOut(
     let outcome = await runAttempt(dependencies, call, turn, attempt, answer);
     ({ attempt, outcome } = await continueAttempt(dependencies, call, turn, attempt, outcome, answer));
     const queue = [...others];
+    // They would refuse again.
+    const refused: Deployment[] = [];
     for (;;) {
       const isReworded = isWorthRewording(outcome, attempt, turn, call) || truncateHistory(outcome, turn, call);
       if (isReworded) queue.unshift(attempt.deployment);
       else if (!isRetryable(outcome, turn, call)) break;
+      if (outcome.error?.retryable === 'elsewhere') refused.push(attempt.deployment);
       const deployment = queue.shift();
       if (deployment === undefined) break;
-      if (isPointless(outcome, attempt, deployment)) continue;
+      if (isAmong(refused, deployment)) continue;
       const next = await beginNextAttempt(dependencies, call, turn, attempt, outcome, deployment);
       if (next === undefined) break;
       attempt = next;

@@ -6,7 +6,7 @@ import type { StreamDecoder } from '../protocols/codec.ts';
 import { createSseParser, type SseParser } from '../sse/parse.ts';
 import type { UpstreamCall, UpstreamListener } from '../providers/provider.ts';
 import type { Assembler } from './assembler.ts';
-import { lentRefused, withoutCredential } from './lend-credential.ts';
+import { errorWithoutCredential, lentRefused, withoutCredential } from './lend-credential.ts';
 import type { AttemptResult, PreparedAttempt } from './turn.ts';
 
 /** Where the reply goes while it comes. */
@@ -73,7 +73,8 @@ export function sendAttempt(
     if (settled) return;
     settled = true;
     const rawReply = error === undefined ? '' : withoutCredential(raw.text(), upstream, deployment);
-    settle({ outcome, sent, answered: begun, error, firstTokenAtMs, rawReply, body: plainReply });
+    const safe = error && errorWithoutCredential(error, upstream, deployment);
+    settle({ outcome, sent, answered: begun, error: safe, firstTokenAtMs, rawReply, body: plainReply });
   }
 
   function fail(error: GatewayError): void {
@@ -189,8 +190,7 @@ export function sendAttempt(
           plainReply = wholeBody();
           codec.decodeResponse(plainReply, encoded.decode, emit);
         } else {
-          const text = withoutCredential(wholeBody(), upstream, deployment);
-          finish('failed', lentRefused(codec.decodeError(status, headers, text), deployment));
+          finish('failed', lentRefused(codec.decodeError(status, headers, wholeBody()), deployment));
           return;
         }
         listener.onProgress();

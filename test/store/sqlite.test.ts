@@ -480,8 +480,36 @@ describe('the SQLite file', () => {
       undefined,
     );
     expect((await bodies(child))?.[0]).toBe(first?.[0]);
+    // Nothing was too old.
+    await store.expire();
+    expect((await bodies(child))?.[0]).toBe(first?.[0]);
     await own.conversations.delete('conv_1', startMs);
     expect((await bodies(child))?.[0]).toBe('{"changed":1}');
+    await store.close();
+  });
+
+  test('what has grown too old leaves memory', async () => {
+    const path = newPath();
+    let nowMs = startMs;
+    const retention = { contentMs: 1000, metadataMs: undefined };
+    const store = await createSqliteStore({ path, secret, owner: 'a', log, retention, nowMs: () => nowMs });
+    const own = store.forTenant('t');
+    const write = async (createdAtMs: number) => {
+      const intent = intentOf({ createdAtMs });
+      await own.beginTurn(intent);
+      await own.commitTurn(commitOf(intent));
+      return intent.id;
+    };
+    await write(startMs);
+    const young = await write(startMs + 900);
+    const first = (await own.readContext(young))?.items[0]?.body;
+    const vandal = new DatabaseSync(path);
+    vandal.exec(`UPDATE items SET body = '{"changed":1}' WHERE turn_id = '${young}'`);
+    vandal.close();
+    expect((await own.readContext(young))?.items[0]?.body).toBe(first);
+    nowMs = startMs + 1500;
+    await store.expire();
+    expect((await own.readContext(young))?.items[0]?.body).toBe('{"changed":1}');
     await store.close();
   });
 

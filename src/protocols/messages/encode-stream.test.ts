@@ -130,3 +130,15 @@ test('what is written is written as it comes, and what waits is told in deltas t
   for (const event of more) assembler.accept(event);
   expect(assembler.takeText()).toContain('{"type":"text_delta","text":"ab"}');
 });
+
+test('a delta without text, of a token that adds none, begins no block', () => {
+  const call = eventsOf({ kind: 'function_call', callId: 'c', name: 'f' }, 1, ['{}']);
+  const message = eventsOf({ kind: 'message' }, 0, ['']).map((event) =>
+    event.type === 'item-delta'
+      ? { ...event, logprobs: [{ token: '', logprob: -1, bytes: [], top_logprobs: [] }] }
+      : event,
+  );
+  const { streamed, plain } = written([...message, ...call], false);
+  expect(streamed).toEqual(plain);
+  expect(streamed).toMatchObject([{ type: 'tool_use' }]);
+});

@@ -136,7 +136,8 @@ export function createStreamEncoder(): StreamEncoder {
     partStart: () => '',
 
     delta(item, part, text) {
-      if (!isWritten(item)) return '';
+      // Upstreams tell of tokens that add no text: they begin no block.
+      if (!isWritten(item) || text === '') return '';
       if (item.kind === 'function_call') return deltaStart + JSON.stringify(text) + deltaEnd;
       const kind = item.parts[part]?.kind;
       // A refusal is told of at the end, when it is known whose words it is in.

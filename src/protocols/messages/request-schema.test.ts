@@ -17,9 +17,15 @@ test.each<[string, unknown]>([
   ['patterns that it knows', { ...text, pattern: String.raw`^[a-z]+\d(?:x|y)$` }],
   ['one item at least', { type: 'array', items: text, minItems: 1 }],
   ['what is no schema', { ...text, default: { minimum: 1 }, enum: [{ minLength: 1 }] }],
-  ['references', { $ref: '#/$defs/x', $defs: { x: text }, $schema: 's' }],
 ])('%s are taken', (_, property) => {
   expect(readableSchema(of(property))).toEqual({ schema: of(property), unread: [] });
+});
+
+test('references are taken that lead somewhere in the schema, and no others', () => {
+  const schema = { ...of({ $ref: '#/$defs/x' }), $defs: { x: text }, $schema: 's' };
+  expect(readableSchema(schema)).toEqual({ schema, unread: [] });
+  expect(readableSchema(of({ $ref: '#/$defs/y' }))).toBeUndefined();
+  expect(readableSchema(of({ $ref: 'https://example.com/x.json' }))).toBeUndefined();
 });
 
 test.each<[string, unknown, unknown, string[]]>([

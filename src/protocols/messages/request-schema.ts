@@ -120,7 +120,10 @@ function isReadable(schema: JsonObject): boolean {
 
   function isRuleFine(rule: JsonObject): boolean {
     if (needed.some((word) => Object.hasOwn(rule, word))) return false;
-    if (typeof rule['$ref'] === 'string' && !isFine(targetOf(schema, rule['$ref']))) return false;
+    if (typeof rule['$ref'] === 'string') {
+      const target = targetOf(schema, rule['$ref']);
+      if (target === undefined || !isFine(target)) return false;
+    }
     return Object.entries(rule).every(([word, value]) => {
       if (named.has(word) && isJsonObject(value)) return Object.values(value).every(isFine);
       return !inner.has(word) || isFine(value);

@@ -125,7 +125,7 @@ function encodeReasoning({ protocol, reasoning }: TurnRequest, profile: ModelPro
     if (reasoning.effort !== 'none') report.warn('reasoning', 'The model does not reason; the field was left out.');
     return {};
   }
-  const known = protocol === 'messages' ? knownEffort(reasoning.effort, profile, report) : {};
+  const known = protocol !== 'responses' ? knownEffort(reasoning.effort, profile, report) : {};
   return { reasoning: { ...Object.fromEntries(asked), ...known } };
 }
 

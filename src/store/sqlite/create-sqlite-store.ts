@@ -224,7 +224,11 @@ function forgetting(writer: Writer, contexts: RecentContexts): Writer {
     ...writer,
     submit(op) {
       const written = writer.submit(op);
-      return takesAway(op) ? written.finally(() => forget(op, contexts)) : written;
+      if (!takesAway(op)) return written;
+      return written.then((isDone) => {
+        if (isDone !== false) forget(op, contexts);
+        return isDone;
+      });
     },
   };
 }
