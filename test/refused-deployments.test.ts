@@ -100,7 +100,7 @@ describe.each(refusals)('%i', (status, error, code) => {
 test('a group is asked once for each credential, whatever it is', async () => {
   refusal = { status: 401, error: { message: 'No.' } };
   expect((await ask('many')).body.error.code).toBe('upstream_auth');
-  expect(upstream.requests.map(({ headers }) => headers.authorization).toSorted()).toEqual([
+  expect(upstream.requests.map(({ headers }) => String(headers.authorization)).toSorted()).toEqual([
     'Bearer bad-1-key',
     'Bearer bad-2-key',
   ]);
