@@ -176,6 +176,8 @@ export interface DatabaseProxy {
   loseReplyTo: string | undefined;
   /** The next statement that holds this text is passed on up to its middle, and the connection reset on both sides. */
   cutIn: string | undefined;
+  /** Of these, only what a connection sends that has sent this text before. Undefined: of any connection. */
+  behind: string | undefined;
   /** A connection that names this startup parameter is refused, in PgBouncer's words. */
   refusedParameter: string | undefined;
   /** How long each reply is held back. */
@@ -192,6 +194,7 @@ export async function databaseProxy(url: string): Promise<DatabaseProxy> {
     const { hostname, port } = new URL(proxy.target);
     const upstream = connect(Number(port), hostname);
     let losing = false;
+    let isBehind = false;
     for (const socket of [client, upstream]) {
       sockets.add(socket);
       socket.on('error', () => {});
@@ -206,11 +209,13 @@ export async function databaseProxy(url: string): Promise<DatabaseProxy> {
       client.end(fatalMessage('08P01', `unsupported startup parameter: ${refusedParameter}`));
     });
     client.on('data', (bytes) => {
-      if (proxy.loseReplyTo !== undefined && bytes.includes(proxy.loseReplyTo)) {
+      if (proxy.behind !== undefined && bytes.includes(proxy.behind)) isBehind = true;
+      const isMeant = proxy.behind === undefined || isBehind;
+      if (isMeant && proxy.loseReplyTo !== undefined && bytes.includes(proxy.loseReplyTo)) {
         losing = true;
         proxy.loseReplyTo = undefined;
       }
-      if (proxy.cutIn !== undefined && bytes.includes(proxy.cutIn)) {
+      if (isMeant && proxy.cutIn !== undefined && bytes.includes(proxy.cutIn)) {
         proxy.cutIn = undefined;
         upstream.write(bytes.subarray(0, bytes.length >> 1), () => {
           upstream.resetAndDestroy();
@@ -233,6 +238,7 @@ export async function databaseProxy(url: string): Promise<DatabaseProxy> {
     url: own.href,
     loseReplyTo: undefined,
     cutIn: undefined,
+    behind: undefined,
     refusedParameter: undefined,
     delayMs: 0,
     target: url,

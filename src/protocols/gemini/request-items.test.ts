@@ -147,7 +147,7 @@ describe('arguments and results', () => {
     const { parsed, warned } = encode({ items: [message('user', 'a'), call('1', '{}', '1 é'), output('1')] });
     expect(
       parsed.contents.flatMap(({ parts }) => parts.map((part) => (part.functionCall ?? part.functionResponse)?.name)),
-    ).toEqual([undefined, '____f077aff7', '____f077aff7']);
+    ).toEqual([undefined, '_1___f077aff7', '_1___f077aff7']);
     expect(warned).toEqual(['input']);
   });
 });
