@@ -194,7 +194,8 @@ export async function databaseProxy(url: string): Promise<DatabaseProxy> {
     const { hostname, port } = new URL(proxy.target);
     const upstream = connect(Number(port), hostname);
     let losing = false;
-    let isBehind = false;
+    /** The last `behind` that the connection has sent. */
+    let sent: string | undefined;
     for (const socket of [client, upstream]) {
       sockets.add(socket);
       socket.on('error', () => {});
@@ -209,8 +210,8 @@ export async function databaseProxy(url: string): Promise<DatabaseProxy> {
       client.end(fatalMessage('08P01', `unsupported startup parameter: ${refusedParameter}`));
     });
     client.on('data', (bytes) => {
-      if (proxy.behind !== undefined && bytes.includes(proxy.behind)) isBehind = true;
-      const isMeant = proxy.behind === undefined || isBehind;
+      if (proxy.behind !== undefined && bytes.includes(proxy.behind)) sent = proxy.behind;
+      const isMeant = sent === proxy.behind;
       if (isMeant && proxy.loseReplyTo !== undefined && bytes.includes(proxy.loseReplyTo)) {
         losing = true;
         proxy.loseReplyTo = undefined;
