@@ -1,5 +1,7 @@
 import { expect, test } from 'vitest';
-import { findProblem } from './prepare-database.ts';
+import { schemaTables } from '../schema-version.ts';
+import type { Database } from './database.ts';
+import { findProblem, prepareDatabase } from './prepare-database.ts';
 
 const sound = {
   version: 140_000,
@@ -23,4 +25,21 @@ test.each<[Partial<typeof sound>, RegExp]>([
   [{ is_standby: true }, /standby/],
 ])('a server is refused with the reason: %o', (settings, reason) => {
   expect(findProblem({ ...sound, ...settings })).toMatch(reason);
+});
+
+test('a newer migration that is committed while it is looked for has its mark', async () => {
+  const [first, newer] = ['0001-begin', '9000-newer'];
+  // The table of marks comes with the newer one's commit, behind the first look.
+  const answers: object[][] = [
+    [sound],
+    [{ name: schemaTables.applied }],
+    [first, newer].map((name) => ({ name, oldest: null })),
+    [{ name: schemaTables.applied }, { name: schemaTables.marks }],
+    [{ name: schemaTables.applied }, { name: schemaTables.marks }],
+    [first, newer].map((name) => ({ name, oldest: first })),
+  ];
+  const query = () => Promise.resolve(answers.shift() ?? []);
+  const database = { query } as unknown as Database;
+  expect(await prepareDatabase(database, '', 1000, { dryRun: true })).toMatchObject({ isNewer: true, pending: [] });
+  expect(answers).toEqual([]);
 });

@@ -90,10 +90,19 @@ export function findProblem({ version, encoding, is_standby: isStandby, ...setti
 }
 
 async function readApplied(database: Database): Promise<AppliedMigration[]> {
+  const tables = await readTables(database);
+  const text = appliedSql(tables);
+  if (text === undefined) return [];
+  const applied = await database.query<AppliedMigration>(text);
+  if (applied.length === 0 || tables.has(schemaTables.marks)) return applied;
+  // Another process's migration was committed between the two: its marks are there by now.
+  return (await readTables(database)).has(schemaTables.marks) ? readApplied(database) : applied;
+}
+
+async function readTables(database: Database): Promise<ReadonlySet<string>> {
   const tables = await database.query<{ name: string }>(
     `SELECT wanted AS name FROM unnest(CAST($1 AS text[])) wanted WHERE to_regclass(wanted) IS NOT NULL`,
     [Object.values(schemaTables)],
   );
-  const text = appliedSql(new Set(tables.map(({ name }) => name)));
-  return text === undefined ? [] : database.query<AppliedMigration>(text);
+  return new Set(tables.map(({ name }) => name));
 }
