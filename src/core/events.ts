@@ -28,8 +28,9 @@ export type ItemStart =
  *
  * with `usage` and `warning` anywhere in between, and `error` in place of the rest; before an `error` in place of all there
  * may be a `usage`, since what is no answer may have been paid for. Items are numbered from 0 without gaps, in the order in
- * which they start; parts likewise within their item. Calls can be open at the same time, each with its own number. Message and reasoning items have parts; a call has none, and its deltas
- * are its arguments (input). A native item has `item-event`s in place of deltas; other items may have some between their own.
+ * which they start; parts likewise within their item. Calls can be open at the same time, each with its own number. Message and
+ * reasoning items have parts; a call has none, and its deltas are its arguments (input). A native item has `item-event`s in place of
+ * deltas; other items may have some between their own.
  */
 export type UpstreamEvent =
   | { type: 'response-start'; upstreamId: string | undefined; upstreamModel: string | undefined }

@@ -10,8 +10,8 @@ export interface RecentContexts {
 }
 
 /**
- * Remembers what ended turns' contexts are made of, which nothing changes but what takes content away: whoever does that says
- * `clear`. A chain grows at its end, so the context that one is built on gives its place to it.
+ * Remembers what ended turns' contexts are made of, which nothing changes but what takes content away: whoever does that says so.
+ * A chain grows at its end, so the context that one is built on gives its place to it.
  * @param maxCharacters of bodies and origins. A context of more than a quarter of that is not remembered.
  */
 export function createRecentContexts(maxCharacters: number): RecentContexts {

@@ -44,6 +44,9 @@ const openHeaders: ReadonlySet<string> = new Set([
   'user-agent',
 ]);
 
+/** Shorter values are words that anything may hold. */
+const leastSecret = 8;
+
 /** An upstream's text without what it was sent to let us in, should it repeat it: vendors and operators have headers of their own for that. */
 export function withoutCredential(text: string, { headers }: UpstreamRequest, { apiKey = '' }: Deployment): string {
   let safe = text;
@@ -56,9 +59,6 @@ export function withoutCredential(text: string, { headers }: UpstreamRequest, { 
   }
   return safe;
 }
-
-/** Shorter values are words that anything may hold. */
-const leastSecret = 8;
 
 /** An error with the upstream's words in it, in the same way. */
 export function errorWithoutCredential(

@@ -451,6 +451,13 @@ describe('the SQLite file', () => {
     await store.close();
   });
 
+  /** Behind the gateway's back: what is read afterwards was not remembered. */
+  const changeItems = (path: string, turnId = '') => {
+    const vandal = new DatabaseSync(path);
+    vandal.exec(`UPDATE items SET body = '{"changed":1}' WHERE turn_id = '${turnId}'`);
+    vandal.close();
+  };
+
   test('a context that was read is not read again, until what stands for it in memory is taken away', async () => {
     const path = newPath();
     const store = await open(path);
@@ -466,9 +473,7 @@ describe('the SQLite file', () => {
     const [, parent, child, fork] = turns.map(({ id }) => id);
     const bodies = async (id = '') => (await own.readContext(id))?.items.map(({ body }) => body);
     const first = await bodies(parent);
-    const vandal = new DatabaseSync(path);
-    vandal.exec(`UPDATE items SET body = '{"changed":1}' WHERE turn_id = '${turns[0]?.id}'`);
-    vandal.close();
+    changeItems(path, turns[0]?.id);
     expect(await bodies(parent)).toEqual(first);
     expect((await bodies(child))?.slice(0, 4)).toEqual(first);
     expect((await bodies(child))?.slice(0, 4)).toEqual(first);
@@ -503,9 +508,7 @@ describe('the SQLite file', () => {
     await write(startMs);
     const young = await write(startMs + 900);
     const first = (await own.readContext(young))?.items[0]?.body;
-    const vandal = new DatabaseSync(path);
-    vandal.exec(`UPDATE items SET body = '{"changed":1}' WHERE turn_id = '${young}'`);
-    vandal.close();
+    changeItems(path, young);
     expect((await own.readContext(young))?.items[0]?.body).toBe(first);
     nowMs = startMs + 1500;
     await store.expire();
@@ -525,9 +528,7 @@ describe('the SQLite file', () => {
     await own.commitTurn(commitOf(child));
     await own.readContext(root.id);
     await own.deleteResponse(root.id, startMs);
-    const vandal = new DatabaseSync(path);
-    vandal.exec(`UPDATE items SET body = '{"changed":1}' WHERE turn_id = '${root.id}'`);
-    vandal.close();
+    changeItems(path, root.id);
     expect((await own.readContext(child.id))?.items[0]?.body).toBe('{"changed":1}');
     await store.close();
   });

@@ -63,6 +63,11 @@ interface OpenCall {
   extra: JsonObject;
 }
 
+/** Looked at each time that another call is written: what does not end as an object is not read for it. */
+function isWhole(args: string): boolean {
+  return args.trimEnd().endsWith('}') && parseJsonObject(args) !== undefined;
+}
+
 export function createItemWriter(options: DecodeOptions): ItemWriter {
   let open: OpenMessage | OpenReasoning | OpenCall | undefined;
   let items = 0;
@@ -146,7 +151,7 @@ export function createItemWriter(options: DecodeOptions): ItemWriter {
   function leaveCall(emit: Emit): void {
     const call = open?.kind === 'call' && !open.custom && open.position !== undefined ? open : undefined;
     if (call !== undefined) startCall(call, emit);
-    if (call === undefined || call.native !== undefined || parseJsonObject(call.text) !== undefined) {
+    if (call === undefined || call.native !== undefined || isWhole(call.text)) {
       if (left.length > 0) closeOpen(true, emit);
       else close(true, emit);
       return;
